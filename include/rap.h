@@ -1,0 +1,309 @@
+/* rap.h: make a multimodal language model personal, on your own machine.
+ *
+ *     #include <rap.h>
+ *     #include <stdio.h>
+ *
+ *     static int print(const char *text, size_t len, void *payload)
+ *     {
+ *         return fwrite(text, 1, len, payload) == len ? 0 : 1;
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         rap *r = NULL;
+ *         rap_options options = RAP_OPTIONS_INIT;
+ *         rap_concept bo = RAP_CONCEPT_INIT;
+ *         rap_query query = RAP_QUERY_INIT;
+ *
+ *         if (rap_open(&r, &options) != RAP_OK)
+ *             goto out;
+ *         bo.name = "bo";
+ *         bo.category = "dog";
+ *         bo.info = "<bo> is a cinnamon Shiba Inu who loves cheese.";
+ *         bo.image.path = "bo.png";
+ *         if (rap_remember(r, &bo, NULL) != RAP_OK)
+ *             goto out;
+ *         query.image.path = "park.jpg";
+ *         query.question = "Who is in this picture?";
+ *         rap_ask(r, &query, print, stdout, NULL);
+ *     out:
+ *         if (*rap_error(r))
+ *             fprintf(stderr, "%s\n", rap_error(r));
+ *         rap_close(r);
+ *     }
+ *
+ * The three verbs of the paper "RAP: Retrieval-Augmented Personalization for Multimodal Large
+ * Language Models" (CVPR 2025, arXiv 2410.13360) are rap_remember, rap_retrieve and rap_ask.
+ *
+ * Rules that hold for every function here:
+ *
+ * - A call that can fail returns a rap_status. RAP_OK is 0. After a failure rap_error() is one line
+ *   that names the file or thing and the reason, and nothing was changed.
+ * - Outputs come first and are named `out`. An output is set to NULL on failure.
+ * - `const char *` inputs are UTF-8, copied before the call returns, and never kept.
+ * - What a call gives out is owned by the caller and freed with the function named beside it, unless
+ *   the comment says "borrowed".
+ * - One handle is used by one thread at a time. Several handles may share a store file, also from
+ *   several processes.
+ * - The library never exits, aborts or prints. */
+#ifndef RAP_H
+#define RAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define RAP_API __attribute__((visibility("default")))
+#else
+#define RAP_API
+#endif
+
+#define RAP_VERSION "0.1.0"
+
+/* ---- status ------------------------------------------------------------------------------- */
+
+typedef enum rap_status {
+    RAP_OK = 0,
+    RAP_E_ARGUMENT,    /* the caller passed something that cannot be right                      */
+    RAP_E_NOT_FOUND,   /* a file, concept or profile is not there                               */
+    RAP_E_EXISTS,      /* the name or alias is taken                                            */
+    RAP_E_FORMAT,      /* a file is damaged or of another kind                                  */
+    RAP_E_UNSUPPORTED, /* understood, but this build or profile cannot do it                    */
+    RAP_E_LIMIT,       /* over a documented bound: pixels, length, count                        */
+    RAP_E_IO,          /* reading or writing failed                                             */
+    RAP_E_BUSY,        /* another process holds the store                                       */
+    RAP_E_VERSION,     /* the file was written by a newer version                               */
+    RAP_E_MEMORY,      /* out of memory                                                         */
+    RAP_E_MODEL,       /* a model failed to load or run                                         */
+    RAP_E_CANCELLED,   /* a callback asked to stop                                              */
+    RAP_STATUS_COUNT
+} rap_status;
+
+/* The text of a status, its exit code for a command line and its HTTP status for a server. */
+RAP_API const char *rap_status_text(rap_status status);
+RAP_API int rap_status_exit_code(rap_status status);
+RAP_API int rap_status_http(rap_status status);
+
+/* ---- handle ------------------------------------------------------------------------------- */
+
+typedef struct rap rap;
+
+typedef enum rap_policy {
+    RAP_POLICY_DEFAULT = 0, /* regions and whole photo, threshold, one identity once              */
+    RAP_POLICY_PAPER        /* exactly the official rule: no threshold, two nearest per region    */
+} rap_policy;
+
+/* Progress of long work (loading, re-embedding, import). done and total count `what`. Return
+ * non-zero to cancel. */
+typedef int rap_on_progress(const char *what, uint64_t done, uint64_t total, void *payload);
+
+typedef struct rap_options {
+    const char *profile;          /* NULL: $RAP_PROFILE, user's data folder, the installed tiny   */
+    const char *store;            /* NULL: $RAP_STORE, else <user data folder>/rap/store.db       */
+    int threads;                  /* 0: every core this process may use                           */
+    int read_only;                /* 0: the store is created when it is not there                 */
+    rap_policy policy;            /* RAP_POLICY_DEFAULT                                           */
+    rap_on_progress *on_progress; /* NULL: silent                                                 */
+    void *payload;                /* NULL: handed to on_progress                                  */
+} rap_options;
+#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL }
+
+/* Opens the store; models load when first needed. `*out` is a handle even on failure (so that
+ * rap_error() can be read) unless memory ran out; rap_close() it either way. */
+RAP_API rap_status rap_open(rap **out, const rap_options *options);
+RAP_API void rap_close(rap *r); /* NULL-safe */
+
+/* The last failure on this handle, one line, "" when none. Borrowed until the next call on `r`. */
+RAP_API const char *rap_error(const rap *r);
+
+/* ---- pictures ----------------------------------------------------------------------------- */
+
+/* A picture: a path, or encoded bytes (JPEG, PNG, WebP, GIF, HEIC). At most 100 megapixels. */
+typedef struct rap_image {
+    const char *path; /* NULL: use bytes                                                          */
+    const void *bytes;
+    size_t size;
+} rap_image;
+#define RAP_IMAGE_INIT { NULL, NULL, 0 }
+
+/* A box in pixels of the upright (EXIF-oriented) picture; w == 0 means the whole picture. */
+typedef struct rap_box {
+    float x, y, w, h;
+} rap_box;
+
+/* ---- remember ----------------------------------------------------------------------------- */
+
+typedef struct rap_concept {
+    const char *name;           /* required; unique without case; 1 to 128 bytes, no control chars  */
+    const char *category;       /* NULL or "": none; the word the detector looks for                */
+    const char *info;           /* NULL or "": none; what is worth saying, at most 64 KiB           */
+    rap_image image;            /* the first view; required by rap_remember                         */
+    rap_box box;                /* {0}: the whole picture                                           */
+    const char *const *aliases; /* NULL; other names, ended by NULL                                 */
+} rap_concept;
+#define RAP_CONCEPT_INIT { NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, NULL }
+
+/* A concept as stored. */
+typedef struct rap_record {
+    int64_t id;
+    const char *name, *category, *info;
+    const char *const *aliases; /* ended by NULL */
+    int views;
+    const char *created, *updated; /* ISO 8601, UTC */
+} rap_record;
+
+/* Embeds the picture and stores the concept. When it returns RAP_OK the concept survives a crash. */
+RAP_API rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out_id);
+
+/* Changes the fields that are not NULL: name renames, image adds a view and makes it the avatar. */
+RAP_API rap_status rap_update(rap *r, const char *name, const rap_concept *change);
+
+RAP_API rap_status rap_add_view(rap *r, const char *name, const rap_image *image, rap_box box);
+RAP_API rap_status rap_add_alias(rap *r, const char *name, const char *alias);
+RAP_API rap_status rap_remove_alias(rap *r, const char *name, const char *alias);
+
+/* Removes the concept: rows, pictures, vectors, cached tokens; the bytes are overwritten. */
+RAP_API rap_status rap_forget(rap *r, const char *name);
+
+/* Finds by name or alias, without case. Free with rap_record_free(). */
+RAP_API rap_status rap_find(rap *r, const char *name, rap_record **out);
+RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
+
+/* Calls `on_record` for each concept in order of name; `search` (NULL: all) filters by a substring
+ * of name, alias, category or info, without case. A non-zero return stops with RAP_E_CANCELLED. The
+ * record is borrowed until the callback returns. Loads no model. */
+typedef int rap_on_record(const rap_record *record, void *payload);
+RAP_API rap_status rap_each(rap *r, const char *search, rap_on_record *on_record, void *payload);
+
+/* The avatar's original bytes. Free with rap_free(). */
+RAP_API rap_status rap_avatar(rap *r, const char *name, void **out, size_t *out_size);
+RAP_API void rap_free(void *memory); /* NULL-safe */
+
+typedef struct rap_import_report {
+    int added, updated, skipped;
+} rap_import_report;
+
+/* Imports an official database.json (pictures relative to its folder or that folder's parent, never
+ * outside) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
+ * replaces what it names. */
+RAP_API rap_status rap_import(rap *r, const char *path, int replace, rap_import_report *out);
+
+/* Exports everything: to one bundle file (lossless), or, when `path` ends in ".json", to the official
+ * format with the pictures in a folder "images" beside it. */
+RAP_API rap_status rap_export(rap *r, const char *path);
+
+/* ---- retrieve ----------------------------------------------------------------------------- */
+
+typedef enum rap_reason {
+    RAP_REASON_REGION = 0, /* a detected region looks like it   */
+    RAP_REASON_WHOLE,      /* the whole photo looks like it     */
+    RAP_REASON_NAME        /* its name stands in the text       */
+} rap_reason;
+RAP_API const char *rap_reason_text(rap_reason reason);
+
+typedef struct rap_match {
+    int64_t id;
+    const char *name, *category, *info;
+    float distance; /* Euclidean on unit vectors, 0..2; NaN when found by name only               */
+    float score;    /* 0..1: 1 − distance / 2; 1 for a name                                       */
+    rap_box box;    /* where in the query photo; w == 0 when nowhere                              */
+    rap_reason reason;
+} rap_match;
+
+typedef struct rap_region {
+    rap_box box;
+    float confidence;  /* of the detector, 0..1; 1 for the whole photo */
+    const char *label; /* the category it answered to; "" for the whole photo */
+} rap_region;
+
+typedef struct rap_matches {
+    size_t count;
+    rap_match *match; /* best first */
+    size_t region_count;
+    rap_region *region;
+    int width, height; /* of the upright query photo; 0 without one */
+    double detect_ms, embed_ms, search_ms;
+} rap_matches;
+
+/* What of the store is in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
+ * 0: the profile's K. Free with rap_matches_free(). */
+RAP_API rap_status rap_retrieve(rap *r, const rap_image *image, const char *text, int limit,
+                                rap_matches **out);
+RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */
+
+/* Draws matches (and regions, thin) onto the photo and writes a PNG. */
+RAP_API rap_status rap_draw(rap *r, const rap_image *image, const rap_matches *matches,
+                            const char *path);
+
+/* ---- generate ----------------------------------------------------------------------------- */
+
+/* A piece of answer text, UTF-8, not NUL-ended. A non-zero return stops the answer there. */
+typedef int rap_on_token(const char *text, size_t len, void *payload);
+
+typedef struct rap_query {
+    rap_image image;         /* none: a text-only question                                          */
+    const char *question;    /* required                                                            */
+    int limit;               /* 0: the profile's K concepts at most                                 */
+    int max_tokens;          /* 0: 256                                                              */
+    float temperature;       /* 0: greedy                                                           */
+    uint32_t seed;           /* 0; used when temperature > 0                                        */
+    int no_memory;           /* 0; 1 asks the bare model without retrieval: the baseline            */
+    const char *const *only; /* NULL: retrieve; else exactly these names, ended by NULL            */
+} rap_query;
+#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL }
+
+typedef struct rap_answer {
+    const char *text;
+    rap_matches *matches;       /* what was put into the prompt, in its order                         */
+    int dropped;                /* concepts left out because the context was too short                */
+    int prompt_tokens, answer_tokens;
+    int images_encoded;         /* vision tower passes: concept pictures are cached after the first   */
+    double retrieve_ms, first_token_ms, total_ms;
+} rap_answer;
+
+/* Retrieves and answers, streaming to `on_token` (NULL: not streamed). `out` may be NULL; free with
+ * rap_answer_free(). */
+RAP_API rap_status rap_ask(rap *r, const rap_query *query, rap_on_token *on_token, void *payload,
+                           rap_answer **out);
+RAP_API void rap_answer_free(rap_answer *answer); /* NULL-safe */
+
+/* A conversation about one photo (or none). Several may live on one handle; close them before it. */
+typedef struct rap_chat rap_chat;
+RAP_API rap_status rap_chat_open(rap_chat **out, rap *r, const rap_image *image);
+RAP_API rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on_token,
+                                void *payload, rap_answer **out);
+RAP_API void rap_chat_close(rap_chat *chat); /* NULL-safe */
+
+/* ---- plumbing ----------------------------------------------------------------------------- */
+
+typedef struct rap_embedding {
+    const char *encoder; /* name and fingerprint of what made it       */
+    int dim;
+    float *feature;      /* [dim], not normalised                      */
+    int token_count;     /* of a text; 0 for a picture                 */
+    int32_t *token;      /* [token_count]                              */
+} rap_embedding;
+
+/* The encoder's feature of a whole picture or of a text: exactly one of both is given. Free with
+ * rap_embedding_free(). */
+RAP_API rap_status rap_embed(rap *r, const rap_image *image, const char *text, rap_embedding **out);
+RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
+
+/* Turns a published checkpoint (OpenAI CLIP or timm ViT `.pt` state dict) into GGUF. `vocab` (NULL:
+ * none) is the BPE merges file of a CLIP, plain or gzip. Needs no handle: on failure the line is
+ * written to `error` (`error_size` bytes, may be NULL). */
+RAP_API rap_status rap_convert(const char *in_path, const char *out_path, const char *vocab,
+                               char *error, size_t error_size);
+
+/* What the handle runs on, as JSON (profile, models, store, versions, CPU). Free with rap_free(). */
+RAP_API rap_status rap_describe(rap *r, char **out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

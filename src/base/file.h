@@ -1,0 +1,36 @@
+/* file.h: whole files, mappings, paths. */
+#ifndef RAP_BASE_FILE_H
+#define RAP_BASE_FILE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Reads a regular file of at most `limit` bytes; out is NUL-ended past size; free() it. A directory,
+ * a missing file and a file over the limit are named errors. */
+rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err);
+
+/* Writes atomically: a temporary file beside it, fsync, rename, fsync of the folder. */
+rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err);
+
+typedef struct file_map {
+    const uint8_t *data; /* NULL when empty */
+    size_t size;
+} file_map;
+rap_status file_map_open(file_map *out, const char *path, rap_err *err); /* read-only, regular files */
+void file_map_close(file_map *map);
+
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);
+rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path` */
+char *path_join(const char *folder, const char *name);        /* free(); absolute `name` wins */
+char *path_folder(const char *path);                          /* "." when it has none; free() */
+const char *path_base(const char *path);                      /* borrowed */
+const char *path_extension(const char *path);                 /* without the dot, "" when none */
+
+/* SHA-256 as 64 hex digits and NUL. */
+void sha256_hex(char out[65], const void *bytes, size_t size);
+rap_status file_sha256(char out[65], const char *path, rap_err *err);
+
+#endif
