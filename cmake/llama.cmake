@@ -1,0 +1,1 @@
+# llama.cpp as one interface target `llama_all`: headers and static libraries of ggml, llama, mtmd.

@@ -1,0 +1,51 @@
+/* prompt.h: the RAP prompt, shared by training data and inference. A prompt is a list of segments;
+ * text that came from a user or a concept is PLAIN: it never becomes a special token or a picture. */
+#ifndef RAP_GENERATE_PROMPT_H
+#define RAP_GENERATE_PROMPT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+typedef enum prompt_kind {
+    PROMPT_SPECIAL, /* template text: special tokens are parsed     */
+    PROMPT_PLAIN,   /* data: tokenised with parse_special = false   */
+    PROMPT_IMAGE    /* picture number `image` (0: the query's)       */
+} prompt_kind;
+
+typedef struct prompt_segment {
+    prompt_kind kind;
+    char *text; /* owned; NULL for a picture */
+    int image;  /* 0: the query picture; i: the picture of concept i−1 */
+} prompt_segment;
+
+typedef struct prompt {
+    prompt_segment *segment;
+    size_t count, cap;
+} prompt;
+
+typedef struct prompt_concept {
+    const char *name; /* as stored, without brackets */
+    const char *info;
+    int has_image;
+} prompt_concept;
+
+/* How a model wants its turns: from profile.json, or (style "chat") from the GGUF's own template. */
+typedef struct prompt_style {
+    const char *before_user;      /* "USER: "       */
+    const char *before_assistant; /* " ASSISTANT:"  */
+    const char *after_assistant;  /* "</s>"         */
+    const char *system;           /* "" */
+} prompt_style;
+
+/* `<image>\n[1.<image>\n Name: <bo>, Info: …\n]QUESTION` between the style's markers; without a query
+ * picture or concepts the parts fall away. first: whether this is the first turn (system text and
+ * pictures are only in it; concepts new to a later turn are given in that turn). */
+rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_image,
+                        const prompt_concept *concept, int concepts, const char *question,
+                        int first, rap_err *err);
+void prompt_release(prompt *p);
+
+/* The prompt as one text with "<image>" for pictures, for logs, tests and training data. */
+void prompt_text(buf *out, const prompt *p);
+
+#endif

@@ -1,0 +1,34 @@
+/* vlm.h: a vision-language model through llama.cpp and mtmd: the weights (vlm) apart from a run
+ * (session, in session.h). */
+#ifndef RAP_GENERATE_VLM_H
+#define RAP_GENERATE_VLM_H
+
+#include "base/err.h"
+#include "generate/prompt.h"
+#include "image/image.h"
+
+typedef struct vlm vlm;
+
+typedef struct vlm_options {
+    const char *model;   /* model.gguf                                                  */
+    const char *mmproj;  /* NULL: a text-only model                                     */
+    const char *lora;    /* NULL: none                                                  */
+    const char *style;   /* "rap" (style fields below) or "chat" (the GGUF's template)  */
+    prompt_style turns;  /* for style "rap"                                             */
+    int context;         /* 0: the model's own, at most 4096                            */
+    int threads;         /* 0: all                                                      */
+} vlm_options;
+
+/* Every file is checked (magic, counts, shapes against its own metadata, sizes against the file) before
+ * ggml sees it: a damaged one is RAP_E_FORMAT, never an abort. llama.cpp's log goes to nobody. */
+rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err);
+void vlm_close(vlm *v);
+const char *vlm_fingerprint(const vlm *v); /* of model and mmproj: keys the image-token cache */
+int vlm_has_vision(const vlm *v);
+int vlm_embedding_width(const vlm *v); /* floats per image token */
+
+/* Encodes a picture into projected tokens: out [tokens, width] f32, free(). For models whose picture
+ * takes special positions (M-RoPE) RAP_E_UNSUPPORTED: the caller then passes the picture itself. */
+rap_status vlm_encode(vlm *v, const image *im, float **out, size_t *out_floats, rap_err *err);
+
+#endif

@@ -1,0 +1,50 @@
+/* image.h: pictures as plain RGB memory. Decoding and resizing is libvips; untrusted loaders are
+ * blocked, EXIF orientation applied, alpha laid on white, every colour space turned to sRGB, 8 bits. */
+#ifndef RAP_IMAGE_IMAGE_H
+#define RAP_IMAGE_IMAGE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define IMAGE_MAX_PIXELS 100000000 /* 100 megapixels, checked on the header before decoding */
+#define IMAGE_MAX_BYTES (512u << 20)
+
+typedef struct image {
+    int width, height;
+    uint8_t *rgb; /* [height, width, 3] */
+} image;
+
+/* JPEG, PNG, WebP, GIF (first frame), HEIC. `name` is what errors call it. */
+rap_status image_decode(image *out, const void *bytes, size_t size, const char *name, rap_err *err);
+rap_status image_load(image *out, const char *path, rap_err *err);
+/* Loads the bytes (owned by the caller, free()) of either form of rap_image; no decoding. */
+rap_status image_read_bytes(char **out, size_t *out_size, const rap_image *source, rap_err *err);
+void image_release(image *im); /* NULL-safe, leaves {0} */
+
+rap_status image_new(image *out, int width, int height, rap_err *err); /* zeroed */
+rap_status image_copy(image *out, const image *in, rap_err *err);
+
+/* Cuts box (clamped to the picture; at least 1×1; w == 0: the whole). */
+rap_status image_crop(image *out, const image *in, rap_box box, rap_err *err);
+/* The box grown by `margin` (0.1 = a tenth of its side on each side) and then to a square where the
+ * picture allows it, moved inside the picture. */
+rap_box image_square_box(const image *in, rap_box box, float margin);
+
+typedef enum image_filter { IMAGE_BILINEAR, IMAGE_BICUBIC } image_filter;
+/* Antialiased like Pillow's resize (the convolution support scales with the reduction; fixed-point
+ * 8-bit passes, horizontal first), which is what the reference preprocessing of CLIP and timm uses. */
+rap_status image_resize(image *out, const image *in, int width, int height, image_filter filter,
+                        rap_err *err);
+
+rap_status image_save_png(const image *im, const char *path, rap_err *err); /* atomic */
+
+/* Drawing for `rap see --out`: colours 0xRRGGBB. */
+void image_draw_box(image *im, rap_box box, int thickness, uint32_t color);
+/* Text in a filled plate whose top-left is (x, y), moved inside the picture. Real font via libvips/pango;
+ * a missing font falls back to nothing drawn. Text is data: no markup is interpreted. */
+rap_status image_draw_label(image *im, int x, int y, const char *text, int pixels, uint32_t color,
+                            rap_err *err);
+
+#endif

@@ -1,0 +1,119 @@
+/* store.h: the concept store, one SQLite file. Runs no model: vectors come in as plain floats with
+ * the fingerprint of the encoder that made them, and go out the same way.
+ *
+ * Every writing function is one transaction, durable when it returns RAP_OK (WAL, synchronous=FULL).
+ * Two processes may write at once: a writer waits (busy timeout 10 s) and then reports RAP_E_BUSY. */
+#ifndef RAP_REMEMBER_STORE_H
+#define RAP_REMEMBER_STORE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct store store;
+
+/* Opens or creates (unless read_only). A newer user_version is RAP_E_VERSION and left untouched;
+ * another kind of file is RAP_E_FORMAT. */
+rap_status store_open(store **out, const char *path, int read_only, rap_err *err);
+void store_close(store *s);
+const char *store_path(const store *s);
+
+/* A number that changes whenever anything in the store changed, by whomever (PRAGMA data_version
+ * plus own total changes): caches of vectors and vocabulary compare it. */
+int64_t store_generation(store *s);
+
+typedef struct store_vector {
+    const char *encoder; /* fingerprint */
+    int dim;
+    const float *data; /* [dim], not normalised; stored as little-endian f32 */
+} store_vector;
+
+typedef struct store_view {
+    const void *bytes; /* original file bytes */
+    size_t size;
+    int width, height; /* upright */
+    rap_box box;       /* in it; w == 0: whole */
+} store_view;
+
+typedef struct store_concept { /* what add takes; texts are validated here (see rap_concept) */
+    const char *name, *category, *info;
+    const char *const *aliases;
+} store_concept;
+
+rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
+                     const store_vector *vector, rap_err *err);
+/* NULL fields stay. view/vector NULL: no new view; else it is added and becomes the avatar. */
+rap_status store_update(store *s, const char *name, const store_concept *change,
+                        const store_view *view, const store_vector *vector, rap_err *err);
+rap_status store_add_view(store *s, const char *name, const store_view *view,
+                          const store_vector *vector, rap_err *err);
+rap_status store_add_alias(store *s, const char *name, const char *alias, rap_err *err);
+rap_status store_remove_alias(store *s, const char *name, const char *alias, rap_err *err);
+rap_status store_forget(store *s, const char *name, rap_err *err);
+
+rap_status store_find(store *s, const char *name, rap_record **out, rap_err *err);
+rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err);
+void store_record_free(rap_record *record);
+rap_status store_each(store *s, const char *search, rap_on_record *on_record, void *payload,
+                      rap_err *err);
+rap_status store_count(store *s, int64_t *out, rap_err *err);
+
+/* The avatar: original bytes (free()), its box, its view id. */
+typedef struct store_picture {
+    int64_t view_id;
+    char *bytes; /* free() */
+    size_t size;
+    rap_box box;
+    char hash[65]; /* SHA-256 of the bytes */
+} store_picture;
+rap_status store_avatar(store *s, int64_t concept_id, store_picture *out, rap_err *err);
+void store_picture_release(store_picture *picture);
+
+/* All vectors of one encoder: out arrays of *count rows; ids[i] is the concept of row i. */
+typedef struct store_vectors {
+    size_t count;
+    int dim;
+    int64_t *concept_id; /* [count] */
+    float *data;         /* [count, dim] as stored */
+} store_vectors;
+rap_status store_load_vectors(store *s, const char *encoder, store_vectors *out, rap_err *err);
+void store_vectors_release(store_vectors *v);
+
+/* Views that have no vector of this encoder yet: calls back with the picture; the callback computes and
+ * stores with store_put_vector(). */
+typedef rap_status store_on_view(int64_t view_id, const store_picture *picture, void *payload,
+                                 rap_err *err);
+rap_status store_each_unembedded(store *s, const char *encoder, store_on_view *on_view,
+                                 void *payload, int64_t *out_total, rap_err *err);
+rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
+
+/* Distinct non-empty categories, folded, in order. Free the array and each string with
+ * store_strings_free(). */
+rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err);
+void store_strings_free(char **strings, size_t count);
+
+/* Names and aliases with their concept: for finding names in a text. Array of *count; free with
+ * store_names_free(). */
+typedef struct store_name {
+    int64_t concept_id;
+    char *text; /* as written */
+    int is_alias;
+} store_name;
+rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *err);
+void store_names_free(store_name *names, size_t count);
+
+/* The text-embedding cache of the detector's vocabulary. found 0 when absent. */
+rap_status store_get_text_vector(store *s, const char *text, const char *encoder, float **out,
+                                 int *out_dim, int *out_found, rap_err *err);
+rap_status store_put_text_vector(store *s, const char *text, const store_vector *vector,
+                                 rap_err *err);
+
+/* Projected image tokens of a view for one VLM (mmproj fingerprint): out [tokens, width] f32, free().
+ * found 0 when absent. */
+rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float **out,
+                            size_t *out_floats, int *out_found, rap_err *err);
+rap_status store_put_tokens(store *s, int64_t view_id, const char *model, const float *tokens,
+                            size_t floats, rap_err *err);
+
+#endif

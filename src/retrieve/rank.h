@@ -1,0 +1,35 @@
+/* rank.h: from hits per region and names in the text to the list of matches: the two policies. Pure. */
+#ifndef RAP_RETRIEVE_RANK_H
+#define RAP_RETRIEVE_RANK_H
+
+#include "base/err.h"
+#include "retrieve/search.h"
+
+typedef struct rank_region {
+    rap_box box;
+    int whole;             /* the whole photo */
+    const search_hit *hit; /* [hits], nearest first, id -1 ends early */
+    int hits;
+} rank_region;
+
+typedef struct rank_input {
+    const int64_t *named; /* concepts whose name or alias stands in the text, in text order */
+    int named_count;
+    const rank_region *region;
+    int region_count;
+    rap_policy policy;
+    int limit;       /* K */
+    float threshold; /* largest distance that counts as known; default policy only */
+} rank_input;
+
+typedef struct rank_result {
+    int64_t id;
+    float distance; /* NaN: by name only */
+    int region;     /* index, −1: by name only */
+    rap_reason reason;
+} rank_result;
+
+/* out has room for `limit`; returns how many. */
+int rank_matches(rank_result *out, const rank_input *in, rap_err *err);
+
+#endif

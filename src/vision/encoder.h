@@ -1,0 +1,35 @@
+/* encoder.h: one face for every image encoder (CLIP, ViT). Pictures in, features out. */
+#ifndef RAP_VISION_ENCODER_H
+#define RAP_VISION_ENCODER_H
+
+#include "base/err.h"
+#include "image/image.h"
+
+typedef struct encoder encoder;
+
+typedef enum precision { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
+
+/* Opens a GGUF whose general.architecture is "clip" or "vit". threads 0: all. */
+rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err);
+void encoder_close(encoder *e);
+
+int encoder_dim(const encoder *e);
+const char *encoder_name(const encoder *e);        /* general.name, e.g. "tiny-clip" */
+const char *encoder_fingerprint(const encoder *e); /* SHA-256 (hex) of the file, cut to 16 digits,
+                                                      + preprocessing version; compares encoders */
+int encoder_has_text(const encoder *e);
+
+/* Features of `count` pictures, not normalised: out [count, dim], caller's memory. One batch. */
+rap_status encoder_images(encoder *e, const image *images, int count, float *out, rap_err *err);
+
+/* The same for texts (CLIP only, else RAP_E_UNSUPPORTED): out [count, dim]. */
+rap_status encoder_texts(encoder *e, const char *const *texts, int count, float *out, rap_err *err);
+
+/* The tokens of one text as the reference tokenizer pads them: [context] with start, end, zeros.
+ * Free with free(). */
+rap_status encoder_tokens(encoder *e, const char *text, int32_t **out, int *out_count, rap_err *err);
+
+/* The preprocessed pixels of one picture, [3, size, size], for parity tests; free(). */
+rap_status encoder_preprocess(encoder *e, const image *im, float **out, int *out_size, rap_err *err);
+
+#endif

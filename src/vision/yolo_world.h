@@ -1,0 +1,44 @@
+/* yolo_world.h: the YOLO-World v2 open-vocabulary detector. Its vocabulary is text embeddings given
+ * at run time; see MODELS.md for the architecture with its shapes. */
+#ifndef RAP_VISION_YOLO_WORLD_H
+#define RAP_VISION_YOLO_WORLD_H
+
+#include "base/err.h"
+#include "image/image.h"
+#include "vision/encoder.h" /* precision */
+
+typedef struct yolo_world yolo_world;
+
+/* Opens a GGUF whose general.architecture is "yolo-world". */
+rap_status yolo_world_open(yolo_world **out, const char *path, int threads, precision p,
+                           rap_err *err);
+void yolo_world_close(yolo_world *y);
+int yolo_world_text_dim(const yolo_world *y);
+
+/* Sets the vocabulary: text [count, text_dim] (normalised inside, copied). */
+rap_status yolo_world_set_vocabulary(yolo_world *y, const float *text, int count, rap_err *err);
+
+typedef struct detection {
+    rap_box box;      /* pixels of the given picture */
+    float confidence; /* 0..1 */
+    int label;        /* index into the vocabulary */
+} detection;
+
+typedef struct detect_options {
+    float confidence;   /* keep at or above; default 0.1  */
+    float iou;          /* NMS; default 0.5               */
+    int max_boxes;      /* default 20                     */
+    int class_agnostic; /* default 1: one box per place, whatever its label */
+} detect_options;
+#define DETECT_OPTIONS_INIT { 0.1f, 0.5f, 20, 1 }
+
+/* Detects; *out [*out_count] best first, free(). Letterboxes as Ultralytics does. */
+rap_status yolo_world_detect(yolo_world *y, const image *im, const detect_options *options,
+                             detection **out, int *out_count, rap_err *err);
+
+/* Raw head outputs before NMS for parity tests: boxes [anchors, 4] xyxy in letterboxed pixels,
+ * scores [anchors, count]; free() both. */
+rap_status yolo_world_raw(yolo_world *y, const image *im, float **boxes, float **scores,
+                          int *out_anchors, rap_err *err);
+
+#endif
