@@ -1,0 +1,202 @@
+"""The tiny LLaVA in PyTorch, number for number as llama.cpp runs it.
+
+Tower: the CLIP image tower without its last block, class token dropped (what LLaVA reads).
+Projector: Linear, GELU (tanh form), Linear.  Decoder: LLaMA (RMSNorm, interleaved RoPE, SwiGLU).
+
+Letters in shapes: B packs, T tokens, D width, H heads, P patches, V vocabulary.
+Reading order: Config, Tower, Projector, Decoder, Vlm.
+"""
+import math
+from dataclasses import dataclass, asdict
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+IMAGE = 128
+PATCH = 16
+N_PATCH = (IMAGE // PATCH) ** 2
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass
+class Config:
+    vocab: int = 2048
+    width: int = 192
+    layers: int = 6
+    heads: int = 6
+    ffn: int = 512
+    context: int = 2048
+    tower_width: int = 192
+    rope: float = 10000.0
+    eps: float = 1e-5
+
+    def dict(self):
+        return asdict(self)
+
+
+class Tower(nn.Module):
+    """OpenAI CLIP ViT up to its last-but-one block; forward gives patch tokens [B, P, D]."""
+
+    def __init__(self, state, prefix="visual."):
+        super().__init__()
+        get = lambda name: state[prefix + name].float()
+        self.register_buffer("conv", get("conv1.weight"))
+        self.register_buffer("cls", get("class_embedding"))
+        self.register_buffer("pos", get("positional_embedding"))
+        self.register_buffer("pre_w", get("ln_pre.weight"))
+        self.register_buffer("pre_b", get("ln_pre.bias"))
+        self.width = self.conv.shape[0]
+        self.heads = self.width // 64
+        self.patch = self.conv.shape[-1]
+        self.layers = 0
+        while f"{prefix}transformer.resblocks.{self.layers}.ln_1.weight" in state:
+            self.layers += 1
+        self.blocks = []
+        for i in range(self.layers):
+            p = f"transformer.resblocks.{i}."
+            self.blocks.append({n: get(p + n) for n in (
+                "ln_1.weight", "ln_1.bias", "attn.in_proj_weight", "attn.in_proj_bias",
+                "attn.out_proj.weight", "attn.out_proj.bias", "ln_2.weight", "ln_2.bias",
+                "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight", "mlp.c_proj.bias")})
+
+    def _block(self, x, w):
+        B, T, D = x.shape
+        h = F.layer_norm(x, (D,), w["ln_1.weight"], w["ln_1.bias"], 1e-5)
+        qkv = F.linear(h, w["attn.in_proj_weight"], w["attn.in_proj_bias"])
+        q, k, v = (t.view(B, T, self.heads, -1).transpose(1, 2) for t in qkv.chunk(3, -1))
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, T, D)
+        x = x + F.linear(h, w["attn.out_proj.weight"], w["attn.out_proj.bias"])
+        h = F.layer_norm(x, (D,), w["ln_2.weight"], w["ln_2.bias"], 1e-5)
+        h = F.linear(h, w["mlp.c_fc.weight"], w["mlp.c_fc.bias"])
+        h = h * torch.sigmoid(1.702 * h)
+        return x + F.linear(h, w["mlp.c_proj.weight"], w["mlp.c_proj.bias"])
+
+    @torch.no_grad()
+    def forward(self, pixels):
+        """pixels [B, 3, 128, 128], normalised."""
+        x = F.conv2d(pixels, self.conv, stride=self.patch).flatten(2).transpose(1, 2)
+        cls = self.cls.expand(x.shape[0], 1, -1)
+        x = torch.cat([cls, x], 1) + self.pos
+        x = F.layer_norm(x, (self.width,), self.pre_w, self.pre_b, 1e-5)
+        for w in self.blocks[:-1]:
+            x = self._block(x, w)
+        return x[:, 1:]
+
+
+def pixels_of(image):
+    """uint8 picture [H, W, 3], square, to normalised pixels [3, 128, 128], as mtmd does it."""
+    import numpy as np
+    from PIL import Image
+    small = Image.fromarray(image).resize((IMAGE, IMAGE), Image.BICUBIC)
+    x = np.asarray(small, dtype=np.float32) / 255.0
+    x = (x - np.float32(CLIP_MEAN)) / np.float32(CLIP_STD)
+    return torch.from_numpy(x.transpose(2, 0, 1).copy())
+
+
+class Projector(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.fc0 = nn.Linear(cfg.tower_width, 2 * cfg.width)
+        self.fc2 = nn.Linear(2 * cfg.width, cfg.width)
+
+    def forward(self, feats):
+        return self.fc2(F.gelu(self.fc0(feats), approximate="tanh"))
+
+
+def rope_table(cfg, length):
+    hd = cfg.width // cfg.heads
+    freq = cfg.rope ** (-torch.arange(0, hd, 2).float() / hd)
+    angle = torch.arange(length).float()[:, None] * freq[None]
+    return torch.cos(angle), torch.sin(angle)
+
+
+def rotate(x, cos, sin):
+    """x [B, H, T, hd]; cos, sin [B, 1, T, hd/2]; neighbours (2i, 2i+1) are a pair."""
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack((a * cos - b * sin, a * sin + b * cos), -1).flatten(-2)
+
+
+class Block(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        D = cfg.width
+        self.heads = cfg.heads
+        self.attn_norm = nn.RMSNorm(D, eps=cfg.eps)
+        self.ffn_norm = nn.RMSNorm(D, eps=cfg.eps)
+        self.qkv = nn.Linear(D, 3 * D, bias=False)
+        self.out = nn.Linear(D, D, bias=False)
+        self.gate_up = nn.Linear(D, 2 * cfg.ffn, bias=False)
+        self.down = nn.Linear(cfg.ffn, D, bias=False)
+
+    def attend(self, x, cos, sin, mask, cache):
+        B, T, D = x.shape
+        qkv = self.qkv(self.attn_norm(x)).view(B, T, 3, self.heads, -1)
+        q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if cache is not None:
+            if "k" in cache:
+                k, v = torch.cat([cache["k"], k], 2), torch.cat([cache["v"], v], 2)
+            cache["k"], cache["v"] = k, v
+        h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(h.transpose(1, 2).reshape(B, T, D))
+
+    def forward(self, x, cos, sin, mask, cache=None):
+        x = x + self.attend(x, cos, sin, mask, cache)
+        gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, -1)
+        return x + self.down(F.silu(gate) * up)
+
+
+class Vlm(nn.Module):
+    """Projector and decoder; the frozen tower lives outside, its features are the input."""
+
+    def __init__(self, cfg):
+        super().__init__()
+        self.cfg = cfg
+        self.projector = Projector(cfg)
+        self.embed = nn.Embedding(cfg.vocab, cfg.width)
+        self.blocks = nn.ModuleList(Block(cfg) for _ in range(cfg.layers))
+        self.norm = nn.RMSNorm(cfg.width, eps=cfg.eps)
+        self.head = nn.Linear(cfg.width, cfg.vocab, bias=False)
+        cos, sin = rope_table(cfg, cfg.context)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                nn.init.normal_(p, std=0.05 if "embed" in name else p.shape[1] ** -0.5 * 0.7)
+            if name.endswith(("out.weight", "down.weight")):
+                p.data.mul_(1 / math.sqrt(2 * cfg.layers))
+        self.head.weight.data.copy_(self.embed.weight.data)
+
+    def decode(self, x, positions, mask, caches=None):
+        """x [B, T, D] embeddings, positions [B, T], mask [B, 1, T, T] (True: may look)."""
+        cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]
+        for i, block in enumerate(self.blocks):
+            x = block(x, cos, sin, mask, None if caches is None else caches[i])
+        return self.norm(x)
+
+
+@torch.no_grad()
+def greedy(model, parts, feats, limit=64, eos=2):
+    """Answer one prompt: `parts` mixes token lists and indices into feats [N, P, tower_width]."""
+    xs = []
+    for part in parts:
+        if isinstance(part, int):
+            xs.append(model.projector(feats[part].float()))
+        else:
+            xs.append(model.embed(torch.tensor(part, dtype=torch.long)))
+    x = torch.cat(xs)[None]
+    caches = [{} for _ in model.blocks]
+    past, out = 0, []
+    while len(out) < limit:
+        T = x.shape[1]
+        mask = torch.ones(T, past + T, dtype=torch.bool).tril(past)[None, None]
+        h = model.decode(x, torch.arange(past, past + T)[None], mask, caches)
+        token = int(model.head(h[0, -1]).argmax())
+        if token == eos:
+            break
+        out.append(token)
+        past += T
+        x = model.embed(torch.tensor([[token]]))
+    return out
