@@ -1,0 +1,207 @@
+/* nn.h: neural networks on oneDNN, with weights from a GGUF file. Knows no model.
+ *
+ * A model describes itself once per input shape and then runs many times:
+ *
+ *     nn *n = NULL;
+ *     nn_open(&n, gguf, threads, NN_AUTO, err);              // gguf is borrowed until nn_close
+ *     nn_graph *g = NULL;
+ *     nn_graph_new(&g, n, err);
+ *     nn_tensor *x = nn_input(g, NN_SHAPE(batch, 224, 224, 3));
+ *     x = nn_conv(g, x, "v.patch_embd.weight", NULL, (nn_conv_options){ .stride = 32 });
+ *     x = nn_reshape(g, x, NN_SHAPE(batch, 49, 768));
+ *     for (int i = 0; i < layers; i++) {
+ *         const char *w = nn_name(g, "v.blk.%d.ln1.weight", i), *b = nn_name(...);
+ *         x = nn_layer_norm(g, x, w, b, 1e-5f);
+ *         ...
+ *     }
+ *     nn_output(g, x);
+ *     nn_graph_compile(g, err);                              // the first mistake above is told here
+ *     nn_graph_run(g, (const void *[]){ pixels }, (float *[]){ features }, err);
+ *
+ * Rules:
+ *
+ * - Shapes are written as PyTorch writes them, outermost first; every tensor is dense and row-major.
+ *   Pictures are channels-last: [N, H, W, C]. Because of that reshaping [N, H, W, C] to [N, H·W, C]
+ *   costs nothing.
+ * - Weights are named as in the GGUF and have PyTorch's shapes there (the GGUF lists them reversed):
+ *   convolution [out, in / groups, kh, kw], linear [out, in]. A missing tensor, a wrong shape or an
+ *   unknown type is RAP_E_FORMAT and one line with the file and the tensor's name.
+ * - Builder calls return NULL after a mistake and accept NULL, so a model reads without checks; the
+ *   graph keeps the first mistake for nn_graph_compile(). Tensors belong to their graph.
+ * - Compiling plans one arena in which tensors that are not alive together share memory, and packs
+ *   weights into the layout the kernels want. Packed weights belong to the nn and are shared by its
+ *   graphs, so a second graph for another batch costs activations only.
+ * - In NN_BF16 the operands of convolution and linear layers are bf16, sums are f32, and the residual
+ *   stream, layer norm, softmax and graph outputs stay f32. Inputs and outputs are always f32.
+ * - One nn and its graphs are used by one thread at a time; inside, the work runs on `threads`. */
+#ifndef RAP_NN_NN_H
+#define RAP_NN_NN_H
+
+#include "base/err.h"
+#include "base/gguf_file.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- the context -------------------------------------------------------------------------- */
+
+/* The same numbers as `precision` of vision/encoder.h. */
+typedef enum nn_precision {
+    NN_AUTO, /* bf16 where the CPU multiplies it natively (AVX512-BF16, AMX), else f32 */
+    NN_F32,
+    NN_BF16 /* where the CPU cannot, the same numbers are emulated: slow, for tests */
+} nn_precision;
+
+typedef struct nn nn;
+
+/* threads 0: every core this process may use. `weights` is borrowed until nn_close(). */
+rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision p, rap_err *err);
+void nn_close(nn *n); /* NULL-safe; after all of its graphs */
+nn_precision nn_precision_of(const nn *n); /* NN_F32 or NN_BF16 */
+int nn_threads(const nn *n);
+bool nn_bf16_is_native(void);
+
+/* ---- shapes and weights ------------------------------------------------------------------- */
+
+typedef struct nn_shape {
+    int dims;     /* 1..4 */
+    int64_t d[4]; /* outermost first; unused are 1 */
+} nn_shape;
+#define NN_SHAPE_COUNT_(a, b, c, d, n, ...) n
+#define NN_SHAPE(...)                                                                              \
+    ((nn_shape){ NN_SHAPE_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0), { __VA_ARGS__ } })
+
+/* The shape of a weight as PyTorch writes it, with dims as given in the file; RAP_E_FORMAT when the
+ * tensor is absent. For models that derive their widths and depths from what the file holds. */
+rap_status nn_weight_shape(const nn *n, const char *name, nn_shape *out, rap_err *err);
+bool nn_has_weight(const nn *n, const char *name);
+
+/* A whole weight as f32 after its element count was checked; free(). */
+rap_status nn_weight_read(const nn *n, const char *name, int64_t elements, float **out,
+                          rap_err *err);
+
+/* ---- building a graph --------------------------------------------------------------------- */
+
+typedef struct nn_graph nn_graph;
+typedef struct nn_tensor nn_tensor;
+
+typedef enum nn_act {
+    NN_NONE = 0,
+    NN_RELU,
+    NN_SIGMOID,
+    NN_SILU,
+    NN_GELU,      /* exact, erf */
+    NN_GELU_TANH, /* the tanh form */
+    NN_QUICK_GELU /* x · sigmoid(1.702 x) */
+} nn_act;
+
+rap_status nn_graph_new(nn_graph **out, nn *n, rap_err *err);
+void nn_graph_free(nn_graph *g); /* NULL-safe */
+
+/* A formatted name that lives as long as the graph. NULL (and a kept mistake) when out of memory. */
+const char *nn_name(nn_graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Marks a mistake that the model itself found; the first one wins. Returns NULL for `return`. */
+nn_tensor *nn_fail(nn_graph *g, rap_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool nn_failed(const nn_graph *g);
+
+nn_shape nn_shape_of(const nn_tensor *t); /* dims 0 for NULL */
+
+/* Inputs and outputs, in the order in which nn_graph_run() lists them. */
+nn_tensor *nn_input(nn_graph *g, nn_shape shape);     /* f32 */
+nn_tensor *nn_input_ids(nn_graph *g, nn_shape shape); /* int32, for embedding and gather */
+void nn_output(nn_graph *g, nn_tensor *x);            /* always f32 */
+
+/* A weight as a tensor, e.g. a position table or a class token. It must hold as many elements as
+ * `shape` says, whatever its own shape is. */
+nn_tensor *nn_weight(nn_graph *g, const char *name, nn_shape shape);
+
+typedef struct nn_conv_options {
+    int stride;          /* 0 means 1 */
+    int pad;             /* zeros on each side */
+    int groups;          /* 0 means 1 */
+    nn_act act;          /* after the bias */
+    nn_tensor *residual; /* NULL, or the shape of the result: added after act */
+} nn_conv_options;
+
+/* x [N, H, W, C] → [N, H', W', O]. bias NULL: none. */
+nn_tensor *nn_conv(nn_graph *g, nn_tensor *x, const char *weight, const char *bias,
+                   nn_conv_options options);
+
+typedef struct nn_linear_options {
+    nn_act act;          /* after the bias */
+    nn_tensor *residual; /* NULL, or the shape of the result: added after act */
+    bool in_out;         /* the weight is stored [in, out] and used as x · W */
+} nn_linear_options;
+
+/* x [..., in] → [..., out]. bias NULL: none. */
+nn_tensor *nn_linear(nn_graph *g, nn_tensor *x, const char *weight, const char *bias,
+                     nn_linear_options options);
+
+/* Over the last axis. weight and bias may be NULL (no affine part). */
+nn_tensor *nn_layer_norm(nn_graph *g, nn_tensor *x, const char *weight, const char *bias,
+                         float eps);
+
+/* softmax(q kᵀ / √(D / heads)) v for each head. q [N, T, D], k and v [N, S, D] → [N, T, D]. causal
+ * (needs T == S): row t sees rows 0..t. Here D is the width of one of them, all heads together. */
+nn_tensor *nn_attention(nn_graph *g, nn_tensor *q, nn_tensor *k, nn_tensor *v, int heads,
+                        bool causal);
+/* The same for one projection qkv [N, T, 3 D], q first. */
+nn_tensor *nn_attention_fused(nn_graph *g, nn_tensor *qkv, int heads, bool causal);
+
+/* b has a's shape, or the shape of a's trailing axes (e.g. [T, D] or [1, T, D] onto [N, T, D]). */
+nn_tensor *nn_add(nn_graph *g, nn_tensor *a, nn_tensor *b);
+nn_tensor *nn_mul(nn_graph *g, nn_tensor *a, nn_tensor *b);
+
+nn_tensor *nn_activate(nn_graph *g, nn_tensor *x, nn_act act);
+nn_tensor *nn_softmax(nn_graph *g, nn_tensor *x); /* over the last axis */
+
+nn_tensor *nn_concat(nn_graph *g, nn_tensor *const *parts, int count, int axis);
+nn_tensor *nn_slice(nn_graph *g, nn_tensor *x, int axis, int64_t start, int64_t length);
+nn_tensor *nn_reshape(nn_graph *g, nn_tensor *x, nn_shape shape); /* free: the same memory */
+nn_tensor *nn_transpose(nn_graph *g, nn_tensor *x, const int *order); /* order [dims] */
+/* [1, ...] → [count, ...], e.g. a class token for each picture. */
+nn_tensor *nn_repeat(nn_graph *g, nn_tensor *x, int64_t count);
+nn_tensor *nn_mean(nn_graph *g, nn_tensor *x, int axis); /* drops the axis */
+
+/* ids [N, T] → [N, T, D] rows of a table weight [vocabulary, D]. */
+nn_tensor *nn_embedding(nn_graph *g, nn_tensor *ids, const char *table);
+/* x [N, T, D], ids [N] → [N, D]: row ids[n] of each sequence (e.g. the end-of-text position). An id
+ * out of range is RAP_E_ARGUMENT when run. For a fixed row use nn_slice and nn_reshape. */
+nn_tensor *nn_gather(nn_graph *g, nn_tensor *x, nn_tensor *ids);
+
+/* x [N, H, W, C]. */
+nn_tensor *nn_upsample_nearest(nn_graph *g, nn_tensor *x, int factor);
+nn_tensor *nn_max_pool(nn_graph *g, nn_tensor *x, int size, int stride, int pad);
+
+/* A step of the model's own: out and in are dense f32; `threads` may be used with OpenMP. A failure
+ * it returns is the run's failure. */
+typedef rap_status nn_custom_fn(float *out, const float *const *in, int threads, void *payload,
+                                rap_err *err);
+nn_tensor *nn_custom(nn_graph *g, nn_custom_fn *fn, void *payload, nn_tensor *const *inputs,
+                     int count, nn_shape out_shape);
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+rap_status nn_graph_compile(nn_graph *g, rap_err *err);
+
+/* inputs in the order of nn_input calls (float * or int32_t *), outputs in the order of nn_output. */
+rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *outputs,
+                        rap_err *err);
+
+size_t nn_graph_memory(const nn_graph *g); /* bytes of activations, after compiling */
+
+/* Writes a line per kind of step with its share of the last runs' time into `out` (free()), after
+ * nn_graph_profile(g, true) and at least one run. */
+void nn_graph_profile(nn_graph *g, bool on);
+rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err);
+
+/* ---- plain matrix product, for steps of a model's own ------------------------------------- */
+
+/* out [m, n] = a [m, k] · b [n, k]ᵀ (b_transposed) or a · b [k, n], f32, rows `lda`, `ldb`, `ldo`
+ * apart. Runs on all threads, or on the caller's alone inside a parallel region. */
+rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const float *b,
+                     int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k);
+
+#endif
