@@ -14,8 +14,8 @@
 
 typedef struct gguf_file gguf_file;
 
-/* ggml's numbers. */
-typedef enum gguf_type { GGUF_F32 = 0, GGUF_F16 = 1, GGUF_Q8_0 = 8, GGUF_I32 = 26, GGUF_BF16 = 30 } gguf_type;
+/* ggml's numbers. The tag differs from the typedef because llama.cpp's gguf.h owns `enum gguf_type`. */
+typedef enum gguf_tensor_type { GGUF_F32 = 0, GGUF_F16 = 1, GGUF_Q8_0 = 8, GGUF_I32 = 26, GGUF_BF16 = 30 } gguf_type;
 
 typedef struct gguf_tensor {
     const char *name;
