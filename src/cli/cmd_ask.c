@@ -1,0 +1,68 @@
+/* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_ask = {
+    "ask",
+    "[IMAGE] QUESTION",
+    "Ask about a photo, or about what is remembered",
+    "With a photo, the things found in it are given to the model; names in the question are found as\n"
+    "well, so a question without a photo works too. --no-memory asks the bare model, to compare.",
+    run,
+};
+
+static json_t *json_answer(const rap_answer *a)
+{
+    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f, s:f}}", "answer", a->text,
+                     "retrieved", cli_json_matches(a->matches), "dropped", a->dropped,
+                     "prompt_tokens", a->prompt_tokens, "answer_tokens", a->answer_tokens,
+                     "images_encoded", a->images_encoded, "milliseconds", "retrieve", a->retrieve_ms,
+                     "first_token", a->first_token_ms, "total", a->total_ms);
+}
+
+static int finish(cli *c, const rap_answer *answer)
+{
+    if (c->json)
+        return cli_print_json(json_answer(answer));
+    putchar('\n');
+    if (answer->dropped > 0 && !c->quiet)
+        cli_say("%d concept%s did not fit into the model's context", answer->dropped,
+                answer->dropped == 1 ? "" : "s");
+    return cli_flush();
+}
+
+static int run(cli *c, int argc, char **argv)
+{
+    rap_query query = RAP_QUERY_INIT;
+    long limit = 0, max_tokens = 0, seed = 0;
+    double temperature = 0;
+    bool no_memory = false;
+    const cli_option options[] = {
+        { "--limit", CLI_NUMBER, &limit, "N", "at most N concepts (default: the profile's K)" },
+        { "--max-tokens", CLI_NUMBER, &max_tokens, "N", "length of the answer (default 256)" },
+        { "--temperature", CLI_REAL, &temperature, "T", "0 (default): always the likeliest word" },
+        { "--seed", CLI_NUMBER, &seed, "N", "for --temperature" },
+        { "--no-memory", CLI_FLAG, &no_memory, NULL, "the bare model, nothing retrieved" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    rap_answer *answer = NULL;
+    rap_status status;
+    int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);
+
+    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+        return code;
+    query.image.path = argc == 2 ? argv[0] : NULL;
+    query.question = argv[argc - 1];
+    query.limit = (int)limit;
+    query.max_tokens = (int)max_tokens;
+    query.temperature = (float)temperature;
+    query.seed = (uint32_t)seed;
+    query.no_memory = no_memory;
+    status = rap_ask(c->r, &query, c->json ? NULL : cli_print_token, NULL, &answer);
+    code = status == RAP_OK ? finish(c, answer) : cli_failed(c, status);
+    rap_answer_free(answer);
+    return code;
+}

@@ -1,0 +1,66 @@
+/* cmd_import.c: rap import FILE, rap export FILE: the store in and out. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static int run_import(cli *c, int argc, char **argv);
+static int run_export(cli *c, int argc, char **argv);
+
+const cli_command cmd_import = {
+    "import",
+    "FILE",
+    "Import the official database.json or a bundle",
+    "All or nothing. Pictures named in a database.json are looked for beside it, then in the folder\n"
+    "above, and nowhere else. A name that is taken is an error unless --replace is given.",
+    run_import,
+};
+const cli_command cmd_export = {
+    "export",
+    "FILE",
+    "Export everything into one bundle, or to database.json",
+    "A FILE that ends in .json gets the official format with the pictures in a folder images beside\n"
+    "it; any other name gets a bundle that loses nothing.",
+    run_export,
+};
+
+static int run_import(cli *c, int argc, char **argv)
+{
+    bool replace = false;
+    const cli_option options[] = {
+        { "--replace", CLI_FLAG, &replace, NULL, "replace concepts whose name is taken" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    rap_import_report report = { 0, 0, 0 };
+    rap_status status;
+    int code = cli_parse(c, &cmd_import, options, &argc, argv, 1, 1);
+
+    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+        return code;
+    status = rap_import(c->r, argv[0], replace, &report);
+    if (status != RAP_OK)
+        return cli_failed(c, status);
+    if (c->json)
+        return cli_print_json(json_pack("{s:i, s:i, s:i}", "added", report.added, "updated",
+                                        report.updated, "skipped", report.skipped));
+    if (!c->quiet)
+        printf("%d added, %d replaced, %d skipped\n", report.added, report.updated, report.skipped);
+    return cli_flush();
+}
+
+static int run_export(cli *c, int argc, char **argv)
+{
+    const cli_option options[] = { { NULL, CLI_FLAG, NULL, NULL, NULL } };
+    rap_status status;
+    int code = cli_parse(c, &cmd_export, options, &argc, argv, 1, 1);
+
+    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+        return code;
+    status = rap_export(c->r, argv[0]);
+    if (status != RAP_OK)
+        return cli_failed(c, status);
+    if (c->json)
+        return cli_print_json(json_pack("{s:s}", "file", argv[0]));
+    if (!c->quiet)
+        printf("wrote %s\n", argv[0]);
+    return cli_flush();
+}

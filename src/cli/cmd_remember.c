@@ -1,0 +1,55 @@
+/* cmd_remember.c: rap remember NAME --image F: one picture, and the thing is known. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_remember = {
+    "remember",
+    "NAME --image FILE",
+    "Remember a thing from one picture",
+    "The picture should show mostly the thing itself; --box cuts it out of a larger photo. The\n"
+    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what there is to say\n"
+    "about it. Further pictures are added with `rap edit NAME --view FILE`.",
+    run,
+};
+
+static int run(cli *c, int argc, char **argv)
+{
+    rap_concept concept = RAP_CONCEPT_INIT;
+    cli_list aliases = { { NULL }, 0 };
+    const cli_option options[] = {
+        { "--image", CLI_TEXT, &concept.image.path, "FILE", "its picture (required)" },
+        { "--category", CLI_TEXT, &concept.category, "WORD", "what kind of thing it is" },
+        { "--info", CLI_TEXT, &concept.info, "TEXT", "what is worth knowing about it" },
+        { "--alias", CLI_LIST, &aliases, "NAME", "another name; may be repeated" },
+        { "--box", CLI_BOX, &concept.box, "X,Y,W,H", "where it is in the picture, in pixels" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    int64_t id = 0;
+    rap_status status;
+    int code = cli_parse(c, &cmd_remember, options, &argc, argv, 1, 1);
+
+    if (code != CLI_CONTINUE)
+        return code;
+    if (!concept.image.path) {
+        cli_say("remember: --image is missing: show one picture of %s", argv[0]);
+        return CLI_USAGE;
+    }
+    if ((code = cli_open(c, false)) != CLI_CONTINUE)
+        return code;
+    concept.name = argv[0];
+    concept.aliases = aliases.item;
+    status = rap_remember(c->r, &concept, &id);
+    if (status != RAP_OK)
+        return cli_failed(c, status);
+    if (c->json)
+        return cli_print_json(json_pack("{s:I, s:s}", "id", (json_int_t)id, "name", argv[0]));
+    if (!c->quiet) {
+        fputs("remembered ", stdout);
+        cli_print_plain(argv[0]);
+        putchar('\n');
+    }
+    return cli_flush();
+}

@@ -1,0 +1,53 @@
+/* cmd_see.c: rap see IMAGE: who is in the photo, with boxes and scores. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_see = {
+    "see",
+    "IMAGE",
+    "See which remembered things are in a photo",
+    "Prints one line a match, best first: name, reason, score (0 to 1), box (x,y,w,h in pixels).\n"
+    "--out draws them onto the photo.",
+    run,
+};
+
+static int run(cli *c, int argc, char **argv)
+{
+    rap_image image = RAP_IMAGE_INIT;
+    const char *out = NULL, *text = NULL;
+    long limit = 0;
+    const cli_option options[] = {
+        { "--out", CLI_TEXT, &out, "FILE.png", "write the photo with the boxes drawn" },
+        { "--text", CLI_TEXT, &text, "TEXT", "find names in this text as well" },
+        { "--limit", CLI_NUMBER, &limit, "N", "at most N matches (default: the profile's K)" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    rap_matches *matches = NULL;
+    rap_status status;
+    int code = cli_parse(c, &cmd_see, options, &argc, argv, 1, 1);
+
+    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+        return code;
+    image.path = argv[0];
+    status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
+    if (status == RAP_OK && out)
+        status = rap_draw(c->r, &image, matches, out);
+    if (status != RAP_OK) {
+        rap_matches_free(matches);
+        return cli_failed(c, status);
+    }
+    if (c->json) {
+        code = cli_print_json(cli_json_matches(matches));
+    } else {
+        cli_print_matches(matches);
+        if (matches->count == 0 && !c->quiet)
+            cli_say("nothing known in %s (%zu region%s looked at)", argv[0], matches->region_count,
+                    matches->region_count == 1 ? "" : "s");
+        code = cli_flush();
+    }
+    rap_matches_free(matches);
+    return code;
+}

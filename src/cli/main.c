@@ -1,0 +1,92 @@
+/* main.c: the table of commands and the dispatch. */
+#include "cli/cli.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+extern const cli_command cmd_remember, cmd_edit, cmd_forget, cmd_list, cmd_find, cmd_show, cmd_see,
+    cmd_ask, cmd_chat, cmd_import, cmd_export, cmd_models, cmd_convert, cmd_doctor, cmd_eval,
+    cmd_embed;
+
+const cli_command *const cli_commands[] = {
+    &cmd_remember, &cmd_edit,   &cmd_forget, &cmd_list,    &cmd_find,   &cmd_show,
+    &cmd_see,      &cmd_ask,    &cmd_chat,   &cmd_import,  &cmd_export, &cmd_models,
+    &cmd_convert,  &cmd_doctor, &cmd_eval,   &cmd_embed,   NULL,
+};
+
+static void print_help(FILE *out)
+{
+    fputs("rap: show it one picture of a thing that matters to you, and talk about it in new "
+          "photos\n\nusage: rap COMMAND [ARGUMENTS] [FLAGS]\n\ncommands:\n",
+          out);
+    for (int i = 0; cli_commands[i]; i++)
+        fprintf(out, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
+    fputs("\nflags every command takes:\n", out);
+    for (const cli_option *o = cli_global_options; o->name; o++)
+        fprintf(out, "  %s%s%-*s %s\n", o->name, o->argument ? " " : "",
+                (int)(20 - strlen(o->name) - (o->argument ? 1 : 0)), o->argument ? o->argument : "",
+                o->help);
+    fputs("\n`rap COMMAND --help` explains one command. A first try:\n"
+          "  rap remember bo --image bo.png --category dog --info \"<bo> loves cheese.\"\n"
+          "  rap ask park.jpg \"Who is in this picture?\"\n",
+          out);
+}
+
+static const cli_command *find_command(const char *name)
+{
+    for (int i = 0; cli_commands[i]; i++)
+        if (strcmp(cli_commands[i]->name, name) == 0)
+            return cli_commands[i];
+    return NULL;
+}
+
+/* The index of the command word: the first argument that is no global flag or its value. */
+static int command_index(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0)
+            return i;
+        for (const cli_option *o = cli_global_options; o->name; o++)
+            if (o->argument && strcmp(argv[i], o->name) == 0)
+                i++;
+    }
+    return argc;
+}
+
+int main(int argc, char **argv)
+{
+    cli c = { .json = false };
+    const cli_command *command;
+    int at = command_index(argc, argv);
+    int code;
+
+    setlocale(LC_CTYPE, "C.UTF-8");
+    signal(SIGPIPE, SIG_IGN);
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        puts("rap " RAP_VERSION);
+        return cli_flush();
+    }
+    if (at >= argc || strcmp(argv[at], "help") == 0) {
+        bool asked = at < argc || (argc > 1 && strcmp(argv[1], "--help") == 0);
+
+        if (at + 1 < argc && (command = find_command(argv[at + 1])) != NULL) {
+            char *help[] = { argv[0], (char *)"--help", NULL };
+
+            return command->run(&c, 2, help);
+        }
+        print_help(asked ? stdout : stderr);
+        return asked ? cli_flush() : CLI_USAGE;
+    }
+    command = find_command(argv[at]);
+    if (!command) {
+        cli_say("unknown command '%s'; `rap --help` lists them", argv[at]);
+        return CLI_USAGE;
+    }
+    for (int i = at; i > 0; i--) /* the word goes first, so that a command sees only its arguments */
+        argv[i] = argv[i - 1];
+    code = command->run(&c, argc - 1, argv + 1);
+    rap_close(c.r);
+    return code;
+}

@@ -1,0 +1,187 @@
+/* options.c: one table-driven parser for the flags of every command. */
+#include "base/text.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const cli_option cli_global_options[] = {
+    { "--profile", CLI_TEXT, NULL, "DIR", "the models: a profile folder or name" },
+    { "--store", CLI_TEXT, NULL, "FILE", "the concept store" },
+    { "--policy", CLI_TEXT, NULL, "NAME", "retrieval: default, or paper (the official rule)" },
+    { "--threads", CLI_NUMBER, NULL, "N", "cores to use (default: all)" },
+    { "--json", CLI_FLAG, NULL, NULL, "print results as JSON" },
+    { "--quiet", CLI_FLAG, NULL, NULL, "no progress, no remarks" },
+    { "--help", CLI_FLAG, NULL, NULL, "explain the command" },
+    { NULL, CLI_FLAG, NULL, NULL, NULL },
+};
+
+static void *global_value(cli *c, const char *name)
+{
+    struct { const char *name; void *value; } table[] = {
+        { "--profile", &c->profile }, { "--store", &c->store }, { "--policy", &c->policy },
+        { "--threads", &c->threads }, { "--json", &c->json },   { "--quiet", &c->quiet },
+        { "--help", &c->help },
+    };
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].value;
+    return NULL;
+}
+
+static void print_options(const cli_option *options)
+{
+    for (const cli_option *o = options; o->name; o++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%s%s%s", o->name, o->argument ? " " : "",
+                 o->argument ? o->argument : "");
+        printf("  %-22s %s\n", left, o->help);
+    }
+}
+
+static void print_command_help(const cli_command *command, const cli_option *options)
+{
+    printf("usage: rap %s%s%s [FLAGS]\n\n%s.\n", command->name, *command->arguments ? " " : "",
+           command->arguments, command->summary);
+    if (command->details)
+        printf("\n%s\n", command->details);
+    if (options->name)
+        puts("\nflags:");
+    print_options(options);
+    puts("\nflags every command takes:");
+    print_options(cli_global_options);
+}
+
+/* "x,y,w,h" in pixels. */
+static bool parse_box(rap_box *out, const char *text)
+{
+    char copy[128];
+    float *field[] = { &out->x, &out->y, &out->w, &out->h };
+    char *rest = copy;
+    double value;
+
+    if (strlen(text) >= sizeof copy)
+        return false;
+    memcpy(copy, text, strlen(text) + 1);
+    for (int i = 0; i < 4; i++) {
+        char *comma = strchr(rest, ',');
+
+        if ((comma == NULL) != (i == 3))
+            return false;
+        if (comma)
+            *comma = '\0';
+        if (!text_parse_double(&value, rest) || !(value >= 0 && value < 1e6))
+            return false;
+        *field[i] = (float)value;
+        rest = comma ? comma + 1 : rest;
+    }
+    return out->w > 0 && out->h > 0;
+}
+
+static bool set_value(const cli_option *o, void *value, const char *text)
+{
+    cli_list *list = value;
+
+    switch (o->kind) {
+    case CLI_FLAG:
+        *(bool *)value = true;
+        return true;
+    case CLI_TEXT:
+        *(const char **)value = text;
+        return true;
+    case CLI_NUMBER:
+        return text_parse_long(value, text) && *(long *)value >= 0 && *(long *)value <= 1000000000;
+    case CLI_REAL:
+        return text_parse_double(value, text);
+    case CLI_BOX:
+        return parse_box(value, text);
+    case CLI_LIST:
+        if (list->count + 1 >= (int)(sizeof list->item / sizeof *list->item))
+            return false;
+        list->item[list->count++] = text;
+        list->item[list->count] = NULL;
+        return true;
+    }
+    return false;
+}
+
+static const cli_option *find_option(const cli_option *options, const char *arg, size_t len)
+{
+    for (const cli_option *o = options; o->name; o++)
+        if (strlen(o->name) == len && strncmp(o->name, arg, len) == 0)
+            return o;
+    return NULL;
+}
+
+/* Parses the flag at argv[*i] (moving *i over its value). CLI_CONTINUE or CLI_USAGE. */
+static int parse_flag(cli *c, const cli_command *command, const cli_option *options, int argc,
+                      char **argv, int *i)
+{
+    const char *arg = argv[*i];
+    const char *equals = strchr(arg, '=');
+    size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
+    const cli_option *o = find_option(options, arg, len);
+    const char *text = equals ? equals + 1 : NULL;
+    void *value = o ? o->value : NULL;
+
+    if (!o && (o = find_option(cli_global_options, arg, len)) != NULL)
+        value = global_value(c, o->name);
+    if (!o) {
+        cli_say("%s: unknown flag '%.*s'; see `rap %s --help`", command->name, (int)len, arg,
+                command->name);
+        return CLI_USAGE;
+    }
+    if (o->kind == CLI_FLAG && equals) {
+        cli_say("%s: %s takes no value", command->name, o->name);
+        return CLI_USAGE;
+    }
+    if (o->kind != CLI_FLAG && !text) {
+        if (*i + 1 >= argc) {
+            cli_say("%s: %s needs %s", command->name, o->name, o->argument);
+            return CLI_USAGE;
+        }
+        text = argv[++*i];
+    }
+    if (!set_value(o, value, text)) {
+        cli_say("%s: '%s' is no %s for %s", command->name, text, o->argument, o->name);
+        return CLI_USAGE;
+    }
+    return CLI_CONTINUE;
+}
+
+int cli_parse(cli *c, const cli_command *command, const cli_option *options, int *argc, char **argv,
+              int min_arguments, int max_arguments)
+{
+    int count = 0;
+    bool only_arguments = false;
+
+    for (int i = 1; i < *argc; i++) {
+        if (!only_arguments && strcmp(argv[i], "--") == 0) {
+            only_arguments = true;
+        } else if (!only_arguments && argv[i][0] == '-' && argv[i][1] != '\0') {
+            int code = parse_flag(c, command, options, *argc, argv, &i);
+
+            if (code != CLI_CONTINUE)
+                return code;
+        } else {
+            argv[count++] = argv[i];
+        }
+    }
+    *argc = count;
+    if (c->help) {
+        print_command_help(command, options);
+        return cli_flush();
+    }
+    if (count < min_arguments || count > max_arguments) {
+        cli_say("usage: rap %s%s%s; see `rap %s --help`", command->name,
+                *command->arguments ? " " : "", command->arguments, command->name);
+        return CLI_USAGE;
+    }
+    if (c->policy && strcmp(c->policy, "default") != 0 && strcmp(c->policy, "paper") != 0) {
+        cli_say("'%s' is no policy: default or paper", c->policy);
+        return CLI_USAGE;
+    }
+    return CLI_CONTINUE;
+}

@@ -1,0 +1,163 @@
+/* output.c: opening the handle, and everything that is printed. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void cli_say(const char *format, ...)
+{
+    va_list args;
+
+    fputs("rap: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+int cli_open(cli *c, bool read_only)
+{
+    rap_options options = RAP_OPTIONS_INIT;
+    rap_status status;
+
+    options.profile = c->profile;
+    options.store = c->store;
+    options.threads = (int)c->threads;
+    options.read_only = read_only;
+    options.policy = c->policy && strcmp(c->policy, "paper") == 0 ? RAP_POLICY_PAPER
+                                                                  : RAP_POLICY_DEFAULT;
+    options.on_progress = cli_progress;
+    options.payload = c;
+    status = rap_open(&c->r, &options);
+    return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
+}
+
+int cli_failed(cli *c, rap_status status)
+{
+    const char *line = c->r ? rap_error(c->r) : "";
+
+    cli_say("%s", *line ? line : rap_status_text(status));
+    return rap_status_exit_code(status);
+}
+
+int cli_flush(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    cli_say("cannot write to standard output: %s", strerror(errno));
+    return rap_status_exit_code(RAP_E_IO);
+}
+
+int cli_print_json(json_t *document)
+{
+    int failed = !document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+
+    json_decref(document);
+    if (failed) {
+        cli_say("cannot print the result as JSON");
+        return rap_status_exit_code(RAP_E_IO);
+    }
+    putchar('\n');
+    return cli_flush();
+}
+
+void cli_print_plain(const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
+        putchar(*p < 0x20 || *p == 0x7f ? ' ' : *p);
+}
+
+int cli_print_token(const char *text, size_t len, void *payload)
+{
+    for (size_t i = 0; i < len; i++)
+        putchar(text[i] == '\033' ? ' ' : text[i]);
+    fflush(stdout);
+    return ferror(stdout);
+}
+
+json_t *cli_json_record(const rap_record *record)
+{
+    json_t *aliases = json_array();
+
+    for (const char *const *a = record->aliases; a && *a; a++)
+        json_array_append_new(aliases, json_string(*a));
+    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:i, s:s, s:s}", "id", (json_int_t)record->id, "name",
+                     record->name, "category", record->category, "info", record->info, "aliases",
+                     aliases, "views", record->views, "created", record->created, "updated",
+                     record->updated);
+}
+
+static json_t *json_box(rap_box b)
+{
+    return json_pack("[f, f, f, f]", (double)b.x, (double)b.y, (double)b.w, (double)b.h);
+}
+
+static json_t *json_number_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *json_match(const rap_match *m)
+{
+    return json_pack("{s:s, s:o, s:f, s:o, s:s, s:s}", "name", m->name, "distance",
+                     json_number_or_null((double)m->distance), "score", (double)m->score, "box",
+                     json_box(m->box), "reason", rap_reason_text(m->reason), "category",
+                     m->category);
+}
+
+json_t *cli_json_matches(const rap_matches *matches)
+{
+    json_t *found = json_array(), *regions = json_array();
+
+    for (size_t i = 0; i < matches->count; i++)
+        json_array_append_new(found, json_match(&matches->match[i]));
+    for (size_t i = 0; i < matches->region_count; i++) {
+        const rap_region *r = &matches->region[i];
+
+        json_array_append_new(regions, json_pack("{s:o, s:f, s:s}", "box", json_box(r->box),
+                                                 "confidence", (double)r->confidence, "label",
+                                                 r->label));
+    }
+    return json_pack("{s:o, s:o, s:i, s:i, s:{s:f, s:f, s:f}}", "matches", found, "regions", regions,
+                     "width", matches->width, "height", matches->height, "milliseconds", "detect",
+                     matches->detect_ms, "embed", matches->embed_ms, "search", matches->search_ms);
+}
+
+void cli_print_matches(const rap_matches *matches)
+{
+    for (size_t i = 0; i < matches->count; i++) {
+        const rap_match *m = &matches->match[i];
+
+        cli_print_plain(m->name);
+        printf("\t%s\t%.2f", rap_reason_text(m->reason), (double)m->score);
+        if (m->box.w > 0)
+            printf("\t%.0f,%.0f,%.0f,%.0f", (double)m->box.x, (double)m->box.y, (double)m->box.w,
+                   (double)m->box.h);
+        putchar('\n');
+    }
+}
+
+int cli_progress(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    const cli *c = payload;
+    enum { WIDTH = 30 };
+    char bar[WIDTH + 1];
+    int filled = total ? (int)((double)done * WIDTH / (double)total) : 0;
+
+    if (c->quiet || !isatty(STDERR_FILENO))
+        return 0;
+    filled = filled > WIDTH ? WIDTH : filled;
+    memset(bar, '.', WIDTH);
+    memset(bar, '#', (size_t)filled);
+    bar[WIDTH] = '\0';
+    fprintf(stderr, "\r%s [%s] %llu/%llu", what, bar, (unsigned long long)done,
+            (unsigned long long)total);
+    if (done >= total)
+        fputs("\r\033[K", stderr);
+    fflush(stderr);
+    return 0;
+}
