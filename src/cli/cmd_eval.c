@@ -1,0 +1,56 @@
+/* cmd_eval.c: rap eval [DIR]: accuracy on a held-out set, the no-memory baseline beside it. */
+#include "cli/cli.h"
+#include "eval/eval.h"
+
+#include "base/file.h"
+
+#include <stdio.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_eval = {
+    "eval",
+    "[DIR]",
+    "Measure accuracy on a held-out set",
+    "DIR holds the set (default: the toy set that comes with rap). It is imported into a temporary\n"
+    "store; your own store is not touched. The baseline asks the same with nothing remembered.",
+    run,
+};
+
+static const char *default_set(void)
+{
+    if (file_is_folder(RAP_SOURCE_EVAL))
+        return RAP_SOURCE_EVAL;
+    return RAP_INSTALLED_EVAL;
+}
+
+static int run(cli *c, int argc, char **argv)
+{
+    eval_options options = { .payload = c, .on_progress = cli_progress };
+    long sample = 0;
+    const cli_option flags[] = {
+        { "--sample", CLI_NUMBER, &sample, "N", "at most N items a task, spread evenly" },
+        { "--log", CLI_TEXT, &options.log, "FILE", "write every question and answer, a JSON line each" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    eval_report report;
+    rap_err err = { RAP_OK, "" };
+    rap_status status;
+    int code = cli_parse(c, &cmd_eval, flags, &argc, argv, 0, 1);
+
+    if (code != CLI_CONTINUE)
+        return code;
+    options.folder = argc == 1 ? argv[0] : default_set();
+    options.profile = c->profile;
+    options.threads = (int)c->threads;
+    options.sample = (int)sample;
+    status = eval_run(&report, &options, &err);
+    if (status != RAP_OK) {
+        cli_say("%s", *err.text ? err.text : rap_status_text(status));
+        return rap_status_exit_code(status);
+    }
+    if (c->json)
+        return cli_print_json(eval_json(&report));
+    eval_print_table(stdout, &report);
+    return cli_flush();
+}

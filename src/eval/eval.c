@@ -1,0 +1,204 @@
+/* eval.c: two temporary stores, one full and one empty, and the same questions to both. */
+#include "eval/eval.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const task_files[] = { "captions.json", "recognition.json", "vqa.json",
+                                          "text_qa.json",  "detection.json",   "retrieval.json" };
+
+const char *eval_text(const json_t *item, const char *key)
+{
+    const char *text = json_string_value(json_object_get(item, key));
+
+    return text ? text : "";
+}
+
+int eval_item_count(const eval_options *options, json_t *items)
+{
+    int count = (int)json_array_size(items);
+
+    return options->sample > 0 && options->sample < count ? options->sample : count;
+}
+
+/* The array in <folder>/<file>; the caller owns it. */
+static rap_status load_items(json_t **out, const eval_options *options, const char *file, rap_err *err)
+{
+    char *path = path_join(options->folder, file);
+    json_error_t error;
+    rap_status status = RAP_OK;
+
+    *out = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &error) : NULL;
+    if (!path)
+        status = err_memory(err, "reading an evaluation set");
+    else if (!*out)
+        status = err_set(err, file_exists(path) ? RAP_E_FORMAT : RAP_E_NOT_FOUND, "%s: %s", path,
+                         file_exists(path) ? error.text : "no such file; is this an evaluation set?");
+    else if (!json_is_array(*out))
+        status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", path);
+    if (status != RAP_OK) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    free(path);
+    return status;
+}
+
+static rap_status step(eval_run_state *run, rap_err *err)
+{
+    const eval_options *o = run->options;
+
+    run->done++;
+    if (o->on_progress && o->on_progress("evaluating", run->done, run->total, o->payload))
+        return err_set(err, RAP_E_CANCELLED, "evaluation cancelled");
+    return RAP_OK;
+}
+
+rap_status eval_each(eval_run_state *run, const char *file, eval_item *each, void *payload,
+                     rap_err *err)
+{
+    json_t *items = NULL;
+    rap_status status = load_items(&items, run->options, file, err);
+    size_t size, count;
+
+    if (status != RAP_OK)
+        return status;
+    size = json_array_size(items);
+    count = (size_t)eval_item_count(run->options, items);
+    for (size_t i = 0; status == RAP_OK && i < count; i++) { /* i * size / count: spread evenly */
+        json_t *item = json_array_get(items, i * size / count);
+
+        status = json_is_object(item)
+                     ? each(run, item, payload, err)
+                     : err_set(err, RAP_E_FORMAT, "%s/%s: item %zu is no object",
+                               run->options->folder, file, i * size / count);
+        if (status == RAP_OK)
+            status = step(run, err);
+    }
+    json_decref(items);
+    return status;
+}
+
+static rap_status count_items(eval_run_state *run, rap_err *err)
+{
+    for (size_t i = 0; i < sizeof task_files / sizeof *task_files; i++) {
+        json_t *items = NULL;
+        rap_status status = load_items(&items, run->options, task_files[i], err);
+
+        if (status != RAP_OK)
+            return status;
+        run->total += 2 * (uint64_t)eval_item_count(run->options, items);
+        json_decref(items);
+    }
+    return RAP_OK;
+}
+
+static int collect_name(const rap_record *record, void *payload)
+{
+    return json_array_append_new(payload, json_string(record->name));
+}
+
+static rap_status open_store(rap **out, const eval_options *o, const char *path, rap_policy policy,
+                             rap_err *err)
+{
+    rap_options options = RAP_OPTIONS_INIT;
+    rap_status status;
+
+    options.profile = o->profile;
+    options.store = path;
+    options.threads = o->threads;
+    options.policy = policy;
+    status = rap_open(out, &options);
+    return status == RAP_OK ? RAP_OK
+                            : err_set(err, status, "%s", *out ? rap_error(*out) : "out of memory");
+}
+
+/* Runs every task on the store at `path`, which is filled first when `database` is given. */
+static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts *counts,
+                           const char *path, const char *database, rap_err *err)
+{
+    rap_status status = open_store(&run->r, run->options, path, RAP_POLICY_DEFAULT, err);
+
+    if (status == RAP_OK && database) {
+        status = rap_import(run->r, database, 0, NULL);
+        if (status == RAP_OK)
+            status = rap_each(run->r, NULL, collect_name, run->names);
+        if (status != RAP_OK)
+            err_set(err, status, "%s", rap_error(run->r));
+    }
+    if (status == RAP_OK)
+        status = open_store(&run->paper, run->options, path, RAP_POLICY_PAPER, err);
+    if (status == RAP_OK)
+        status = eval_vision(run, scores, counts, err);
+    if (status == RAP_OK)
+        status = eval_questions(run, scores, counts, err);
+    rap_close(run->paper);
+    rap_close(run->r);
+    run->r = run->paper = NULL;
+    return status;
+}
+
+static void remove_store(const char *folder, const char *name)
+{
+    static const char *const suffix[] = { "", "-wal", "-shm" };
+
+    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
+        buf path = BUF_INIT;
+
+        buf_printf(&path, "%s/%s%s", folder, name, suffix[i]);
+        unlink(buf_text(&path));
+        buf_release(&path);
+    }
+}
+
+static rap_status run_both(eval_run_state *run, eval_report *out, const char *folder, rap_err *err)
+{
+    char *database = path_join(run->options->folder, "database.json");
+    char *full = path_join(folder, "full.db"), *empty = path_join(folder, "empty.db");
+    rap_status status = database && full && empty ? count_items(run, err)
+                                                  : err_memory(err, "starting the evaluation");
+
+    run->side = "memory";
+    if (status == RAP_OK)
+        status = run_side(run, &out->memory, &out->counts, full, database, err);
+    run->side = "baseline";
+    if (status == RAP_OK)
+        status = run_side(run, &out->baseline, &out->counts, empty, NULL, err);
+    remove_store(folder, "full.db");
+    remove_store(folder, "empty.db");
+    free(database);
+    free(full);
+    free(empty);
+    return status;
+}
+
+rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
+{
+    eval_run_state run = { .options = options, .names = json_array() };
+    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    char *folder = path_join(base, "rap-eval-XXXXXX");
+    rap_status status = RAP_OK;
+
+    memset(out, 0, sizeof *out);
+    if (!folder || !run.names)
+        status = err_memory(err, "starting the evaluation");
+    else if (!mkdtemp(folder))
+        status = err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base,
+                         strerror(errno));
+    if (status == RAP_OK && options->log && !(run.log = fopen(options->log, "w")))
+        status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
+    if (status == RAP_OK)
+        status = run_both(&run, out, folder, err);
+    if (run.log && fclose(run.log) != 0 && status == RAP_OK)
+        status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
+    if (folder)
+        rmdir(folder);
+    free(folder);
+    json_decref(run.names);
+    return status;
+}

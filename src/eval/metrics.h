@@ -1,0 +1,33 @@
+/* metrics.h: what counts as correct. Pure functions. */
+#ifndef RAP_EVAL_METRICS_H
+#define RAP_EVAL_METRICS_H
+
+#include "rap.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+typedef struct metrics_counts {
+    int hit, extra, missed; /* true positives, false positives, false negatives */
+} metrics_counts;
+
+double metrics_ratio(int part, int whole); /* 0 when whole is 0 */
+double metrics_precision(metrics_counts c);
+double metrics_recall(metrics_counts c);
+double metrics_f1(metrics_counts c);
+
+/* Adds what `answer` names, out of all stored names, against what it should name. A name counts when it
+ * stands as a whole word, in any case. */
+void metrics_add_names(metrics_counts *c, const char *answer, const json_t *all_names,
+                       const json_t *true_names);
+
+/* 1 yes, 0 no, −1 neither, by the first such word. */
+int metrics_yes_no(const char *answer);
+
+/* An open answer: equal without case and closing punctuation, or containing `expected` as whole words and
+ * none of the other `options` (an array of strings, may be NULL). */
+bool metrics_answer(const char *answer, const char *expected, const json_t *options);
+
+float metrics_iou(rap_box a, rap_box b);
+
+#endif

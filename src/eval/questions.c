@@ -1,0 +1,147 @@
+/* questions.c: caption, recognition, visual and text question answering. */
+#include "base/file.h"
+#include "eval/eval.h"
+#include "eval/metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CAPTION_QUESTION "Give a personalized caption of this image."
+
+typedef struct tally {
+    int right[2], asked[2]; /* [0]: negative or all, [1]: positive */
+    metrics_counts names;
+} tally;
+
+static void log_answer(eval_run_state *run, const char *task, const json_t *item, const char *question,
+                       const rap_answer *answer)
+{
+    json_t *found = json_array(), *line;
+
+    if (!run->log) {
+        json_decref(found);
+        return;
+    }
+    for (size_t i = 0; i < answer->matches->count; i++)
+        json_array_append_new(found, json_string(answer->matches->match[i].name));
+    line = json_pack("{s:s, s:s, s:s, s:s, s:o, s:O}", "side", run->side, "task", task, "question",
+                     question, "answer", answer->text, "retrieved", found, "item", item);
+    json_dumpf(line, run->log, JSON_COMPACT);
+    fputc('\n', run->log);
+    json_decref(line);
+}
+
+/* Asks; *out_text is the caller's to free(). */
+static rap_status ask(eval_run_state *run, const char *task, const json_t *item, const char *question,
+                      char **out_text, rap_err *err)
+{
+    const char *image = eval_text(item, "image");
+    char *path = *image ? path_join(run->options->folder, image) : NULL;
+    rap_query query = RAP_QUERY_INIT;
+    rap_answer *answer = NULL;
+    rap_status status;
+
+    query.image.path = path;
+    query.question = strncmp(question, "<image>\n", 8) == 0 ? question + 8 : question;
+    query.max_tokens = 96;
+    status = rap_ask(run->r, &query, NULL, NULL, &answer);
+    if (status != RAP_OK) {
+        err_set(err, status, "%s", rap_error(run->r));
+    } else {
+        log_answer(run, task, item, query.question, answer);
+        *out_text = strdup(answer->text);
+        if (!*out_text)
+            status = err_memory(err, "keeping an answer");
+    }
+    rap_answer_free(answer);
+    free(path);
+    return status;
+}
+
+static rap_status caption(eval_run_state *run, json_t *item, void *payload, rap_err *err)
+{
+    tally *t = payload;
+    const char *question = eval_text(item, "question");
+    char *text = NULL;
+    rap_status status = ask(run, "caption", item, *question ? question : CAPTION_QUESTION, &text, err);
+
+    if (status == RAP_OK)
+        metrics_add_names(&t->names, text, run->names, json_object_get(item, "names"));
+    t->asked[0]++;
+    free(text);
+    return status;
+}
+
+/* The official files say true, older ones "yes". */
+static int expects_yes(const json_t *item)
+{
+    const json_t *answer = json_object_get(item, "correct_answer");
+
+    if (json_is_boolean(answer))
+        return json_is_true(answer);
+    return metrics_yes_no(json_is_string(answer) ? json_string_value(answer) : "") == 1;
+}
+
+static rap_status recognition(eval_run_state *run, json_t *item, void *payload, rap_err *err)
+{
+    tally *t = payload;
+    int yes = expects_yes(item);
+    char *text = NULL;
+    rap_status status = ask(run, "recognition", item, eval_text(item, "question"), &text, err);
+
+    t->asked[yes]++;
+    if (status == RAP_OK)
+        t->right[yes] += metrics_yes_no(text) == yes;
+    free(text);
+    return status;
+}
+
+static rap_status open_question(eval_run_state *run, const char *task, json_t *item, tally *t,
+                                rap_err *err)
+{
+    char *text = NULL;
+    rap_status status = ask(run, task, item, eval_text(item, "question"), &text, err);
+
+    t->asked[0]++;
+    if (status == RAP_OK)
+        t->right[0] += metrics_answer(text, eval_text(item, "answer"),
+                                      json_object_get(item, "options"));
+    free(text);
+    return status;
+}
+
+static rap_status vqa(eval_run_state *run, json_t *item, void *payload, rap_err *err)
+{
+    return open_question(run, "vqa", item, payload, err);
+}
+
+static rap_status text_qa(eval_run_state *run, json_t *item, void *payload, rap_err *err)
+{
+    return open_question(run, "text_qa", item, payload, err);
+}
+
+rap_status eval_questions(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
+{
+    tally c = { 0 }, r = { 0 }, v = { 0 }, x = { 0 };
+    rap_status status = eval_each(run, "captions.json", caption, &c, err);
+
+    if (status == RAP_OK)
+        status = eval_each(run, "recognition.json", recognition, &r, err);
+    if (status == RAP_OK)
+        status = eval_each(run, "vqa.json", vqa, &v, err);
+    if (status == RAP_OK)
+        status = eval_each(run, "text_qa.json", text_qa, &x, err);
+    s->caption_precision = metrics_precision(c.names);
+    s->caption_recall = metrics_recall(c.names);
+    s->caption_f1 = metrics_f1(c.names);
+    s->recognition_positive = metrics_ratio(r.right[1], r.asked[1]);
+    s->recognition_negative = metrics_ratio(r.right[0], r.asked[0]);
+    s->recognition_weighted = (s->recognition_positive + s->recognition_negative) / 2;
+    s->vqa = metrics_ratio(v.right[0], v.asked[0]);
+    s->text_qa = metrics_ratio(x.right[0], x.asked[0]);
+    counts->captions = c.asked[0];
+    counts->recognition = r.asked[0] + r.asked[1];
+    counts->vqa = v.asked[0];
+    counts->text_qa = x.asked[0];
+    return status;
+}

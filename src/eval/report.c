@@ -1,0 +1,52 @@
+/* report.c: the table for people and the JSON for programs. */
+#include "eval/eval.h"
+
+static void row(FILE *out, const char *task, const char *measure, double memory, double baseline, int n)
+{
+    fprintf(out, "%-12s %-12s %8.3f %12.3f %7d\n", task, measure, memory, baseline, n);
+}
+
+void eval_print_table(FILE *out, const eval_report *e)
+{
+    const eval_scores *m = &e->memory, *b = &e->baseline;
+    const eval_counts *n = &e->counts;
+
+    fprintf(out, "%-12s %-12s %8s %12s %7s\n", "task", "measure", "memory", "no memory", "items");
+    row(out, "caption", "precision", m->caption_precision, b->caption_precision, n->captions);
+    row(out, "caption", "recall", m->caption_recall, b->caption_recall, n->captions);
+    row(out, "caption", "f1", m->caption_f1, b->caption_f1, n->captions);
+    row(out, "recognition", "positive", m->recognition_positive, b->recognition_positive,
+        n->recognition);
+    row(out, "recognition", "negative", m->recognition_negative, b->recognition_negative,
+        n->recognition);
+    row(out, "recognition", "weighted", m->recognition_weighted, b->recognition_weighted,
+        n->recognition);
+    row(out, "vqa", "accuracy", m->vqa, b->vqa, n->vqa);
+    row(out, "text_qa", "accuracy", m->text_qa, b->text_qa, n->text_qa);
+    row(out, "retrieval", "top1", m->top1, b->top1, n->retrieval);
+    row(out, "retrieval", "top2", m->top2, b->top2, n->retrieval);
+    row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);
+}
+
+static json_t *scores_json(const eval_scores *s)
+{
+    return json_pack("{s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, s:{s:f}, s:{s:f}, s:{s:f,s:f}, s:{s:f}}",
+                     "caption", "precision", s->caption_precision, "recall", s->caption_recall, "f1",
+                     s->caption_f1, "recognition", "positive", s->recognition_positive, "negative",
+                     s->recognition_negative, "weighted", s->recognition_weighted, "vqa", "accuracy",
+                     s->vqa, "text_qa", "accuracy", s->text_qa, "retrieval", "top1", s->top1, "top2",
+                     s->top2, "detection", "recall", s->detection_recall);
+}
+
+json_t *eval_json(const eval_report *e)
+{
+    json_t *out = scores_json(&e->memory);
+    const eval_counts *n = &e->counts;
+
+    json_object_set_new(out, "baseline", scores_json(&e->baseline));
+    json_object_set_new(out, "items",
+                        json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "caption", n->captions, "recognition",
+                                  n->recognition, "vqa", n->vqa, "text_qa", n->text_qa, "retrieval",
+                                  n->retrieval, "detection", n->detection));
+    return out;
+}
