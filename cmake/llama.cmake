@@ -1,1 +1,16 @@
 # llama.cpp as one interface target `llama_all`: headers and static libraries of ggml, llama, mtmd.
+# tools/setup/llama.sh obtains and builds it once into a cache outside the build folder and prints
+# where it lies; with everything in the cache this takes a moment and touches no network.
+execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/../tools/setup/llama.sh
+    OUTPUT_VARIABLE LLAMA_HOME OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE llama_result)
+if(NOT llama_result EQUAL 0)
+    message(FATAL_ERROR "llama.cpp could not be set up; the lines above say why")
+endif()
+message(STATUS "llama.cpp: ${LLAMA_HOME}")
+
+file(GLOB llama_archives ${LLAMA_HOME}/lib/*.a)
+file(STRINGS ${LLAMA_HOME}/openmp llama_openmp) # the OpenMP runtime it was built with, if any
+add_library(llama_all INTERFACE)
+target_include_directories(llama_all SYSTEM INTERFACE ${LLAMA_HOME}/include)
+target_link_libraries(llama_all INTERFACE -Wl,--start-group ${llama_archives} -Wl,--end-group
+    ${llama_openmp} stdc++ Threads::Threads ${CMAKE_DL_LIBS} m)

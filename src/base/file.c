@@ -1,0 +1,282 @@
+/* file.c: whole files read, written, mapped. Paths are in path.c, SHA-256 in hash.c. */
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Turns errno into a status and the one line. */
+static rap_status file_fail(rap_err *err, const char *path, const char *doing)
+{
+    int reason = errno;
+    char memory[128];
+    const char *text = strerror_r(reason, memory, sizeof memory);
+
+    if (reason == ENOENT || reason == ENOTDIR)
+        return err_set(err, RAP_E_NOT_FOUND, "%s: no such file or folder", path);
+    if (reason == ENOMEM)
+        return err_memory(err, doing);
+    return err_set(err, RAP_E_IO, "%s: %s failed: %s", path, doing, text);
+}
+
+/* ---- reading ---- */
+
+/* Opens a regular file. O_NONBLOCK: opening a pipe must not wait for a writer. */
+static rap_status file_open(int *out, size_t *out_size, const char *path, rap_err *err)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    rap_status status;
+
+    if (fd < 0)
+        return file_fail(err, path, "opening");
+    if (fstat(fd, &info) != 0)
+        status = file_fail(err, path, "reading");
+    else if (S_ISDIR(info.st_mode))
+        status = err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
+    else if (!S_ISREG(info.st_mode))
+        status = err_set(err, RAP_E_ARGUMENT, "%s: is not a regular file", path);
+    else
+        status = RAP_OK;
+    if (status != RAP_OK) {
+        close(fd);
+        return status;
+    }
+    *out = fd;
+    *out_size = (size_t)info.st_size;
+    return RAP_OK;
+}
+
+/* Reads up to `size` bytes; fewer when the file ended. -1 and errno on failure. */
+static ssize_t file_read_all(int fd, char *data, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t got = read(fd, data + done, size - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ssize_t)done;
+}
+
+rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err)
+{
+    size_t size = 0;
+    ssize_t got;
+    char *data = NULL;
+    int fd = -1;
+    rap_status status;
+
+    *out = NULL;
+    *out_size = 0;
+    status = file_open(&fd, &size, path, err);
+    if (status != RAP_OK)
+        return status;
+    if (size > limit) {
+        status = err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, the limit is %zu", path, size, limit);
+        goto cleanup;
+    }
+    data = malloc(size + 1);
+    if (!data) {
+        status = err_memory(err, "reading a file");
+        goto cleanup;
+    }
+    got = file_read_all(fd, data, size);
+    if (got < 0) {
+        status = file_fail(err, path, "reading");
+        goto cleanup;
+    }
+    data[got] = '\0';
+    *out = data;
+    *out_size = (size_t)got;
+    data = NULL;
+cleanup:
+    free(data);
+    close(fd);
+    return status;
+}
+
+rap_status file_map_open(file_map *out, const char *path, rap_err *err)
+{
+    size_t size = 0;
+    int fd = -1;
+    rap_status status;
+    void *data;
+
+    *out = (file_map){NULL, 0};
+    status = file_open(&fd, &size, path, err);
+    if (status != RAP_OK)
+        return status;
+    if (size > 0) {
+        data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED)
+            status = file_fail(err, path, "mapping");
+        else
+            *out = (file_map){data, size};
+    }
+    close(fd);
+    return status;
+}
+
+void file_map_close(file_map *map)
+{
+    if (!map)
+        return;
+    if (map->data)
+        munmap((void *)map->data, map->size);
+    *map = (file_map){NULL, 0};
+}
+
+/* ---- writing ---- */
+
+static bool file_write_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t put = write(fd, data, size);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return false;
+        data += put;
+        size -= (size_t)put;
+    }
+    return true;
+}
+
+/* A folder keeps a new name across a power cut only when it is synced itself. */
+static void file_sync_folder(const char *path)
+{
+    char *folder = path_folder(path);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+/* A device or pipe (/dev/null, /dev/stdout) cannot be replaced, only written to. */
+static rap_status file_write_device(const char *path, const void *bytes, size_t size, rap_err *err)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    rap_status status = RAP_OK;
+
+    if (fd < 0)
+        return file_fail(err, path, "opening");
+    if (!file_write_all(fd, bytes, size))
+        status = file_fail(err, path, "writing");
+    close(fd);
+    return status;
+}
+
+/* A name beside `path` that no other thread or process uses; free(). */
+static char *file_temporary(const char *path)
+{
+    static atomic_uint counter;
+    char *temporary = NULL;
+
+    if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1u)) < 0)
+        return NULL;
+    return temporary;
+}
+
+rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err)
+{
+    struct stat info;
+    char *temporary;
+    rap_status status = RAP_OK;
+    bool good;
+    int fd;
+
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return file_write_device(path, bytes, size, err);
+    temporary = file_temporary(path);
+    if (!temporary)
+        return err_memory(err, "writing a file");
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        status = file_fail(err, path, "writing");
+        free(temporary);
+        return status;
+    }
+    good = file_write_all(fd, bytes, size) && fsync(fd) == 0;
+    if (!good)
+        status = file_fail(err, path, "writing");
+    if (close(fd) != 0 && good) {
+        good = false;
+        status = file_fail(err, path, "writing");
+    }
+    if (good && rename(temporary, path) != 0) {
+        good = false;
+        status = file_fail(err, path, "writing");
+    }
+    if (good)
+        file_sync_folder(path);
+    else
+        unlink(temporary);
+    free(temporary);
+    return status;
+}
+
+/* ---- folders ---- */
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0;
+}
+
+bool file_is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static rap_status file_make_folder(const char *path, rap_err *err)
+{
+    if (*path == '\0' || file_is_folder(path))
+        return RAP_OK;
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
+        return RAP_OK;
+    if (errno == EEXIST)
+        return err_set(err, RAP_E_EXISTS, "%s: is a file, not a folder", path);
+    return file_fail(err, path, "making the folder");
+}
+
+rap_status file_make_folders(const char *path, rap_err *err)
+{
+    char *copy = mem_string(path);
+    rap_status status = RAP_OK;
+
+    if (!copy)
+        return err_memory(err, "making folders");
+    for (char *at = copy + 1; *copy && *at && status == RAP_OK; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        status = file_make_folder(copy, err);
+        *at = '/';
+    }
+    if (status == RAP_OK)
+        status = file_make_folder(copy, err);
+    free(copy);
+    return status;
+}

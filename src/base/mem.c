@@ -1,0 +1,65 @@
+/* mem.c: checked sizes and small copies. */
+#include "base/mem.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool mem_mul(size_t *out, size_t a, size_t b)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+
+bool mem_add(size_t *out, size_t a, size_t b)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
+
+void *mem_array(size_t count, size_t size)
+{
+    /* calloc checks the product; a zero size still gives a pointer, so that NULL means failure. */
+    return calloc(count ? count : 1, size ? size : 1);
+}
+
+void *mem_aligned(size_t bytes)
+{
+    size_t whole;
+    void *memory;
+
+    if (!mem_add(&whole, bytes ? bytes : 1, 63))
+        return NULL;
+    whole &= ~(size_t)63;
+    memory = aligned_alloc(64, whole);
+    if (memory)
+        memset(memory, 0, whole);
+    return memory;
+}
+
+char *mem_string(const char *text)
+{
+    return text ? mem_string_n(text, strlen(text)) : NULL;
+}
+
+char *mem_string_n(const char *text, size_t len)
+{
+    char *copy;
+
+    if (len == SIZE_MAX)
+        return NULL;
+    copy = malloc(len + 1);
+    if (!copy)
+        return NULL;
+    if (len)
+        memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+void *mem_copy(const void *bytes, size_t len)
+{
+    void *copy = malloc(len ? len : 1);
+
+    if (copy && len)
+        memcpy(copy, bytes, len);
+    return copy;
+}
