@@ -86,7 +86,8 @@ rap_status file_read(char **out, size_t *out_size, const char *path, size_t limi
     if (status != RAP_OK)
         return status;
     if (size > limit) {
-        status = err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, the limit is %zu", path, size, limit);
+        status =
+            err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, the limit is %zu", path, size, limit);
         goto cleanup;
     }
     data = malloc(size + 1);
@@ -116,7 +117,7 @@ rap_status file_map_open(file_map *out, const char *path, rap_err *err)
     rap_status status;
     void *data;
 
-    *out = (file_map){NULL, 0};
+    *out = (file_map){ NULL, 0 };
     status = file_open(&fd, &size, path, err);
     if (status != RAP_OK)
         return status;
@@ -125,7 +126,7 @@ rap_status file_map_open(file_map *out, const char *path, rap_err *err)
         if (data == MAP_FAILED)
             status = file_fail(err, path, "mapping");
         else
-            *out = (file_map){data, size};
+            *out = (file_map){ data, size };
     }
     close(fd);
     return status;
@@ -137,7 +138,7 @@ void file_map_close(file_map *map)
         return;
     if (map->data)
         munmap((void *)map->data, map->size);
-    *map = (file_map){NULL, 0};
+    *map = (file_map){ NULL, 0 };
 }
 
 /* ---- writing ---- */
@@ -189,7 +190,8 @@ static char *file_temporary(const char *path)
     static atomic_uint counter;
     char *temporary = NULL;
 
-    if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&counter, 1u)) < 0)
+    if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(),
+                 atomic_fetch_add(&counter, 1u)) < 0)
         return NULL;
     return temporary;
 }

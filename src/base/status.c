@@ -13,35 +13,35 @@ static status_row status_find(rap_status status)
 {
     switch (status) {
     case RAP_OK:
-        return (status_row){"ok", 0, 200};
+        return (status_row){ "ok", 0, 200 };
     case RAP_E_ARGUMENT:
-        return (status_row){"wrong argument", 2, 400};
+        return (status_row){ "wrong argument", 2, 400 };
     case RAP_E_NOT_FOUND:
-        return (status_row){"not found", 3, 404};
+        return (status_row){ "not found", 3, 404 };
     case RAP_E_EXISTS:
-        return (status_row){"already exists", 4, 409};
+        return (status_row){ "already exists", 4, 409 };
     case RAP_E_FORMAT:
-        return (status_row){"damaged or of another kind", 5, 422};
+        return (status_row){ "damaged or of another kind", 5, 422 };
     case RAP_E_UNSUPPORTED:
-        return (status_row){"not supported", 6, 501};
+        return (status_row){ "not supported", 6, 501 };
     case RAP_E_LIMIT:
-        return (status_row){"over a limit", 7, 413};
+        return (status_row){ "over a limit", 7, 413 };
     case RAP_E_IO:
-        return (status_row){"reading or writing failed", 8, 500};
+        return (status_row){ "reading or writing failed", 8, 500 };
     case RAP_E_BUSY:
-        return (status_row){"busy", 9, 503};
+        return (status_row){ "busy", 9, 503 };
     case RAP_E_VERSION:
-        return (status_row){"written by a newer version", 10, 409};
+        return (status_row){ "written by a newer version", 10, 409 };
     case RAP_E_MEMORY:
-        return (status_row){"out of memory", 11, 507};
+        return (status_row){ "out of memory", 11, 507 };
     case RAP_E_MODEL:
-        return (status_row){"model failed", 12, 500};
+        return (status_row){ "model failed", 12, 500 };
     case RAP_E_CANCELLED:
-        return (status_row){"cancelled", 130, 499};
+        return (status_row){ "cancelled", 130, 499 };
     case RAP_STATUS_COUNT:
         break;
     }
-    return (status_row){"unknown status", 1, 500};
+    return (status_row){ "unknown status", 1, 500 };
 }
 
 const char *rap_status_text(rap_status status)
