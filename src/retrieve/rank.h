@@ -5,6 +5,8 @@
 #include "base/err.h"
 #include "retrieve/search.h"
 
+#define RANK_HITS 2 /* neighbours asked for per region; the paper's rule looks at both */
+
 typedef struct rank_region {
     rap_box box;
     int whole;             /* the whole photo */
@@ -29,7 +31,15 @@ typedef struct rank_result {
     rap_reason reason;
 } rank_result;
 
-/* out has room for `limit`; returns how many. */
-int rank_matches(rank_result *out, const rank_input *in, rap_err *err);
+/* How many results rank_matches() may write: the paper's rule keeps every name, whatever K is. */
+int rank_capacity(const rank_input *in);
+
+/* Writes *out_count results, best first, into `out` (room for rank_capacity()).
+ *
+ * Paper: the names, then the two nearest of every region by distance until there are K; no threshold.
+ * Default: the names (with the place where they were seen too), then the rest by distance, K in all. A
+ * region stands for its nearest concept alone, and only within the threshold; a concept is used once, in
+ * its best region. */
+rap_status rank_matches(rank_result *out, int *out_count, const rank_input *in, rap_err *err);
 
 #endif
