@@ -101,6 +101,10 @@ class Projector(nn.Module):
         self.fc0 = nn.Linear(cfg.tower_width, 2 * cfg.width)
         self.fc2 = nn.Linear(2 * cfg.width, cfg.width)
 
+    def reset(self):
+        self.fc0.reset_parameters()
+        self.fc2.reset_parameters()
+
     def forward(self, feats):
         return self.fc2(F.gelu(self.fc0(feats), approximate="tanh"))
 

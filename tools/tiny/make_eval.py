@@ -1,0 +1,215 @@
+"""Write the held-out toy set (examples/toy): concepts, pictures and questions never trained on.
+
+    python tools/tiny/make_eval.py --out examples/toy
+
+Concepts have reserved looks, a fifth of them kinds that training never shows; names and made-up
+values come from the held-out side of qa.held_out.  The same seed always gives the same set.
+
+Reading order: concepts, scenes, then one function per file, main.
+"""
+import argparse
+import json
+import os
+import sys
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import qa  # noqa: E402
+import world  # noqa: E402
+
+CONCEPTS, LOOKALIKES, RECOGNITION = 100, 16, 300
+QUESTION = "<image>\nIs <{}> in this image? Answer with a single word or phrase."
+
+
+# ---------------------------------------------------------------- concepts
+
+def _twin(rng, inst, taken):
+    """The same kind with a clearly different, reserved look."""
+    while True:
+        other = world.random_instance(rng, [inst.kind])
+        if other.is_reserved() and all(other.distance(t) >= 2 for t in taken):
+            return other
+
+
+def choose_concepts(rng):
+    insts = list(world.test_instances(CONCEPTS - LOOKALIKES, seed=20260))
+    for inst in insts[:LOOKALIKES]:
+        insts.append(_twin(rng, inst, insts))
+    out, names = [], []
+    for inst in insts:
+        names.append(qa.random_name(rng, test=True, taken=names))
+        out.append(qa.make_concept(rng, inst, names[-1], test=True))
+    return out
+
+
+def choose_others(rng, concepts, count=160):
+    """Things nobody remembered; some look like a stored concept at first sight."""
+    stored = [c.inst for c in concepts]
+    others = [i for i in world.test_instances(count, seed=20261) if all(i.distance(s) >= 2 for s in stored)]
+    return others + [_twin(rng, s, stored + others) for s in stored[20:50]]
+
+
+# ---------------------------------------------------------------- scenes
+
+def make_scenes(rng, concepts, others):
+    """[(file name, scene, concepts in it)]; every concept comes up two or three times."""
+    order, out = [], []
+    for k in rng.permutation([0] * 12 + [1] * 45 + [2] * 60 + [3] * 33):
+        if len(order) < k:
+            order += [concepts[i] for i in rng.permutation(len(concepts))]
+        chosen, order = order[:k], order[k:]
+        more = int(rng.integers(max(0, 1 - k), min(2, 4 - k) + 1))
+        things = [c.inst for c in chosen] + [qa.pick(rng, others) for _ in range(more)]
+        things = list(dict.fromkeys(things))
+        scene = world.random_scene(rng, [things[i] for i in rng.permutation(len(things))])
+        seen = [c for c in concepts if any(o.inst == c.inst for o in scene.objects)]
+        out.append((f"scenes/{len(out):03d}.jpg", scene, seen))
+    return out
+
+
+# ---------------------------------------------------------------- the files
+
+def captions(scenes):
+    return [{"image": f, "names": [c.name for c in sorted(seen, key=lambda c: c.name)]} for f, _, seen in scenes]
+
+
+def recognition(rng, scenes, concepts):
+    items = []
+    for f, scene, seen in scenes:
+        kinds = [o.inst.kind for o in scene.objects]
+        absent = [c for c in concepts if c not in seen]
+        alike = [c for c in absent if c.inst.kind in kinds]
+        items += [(f, c, True) for c in seen]
+        items.append((f, qa.pick(rng, alike or absent), False))
+        items.append((f, qa.pick(rng, absent), False))
+    order = [items[i] for i in rng.permutation(len(items))]
+    kept = [i for i in order if i[2]][:RECOGNITION // 2] + [i for i in order if not i[2]][:RECOGNITION // 2]
+    kept.sort(key=lambda i: (i[0], i[1].name))
+    return [{"image": f, "question": QUESTION.format(c.name), "concept": c.name,
+             "type": "positive" if yes else "negative", "correct_answer": yes} for f, c, yes in kept]
+
+
+def _options(rng, answer):
+    for group in (list(world.COLORS), ["Yes", "No"], list(qa.PLACE_PHRASE.values()), ["left", "right"],
+                  list(qa.SIDES), ["day", "night"], ["1", "2", "3", "4"]):
+        if answer in group:
+            wrong = [g for g in group if g != answer]
+            picked = [wrong[i] for i in rng.permutation(len(wrong))[:3]] + [answer]
+            return [picked[i] for i in rng.permutation(len(picked))]
+    return None
+
+
+def _about(rng, talk, c):
+    """A question that needs the picture and names the concept (or the place)."""
+    o = next(o for o in talk.scene.objects if o.inst == c.inst)
+    r = rng.random()
+    if r < 0.45:
+        return qa.looks(rng, c.tag, c.inst, kind=False)
+    if r < 0.60:
+        return f"Where is {c.tag}?", qa.side_of(o)
+    if r < 0.75:
+        return qa._scene_place(rng, talk)
+    if r < 0.83:
+        return qa._scene_count(rng, talk)
+    pair = qa._pair(rng, talk) if r < 0.93 else None
+    if pair and pair[2].startswith("<"):
+        return (f"Is {pair[2]} left or right of {pair[3]}?",
+                "left" if qa._center(pair[0])[0] < qa._center(pair[1])[0] else "right")
+    row = qa.ordered(talk.scene)
+    i = row.index(o)
+    side = "left" if rng.random() < 0.5 else "right"
+    j = i - 1 if side == "left" else i + 1
+    if 0 <= j < len(row) and talk.concept_of(row[j].inst) is None:
+        return None
+    return f"What is to the {side} of {c.tag}?", qa.call(talk, row[j]) if 0 <= j < len(row) else "nothing"
+
+
+def vqa(rng, scenes, count=200):
+    items = []
+    while len(items) < count:
+        f, scene, seen = qa.pick(rng, scenes)
+        if not seen:
+            continue
+        c = qa.pick(rng, seen)
+        found = _about(rng, qa.Talk(scene, seen), c)
+        if not found or any(i["image"] == f and i["question"] == found[0] for i in items):
+            continue
+        item = {"image": f, "concept": c.name, "question": found[0], "answer": found[1]}
+        options = _options(rng, found[1])
+        items.append({**item, "options": options} if options else item)
+    return items
+
+
+def text_qa(rng, concepts):
+    items = []
+    for c in concepts:
+        asked = set()
+        while len(asked) < 2:
+            q, answer = qa.info_question(rng, c, test=True)
+            if q not in asked and not answer.startswith("<"):
+                asked.add(q)
+                items.append({"concept": c.name, "question": q, "answer": answer})
+    return items
+
+
+def _xywh(box):
+    return [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+
+
+def detection(scenes):
+    out = []
+    for f, scene, seen in scenes:
+        found = [(o, c) for c in seen for o in scene.objects if o.inst == c.inst]
+        out.append({"image": f, "boxes": [_xywh(o.box) for o, _ in found], "names": [c.name for _, c in found],
+                    "categories": [c.inst.category for _, c in found]})
+    return out
+
+
+def retrieval(scenes):
+    return [{"image": f, "box": _xywh(o.box), "name": c.name}
+            for f, scene, seen in scenes for c in seen for o in scene.objects if o.inst == c.inst]
+
+
+def database(concepts):
+    return {"concept_dict": {c.tag: {"name": c.name, "image": f"concepts/{c.name.replace(' ', '_')}.jpg",
+                                     "info": c.info, "category": c.inst.category} for c in concepts}}
+
+
+def write_json(folder, name, value):
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+        json.dump(value, f, indent=1, ensure_ascii=False)
+        f.write("\n")
+
+
+def write_pictures(folder, rng, concepts, scenes):
+    for sub in ("concepts", "scenes"):
+        os.makedirs(os.path.join(folder, sub), exist_ok=True)
+    for c in concepts:
+        path = os.path.join(folder, "concepts", c.name.replace(" ", "_") + ".jpg")
+        Image.fromarray(world.avatar(rng, c.inst)).save(path, "JPEG", quality=90)
+    for f, scene, _ in scenes:
+        Image.fromarray(scene.image).save(os.path.join(folder, f), "JPEG", quality=90)
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--out", default="examples/toy")
+    ap.add_argument("--seed", type=int, default=7)
+    a = ap.parse_args()
+    rng = np.random.default_rng(a.seed)
+    concepts = choose_concepts(rng)
+    scenes = make_scenes(rng, concepts, choose_others(rng, concepts))
+    write_pictures(a.out, rng, concepts, scenes)
+    files = {"database.json": database(concepts), "captions.json": captions(scenes),
+             "recognition.json": recognition(rng, scenes, concepts), "vqa.json": vqa(rng, scenes),
+             "text_qa.json": text_qa(rng, concepts), "detection.json": detection(scenes),
+             "retrieval.json": retrieval(scenes)}
+    for name, value in files.items():
+        write_json(a.out, name, value)
+        print(f"{name}: {len(value.get('concept_dict', value)) if isinstance(value, dict) else len(value)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,434 @@
+"""Train the tiny LLaVA's projector and decoder on top of the frozen CLIP tower.
+
+    python tools/tiny/train_vlm.py --clip build/tiny/clip.pt --out build/tiny/vlm.pt --minutes 65
+
+Stages: (0) render and cache features, learn the vocabulary; (1) with --ideal: no tower yet, pictures
+are made from what each patch shows (kind, colours, pattern, accessory), so that the decoder learns to
+compare pictures, read and answer; (2) --adopt that checkpoint: the projector learns to say the same of
+real features, then everything trains on packed talks.  A checkpoint is written every few minutes;
+--resume goes on.  --adopt with --adopt-clip moves to another tower: the projector is re-fitted so that
+the decoder sees what it is used to.
+
+Reading order: vocabulary, Ideal and Dense, projector stage, losses, batches, run, main.
+"""
+import argparse
+import copy
+import hashlib
+import math
+import multiprocessing as mp
+import os
+import random
+import sys
+import time
+from collections import Counter, defaultdict
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import qa  # noqa: E402
+import vlm_data as data  # noqa: E402
+from export_vlm import load_clip  # noqa: E402
+from spm import CHUNK, SPACE, Spm, escape, learn  # noqa: E402
+from vlm_model import N_PATCH, Config, Vlm  # noqa: E402
+
+START = time.time()
+
+
+def log(text):
+    print(f"{time.strftime('%H:%M:%S')} {time.time() - START:7.0f}s {text}", flush=True)
+
+
+# ---------------------------------------------------------------- vocabulary
+
+def learn_vocabulary(path, metas, size, talks=6000):
+    """Pieces from the talks' own words plus whole words for everything the world can say."""
+    if os.path.exists(path):
+        return Spm.load(path)
+    counts = Counter()
+    packer = data.Packer(None, metas, data.POOL, data.pool(), seed=99)
+    for _ in range(talks):
+        talk = packer.talk()
+        texts = [p for p in qa.prefix_parts(talk) if isinstance(p, str)]
+        texts += [t for chain in talk.chains for turn in chain for t in turn[:2]]
+        for text in texts:
+            counts.update(CHUNK.findall(escape(text)))
+    for kind in data.world.KINDS:
+        for word in kind.name.split():
+            counts[SPACE + word] += 30
+    spm = Spm(learn(counts, size))
+    spm.save(path)
+    return spm
+
+
+# ---------------------------------------------------------------- the projector learns to see
+
+class Dense(nn.Module):
+    """Training-only heads on the projector's output: what does this patch show?"""
+
+    def __init__(self, width):
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Linear(width, n) for _, n in data.DENSE)
+
+    def loss(self, x, labels):
+        """x [N, D], labels [N, 6] with -1 for patches to leave out."""
+        keep = labels[:, 0] >= 0
+        x, labels = x[keep], labels[keep]
+        weight = torch.where(labels[:, 0] > 0, 1.0, 0.25)
+        total = 0
+        for i, head in enumerate(self.heads):
+            total = total + (F.cross_entropy(head(x), labels[:, i], reduction="none") * weight).mean()
+        return total / len(self.heads)
+
+    @torch.no_grad()
+    def accuracy(self, x, labels):
+        keep = labels[:, 0] > 0
+        return [float((h(x[keep]).argmax(-1) == labels[keep][:, i]).float().mean()) for i, h in enumerate(self.heads)]
+
+
+class Ideal(nn.Module):
+    """Training-only: the picture tokens a perfect projector might give, made from patch labels."""
+    DROP = (0.15, 0.1, 0.3, 0.3, 0.5, 0.5)
+
+    def __init__(self, width):
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(n, width) for _, n in data.DENSE)
+        self.where = nn.Parameter(0.03 * torch.randn(N_PATCH, width))
+        for t in self.tables:
+            nn.init.normal_(t.weight, std=0.05)
+
+    def forward(self, labels):
+        """labels [I, P, 6] to [I, P, D]."""
+        labels = labels.clamp(min=0)
+        return sum(t(labels[..., i]) for i, t in enumerate(self.tables)) + self.where
+
+    def imperfect(self, labels, rows):
+        """The same with what a real tower would miss, and some kinds it never met."""
+        labels = labels.clamp(min=0)
+        x = self.where + 0.03 * torch.randn(*labels.shape[:2], self.where.shape[1])
+        table = self.tables[0].weight
+        strange = torch.rand(int(rows.max()) + 1, len(table)) < 0.15
+        odd = 0.05 * torch.randn(*strange.shape, table.shape[1])
+        kind = labels[..., 0]
+        r = rows[:, None].expand_as(kind)
+        for i, t in enumerate(self.tables):
+            v = t(labels[..., i])
+            if i == 0:
+                v = torch.where((strange[r, kind] & (kind > 0))[..., None], odd[r, kind], v)
+            x = x + v * (torch.rand(labels.shape[:2]) > self.DROP[i])[..., None]
+        return x
+
+    @torch.no_grad()
+    def borrow_words(self, embed, spm):
+        """Starts from the words' own embeddings."""
+        colors = [None] + list(data.world.COLORS)
+        names = ([None] + [k.name for k in data.world.KINDS], colors, [None, None] + list(data.world.PATTERNS)[1:],
+                 colors, [None, None] + list(data.world.ACCESSORIES)[1:], colors)
+        for i, (table, words) in enumerate(zip(self.tables, names)):
+            for k, word in enumerate(words):
+                token = spm.ids.get(SPACE + word.split()[-1]) if word else None
+                if token is not None:
+                    table.weight[k] = (0.5 if i in (3, 5) else 1.0) * embed.weight[token] + 0.4 * table.weight[k]
+
+
+def train_projector(trainer, feats, labels, minutes, old=None):
+    """Stage 2a. Without `old` it imitates Ideal; old: (projector, features) of another tower."""
+    scene, avatar = feats
+    model, dense = trainer.model, trainer.dense
+    params = list(model.projector.parameters()) + list(dense.parameters())
+    opt = torch.optim.AdamW(params, lr=2e-3, weight_decay=0.01)
+    step, begun = 0, time.time()
+    while time.time() < begun + 60 * minutes:
+        i, j = torch.randint(len(scene), (64,)), torch.randint(len(avatar), (64,))
+        x = model.projector(torch.cat([scene[i], avatar[j]]).float())
+        y = torch.cat([labels[0][i], labels[1][j]]).long()
+        with torch.no_grad():
+            if old:
+                want = old[0](torch.cat([old[1][0][i], old[1][1][j]]).float())
+                keep = torch.ones_like(y[..., 0], dtype=torch.bool)
+            else:
+                want, keep = trainer.ideal(y), y[..., 0] >= 0
+        fit = F.mse_loss(x[keep], want[keep]) / want[keep].var()
+        loss = 0.3 * dense.loss(x.flatten(0, 1), y.flatten(0, 1)) + fit
+        for g in opt.param_groups:
+            g["lr"] = 2e-3 * max(0.02, 1 - (time.time() - begun) / (60 * minutes))
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        if step % 200 == 0:
+            acc = dense.accuracy(x.detach().flatten(0, 1), y.flatten(0, 1))
+            log(f"projector {step} fit {fit.item():.3f} " + " ".join(f"{n} {v:.2f}" for (n, _), v in zip(data.DENSE, acc)))
+        step += 1
+
+
+# ---------------------------------------------------------------- losses
+
+class Trainer(nn.Module):
+    """The model with its training-only heads."""
+
+    def __init__(self, cfg):
+        super().__init__()
+        self.model = Vlm(cfg)
+        self.dense = Dense(cfg.width)
+        self.ideal = Ideal(cfg.width)
+        self.probe_at = cfg.layers - 2
+        self.probe = nn.Linear(cfg.width, N_PATCH + 1)
+
+    def embed(self, batch, scene, avatar):
+        """Token embeddings with the pictures put in; also the projected pictures [I, P, D].
+
+        scene and avatar hold tower features, or (integers) labels for Ideal."""
+        x = self.model.embed(batch["tokens"])
+        if len(batch["rows"]) == 0:
+            return x, None
+        feats = torch.stack([(scene if s else avatar)[i] for s, i in zip(batch["scene"], batch["index"])])
+        if feats.is_floating_point():
+            img = self.model.projector(feats.float())
+        else:
+            img = self.ideal.imperfect(feats.long(), batch["rows"])
+        at = batch["starts"][:, None] + torch.arange(N_PATCH)
+        flat = (batch["rows"][:, None] * x.shape[1] + at).flatten()
+        x = x.flatten(0, 1).index_copy(0, flat, img.flatten(0, 1)).view_as(x)
+        return x, img
+
+    def hidden(self, batch, scene, avatar):
+        x, img = self.embed(batch, scene, avatar)
+        m, blocks = self.model, batch["blocks"]
+        B, T = blocks.shape
+        allowed = (blocks[:, None, :] == 0) | (blocks[:, None, :] == blocks[:, :, None])
+        allowed &= torch.ones(T, T, dtype=torch.bool).tril()
+        mask = torch.zeros(B, 1, T, T).masked_fill_(~allowed[:, None], -1e9)
+        cos, sin = m.cos[batch["positions"]][:, None], m.sin[batch["positions"]][:, None]
+        probed = None
+        for i, block in enumerate(m.blocks):
+            x = block(x, cos, sin, mask)
+            if i == self.probe_at - 1 and len(batch["probes"]):
+                probed = x[batch["probes"][:, 0], batch["probes"][:, 1]]
+        return m.norm(x), img, probed
+
+    def forward(self, batch, scene, avatar, labels, aux):
+        h, img, probed = self.hidden(batch, scene, avatar)
+        w = batch["weights"][:, 1:]
+        b, t = (w > 0).nonzero(as_tuple=True)
+        logits = self.model.head(h[b, t])
+        ce = F.cross_entropy(logits, batch["tokens"][b, t + 1], reduction="none")
+        weight = w[b, t]
+        lm = (ce * weight).sum() / weight.sum()
+        out = {"lm": lm}
+        total = lm
+        if probed is not None:
+            where = torch.where(batch["probes"][:, 2] < 0, N_PATCH, batch["probes"][:, 2])
+            out["probe"] = F.cross_entropy(self.probe(F.rms_norm(probed, probed.shape[-1:])), where)
+            total = total + aux * 0.5 * out["probe"]
+        if img is not None and scene.is_floating_point():
+            y = torch.stack([labels[0][i] if s else labels[1][i] for s, i in zip(batch["scene"], batch["index"])])
+            out["dense"] = self.dense.loss(img.flatten(0, 1), y.flatten(0, 1).long())
+            total = total + aux * 0.3 * out["dense"]
+        return total, out, (b, t, logits)
+
+
+# ---------------------------------------------------------------- batches
+
+def to_torch(batch):
+    return {k: torch.from_numpy(v) if isinstance(v, np.ndarray) and k not in ("scene",) else v for k, v in batch.items()}
+
+
+def _produce(queue, pieces, metas, avatars, seed, size):
+    """Worker: sorts packs by length so that little padding is needed."""
+    os.nice(5)
+    packer = data.Packer(Spm(pieces), metas, avatars, data.pool(), seed=seed)
+    shuffle = random.Random(seed)
+    while True:
+        packs = sorted((packer.pack() for _ in range(size * 8)), key=lambda p: len(p.tokens))
+        groups = [packs[i:i + size] for i in range(0, len(packs), size)]
+        shuffle.shuffle(groups)
+        for g in groups:
+            queue.put(data.collate(g))
+
+
+def stream(pieces, metas, avatars, seed, size):
+    ctx = mp.get_context("fork")
+    queue = ctx.Queue(12)
+    ctx.Process(target=_produce, args=(queue, pieces, metas, avatars, seed, size), daemon=True).start()
+    while True:
+        yield to_torch(queue.get())
+
+
+# ---------------------------------------------------------------- watching
+
+@torch.no_grad()
+def watch(trainer, spm, dev, count=96):
+    """Share of held-out answers whose every token is the likeliest one, by skill."""
+    trainer.eval()
+    packer = data.Packer(spm, dev["metas"], len(dev["avatar"]), data.pool("dev"), seed=4)
+    right, seen, says = Counter(), Counter(), Counter()
+    for _ in range(count // 8):
+        batch = to_torch(data.collate([packer.pack() for _ in range(8)]))
+        h, _, probed = trainer.hidden(batch, dev["scene"], dev["avatar"])
+        for row, answers in enumerate(batch["answers"]):
+            for at, n, tag in answers:
+                want = batch["tokens"][row, at:at + n]
+                got = trainer.model.head(h[row, at - 1:at + n - 1]).argmax(-1)
+                if tag == "recognition":
+                    tag += "+" if spm.tokens[int(want[0])] == "Yes" else "-"
+                seen[tag] += 1
+                right[tag] += bool((got == want).all())
+    trainer.train()
+    return {k: (right[k] / seen[k], seen[k]) for k in sorted(seen)}
+
+
+# ---------------------------------------------------------------- run
+
+def lr_at(progress, step, peak, warm=150):
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def save(path, trainer, opt, spm, step, elapsed):
+    torch.save({"config": trainer.model.cfg.dict(), "model": trainer.model.state_dict(),
+                "trainer": trainer.state_dict(), "opt": opt.state_dict() if opt else None,
+                "pieces": spm.pieces, "step": step, "elapsed": elapsed}, path + ".part")
+    os.replace(path + ".part", path)
+
+
+def make_optimizer(trainer, lr):
+    decay = [p for p in trainer.parameters() if p.dim() >= 2]
+    rest = [p for p in trainer.parameters() if p.dim() < 2]
+    return torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
+                             lr=lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
+
+
+def train(a, trainer, opt, spm, step, elapsed, feats, labels, metas, dev):
+    scene, avatar = feats
+    batches = stream(spm.pieces, metas, a.avatars, a.seed + step, a.batch)
+    begun, saved, watched = time.time() - elapsed, time.time(), time.time()
+    sums, tokens = defaultdict(list), 0
+    while True:
+        elapsed = time.time() - begun
+        progress = elapsed / (60 * a.minutes)
+        if progress >= 1:
+            break
+        batch = next(batches)
+        for g in opt.param_groups:
+            g["lr"] = lr_at(progress, step, a.lr)
+        total, parts, _ = trainer(batch, scene, avatar, labels, 1.0 - 0.7 * progress)
+        opt.zero_grad()
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
+        opt.step()
+        tokens += int((batch["blocks"] >= 0).sum())
+        for k, v in parts.items():
+            sums[k].append(v.item())
+        if step % 50 == 0:
+            means = " ".join(f"{k} {np.mean(v):.3f}" for k, v in sums.items())
+            log(f"step {step} {means} norm {norm:.2f} tokens {tokens}")
+            sums.clear()
+        step += 1
+        if time.time() - saved > 60 * a.save_every:
+            save(a.out, trainer, opt, spm, step, elapsed)
+            saved = time.time()
+        if dev and time.time() - watched > 60 * a.watch_every:
+            log("dev " + " ".join(f"{k} {v:.3f}({n})" for k, (v, n) in watch(trainer, spm, dev).items()))
+            watched = time.time()
+    save(a.out, trainer, opt, spm, step, elapsed)
+    if dev:
+        log("dev " + " ".join(f"{k} {v:.3f}({n})" for k, (v, n) in watch(trainer, spm, dev, 400).items()))
+
+
+def stamp_of(path):
+    return hashlib.sha256(open(path, "rb").read()).hexdigest()[:8]
+
+
+def load_features(a, clip, split, counts, procs):
+    """(scene features, avatar features), metas of one split under one tower."""
+    (s, sm), (v, _) = data.pictures(*counts, procs=procs, split=split)
+    tower, stamp = load_clip(clip), stamp_of(clip)
+    scene = data.cached_features(f"vlm_scene_{split}_{counts[0]}", tower, s, stamp, log)
+    avatar = data.cached_features(f"vlm_avatar_{split}_{counts[1]}", tower, v, stamp, log)
+    return (scene, avatar), sm
+
+
+def dense_labels(metas, avatars, split="train"):
+    things = data.pool(split)
+    scene = torch.from_numpy(np.stack([data.patch_labels(m["objects"], things) for m in metas]))
+    one = np.stack([data.avatar_labels(things[i]) for i in range(len(things))])
+    return scene, torch.from_numpy(one[np.arange(avatars) % len(things)])
+
+
+def parse():
+    ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    ap.add_argument("--clip", default="build/tiny/clip.pt")
+    ap.add_argument("--out", default="build/tiny/vlm.pt")
+    ap.add_argument("--resume", action="store_true", help="go on from --out")
+    ap.add_argument("--adopt", help="start from a checkpoint trained with --ideal, or on --adopt-clip's tower")
+    ap.add_argument("--adopt-clip", help="the tower of --adopt")
+    ap.add_argument("--ideal", action="store_true", help="pictures from labels, no tower")
+    ap.add_argument("--minutes", type=float, default=60)
+    ap.add_argument("--projector-minutes", type=float, default=2)
+    ap.add_argument("--threads", type=int, default=3)
+    ap.add_argument("--procs", type=int, default=2, help="processes that render")
+    ap.add_argument("--batch", type=int, default=8)
+    ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--scenes", type=int, default=20000)
+    ap.add_argument("--avatars", type=int, default=12000)
+    ap.add_argument("--vocab", type=int, default=2048)
+    ap.add_argument("--width", type=int, default=256)
+    ap.add_argument("--layers", type=int, default=6)
+    ap.add_argument("--heads", type=int, default=8)
+    ap.add_argument("--ffn", type=int, default=640)
+    ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--save-every", type=float, default=3)
+    ap.add_argument("--watch-every", type=float, default=4)
+    return ap.parse_args()
+
+
+def load_data(a):
+    """Features (labels with --ideal) and labels of the training split, its metas, and the dev split."""
+    if a.ideal:
+        metas, dm = data.layouts(a.scenes), data.layouts(400, "dev")
+        labels, (ds, da) = dense_labels(metas, a.avatars), dense_labels(dm, 800, "dev")
+        return labels, labels, metas, {"scene": ds, "avatar": da, "metas": dm}
+    feats, metas = load_features(a, a.clip, "train", (a.scenes, a.avatars), a.procs)
+    (ds, da), dm = load_features(a, a.clip, "dev", (400, 800), a.procs)
+    return feats, dense_labels(metas, a.avatars), metas, {"scene": ds, "avatar": da, "metas": dm}
+
+
+def fit_projector(a, trainer, feats, labels):
+    """Before the first joint step on real features."""
+    old = None
+    if a.adopt_clip:
+        old_feats, _ = load_features(a, a.adopt_clip, "train", (a.scenes, a.avatars), a.procs)
+        old = (copy.deepcopy(trainer.model.projector), old_feats)
+        trainer.model.projector.reset()
+    train_projector(trainer, feats, labels, a.projector_minutes, old)
+
+
+def main():
+    a = parse()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(a.seed)
+    feats, labels, metas, dev = load_data(a)
+    spm = learn_vocabulary(os.path.join(os.path.dirname(a.out), "vlm_vocab.json"), metas, a.vocab)
+    cfg = Config(vocab=len(spm), width=a.width, layers=a.layers, heads=a.heads, ffn=a.ffn)
+    trainer = Trainer(cfg)
+    step, elapsed, ck = 0, 0.0, None
+    if a.resume or a.adopt:
+        ck = torch.load(a.out if a.resume else a.adopt, weights_only=False)
+        trainer.load_state_dict(ck["trainer"])
+    else:
+        trainer.ideal.borrow_words(trainer.model.embed, spm)
+    log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.model.parameters())} parameters")
+    if not a.ideal and not a.resume:
+        fit_projector(a, trainer, feats, labels)
+    opt = make_optimizer(trainer, a.lr)
+    if a.resume:
+        opt.load_state_dict(ck["opt"])
+        step, elapsed = ck["step"], ck["elapsed"]
+    train(a, trainer, opt, spm, step, elapsed, feats, labels, metas, dev)
+
+
+if __name__ == "__main__":
+    main()
