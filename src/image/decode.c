@@ -31,8 +31,9 @@ static rap_status decode_fail(rap_err *err, const char *name)
     char reason[512];
 
     vips_take_message(reason, sizeof reason);
-    return err_set(err, RAP_E_FORMAT, "%s: the picture is damaged or cut short (%s)", name,
-                   *reason ? reason : "no reason given");
+    if (*reason == '\0')
+        return err_set(err, RAP_E_FORMAT, "%s: the picture is damaged or cut short", name);
+    return err_set(err, RAP_E_FORMAT, "%s: the picture is damaged or cut short (%s)", name, reason);
 }
 
 /* Opens the file's header; no pixel is decoded yet. */
