@@ -17,15 +17,19 @@ typedef struct vlm_options {
     prompt_style turns;  /* for style "rap"                                             */
     int context;         /* 0: the model's own, at most 4096                            */
     int threads;         /* 0: all                                                      */
+    /* The files' SHA-256 when known (profile.json lists them); NULL: computed when first asked for. */
+    const char *model_sha256, *mmproj_sha256;
 } vlm_options;
 
 /* Every file is checked (magic, counts, shapes against its own metadata, sizes against the file) before
  * ggml sees it: a damaged one is RAP_E_FORMAT, never an abort. llama.cpp's log goes to nobody. */
 rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err);
 void vlm_close(vlm *v);
-const char *vlm_fingerprint(const vlm *v); /* of model and mmproj: keys the image-token cache */
+/* Of model and mmproj: keys the image-token cache. "" when a file could not be read again: cache nothing. */
+const char *vlm_fingerprint(const vlm *v);
 int vlm_has_vision(const vlm *v);
 int vlm_embedding_width(const vlm *v); /* floats per image token */
+int vlm_context(const vlm *v);         /* tokens a conversation may hold */
 
 /* Encodes a picture into projected tokens: out [tokens, width] f32, free(). For models whose picture
  * takes special positions (M-RoPE) RAP_E_UNSUPPORTED: the caller then passes the picture itself. */

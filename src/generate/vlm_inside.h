@@ -1,0 +1,37 @@
+/* vlm_inside.h: what an open model is made of. For vlm.c, picture.c, feed.c and session.c. */
+#ifndef RAP_GENERATE_VLM_INSIDE_H
+#define RAP_GENERATE_VLM_INSIDE_H
+
+#include "generate/check.h"
+#include "generate/style.h"
+#include "generate/tokens.h"
+#include "generate/vlm.h"
+
+#include <llama.h>
+#include <mtmd.h>
+
+#include <stdbool.h>
+
+/* What this model writes around a picture's tokens, e.g. <start_of_image> … <end_of_image>. */
+typedef struct picture_frame {
+    bool known;  /* the fields below are set                              */
+    bool simple; /* a picture is one row of tokens between these, no more */
+    llama_token *before, *after;
+    size_t before_count, after_count;
+} picture_frame;
+
+struct vlm {
+    char *model_path, *mmproj_path; /* mmproj_path NULL: text only */
+    char *model_sha, *mmproj_sha;   /* NULL: not known yet         */
+    char *fingerprint;              /* [65] "" until asked for     */
+    struct llama_model *model;
+    mtmd_context *mtmd; /* NULL: text only */
+    struct llama_adapter_lora *lora;
+    tokenizer tokens;
+    style style;
+    picture_frame frame;
+    int context, threads;
+    int width; /* floats per token fed to the decoder */
+};
+
+#endif
