@@ -1,0 +1,235 @@
+/* bundle_import.c: reads a bundle (bundle.h), trusting nothing in it. Reading order: open and check, one
+ * view with its vectors, one concept, all in one transaction. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "remember/bundle.h"
+#include "remember/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- opening ---- */
+
+static rap_status check_pages(db *d, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    const char *text = NULL;
+    bool row = false;
+    rap_status status = db_query(&statement, d, err, "PRAGMA quick_check(1)", "");
+
+    if (status == RAP_OK)
+        status = db_step(&row, d, statement, err);
+    if (row)
+        text = (const char *)sqlite3_column_text(statement, 0);
+    if (status == RAP_OK && (!text || strcmp(text, "ok") != 0))
+        status = err_set(err, RAP_E_FORMAT, "%s: damaged: %s", d->path, text ? text : "unreadable");
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static rap_status check_references(db *d, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status = db_query(&statement, d, err, "PRAGMA foreign_key_check", "");
+
+    if (status == RAP_OK)
+        status = db_step(&row, d, statement, err);
+    if (status == RAP_OK && row)
+        status = err_set(err, RAP_E_FORMAT, "%s: damaged: a row belongs to nothing", d->path);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+rap_status bundle_open(db *out, const char *path, rap_err *err)
+{
+    bool empty = false;
+    char *plain = path[0] == '/' ? mem_string(path) : path_join("./", path);
+    char *uri = plain ? db_uri(plain, "mode=ro&immutable=1") : NULL;
+    rap_status status = schema_inspect(&empty, path, SCHEMA_BUNDLE, err);
+
+    *out = (db){NULL, NULL};
+    if (status == RAP_OK && !uri)
+        status = err_memory(err, "opening a bundle");
+    if (status == RAP_OK && empty)
+        status = err_set(err, RAP_E_NOT_FOUND, "%s: no such bundle", path);
+    if (status == RAP_OK)
+        status = db_open(out, uri, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, err);
+    if (status == RAP_OK)
+        status = schema_verify(out, SCHEMA_BUNDLE, err);
+    if (status == RAP_OK)
+        status = check_pages(out, err);
+    if (status == RAP_OK)
+        status = check_references(out, err);
+    if (status != RAP_OK)
+        db_close(out);
+    free(plain);
+    free(uri);
+    return status;
+}
+
+/* ---- one view ---- */
+
+/* Every vector of a view, whichever encoder made it. */
+static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t to_view, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status = db_query(&statement, from, err,
+                                 "SELECT e.fingerprint, e.dim, k.vector FROM key k"
+                                 " JOIN encoder e ON e.id = k.encoder_id WHERE k.view_id = ?",
+                                 "i", from_view);
+
+    while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
+        const void *bytes = sqlite3_column_blob(statement, 2);
+        int64_t dim = sqlite3_column_int64(statement, 1);
+        size_t size = (size_t)sqlite3_column_bytes(statement, 2);
+        float *numbers;
+
+        if (!bytes || dim < 1 || dim > STORE_MAX_DIM || size != (size_t)dim * sizeof(float)) {
+            status = err_set(err, RAP_E_FORMAT, "a vector has the wrong size");
+        } else if (!(numbers = mem_array((size_t)dim, sizeof *numbers))) {
+            status = err_memory(err, "importing a vector");
+        } else {
+            store_vector vector = {(const char *)sqlite3_column_text(statement, 0), (int)dim, numbers};
+            vector_copy(numbers, bytes, (size_t)dim);
+            status = vector_insert(t->s, to_view, &vector, err);
+            free(numbers);
+        }
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static bool is_side(int64_t pixels)
+{
+    return pixels >= 0 && pixels <= 1000 * 1000 * 1000;
+}
+
+/* Columns: id, avatar, hash, width, height, box ×4, bytes. */
+static rap_status read_view(transfer *t, db *from, sqlite3_stmt *row, int64_t concept_id, rap_err *err)
+{
+    const char *hash = (const char *)sqlite3_column_text(row, 2);
+    int64_t width = sqlite3_column_int64(row, 3), height = sqlite3_column_int64(row, 4), id = 0;
+    const void *bytes = sqlite3_column_blob(row, 9);
+    store_view view = {bytes, (size_t)sqlite3_column_bytes(row, 9), (int)width, (int)height,
+                       {(float)sqlite3_column_double(row, 5), (float)sqlite3_column_double(row, 6),
+                        (float)sqlite3_column_double(row, 7), (float)sqlite3_column_double(row, 8)}};
+    char now[65];
+    rap_status status;
+
+    if (!is_side(width) || !is_side(height))
+        return err_set(err, RAP_E_FORMAT, "a picture of %lld by %lld", (long long)width,
+                       (long long)height);
+    status = view_insert(&id, t->s, concept_id, &view, sqlite3_column_int(row, 1) != 0, err);
+    if (status != RAP_OK)
+        return status;
+    sha256_hex(now, view.bytes, view.size);
+    if (!hash || strcmp(hash, now) != 0)
+        return err_set(err, RAP_E_FORMAT, "a picture is not the one that was exported");
+    return read_vectors(t, from, sqlite3_column_int64(row, 0), id, err);
+}
+
+static rap_status read_views(transfer *t, db *from, int64_t from_id, int64_t to_id, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int avatars = 0;
+    bool row = false;
+    rap_status status = db_query(&statement, from, err,
+                                 "SELECT v.id, v.avatar, v.hash, v.width, v.height,"
+                                 " v.box_x, v.box_y, v.box_w, v.box_h, p.bytes"
+                                 " FROM view v JOIN picture p ON p.view_id = v.id"
+                                 " WHERE v.concept_id = ? ORDER BY v.id",
+                                 "i", from_id);
+
+    while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
+        avatars += sqlite3_column_int(statement, 1) != 0;
+        status = read_view(t, from, statement, to_id, err);
+    }
+    sqlite3_finalize(statement);
+    if (status == RAP_OK && avatars != 1)
+        status = err_set(err, RAP_E_FORMAT, "has no picture of its own");
+    return status;
+}
+
+/* ---- one concept ---- */
+
+/* 2026-05-04T12:30:00.250Z */
+static bool is_time(const char *text)
+{
+    static const char shape[] = "0000-00-00T00:00:00.000Z";
+
+    if (strlen(text) != sizeof shape - 1)
+        return false;
+    for (size_t i = 0; shape[i]; i++)
+        if (shape[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
+            return false;
+    return true;
+}
+
+static rap_status set_times(transfer *t, int64_t id, const rap_record *record, rap_err *err)
+{
+    if (!is_time(record->created) || !is_time(record->updated))
+        return err_set(err, RAP_E_FORMAT, "its times are no times");
+    return db_run(store_db(t->s), err, "UPDATE concept SET created = ?, updated = ? WHERE id = ?", "ssi",
+                  record->created, record->updated, id);
+}
+
+static rap_status write_record(transfer *t, db *from, const rap_record *record, rap_err *err)
+{
+    store_concept concept = {record->name, record->category, record->info, record->aliases};
+    int64_t id = 0;
+    rap_status status = transfer_place(&id, t, &concept, err);
+
+    if (status == RAP_OK)
+        status = read_views(t, from, record->id, id, err);
+    if (status == RAP_OK)
+        status = concept_touch(t->s, id, "import", err);
+    if (status == RAP_OK)
+        status = set_times(t, id, record, err);
+    return transfer_blame(t, record->name, status, err);
+}
+
+/* ---- all ---- */
+
+static rap_status write_records(transfer *t, db *from, rap_err *err)
+{
+    struct store source = {*from, true, false, 0}; /* record_read() reads a bundle's tables as well */
+    char sql[512];
+    sqlite3_stmt *statement = NULL;
+    int64_t total = 0, done = 0;
+    bool row = false;
+    rap_status status = db_int(&total, NULL, from, err, "SELECT count(*) FROM concept", "");
+
+    sqlite3_snprintf(sizeof sql, sql, "%sORDER BY c.id", record_sql);
+    if (status == RAP_OK)
+        status = db_query(&statement, from, err, sql, "");
+    while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
+        rap_record *record = NULL;
+
+        status = record_read(&record, &source, statement, err);
+        if (status == RAP_OK)
+            status = write_record(t, from, record, err);
+        store_record_free(record);
+        if (status == RAP_OK)
+            status = transfer_progress(t, (uint64_t)++done, (uint64_t)total, err);
+    }
+    sqlite3_finalize(statement);
+    if (status == RAP_OK && done != total)
+        status = err_set(err, RAP_E_FORMAT, "%s: damaged: a concept has no name", t->path);
+    return status;
+}
+
+rap_status bundle_import(transfer *t, rap_err *err)
+{
+    db from = {NULL, NULL};
+    rap_status status = bundle_open(&from, t->path, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = store_begin(t->s, STORE_DURABLE, err);
+    if (status == RAP_OK)
+        status = store_end(t->s, write_records(t, &from, err), err);
+    db_close(&from);
+    return status;
+}

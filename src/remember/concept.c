@@ -1,0 +1,244 @@
+/* concept.c: a concept is added, changed, forgotten. Each public function is one transaction around the
+ * functions that other files share (inside.h). */
+#include "base/mem.h"
+#include "base/text.h"
+#include "remember/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- inside a transaction ---- */
+
+static rap_status write_event(store *s, int64_t id, const char *what, rap_err *err)
+{
+    return db_run(&s->d, err,
+                  "INSERT INTO event (at, what, concept_id) VALUES (" STORE_NOW ", ?, ?)", "si", what,
+                  id);
+}
+
+rap_status concept_touch(store *s, int64_t id, const char *what, rap_err *err)
+{
+    rap_status status =
+        db_run(&s->d, err, "UPDATE concept SET updated = " STORE_NOW " WHERE id = ?", "i", id);
+
+    return status == RAP_OK ? write_event(s, id, what, err) : status;
+}
+
+rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap_err *err)
+{
+    const char *const *alias;
+    char *category = NULL;
+    rap_status status = name_check(&category, "category", c->category ? c->category : "", err);
+
+    if (status == RAP_OK)
+        status = info_check(c->info ? c->info : "", err);
+    if (status == RAP_OK)
+        status = db_run(&s->d, err,
+                        "INSERT INTO concept (category, info, created, updated)"
+                        " VALUES (?, ?, " STORE_NOW ", " STORE_NOW ")",
+                        "ss", category, c->info ? c->info : "");
+    free(category);
+    if (status != RAP_OK)
+        return status;
+    *out_id = sqlite3_last_insert_rowid(s->d.handle);
+    status = name_insert(s, *out_id, c->name, false, err);
+    for (alias = c->aliases; status == RAP_OK && alias && *alias; alias++)
+        status = name_insert(s, *out_id, *alias, true, err);
+    return status;
+}
+
+/* Words of the detector that were only there for a category that nobody has any more. */
+static rap_status forget_words(store *s, const char *category, rap_err *err)
+{
+    int64_t users = 0;
+    char *folded = text_fold(category);
+    rap_status status;
+
+    if (!folded)
+        return err_memory(err, "forgetting a category");
+    status = db_int(&users, NULL, &s->d, err,
+                    "SELECT count(*) FROM concept WHERE category = ? COLLATE NOCASE", "s", category);
+    if (status == RAP_OK && users == 0 && *folded)
+        status = db_run(&s->d, err,
+                        "DELETE FROM vocabulary WHERE instr(text, ?) > 0 OR instr(text, ?) > 0", "ss",
+                        category, folded);
+    free(folded);
+    return status;
+}
+
+static rap_status read_category(char **out, store *s, int64_t id, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status =
+        db_query(&statement, &s->d, err, "SELECT category FROM concept WHERE id = ?", "i", id);
+
+    *out = NULL;
+    if (status == RAP_OK)
+        status = db_step(&row, &s->d, statement, err);
+    if (status == RAP_OK && !(*out = row ? db_text(statement, 0) : mem_string("")))
+        status = err_memory(err, "reading a category");
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static rap_status set_category(store *s, int64_t id, const char *text, rap_err *err)
+{
+    char *category = NULL, *old = NULL;
+    rap_status status = name_check(&category, "category", text, err);
+
+    if (status == RAP_OK)
+        status = read_category(&old, s, id, err);
+    if (status == RAP_OK)
+        status = db_run(&s->d, err, "UPDATE concept SET category = ? WHERE id = ?", "si", category,
+                        id);
+    if (status == RAP_OK)
+        status = forget_words(s, old, err);
+    free(old);
+    free(category);
+    return status;
+}
+
+rap_status concept_set(store *s, int64_t id, const store_concept *change, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    store_will_delete(s);
+    if (change->name)
+        status = name_rename(s, id, change->name, err);
+    if (status == RAP_OK && change->category)
+        status = set_category(s, id, change->category, err);
+    if (status == RAP_OK && change->info)
+        status = info_check(change->info, err);
+    if (status == RAP_OK && change->info)
+        status = db_run(&s->d, err, "UPDATE concept SET info = ? WHERE id = ?", "si", change->info,
+                        id);
+    if (status == RAP_OK && change->aliases)
+        status = name_set_aliases(s, id, change->aliases, err);
+    return status;
+}
+
+static rap_status insert_picture(store *s, int64_t id, const store_view *view,
+                                 const store_vector *vector, bool avatar, rap_err *err)
+{
+    int64_t view_id = 0;
+    rap_status status = view_insert(&view_id, s, id, view, avatar, err);
+
+    return status == RAP_OK && vector ? vector_insert(s, view_id, vector, err) : status;
+}
+
+/* ---- whole changes ---- */
+
+rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
+                     const store_vector *vector, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status;
+
+    if (out_id)
+        *out_id = 0;
+    if (!view)
+        return err_set(err, RAP_E_ARGUMENT, "a concept needs a picture");
+    status = store_begin(s, STORE_DURABLE, err);
+    if (status != RAP_OK)
+        return status;
+    status = concept_insert(&id, s, c, err);
+    if (status == RAP_OK)
+        status = insert_picture(s, id, view, vector, true, err);
+    if (status == RAP_OK)
+        status = write_event(s, id, "add", err);
+    status = store_end(s, status, err);
+    if (status == RAP_OK && out_id)
+        *out_id = id;
+    return status;
+}
+
+rap_status store_update(store *s, const char *name, const store_concept *change,
+                        const store_view *view, const store_vector *vector, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status = store_begin(s, STORE_DURABLE, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = name_require(&id, s, name, err);
+    if (status == RAP_OK && change)
+        status = concept_set(s, id, change, err);
+    if (status == RAP_OK && view)
+        status = insert_picture(s, id, view, vector, true, err);
+    if (status == RAP_OK)
+        status = concept_touch(s, id, "edit", err);
+    return store_end(s, status, err);
+}
+
+rap_status store_add_view(store *s, const char *name, const store_view *view,
+                          const store_vector *vector, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status;
+
+    if (!view)
+        return err_set(err, RAP_E_ARGUMENT, "a view needs a picture");
+    status = store_begin(s, STORE_DURABLE, err);
+    if (status != RAP_OK)
+        return status;
+    status = name_require(&id, s, name, err);
+    if (status == RAP_OK)
+        status = insert_picture(s, id, view, vector, false, err);
+    if (status == RAP_OK)
+        status = concept_touch(s, id, "view", err);
+    return store_end(s, status, err);
+}
+
+rap_status store_add_alias(store *s, const char *name, const char *alias, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status = store_begin(s, STORE_DURABLE, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = name_require(&id, s, name, err);
+    if (status == RAP_OK)
+        status = name_insert(s, id, alias, true, err);
+    if (status == RAP_OK)
+        status = concept_touch(s, id, "alias", err);
+    return store_end(s, status, err);
+}
+
+rap_status store_remove_alias(store *s, const char *name, const char *alias, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status = store_begin(s, STORE_DURABLE, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = name_require(&id, s, name, err);
+    if (status == RAP_OK)
+        status = name_remove_alias(s, id, alias ? alias : "", err);
+    if (status == RAP_OK)
+        status = concept_touch(s, id, "unalias", err);
+    return store_end(s, status, err);
+}
+
+rap_status store_forget(store *s, const char *name, rap_err *err)
+{
+    int64_t id = 0;
+    char *category = NULL;
+    rap_status status = store_begin(s, STORE_DURABLE, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = name_require(&id, s, name, err);
+    if (status == RAP_OK)
+        status = read_category(&category, s, id, err);
+    if (status == RAP_OK) { /* names, views, pictures, keys and caches go with it */
+        store_will_delete(s);
+        status = db_run(&s->d, err, "DELETE FROM concept WHERE id = ?", "i", id);
+    }
+    if (status == RAP_OK)
+        status = forget_words(s, category, err);
+    if (status == RAP_OK)
+        status = write_event(s, id, "forget", err);
+    free(category);
+    return store_end(s, status, err);
+}

@@ -1,0 +1,260 @@
+/* db.c: see db.h. Reading order: failures, open, statements, transactions. */
+#include "remember/db.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- failures ---- */
+
+static rap_status db_fail_io(db *d, int code, const char *doing, rap_err *err)
+{
+    int reason = sqlite3_system_errno(d->handle);
+    char memory[128];
+
+    if (reason && (code & 0xff) == SQLITE_IOERR)
+        return err_set(err, RAP_E_IO, "%s: %s failed: %s", d->path, doing,
+                       strerror_r(reason, memory, sizeof memory));
+    return err_set(err, RAP_E_IO, "%s: %s failed: %s", d->path, doing,
+                   sqlite3_errmsg(d->handle));
+}
+
+rap_status db_fail(db *d, const char *doing, rap_err *err)
+{
+    int code = sqlite3_extended_errcode(d->handle);
+
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return err_set(err, RAP_E_IO, "%s: %s failed: the disk is full", d->path, doing);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_set(err, RAP_E_BUSY, "%s: another process is writing to it", d->path);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return err_set(err, RAP_E_FORMAT, "%s: damaged: %s", d->path, sqlite3_errmsg(d->handle));
+    case SQLITE_READONLY:
+        return err_set(err, RAP_E_IO, "%s: %s failed: it cannot be written to", d->path, doing);
+    case SQLITE_NOMEM:
+        return err_memory(err, doing);
+    case SQLITE_TOOBIG:
+        return err_set(err, RAP_E_LIMIT, "%s: %s failed: too large", d->path, doing);
+    case SQLITE_CONSTRAINT:
+        return err_set(err, RAP_E_FORMAT, "%s: %s failed: %s", d->path, doing,
+                       sqlite3_errmsg(d->handle));
+    default:
+        return db_fail_io(d, code, doing, err);
+    }
+}
+
+/* ---- open ---- */
+
+static void db_harden(sqlite3 *handle)
+{
+    static const struct {
+        int option, value;
+    } settings[] = {
+        {SQLITE_DBCONFIG_DEFENSIVE, 1},     {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
+        {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}, {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
+        {SQLITE_DBCONFIG_DQS_DDL, 0},       {SQLITE_DBCONFIG_DQS_DML, 0},
+        {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+    };
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        sqlite3_db_config(handle, settings[i].option, settings[i].value, (int *)NULL);
+    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 512 << 20);
+    sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_extended_result_codes(handle, 1);
+}
+
+rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
+                   rap_err *err)
+{
+    *out = (db){NULL, NULL};
+    out->path = mem_string(path);
+    if (!out->path)
+        return err_memory(err, "opening a store");
+    if (sqlite3_open_v2(name, &out->handle, flags | SQLITE_OPEN_NOMUTEX, vfs) != SQLITE_OK) {
+        rap_status status = out->handle ? db_fail(out, "opening", err)
+                                        : err_memory(err, "opening a store");
+        db_close(out);
+        return status;
+    }
+    db_harden(out->handle);
+    return db_exec(out, "PRAGMA cell_size_check = ON", err);
+}
+
+void db_close(db *d)
+{
+    sqlite3_close_v2(d->handle);
+    free(d->path);
+    *d = (db){NULL, NULL};
+}
+
+char *db_uri(const char *path, const char *options)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-";
+    buf uri = BUF_INIT;
+
+    buf_puts(&uri, path[0] == '/' ? "file://" : "file:"); /* an empty host, else "//x" names one */
+    for (const char *c = path; *c; c++) {
+        if (strchr(safe, *c))
+            buf_putc(&uri, *c);
+        else
+            buf_printf(&uri, "%%%02X", (unsigned)(unsigned char)*c);
+    }
+    buf_printf(&uri, "?%s", options);
+    if (buf_failed(&uri)) {
+        buf_release(&uri);
+        return NULL;
+    }
+    return buf_detach(&uri);
+}
+
+/* ---- statements ---- */
+
+rap_status db_exec(db *d, const char *sql, rap_err *err)
+{
+    if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return db_fail(d, "changing", err);
+    return RAP_OK;
+}
+
+static int db_bind(sqlite3_stmt *statement, const char *types, va_list values)
+{
+    int code = SQLITE_OK;
+
+    for (int i = 1; types[i - 1] && code == SQLITE_OK; i++) {
+        const void *bytes;
+
+        switch (types[i - 1]) {
+        case 'i':
+            code = sqlite3_bind_int64(statement, i, va_arg(values, int64_t));
+            break;
+        case 'f':
+            code = sqlite3_bind_double(statement, i, va_arg(values, double));
+            break;
+        case 's':
+            code = sqlite3_bind_text(statement, i, va_arg(values, const char *), -1, SQLITE_STATIC);
+            break;
+        case 'b':
+            bytes = va_arg(values, const void *);
+            code = sqlite3_bind_blob64(statement, i, bytes, va_arg(values, size_t), SQLITE_STATIC);
+            break;
+        default:
+            code = SQLITE_MISUSE;
+        }
+    }
+    return code;
+}
+
+static rap_status db_query_list(sqlite3_stmt **out, db *d, rap_err *err, const char *sql,
+                                const char *types, va_list values)
+{
+    rap_status status;
+
+    *out = NULL;
+    if (sqlite3_prepare_v2(d->handle, sql, -1, out, NULL) == SQLITE_OK &&
+        db_bind(*out, types, values) == SQLITE_OK)
+        return RAP_OK;
+    status = db_fail(d, "reading", err);
+    sqlite3_finalize(*out);
+    *out = NULL;
+    return status;
+}
+
+rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...)
+{
+    va_list values;
+    rap_status status;
+
+    va_start(values, types);
+    status = db_query_list(out, d, err, sql, types, values);
+    va_end(values);
+    return status;
+}
+
+rap_status db_step(bool *out_row, db *d, sqlite3_stmt *statement, rap_err *err)
+{
+    int code = sqlite3_step(statement);
+
+    *out_row = code == SQLITE_ROW;
+    if (code == SQLITE_ROW || code == SQLITE_DONE)
+        return RAP_OK;
+    return db_fail(d, sqlite3_stmt_readonly(statement) ? "reading" : "writing", err);
+}
+
+rap_status db_run(db *d, rap_err *err, const char *sql, const char *types, ...)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = true;
+    va_list values;
+    rap_status status;
+
+    va_start(values, types);
+    status = db_query_list(&statement, d, err, sql, types, values);
+    va_end(values);
+    while (status == RAP_OK && row)
+        status = db_step(&row, d, statement, err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+rap_status db_int(int64_t *out, bool *out_found, db *d, rap_err *err, const char *sql,
+                  const char *types, ...)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    va_list values;
+    rap_status status;
+
+    va_start(values, types);
+    status = db_query_list(&statement, d, err, sql, types, values);
+    va_end(values);
+    if (status == RAP_OK)
+        status = db_step(&row, d, statement, err);
+    if (row)
+        *out = sqlite3_column_int64(statement, 0);
+    if (out_found)
+        *out_found = row;
+    sqlite3_finalize(statement);
+    return status;
+}
+
+int db_changed_rows(const db *d)
+{
+    return sqlite3_changes(d->handle);
+}
+
+char *db_text(sqlite3_stmt *statement, int column)
+{
+    bool null = sqlite3_column_type(statement, column) == SQLITE_NULL;
+
+    return mem_string(null ? "" : (const char *)sqlite3_column_text(statement, column));
+}
+
+/* ---- transactions ---- */
+
+rap_status db_begin(db *d, rap_err *err)
+{
+    return db_exec(d, "BEGIN IMMEDIATE", err);
+}
+
+rap_status db_begin_reading(db *d, rap_err *err)
+{
+    return db_exec(d, "BEGIN", err);
+}
+
+rap_status db_end(db *d, rap_status status, rap_err *err)
+{
+    if (status == RAP_OK) {
+        if (sqlite3_exec(d->handle, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+            return RAP_OK;
+        status = db_fail(d, "writing", err);
+    }
+    if (!sqlite3_get_autocommit(d->handle)) /* a full disk may have rolled back by itself */
+        sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* db.h: SQLite with our errors: statements bound by a format string, failures as one line that names
+ * the file. Knows no table. Reading order: open, the statements, the two shortcuts, transactions. */
+#ifndef RAP_REMEMBER_DB_H
+#define RAP_REMEMBER_DB_H
+
+#include "base/err.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct db {
+    sqlite3 *handle; /* NULL: closed */
+    char *path;      /* what errors call it */
+} db;
+
+/* Opens with everything switched off that a hostile file could use: triggers, views, extensions,
+ * functions in the schema, double-quoted strings. Does not read the file yet. `name` is what
+ * sqlite3_open_v2() gets, `path` what errors say. */
+rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
+                   rap_err *err);
+void db_close(db *d); /* leaves {0}; NULL-safe inside */
+
+/* The status and line for what SQLite last said on this handle. */
+rap_status db_fail(db *d, const char *doing, rap_err *err);
+
+/* Runs statements without values; rows are ignored. */
+rap_status db_exec(db *d, const char *sql, rap_err *err);
+
+/* Prepares and binds. `types` has one letter for each `?`, in order:
+ *   i int64_t   f double   s const char * (NULL: NULL)   b const void *, size_t
+ * Text and bytes are borrowed until the statement is finalized. *out is NULL on failure. */
+rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...);
+/* The next row: *out_row is false at the end. */
+rap_status db_step(bool *out_row, db *d, sqlite3_stmt *statement, rap_err *err);
+
+/* db_query, run to its end, finalized. */
+rap_status db_run(db *d, rap_err *err, const char *sql, const char *types, ...);
+/* The first column of the first row; *out_found (may be NULL) says whether there was one, and *out
+ * stays as it was when there was none. */
+rap_status db_int(int64_t *out, bool *out_found, db *d, rap_err *err, const char *sql,
+                  const char *types, ...);
+int db_changed_rows(const db *d); /* by the last statement */
+
+/* A text column as a copy ("" for NULL); free(). NULL: out of memory. */
+char *db_text(sqlite3_stmt *statement, int column);
+
+/* A write lock from the start, so that nothing read inside can be outdated at commit. db_end()
+ * commits when `status` is RAP_OK and rolls back otherwise; it returns what failed first. */
+rap_status db_begin(db *d, rap_err *err);
+rap_status db_end(db *d, rap_status status, rap_err *err);
+/* One unchanging view of the file over several statements, without a lock on writers. End it with
+ * db_end(). */
+rap_status db_begin_reading(db *d, rap_err *err);
+
+/* "file:…?options" for a path, with what has a meaning in a URI escaped; free(). */
+char *db_uri(const char *path, const char *options);
+
+#endif

@@ -1,0 +1,88 @@
+/* inside.h: what the files of this folder share. The *_insert, *_set and *_remove functions run inside
+ * a transaction of their caller: store_begin() … store_end(). */
+#ifndef RAP_REMEMBER_INSIDE_H
+#define RAP_REMEMBER_INSIDE_H
+
+#include "remember/db.h"
+#include "remember/store.h"
+
+#define STORE_MAX_NAME 128
+#define STORE_MAX_INFO (64u << 10)
+#define STORE_MAX_PICTURE (64u << 20)
+#define STORE_MAX_DIM 65536
+
+/* This moment, in SQL. */
+#define STORE_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+
+struct store {
+    db d;
+    bool read_only;
+    bool scrub;      /* something was deleted and may still stand in the log */
+    int64_t changes; /* own commits that changed concepts or vectors */
+};
+
+/* ---- store.c ---- */
+
+/* What a transaction needs when the machine loses power just after it. */
+typedef enum store_durability {
+    STORE_DURABLE,  /* on disk when store_end() returns */
+    STORE_DERIVED   /* can be computed again: may be lost, never damages anything */
+} store_durability;
+rap_status store_begin(store *s, store_durability durability, rap_err *err);
+rap_status store_end(store *s, rap_status status, rap_err *err);
+/* Says that this transaction deletes: after it the log is emptied into the file. */
+void store_will_delete(store *s);
+db *store_db(store *s);
+
+/* ---- name.c ---- */
+
+/* Checks a name, an alias or a category (`what` says which, for the error) and gives it trimmed;
+ * free(). */
+rap_status name_check(char **out, const char *what, const char *text, rap_err *err);
+rap_status info_check(const char *info, rap_err *err);
+/* The form that is compared: trimmed, without case; free(). NULL: out of memory. */
+char *name_fold(const char *text);
+
+typedef struct name_owner {
+    bool found, alias;
+    int64_t concept_id;
+} name_owner;
+/* Who has this name or alias, without case. */
+rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err);
+/* The same, but nobody is RAP_E_NOT_FOUND. */
+rap_status name_require(int64_t *out_id, store *s, const char *text, rap_err *err);
+rap_status name_insert(store *s, int64_t concept_id, const char *text, bool alias, rap_err *err);
+/* `what`: "name" or "alias". RAP_E_EXISTS with the line that says who has it. */
+rap_status name_taken(store *s, const name_owner *owner, const char *text, rap_err *err);
+rap_status name_rename(store *s, int64_t concept_id, const char *text, rap_err *err);
+rap_status name_remove_alias(store *s, int64_t concept_id, const char *text, rap_err *err);
+/* Makes the aliases exactly these; NULL: none. */
+rap_status name_set_aliases(store *s, int64_t concept_id, const char *const *aliases, rap_err *err);
+
+/* ---- concept.c ---- */
+
+rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap_err *err);
+/* The fields that are not NULL. */
+rap_status concept_set(store *s, int64_t id, const store_concept *change, rap_err *err);
+/* Sets the time of the change and writes an event. */
+rap_status concept_touch(store *s, int64_t id, const char *what, rap_err *err);
+
+/* ---- view.c ---- */
+
+rap_status view_insert(int64_t *out_id, store *s, int64_t concept_id, const store_view *view,
+                       bool avatar, rap_err *err);
+rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err);
+
+/* ---- vector.c ---- */
+
+rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
+/* Copies `count` f32 between memory and the little-endian bytes of a file. */
+void vector_copy(void *out, const void *in, size_t count);
+
+/* ---- record.c ---- */
+
+/* Name, category, info, views and times of a row of record_sql, then the aliases. */
+rap_status record_read(rap_record **out, store *s, sqlite3_stmt *row, rap_err *err);
+extern const char record_sql[]; /* without WHERE and ORDER BY */
+
+#endif

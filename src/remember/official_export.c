@@ -1,0 +1,209 @@
+/* official_export.c: everything goes out as the paper's database.json, with the avatars in a folder
+ * "images" beside it. What that format has no place for is written into fields of ours that other
+ * readers ignore ("aliases", "box") or left out (further views, vectors): the bundle keeps it all. */
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "remember/transfer_inside.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct leaving {
+    store *s;
+    char *folder;  /* of the JSON */
+    json_t *dict;  /* concept_dict */
+    json_t *paths; /* path_to_concept */
+    json_t *written; /* the files made so far, to be removed on failure */
+    bool made_images;
+    rap_err reason; /* why a concept could not be written */
+} leaving;
+
+/* ---- one picture ---- */
+
+/* "images/bo-7.png": letters of the name that are safe everywhere, the id that makes it unique. */
+static char *picture_name(const rap_record *record, const store_picture *picture)
+{
+    buf name = BUF_INIT;
+
+    buf_puts(&name, "images/");
+    for (const char *c = record->name; *c && name.len < 47; c++) {
+        char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+        bool safe = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || lower == '-';
+        if (safe)
+            buf_putc(&name, lower);
+        else if (name.data[name.len - 1] != '_' && name.data[name.len - 1] != '/')
+            buf_putc(&name, '_');
+    }
+    if (name.len == 7)
+        buf_puts(&name, "concept");
+    buf_printf(&name, "-%lld.%s", (long long)record->id,
+               picture_extension(picture->bytes, picture->size));
+    if (buf_failed(&name)) {
+        buf_release(&name);
+        return NULL;
+    }
+    return buf_detach(&name);
+}
+
+/* A file that is already there stays: it is fine when it holds the same bytes, else an error. */
+static rap_status write_new(leaving *l, const char *path, const void *bytes, size_t size, rap_err *err)
+{
+    char *there = NULL;
+    size_t there_size = 0;
+    struct stat info;
+    bool same;
+    rap_status status;
+
+    if (lstat(path, &info) == 0) {
+        status = file_read(&there, &there_size, path, STORE_MAX_PICTURE, NULL);
+        same = status == RAP_OK && there_size == size && memcmp(there, bytes, size) == 0;
+        free(there);
+        return same ? RAP_OK : err_set(err, RAP_E_EXISTS, "%s: is already there", path);
+    }
+    status = file_write(path, bytes, size, err);
+    if (status == RAP_OK && json_array_append_new(l->written, json_string(path)) != 0)
+        status = err_memory(err, "exporting");
+    return status;
+}
+
+/* ---- one concept ---- */
+
+static json_t *make_entry(const rap_record *record, const store_picture *picture, const char *file)
+{
+    size_t len = strlen(record->name);
+    /* Import takes one pair of brackets off a name: a name that has its own is given another. */
+    bool own = len > 2 && record->name[0] == '<' && record->name[len - 1] == '>';
+    json_t *entry = json_pack("{s:o, s:s, s:s, s:s}", "name",
+                              own ? json_sprintf("<%s>", record->name) : json_string(record->name),
+                              "image", file, "info", record->info, "category", record->category);
+    json_t *aliases = json_array();
+
+    for (const char *const *alias = record->aliases; *alias; alias++)
+        json_array_append_new(aliases, json_string(*alias));
+    if (json_array_size(aliases) > 0)
+        json_object_set(entry, "aliases", aliases);
+    json_decref(aliases);
+    if (picture->box.w > 0)
+        json_object_set_new(entry, "box",
+                            json_pack("[f, f, f, f]", picture->box.x, picture->box.y, picture->box.w,
+                                      picture->box.h));
+    return entry;
+}
+
+static rap_status export_one(leaving *l, const rap_record *record, rap_err *err)
+{
+    store_picture picture;
+    char *file = NULL, *path = NULL;
+    json_t *key = NULL, *entry = NULL;
+    rap_status status = store_avatar(l->s, record->id, &picture, err);
+
+    if (status != RAP_OK)
+        return status;
+    file = picture_name(record, &picture);
+    path = file ? path_join(l->folder, file) : NULL;
+    key = json_sprintf("<%s>", record->name);
+    entry = file ? make_entry(record, &picture, file) : NULL;
+    if (!path || !key || !entry)
+        status = err_memory(err, "exporting");
+    if (status == RAP_OK)
+        status = write_new(l, path, picture.bytes, picture.size, err);
+    if (status == RAP_OK && (json_object_set(l->dict, json_string_value(key), entry) != 0 ||
+                             json_object_set(l->paths, file, key) != 0))
+        status = err_memory(err, "exporting");
+    json_decref(key);
+    json_decref(entry);
+    free(file);
+    free(path);
+    store_picture_release(&picture);
+    return status;
+}
+
+static int on_record(const rap_record *record, void *payload)
+{
+    leaving *l = payload;
+
+    return export_one(l, record, &l->reason) != RAP_OK;
+}
+
+/* ---- everything ---- */
+
+static rap_status make_folder(leaving *l, rap_err *err)
+{
+    char *images = path_join(l->folder, "images");
+    rap_status status = images ? file_make_folders(l->folder, err) : err_memory(err, "exporting");
+
+    if (status == RAP_OK) {
+        l->made_images = mkdir(images, 0777) == 0;
+        if (!l->made_images && errno != EEXIST)
+            status = err_set(err, RAP_E_IO, "%s: cannot be made", images);
+    }
+    free(images);
+    return status;
+}
+
+static rap_status export_all(leaving *l, rap_err *err)
+{
+    rap_status status = db_begin_reading(store_db(l->s), err);
+
+    if (status != RAP_OK)
+        return status;
+    status = store_each(l->s, NULL, on_record, l, err);
+    if (status == RAP_E_CANCELLED) /* by on_record, which knows why */
+        status = err_set(err, l->reason.status, "%s", l->reason.text);
+    return db_end(store_db(l->s), status, err);
+}
+
+static rap_status write_json(leaving *l, const char *json_path, rap_err *err)
+{
+    json_t *root =
+        json_pack("{s:O, s:O}", "concept_dict", l->dict, "path_to_concept", l->paths);
+    char *text = root ? json_text(root) : NULL;
+    rap_status status = text ? file_write(json_path, text, strlen(text), err)
+                             : err_memory(err, "exporting");
+
+    free(text);
+    json_decref(root);
+    return status;
+}
+
+static void take_back(leaving *l)
+{
+    char *images = path_join(l->folder, "images");
+
+    for (size_t i = 0; i < json_array_size(l->written); i++)
+        unlink(json_string_value(json_array_get(l->written, i)));
+    if (images && l->made_images)
+        rmdir(images);
+    free(images);
+}
+
+rap_status transfer_export_official(store *s, const char *json_path, rap_err *err)
+{
+    leaving l = {s, path_folder(json_path), json_object(), json_object(), json_array(), false,
+                 {RAP_OK, ""}};
+    rap_status status = RAP_OK;
+
+    if (!l.folder || !l.dict || !l.paths || !l.written)
+        status = err_memory(err, "exporting");
+    else if (file_exists(json_path))
+        status = err_set(err, RAP_E_EXISTS, "%s: is already there", json_path);
+    if (status == RAP_OK)
+        status = make_folder(&l, err);
+    if (status == RAP_OK) {
+        status = export_all(&l, err);
+        if (status == RAP_OK)
+            status = write_json(&l, json_path, err);
+        if (status != RAP_OK)
+            take_back(&l);
+    }
+    free(l.folder);
+    json_decref(l.dict);
+    json_decref(l.paths);
+    json_decref(l.written);
+    return status;
+}

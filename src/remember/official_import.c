@@ -1,0 +1,370 @@
+/* official_import.c: the paper's database.json comes in.
+ *
+ *     { "concept_dict": { "<bo>": { "name": "bo", "image": "pictures/bo.png",
+ *                                   "info": "<bo> is …", "category": "dog" } } }
+ *
+ * name and image are required; info and category are not. Two fields of ours are understood as well:
+ * "aliases" (a list of names) and "box" ([x, y, w, h] in pixels). Everything else, such as the
+ * path_to_concept that the official file has, is left alone.
+ *
+ * Order: read and check everything, find the pictures, run the encoder on each (slow, no lock held),
+ * then write all in one transaction. The pictures are read twice rather than all kept in memory; their
+ * hash says that they are still the same. */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "remember/transfer_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OFFICIAL_MAX_JSON (64u << 20)
+
+typedef struct item {
+    const char *key;       /* in concept_dict; borrowed from the JSON, as are the texts of concept */
+    store_concept concept; /* but the name is `name` */
+    char *name, *folded;
+    char *picture; /* its path */
+    char hash[65];
+    store_view view; /* without bytes */
+    store_vector vector;
+    char *encoder; /* what vector.encoder and vector.data point to; NULL: no vector */
+    float *data;
+    bool skip; /* it is in the store exactly like this */
+} item;
+
+typedef struct items {
+    item *item; /* [count] */
+    size_t count;
+} items;
+
+static void items_release(items *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        item *it = &all->item[i];
+        free(it->name);
+        free(it->folded);
+        free(it->picture);
+        free((void *)it->concept.aliases);
+        free(it->encoder);
+        free(it->data);
+    }
+    free(all->item);
+    *all = (items){NULL, 0};
+}
+
+/* ---- reading the JSON ---- */
+
+/* A text field; `needed` ones must be there. */
+static rap_status read_text(const char **out, const json_t *object, const char *field, bool needed,
+                            rap_err *err)
+{
+    const json_t *value = json_object_get(object, field);
+
+    if (!value || json_is_null(value)) {
+        if (needed)
+            return err_set(err, RAP_E_FORMAT, "the field '%s' is missing", field);
+        return RAP_OK;
+    }
+    if (!json_is_string(value))
+        return err_set(err, RAP_E_FORMAT, "the field '%s' is not text", field);
+    *out = json_string_value(value);
+    return RAP_OK;
+}
+
+static rap_status read_aliases(item *out, const json_t *object, rap_err *err)
+{
+    const json_t *list = json_object_get(object, "aliases");
+    const char **aliases;
+
+    if (!list || json_is_null(list))
+        return RAP_OK;
+    if (!json_is_array(list))
+        return err_set(err, RAP_E_FORMAT, "the field 'aliases' is not a list");
+    aliases = mem_array(json_array_size(list) + 1, sizeof *aliases);
+    if (!aliases)
+        return err_memory(err, "reading aliases");
+    out->concept.aliases = aliases;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        aliases[i] = json_string_value(json_array_get(list, i));
+        if (!aliases[i])
+            return err_set(err, RAP_E_FORMAT, "the field 'aliases' holds something that is not text");
+    }
+    return RAP_OK;
+}
+
+static rap_status read_box(rap_box *out, const json_t *object, rap_err *err)
+{
+    const json_t *list = json_object_get(object, "box");
+    float number[4];
+
+    if (!list || json_is_null(list))
+        return RAP_OK;
+    if (!json_is_array(list) || json_array_size(list) != 4)
+        return err_set(err, RAP_E_FORMAT, "the field 'box' is not a list of four numbers");
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *value = json_array_get(list, i);
+        if (!json_is_number(value) || json_number_value(value) < 0 || json_number_value(value) > 1e6)
+            return err_set(err, RAP_E_FORMAT, "the field 'box' holds what is no pixel");
+        number[i] = (float)json_number_value(value);
+    }
+    *out = (rap_box){number[0], number[1], number[2], number[3]};
+    return RAP_OK;
+}
+
+/* "<bo>" is called bo. */
+static char *without_brackets(const char *text)
+{
+    size_t len = strlen(text);
+
+    if (len > 2 && text[0] == '<' && text[len - 1] == '>')
+        return mem_string_n(text + 1, len - 2);
+    return mem_string(text);
+}
+
+static rap_status read_name(item *out, const json_t *object, rap_err *err)
+{
+    const char *text = NULL;
+    char *plain = NULL;
+    rap_status status = read_text(&text, object, "name", true, err);
+
+    if (status == RAP_OK && !(plain = without_brackets(text)))
+        status = err_memory(err, "reading a name");
+    if (status == RAP_OK)
+        status = name_check(&out->name, "name", plain, err);
+    if (status == RAP_OK && !*out->name)
+        status = err_set(err, RAP_E_FORMAT, "the field 'name' is empty");
+    if (status == RAP_OK && !(out->folded = name_fold(out->name)))
+        status = err_memory(err, "reading a name");
+    out->concept.name = out->name;
+    free(plain);
+    return status;
+}
+
+static rap_status read_item(item *out, const json_t *object, const char *json_path, rap_err *err)
+{
+    const char *picture = NULL;
+    rap_status status;
+
+    if (!json_is_object(object))
+        return err_set(err, RAP_E_FORMAT, "is not an object");
+    status = read_name(out, object, err);
+    if (status == RAP_OK)
+        status = read_text(&picture, object, "image", true, err);
+    out->concept.info = out->concept.category = "";
+    if (status == RAP_OK)
+        status = read_text(&out->concept.info, object, "info", false, err);
+    if (status == RAP_OK)
+        status = read_text(&out->concept.category, object, "category", false, err);
+    if (status == RAP_OK)
+        status = read_aliases(out, object, err);
+    if (status == RAP_OK)
+        status = read_box(&out->view.box, object, err);
+    if (status == RAP_OK)
+        status = picture_locate(&out->picture, json_path, picture, err);
+    return status;
+}
+
+static rap_status read_items(items *out, transfer *t, json_t *root, rap_err *err)
+{
+    json_t *dict = json_object_get(root, "concept_dict"), *value;
+    const char *key;
+    rap_status status = RAP_OK;
+
+    if (!json_is_object(dict))
+        return err_set(err, RAP_E_FORMAT, "%s: has no object 'concept_dict'", t->path);
+    out->item = mem_array(json_object_size(dict) + 1, sizeof *out->item);
+    if (!out->item)
+        return err_memory(err, "reading a database.json");
+    json_object_foreach(dict, key, value)
+    {
+        item *it = &out->item[out->count++];
+        it->key = key;
+        status = transfer_blame(t, key, read_item(it, value, t->path, err), err);
+        if (status != RAP_OK)
+            break;
+    }
+    return status;
+}
+
+/* ---- names that are there twice ---- */
+
+static int compare_folded(const void *a, const void *b)
+{
+    return strcmp((*(const item *const *)a)->folded, (*(const item *const *)b)->folded);
+}
+
+static rap_status check_twice(const items *all, transfer *t, rap_err *err)
+{
+    const item **sorted = mem_array(all->count + 1, sizeof *sorted);
+    rap_status status = RAP_OK;
+
+    if (!sorted)
+        return err_memory(err, "checking names");
+    for (size_t i = 0; i < all->count; i++)
+        sorted[i] = &all->item[i];
+    qsort(sorted, all->count, sizeof *sorted, compare_folded);
+    for (size_t i = 1; i < all->count && status == RAP_OK; i++)
+        if (strcmp(sorted[i - 1]->folded, sorted[i]->folded) == 0)
+            status = err_set(err, RAP_E_FORMAT, "%s: the concept '%s' is there twice ('%s' and '%s')",
+                             t->path, sorted[i]->name, sorted[i - 1]->key, sorted[i]->key);
+    free(sorted);
+    return status;
+}
+
+/* Names that the store already has, before the long work. */
+static rap_status check_taken(const items *all, transfer *t, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; i < all->count && status == RAP_OK; i++) {
+        const item *it = &all->item[i];
+        name_owner owner;
+
+        status = name_find(&owner, t->s, it->name, err);
+        if (status == RAP_OK && owner.found && (owner.alias || !t->replace))
+            status = name_taken(t->s, &owner, it->name, err);
+        status = transfer_blame(t, it->key, status, err);
+    }
+    return status;
+}
+
+/* ---- pictures and vectors ---- */
+
+/* Is a concept of this name in the store that differs in nothing? */
+static rap_status is_same(bool *out, transfer *t, const item *it, rap_err *err)
+{
+    static const char sql[] =
+        "SELECT count(*) FROM name n JOIN concept c ON c.id = n.concept_id"
+        " JOIN view v ON v.concept_id = c.id WHERE n.folded = ? AND n.alias = 0 AND n.text = ?"
+        " AND c.category = ? AND c.info = ? AND v.hash = ?"
+        " AND v.box_x = ? AND v.box_y = ? AND v.box_w = ? AND v.box_h = ?"
+        " AND (SELECT count(*) FROM view o WHERE o.concept_id = c.id) = 1";
+    const rap_box *box = &it->view.box;
+    int64_t same = 0;
+    rap_status status;
+
+    *out = false;
+    if (!t->replace || it->concept.aliases)
+        return RAP_OK;
+    status = db_int(&same, NULL, store_db(t->s), err, sql, "sssssffff", it->folded, it->name,
+                    it->concept.category, it->concept.info, it->hash, (double)box->x, (double)box->y,
+                    (double)box->w, (double)box->h);
+    *out = same > 0;
+    return status;
+}
+
+static rap_status keep_vector(item *it, const store_vector *vector, rap_err *err)
+{
+    if (!vector->data || vector->dim < 1 || !vector->encoder)
+        return RAP_OK;
+    it->encoder = mem_string(vector->encoder);
+    it->data = mem_array((size_t)vector->dim, sizeof(float));
+    if (!it->encoder || !it->data)
+        return err_memory(err, "keeping a vector");
+    memcpy(it->data, vector->data, (size_t)vector->dim * sizeof(float));
+    it->vector = (store_vector){it->encoder, vector->dim, it->data};
+    return RAP_OK;
+}
+
+static rap_status prepare_item(item *it, transfer *t, rap_err *err)
+{
+    store_vector vector = {NULL, 0, NULL};
+    store_view view = it->view;
+    char *bytes = NULL;
+    size_t size = 0;
+    rap_status status = file_read(&bytes, &size, it->picture, STORE_MAX_PICTURE, err);
+
+    if (status == RAP_OK && size == 0)
+        status = err_set(err, RAP_E_FORMAT, "%s: the picture is empty", it->picture);
+    if (status == RAP_OK) {
+        sha256_hex(it->hash, bytes, size);
+        status = is_same(&it->skip, t, it, err);
+    }
+    view.bytes = bytes;
+    view.size = size;
+    if (status == RAP_OK && !it->skip && t->embed)
+        status = t->embed(&view, &vector, it->picture, t->payload, err);
+    it->view.width = view.width;
+    it->view.height = view.height;
+    if (status == RAP_OK)
+        status = keep_vector(it, &vector, err);
+    free(bytes);
+    return status;
+}
+
+static rap_status prepare(items *all, transfer *t, rap_err *err)
+{
+    rap_status status = transfer_progress(t, 0, all->count, err);
+
+    for (size_t i = 0; i < all->count && status == RAP_OK; i++) {
+        status = prepare_item(&all->item[i], t, err);
+        status = transfer_blame(t, all->item[i].key, status, err);
+        if (status == RAP_OK)
+            status = transfer_progress(t, i + 1, all->count, err);
+    }
+    return status;
+}
+
+/* ---- writing ---- */
+
+static rap_status write_item(const item *it, transfer *t, rap_err *err)
+{
+    store_view view = it->view;
+    char *bytes = NULL, hash[65];
+    int64_t id = 0, view_id = 0;
+    rap_status status = file_read(&bytes, &view.size, it->picture, STORE_MAX_PICTURE, err);
+
+    view.bytes = bytes;
+    if (status == RAP_OK) {
+        sha256_hex(hash, bytes, view.size);
+        if (strcmp(hash, it->hash) != 0)
+            status = err_set(err, RAP_E_IO, "%s: changed while it was imported", it->picture);
+    }
+    if (status == RAP_OK)
+        status = transfer_place(&id, t, &it->concept, err);
+    if (status == RAP_OK)
+        status = view_insert(&view_id, t->s, id, &view, true, err);
+    if (status == RAP_OK && it->encoder)
+        status = vector_insert(t->s, view_id, &it->vector, err);
+    if (status == RAP_OK)
+        status = concept_touch(t->s, id, "import", err);
+    free(bytes);
+    return status;
+}
+
+static rap_status write_items(const items *all, transfer *t, rap_err *err)
+{
+    rap_status status = store_begin(t->s, STORE_DURABLE, err);
+
+    if (status != RAP_OK)
+        return status;
+    for (size_t i = 0; i < all->count && status == RAP_OK; i++) {
+        if (all->item[i].skip)
+            t->report.skipped++;
+        else
+            status = transfer_blame(t, all->item[i].key, write_item(&all->item[i], t, err), err);
+    }
+    return store_end(t->s, status, err);
+}
+
+rap_status official_import(transfer *t, rap_err *err)
+{
+    json_t *root = NULL;
+    items all = {NULL, 0};
+    rap_status status = json_read(&root, t->path, OFFICIAL_MAX_JSON, err);
+
+    if (status == RAP_OK)
+        status = read_items(&all, t, root, err);
+    if (status == RAP_OK)
+        status = check_twice(&all, t, err);
+    if (status == RAP_OK)
+        status = check_taken(&all, t, err);
+    if (status == RAP_OK)
+        status = prepare(&all, t, err);
+    if (status == RAP_OK)
+        status = write_items(&all, t, err);
+    items_release(&all);
+    json_decref(root);
+    return status;
+}

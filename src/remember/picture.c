@@ -1,0 +1,100 @@
+/* picture.c: picture files beside a database.json: where they may lie, what kind they are. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "remember/transfer_inside.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Does a relative path leave its folder on the way, going by its letters? */
+static bool climbs(const char *path)
+{
+    int depth = 0;
+
+    while (*path) {
+        size_t len = strcspn(path, "/");
+        if (len == 2 && path[0] == '.' && path[1] == '.')
+            depth--;
+        else if (len > 0 && !(len == 1 && path[0] == '.'))
+            depth++;
+        if (depth < 0)
+            return true;
+        path += len;
+        path += strspn(path, "/");
+    }
+    return false;
+}
+
+static bool is_inside(const char *path, const char *root)
+{
+    size_t len = strlen(root);
+
+    if (len == 1) /* "/" */
+        return true;
+    return strncmp(path, root, len) == 0 && path[len] == '/';
+}
+
+/* The real path of `picture` under `root`: *out NULL when there is none. A link that leads outside is
+ * an error. */
+static rap_status locate_under(char **out, const char *root, const char *picture, rap_err *err)
+{
+    char *joined = path_join(root, picture);
+
+    if (!joined)
+        return err_memory(err, "finding a picture");
+    *out = realpath(joined, NULL);
+    free(joined);
+    if (*out && !is_inside(*out, root)) {
+        free(*out);
+        *out = NULL;
+        return err_set(err, RAP_E_FORMAT, "the image '%s' leads out of its folder", picture);
+    }
+    return RAP_OK;
+}
+
+rap_status picture_locate(char **out, const char *json_path, const char *picture, rap_err *err)
+{
+    char *given = path_folder(json_path), *folder = given ? realpath(given, NULL) : NULL;
+    char *parent = folder ? path_folder(folder) : NULL;
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    if (!parent)
+        status = err_set(err, RAP_E_IO, "%s: its folder cannot be read", json_path);
+    else if (!*picture)
+        status = err_set(err, RAP_E_FORMAT, "the field 'image' is empty");
+    else if (picture[0] == '/')
+        status = err_set(err, RAP_E_FORMAT, "the image '%s' is not relative to the JSON", picture);
+    else if (climbs(picture))
+        status = err_set(err, RAP_E_FORMAT, "the image '%s' climbs out of its folder", picture);
+    if (status == RAP_OK)
+        status = locate_under(out, folder, picture, err);
+    if (status == RAP_OK && !*out)
+        status = locate_under(out, parent, picture, err);
+    if (status == RAP_OK && !*out)
+        status = err_set(err, RAP_E_NOT_FOUND, "the image '%s' is not there", picture);
+    free(given);
+    free(folder);
+    free(parent);
+    return status;
+}
+
+const char *picture_extension(const void *bytes, size_t size)
+{
+    static const struct {
+        const char *extension;
+        size_t offset, len;
+        const char *magic;
+    } kinds[] = {
+        {"png", 0, 8, "\x89PNG\r\n\x1a\n"}, {"jpg", 0, 3, "\xff\xd8\xff"}, {"webp", 8, 4, "WEBP"},
+        {"gif", 0, 4, "GIF8"},              {"heic", 4, 8, "ftypheic"},    {"heic", 4, 8, "ftypmif1"},
+        {"heic", 4, 8, "ftypheix"},         {"avif", 4, 8, "ftypavif"},
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (size >= kinds[i].offset + kinds[i].len &&
+            memcmp((const char *)bytes + kinds[i].offset, kinds[i].magic, kinds[i].len) == 0)
+            return kinds[i].extension;
+    return "img";
+}

@@ -1,0 +1,306 @@
+/* record.c: concepts as they are listed and found, the names in the store, its categories. Reads no
+ * picture. */
+#include "base/mem.h"
+#include "base/text.h"
+#include "remember/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one record ---- */
+
+const char record_sql[] =
+    "SELECT c.id, n.text, c.category, c.info, c.created, c.updated,"
+    " (SELECT count(*) FROM view v WHERE v.concept_id = c.id)"
+    " FROM name n CROSS JOIN concept c ON c.id = n.concept_id AND n.alias = 0 ";
+
+void store_record_free(rap_record *record)
+{
+    if (!record)
+        return;
+    free((char *)record->name);
+    free((char *)record->category);
+    free((char *)record->info);
+    free((char *)record->created);
+    free((char *)record->updated);
+    for (const char *const *alias = record->aliases; alias && *alias; alias++)
+        free((char *)*alias);
+    free((void *)record->aliases);
+    free(record);
+}
+
+static rap_status read_aliases(const char *const **out, store *s, int64_t id, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    char **aliases = mem_array(1, sizeof *aliases), **grown;
+    size_t count = 0;
+    bool row = false;
+    rap_status status = db_query(
+        &statement, &s->d, err,
+        "SELECT text FROM name WHERE concept_id = ? AND alias = 1 ORDER BY folded", "i", id);
+
+    if (status == RAP_OK && !aliases)
+        status = err_memory(err, "reading aliases");
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+        grown = realloc(aliases, (count + 2) * sizeof *aliases);
+        if (grown) {
+            aliases = grown;
+            aliases[count] = db_text(statement, 0);
+            aliases[count + 1] = NULL;
+        }
+        if (!grown || !aliases[count++])
+            status = err_memory(err, "reading aliases");
+    }
+    sqlite3_finalize(statement);
+    *out = (const char *const *)aliases;
+    return status;
+}
+
+rap_status record_read(rap_record **out, store *s, sqlite3_stmt *row, rap_err *err)
+{
+    rap_record *record = mem_array(1, sizeof *record);
+    rap_status status;
+
+    *out = NULL;
+    if (!record)
+        return err_memory(err, "reading a concept");
+    record->id = sqlite3_column_int64(row, 0);
+    record->name = db_text(row, 1);
+    record->category = db_text(row, 2);
+    record->info = db_text(row, 3);
+    record->created = db_text(row, 4);
+    record->updated = db_text(row, 5);
+    record->views = sqlite3_column_int(row, 6);
+    if (!record->name || !record->category || !record->info || !record->created || !record->updated)
+        status = err_memory(err, "reading a concept");
+    else
+        status = read_aliases(&record->aliases, s, record->id, err);
+    if (status != RAP_OK) {
+        store_record_free(record);
+        return status;
+    }
+    *out = record;
+    return RAP_OK;
+}
+
+/* ---- finding ---- */
+
+rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
+{
+    char sql[512];
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status;
+
+    *out = NULL;
+    sqlite3_snprintf(sizeof sql, sql, "%sWHERE n.concept_id = ?", record_sql);
+    status = db_query(&statement, &s->d, err, sql, "i", id);
+    if (status == RAP_OK)
+        status = db_step(&row, &s->d, statement, err);
+    if (status == RAP_OK && !row)
+        status = err_set(err, RAP_E_NOT_FOUND, "%s: there is no concept %lld", s->d.path,
+                         (long long)id);
+    if (status == RAP_OK)
+        status = record_read(out, s, statement, err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+rap_status store_find(store *s, const char *name, rap_record **out, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status;
+
+    *out = NULL;
+    status = name_require(&id, s, name, err);
+    return status == RAP_OK ? store_find_id(s, id, out, err) : status;
+}
+
+/* ---- listing ---- */
+
+static bool text_matches(const char *text, const char *folded_search)
+{
+    char *folded = text_fold(text);
+    bool found = folded && strstr(folded, folded_search);
+
+    free(folded);
+    return found;
+}
+
+static bool record_matches(const rap_record *record, const char *folded_search)
+{
+    if (!folded_search || text_matches(record->name, folded_search) ||
+        text_matches(record->category, folded_search) || text_matches(record->info, folded_search))
+        return true;
+    for (const char *const *alias = record->aliases; *alias; alias++)
+        if (text_matches(*alias, folded_search))
+            return true;
+    return false;
+}
+
+rap_status store_each(store *s, const char *search, rap_on_record *on_record, void *payload,
+                      rap_err *err)
+{
+    char sql[512];
+    sqlite3_stmt *statement = NULL;
+    char *folded = search ? text_fold(search) : NULL;
+    bool row = false;
+    rap_status status;
+
+    if (search && !folded)
+        return err_memory(err, "searching");
+    sqlite3_snprintf(sizeof sql, sql, "%sORDER BY n.folded", record_sql);
+    status = db_query(&statement, &s->d, err, sql, "");
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+        rap_record *record = NULL;
+
+        status = record_read(&record, s, statement, err);
+        if (status == RAP_OK && record_matches(record, folded) && on_record(record, payload) != 0)
+            status = err_set(err, RAP_E_CANCELLED, "stopped by the caller");
+        store_record_free(record);
+    }
+    sqlite3_finalize(statement);
+    free(folded);
+    return status;
+}
+
+/* ---- names and categories ---- */
+
+/* An array that fits `count` rows of a table, and one more. */
+static rap_status make_room(void **out, size_t *out_room, store *s, const char *count_sql, size_t size,
+                            rap_err *err)
+{
+    int64_t count = 0;
+    rap_status status = db_int(&count, NULL, &s->d, err, count_sql, "");
+
+    *out_room = (size_t)count;
+    if (status == RAP_OK && !(*out = mem_array((size_t)count + 1, size)))
+        status = err_memory(err, "reading names");
+    return status;
+}
+
+static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    size_t room = 0;
+    bool row = false;
+    void *names = NULL;
+    rap_status status =
+        make_room(&names, &room, s, "SELECT count(*) FROM name", sizeof **out, err);
+
+    *out = names;
+    if (status == RAP_OK)
+        status = db_query(&statement, &s->d, err, "SELECT concept_id, text, alias FROM name ORDER BY id",
+                          "");
+    while (status == RAP_OK && *out_count < room &&
+           (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+        store_name *name = &(*out)[*out_count];
+
+        name->concept_id = sqlite3_column_int64(statement, 0);
+        name->text = db_text(statement, 1);
+        name->is_alias = sqlite3_column_int(statement, 2);
+        if (name->text)
+            ++*out_count;
+        else
+            status = err_memory(err, "reading names");
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *err)
+{
+    rap_status status;
+
+    *out = NULL;
+    *out_count = 0;
+    status = db_begin_reading(&s->d, err);
+    if (status == RAP_OK)
+        status = db_end(&s->d, read_names(out, out_count, s, err), err);
+    if (status != RAP_OK) {
+        store_names_free(*out, *out_count);
+        *out = NULL;
+        *out_count = 0;
+    }
+    return status;
+}
+
+void store_names_free(store_name *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i].text);
+    free(names);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "dog" and "Dog" are one category: sorts and drops what is there twice. */
+static void unite(char **strings, size_t *count)
+{
+    size_t kept = 0;
+
+    qsort(strings, *count, sizeof *strings, compare_strings);
+    for (size_t i = 0; i < *count; i++) {
+        if (kept && strcmp(strings[kept - 1], strings[i]) == 0)
+            free(strings[i]);
+        else
+            strings[kept++] = strings[i];
+    }
+    *count = kept;
+}
+
+static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    size_t room = 0;
+    bool row = false;
+    void *strings = NULL;
+    rap_status status = make_room(
+        &strings, &room, s, "SELECT count(DISTINCT category) FROM concept", sizeof **out, err);
+
+    *out = strings;
+    if (status == RAP_OK)
+        status = db_query(&statement, &s->d, err,
+                          "SELECT DISTINCT category FROM concept WHERE category <> ''", "");
+    while (status == RAP_OK && *out_count < room &&
+           (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+        const char *text = (const char *)sqlite3_column_text(statement, 0);
+
+        (*out)[*out_count] = text ? text_fold(text) : NULL;
+        if ((*out)[*out_count])
+            ++*out_count;
+        else
+            status = err_memory(err, "reading categories");
+    }
+    sqlite3_finalize(statement);
+    if (status == RAP_OK)
+        unite(*out, out_count);
+    return status;
+}
+
+rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err)
+{
+    rap_status status;
+
+    *out = NULL;
+    *out_count = 0;
+    status = db_begin_reading(&s->d, err);
+    if (status == RAP_OK)
+        status = db_end(&s->d, read_categories(out, out_count, s, err), err);
+    if (status != RAP_OK) {
+        store_strings_free(*out, *out_count);
+        *out = NULL;
+        *out_count = 0;
+    }
+    return status;
+}
+
+void store_strings_free(char **strings, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(strings[i]);
+    free(strings);
+}

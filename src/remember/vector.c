@@ -1,0 +1,314 @@
+/* vector.c: numbers that a model made: the vectors that views are found by, the detector's words, the
+ * image tokens of a language model. The last two can be computed again at any time. */
+#include "base/mem.h"
+#include "remember/inside.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void vector_copy(void *out, const void *in, size_t count)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(out, in, count * sizeof(float));
+#else
+    for (size_t i = 0; i < count; i++)
+        for (size_t b = 0; b < 4; b++)
+            ((unsigned char *)out)[4 * i + b] = ((const unsigned char *)in)[4 * i + 3 - b];
+#endif
+}
+
+/* The bytes that are stored; free(). NULL: out of memory. */
+static void *to_bytes(const float *numbers, size_t count)
+{
+    void *bytes = mem_array(count, sizeof(float));
+
+    if (bytes)
+        vector_copy(bytes, numbers, count);
+    return bytes;
+}
+
+/* The numbers of a blob column; free(). */
+static rap_status from_column(float **out, size_t *out_count, store *s, sqlite3_stmt *row, int column,
+                              rap_err *err)
+{
+    const void *bytes = sqlite3_column_blob(row, column);
+    size_t size = (size_t)sqlite3_column_bytes(row, column);
+
+    if (!bytes || size == 0 || size % sizeof(float))
+        return err_set(err, RAP_E_FORMAT, "%s: damaged: a vector has %zu bytes", s->d.path, size);
+    *out_count = size / sizeof(float);
+    *out = mem_array(*out_count, sizeof(float));
+    if (!*out)
+        return err_memory(err, "reading a vector");
+    vector_copy(*out, bytes, *out_count);
+    return RAP_OK;
+}
+
+/* ---- the vectors of views ---- */
+
+static rap_status vector_check(const store_vector *vector, rap_err *err)
+{
+    if (!vector->encoder || !*vector->encoder || !vector->data || vector->dim < 1 ||
+        vector->dim > STORE_MAX_DIM)
+        return err_set(err, RAP_E_ARGUMENT, "a vector of %d numbers makes no sense", vector->dim);
+    for (int i = 0; i < vector->dim; i++)
+        if (!isfinite(vector->data[i]))
+            return err_set(err, RAP_E_MODEL, "the encoder gave a vector that is not finite");
+    return RAP_OK;
+}
+
+static rap_status encoder_find(int64_t *out_id, int64_t *out_dim, store *s, const char *fingerprint,
+                               rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status = db_query(&statement, &s->d, err,
+                                 "SELECT id, dim FROM encoder WHERE fingerprint = ?", "s",
+                                 fingerprint);
+
+    *out_id = *out_dim = 0;
+    if (status == RAP_OK)
+        status = db_step(&row, &s->d, statement, err);
+    if (row) {
+        *out_id = sqlite3_column_int64(statement, 0);
+        *out_dim = sqlite3_column_int64(statement, 1);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static rap_status encoder_require(int64_t *out_id, store *s, const store_vector *vector, rap_err *err)
+{
+    int64_t dim = 0;
+    rap_status status = encoder_find(out_id, &dim, s, vector->encoder, err);
+
+    if (status == RAP_OK && *out_id && dim != vector->dim)
+        return err_set(err, RAP_E_ARGUMENT, "%s: a vector has %d numbers where its encoder makes %d",
+                       s->d.path, vector->dim, (int)dim);
+    if (status != RAP_OK || *out_id)
+        return status;
+    status = db_run(&s->d, err, "INSERT INTO encoder (fingerprint, dim) VALUES (?, ?)", "si",
+                    vector->encoder, (int64_t)vector->dim);
+    *out_id = sqlite3_last_insert_rowid(s->d.handle);
+    return status;
+}
+
+rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err)
+{
+    int64_t encoder = 0;
+    void *bytes = NULL;
+    rap_status status = vector_check(vector, err);
+
+    if (status == RAP_OK)
+        status = encoder_require(&encoder, s, vector, err);
+    if (status == RAP_OK && !(bytes = to_bytes(vector->data, (size_t)vector->dim)))
+        status = err_memory(err, "storing a vector");
+    if (status == RAP_OK)
+        status = db_run(&s->d, err,
+                        "INSERT INTO key (encoder_id, view_id, vector) VALUES (?, ?, ?)"
+                        " ON CONFLICT (view_id, encoder_id) DO UPDATE SET vector = excluded.vector",
+                        "iib", encoder, view_id, bytes, (size_t)vector->dim * sizeof(float));
+    free(bytes);
+    return status;
+}
+
+/* A view that another process has forgotten meanwhile is RAP_E_NOT_FOUND. */
+static rap_status view_require(store *s, int64_t view_id, rap_err *err)
+{
+    int64_t one = 0;
+    bool found = false;
+    rap_status status =
+        db_int(&one, &found, &s->d, err, "SELECT 1 FROM view WHERE id = ?", "i", view_id);
+
+    if (status == RAP_OK && !found)
+        return err_set(err, RAP_E_NOT_FOUND, "%s: there is no view %lld", s->d.path,
+                       (long long)view_id);
+    return status;
+}
+
+rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err)
+{
+    rap_status status = store_begin(s, STORE_DERIVED, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = view_require(s, view_id, err);
+    if (status == RAP_OK)
+        status = vector_insert(s, view_id, vector, err);
+    return store_end(s, status, err);
+}
+
+/* ---- all vectors of an encoder ---- */
+
+static rap_status vectors_fill(store_vectors *out, store *s, int64_t encoder, size_t room,
+                               rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    size_t size = (size_t)out->dim * sizeof(float);
+    /* In the order of the file: one pass over the vectors, no index. */
+    rap_status status = db_query(&statement, &s->d, err,
+                                 "SELECT v.concept_id, k.vector FROM key k NOT INDEXED"
+                                 " CROSS JOIN view v ON v.id = k.view_id WHERE k.encoder_id = ?",
+                                 "i", encoder);
+
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+        const void *bytes = sqlite3_column_blob(statement, 1);
+
+        if (!bytes || (size_t)sqlite3_column_bytes(statement, 1) != size || out->count == room)
+            status = err_set(err, RAP_E_FORMAT, "%s: damaged: a vector has the wrong size",
+                             s->d.path);
+        else {
+            out->concept_id[out->count] = sqlite3_column_int64(statement, 0);
+            vector_copy(out->data + out->count++ * (size_t)out->dim, bytes, (size_t)out->dim);
+        }
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static rap_status vectors_read(store_vectors *out, store *s, const char *encoder, rap_err *err)
+{
+    int64_t id = 0, dim = 0, count = 0;
+    size_t floats;
+    rap_status status = encoder_find(&id, &dim, s, encoder, err);
+
+    if (status != RAP_OK || !id)
+        return status;
+    status = db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM key WHERE encoder_id = ?", "i",
+                    id);
+    if (status != RAP_OK)
+        return status;
+    if (dim < 1 || dim > STORE_MAX_DIM)
+        return err_set(err, RAP_E_FORMAT, "%s: damaged: an encoder of %lld numbers", s->d.path,
+                       (long long)dim);
+    out->dim = (int)dim;
+    if (!mem_mul(&floats, (size_t)count, (size_t)dim) ||
+        !(out->concept_id = mem_array((size_t)count + 1, sizeof *out->concept_id)) ||
+        !(out->data = mem_array(floats + 1, sizeof *out->data)))
+        return err_memory(err, "reading vectors");
+    return vectors_fill(out, s, id, (size_t)count, err);
+}
+
+rap_status store_load_vectors(store *s, const char *encoder, store_vectors *out, rap_err *err)
+{
+    rap_status status;
+
+    *out = (store_vectors){0, 0, NULL, NULL};
+    status = db_begin_reading(&s->d, err);
+    if (status == RAP_OK)
+        status = db_end(&s->d, vectors_read(out, s, encoder, err), err);
+    if (status != RAP_OK)
+        store_vectors_release(out);
+    return status;
+}
+
+void store_vectors_release(store_vectors *v)
+{
+    free(v->concept_id);
+    free(v->data);
+    *v = (store_vectors){0, 0, NULL, NULL};
+}
+
+/* ---- what can be computed again ---- */
+
+/* The numbers in the one column of the one row, if there is one. */
+static rap_status read_numbers(float **out, size_t *out_count, int *out_found, store *s,
+                               sqlite3_stmt *statement, rap_err *err)
+{
+    bool row = false;
+    rap_status status = db_step(&row, &s->d, statement, err);
+
+    if (row)
+        status = from_column(out, out_count, s, statement, 0, err);
+    *out_found = row && status == RAP_OK;
+    sqlite3_finalize(statement);
+    return status;
+}
+
+/* Commits without counting as a change of the store: nobody has to reload anything. */
+static rap_status end_cache(store *s, rap_status status, rap_err *err)
+{
+    status = store_end(s, status, err);
+    if (status == RAP_OK)
+        s->changes--;
+    return status;
+}
+
+rap_status store_get_text_vector(store *s, const char *text, const char *encoder, float **out,
+                                 int *out_dim, int *out_found, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    size_t count = 0;
+    rap_status status;
+
+    *out = NULL;
+    *out_dim = *out_found = 0;
+    status = db_query(&statement, &s->d, err,
+                      "SELECT vector FROM vocabulary WHERE text = ? AND encoder = ?", "ss", text,
+                      encoder);
+    if (status == RAP_OK)
+        status = read_numbers(out, &count, out_found, s, statement, err);
+    *out_dim = (int)count;
+    return status;
+}
+
+rap_status store_put_text_vector(store *s, const char *text, const store_vector *vector, rap_err *err)
+{
+    void *bytes;
+    rap_status status = vector_check(vector, err);
+
+    if (status == RAP_OK)
+        status = store_begin(s, STORE_DERIVED, err);
+    if (status != RAP_OK)
+        return status;
+    bytes = to_bytes(vector->data, (size_t)vector->dim);
+    if (!bytes)
+        status = err_memory(err, "storing a word");
+    else
+        status = db_run(&s->d, err,
+                        "INSERT INTO vocabulary (text, encoder, vector) VALUES (?, ?, ?)"
+                        " ON CONFLICT (text, encoder) DO UPDATE SET vector = excluded.vector",
+                        "ssb", text, vector->encoder, bytes, (size_t)vector->dim * sizeof(float));
+    free(bytes);
+    return end_cache(s, status, err);
+}
+
+rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float **out,
+                            size_t *out_floats, int *out_found, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    rap_status status;
+
+    *out = NULL;
+    *out_floats = 0;
+    *out_found = 0;
+    status = db_query(&statement, &s->d, err,
+                      "SELECT tokens FROM cache WHERE view_id = ? AND model = ?", "is", view_id,
+                      model);
+    return status == RAP_OK ? read_numbers(out, out_floats, out_found, s, statement, err) : status;
+}
+
+rap_status store_put_tokens(store *s, int64_t view_id, const char *model, const float *tokens,
+                            size_t floats, rap_err *err)
+{
+    void *bytes = NULL;
+    rap_status status;
+
+    if (floats == 0 || floats > STORE_MAX_PICTURE)
+        return err_set(err, RAP_E_LIMIT, "%zu numbers of image tokens are not kept", floats);
+    status = store_begin(s, STORE_DERIVED, err);
+    if (status != RAP_OK)
+        return status;
+    status = view_require(s, view_id, err);
+    if (status == RAP_OK && !(bytes = to_bytes(tokens, floats)))
+        status = err_memory(err, "storing image tokens");
+    if (status == RAP_OK)
+        status = db_run(&s->d, err,
+                        "INSERT INTO cache (view_id, model, tokens) VALUES (?, ?, ?)"
+                        " ON CONFLICT (view_id, model) DO UPDATE SET tokens = excluded.tokens",
+                        "isb", view_id, model, bytes, floats * sizeof(float));
+    free(bytes);
+    return end_cache(s, status, err);
+}
