@@ -1,0 +1,360 @@
+/* test_session.c: conversations: answers repeat, later turns are cheap, concepts fall out of a short
+ * context, a failed turn leaves no trace. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "base/threads.h"
+#include "fixture.h"
+#include "generate/session.h"
+
+static const char *const pairs[] = { "random", "tiny" };
+
+static void on_each(void (*test)(const pair *))
+{
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        pair p;
+
+        if (find_pair(&p, pairs[i]))
+            test(&p);
+    }
+}
+
+static const prompt_concept three[] = {
+    { "bo", "<bo> is a cinnamon dog.", 1 },
+    { "mia", "<mia> is a grey cat.", 1 },
+    { "kit", "<kit> is a blue mug.", 1 },
+};
+
+typedef struct album {
+    image im[4];
+    session_picture pixels[4], stored[4];
+} album;
+
+static void album_open(album *a, vlm *v)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        float *tokens = NULL;
+        size_t floats = 0;
+
+        a->im[i] = make_picture(160, 120 + (int)i * 40, i);
+        assert_int_equal(vlm_encode(v, &a->im[i], &tokens, &floats, NULL), RAP_OK);
+        a->pixels[i] = (session_picture){ .pixels = &a->im[i] };
+        a->stored[i] = (session_picture){ .tokens = tokens, .floats = floats };
+    }
+}
+
+static void album_close(album *a)
+{
+    for (int i = 0; i < 4; i++) {
+        free(a->im[i].rgb);
+        free((float *)a->stored[i].tokens);
+    }
+}
+
+static void ask(session *s, const session_turn *turn, session_answer *out)
+{
+    rap_err err = { 0 };
+
+    if (session_ask(s, turn, out, &err))
+        fail_msg("%s", err.text);
+    assert_true(text_is_utf8(out->text));
+}
+
+/* ---- */
+
+static void encodes(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    image im = make_picture(100, 100, 3);
+    float *one = NULL, *two = NULL;
+    size_t floats = 0, again = 0;
+
+    assert_true(vlm_has_vision(v));
+    assert_int_equal(vlm_encode(v, &im, &one, &floats, NULL), RAP_OK);
+    assert_int_equal(vlm_encode(v, &im, &two, &again, NULL), RAP_OK);
+    assert_int_equal(floats % (size_t)vlm_embedding_width(v), 0);
+    if (strcmp(p->name, "random") == 0)
+        assert_int_equal(floats, 36 * 128);
+    assert_int_equal(floats, again);
+    assert_memory_equal(one, two, floats * sizeof *one);
+    free(one);
+    free(two);
+    free(im.rgb);
+    vlm_close(v);
+}
+
+static void a_picture_becomes_rows(void **state)
+{
+    on_each(encodes);
+}
+
+/* Stored tokens are as good as pixels, and save the tower's work. */
+static void same_answers(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    album a;
+    session_answer from_pixels, from_stored;
+    session_turn turn = { .concept = three, .concepts = 3, .question = "What is in the picture?",
+                          .max_tokens = 24 };
+    session *s = NULL;
+
+    album_open(&a, v);
+    turn.query = &a.pixels[0];
+    turn.concept_picture = &a.pixels[1];
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &from_pixels);
+    session_close(s);
+    turn.concept_picture = &a.stored[1];
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &from_stored);
+    session_close(s);
+
+    assert_string_equal(from_pixels.text, from_stored.text);
+    assert_int_equal(from_pixels.images_encoded, 4);
+    assert_int_equal(from_stored.images_encoded, 1);
+    assert_int_equal(from_pixels.prompt_tokens, from_stored.prompt_tokens);
+    assert_int_equal(from_stored.dropped, 0);
+    session_answer_release(&from_pixels);
+    session_answer_release(&from_stored);
+    album_close(&a);
+    vlm_close(v);
+}
+
+static void stored_tokens_answer_like_pixels(void **state)
+{
+    on_each(same_answers);
+}
+
+static void follow_up(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    album a;
+    session_answer first, second;
+    session_turn turn = { .concept = three, .concepts = 3, .question = "Describe the picture in detail.",
+                          .max_tokens = 16 };
+    session_turn next = { .question = "Why?", .max_tokens = 16 };
+    session *s = NULL;
+    double start = clock_ms();
+
+    album_open(&a, v);
+    turn.query = &a.pixels[0];
+    turn.concept_picture = &a.stored[1];
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    printf("%s: album and session %.1f ms\n", p->name, clock_ms() - start);
+    start = clock_ms();
+    ask(s, &turn, &first);
+    printf("%s: first turn %d prompt tokens, first token %.1f ms, %d tokens in %.1f ms: %s\n", p->name,
+           first.prompt_tokens, first.first_token_ms, first.answer_tokens, clock_ms() - start, first.text);
+    start = clock_ms();
+    ask(s, &next, &second);
+    printf("%s: later turn %d prompt tokens, first token %.1f ms, %d tokens in %.1f ms\n", p->name,
+           second.prompt_tokens, second.first_token_ms, second.answer_tokens, clock_ms() - start);
+    assert_true(second.prompt_tokens * 4 < first.prompt_tokens);
+    assert_int_equal(second.images_encoded, 0);
+    session_answer_release(&first);
+    session_answer_release(&second);
+    session_close(s);
+    album_close(&a);
+    vlm_close(v);
+}
+
+static void a_later_turn_feeds_only_what_is_new(void **state)
+{
+    on_each(follow_up);
+}
+
+/* A kept memory answers as a fresh one does that is told everything again. */
+static void remembers(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    session_turn one = { .question = "My dog is called Rex.", .max_tokens = 8 };
+    session_turn two = { .question = "What is my dog called?", .max_tokens = 8 };
+    session_answer a, b, c, d;
+    session *s = NULL;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &one, &a);
+    ask(s, &two, &b);
+    session_close(s);
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &one, &c);
+    ask(s, &two, &d);
+    assert_string_equal(a.text, c.text);
+    assert_string_equal(b.text, d.text);
+    session_close(s);
+    session_answer_release(&a);
+    session_answer_release(&b);
+    session_answer_release(&c);
+    session_answer_release(&d);
+    vlm_close(v);
+}
+
+static void conversations_repeat(void **state)
+{
+    on_each(remembers);
+}
+
+static void drops(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    album a;
+    session_answer whole, some;
+    session_turn turn = { .concept = three, .concepts = 3, .question = "Who?", .max_tokens = 4 };
+    session *s = NULL;
+    rap_err err = { 0 };
+    int full, without_two;
+
+    album_open(&a, v);
+    turn.query = &a.pixels[0];
+    turn.concept_picture = &a.stored[1];
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &whole);
+    session_close(s);
+    full = whole.prompt_tokens;
+    turn.concepts = 1;
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &some);
+    session_close(s);
+    without_two = some.prompt_tokens;
+    session_answer_release(&some);
+    session_answer_release(&whole);
+    vlm_close(v);
+
+    /* a context in which only the first concept has room */
+    v = open_pair(p, without_two + 8);
+    turn.concepts = 3;
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &some);
+    assert_int_equal(some.dropped, 2);
+    assert_int_equal(some.prompt_tokens, without_two);
+    assert_true(some.prompt_tokens < full);
+    session_answer_release(&some);
+
+    /* and none for the same again */
+    assert_int_equal(session_ask(s, &turn, &some, &err), RAP_E_LIMIT);
+    assert_non_null(strstr(err.text, "context"));
+    assert_null(some.text);
+    session_close(s);
+    album_close(&a);
+    vlm_close(v);
+}
+
+static void concepts_fall_out_of_a_short_context(void **state)
+{
+    on_each(drops);
+}
+
+/* ---- */
+
+static int stop_at_once(const char *text, size_t len, void *payload)
+{
+    ++*(int *)payload;
+    return 1;
+}
+
+static void stops(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    int calls = 0;
+    session_turn turn = { .question = "Tell me a story.", .max_tokens = 64, .temperature = 1.0f,
+                          .on_token = stop_at_once, .payload = &calls };
+    session_answer a;
+    session *s = NULL;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &a);
+    assert_true(calls <= 1);
+    assert_true(a.answer_tokens < 64);
+    session_answer_release(&a);
+    turn.on_token = NULL;
+    turn.max_tokens = 4; /* the conversation goes on */
+    ask(s, &turn, &a);
+    session_answer_release(&a);
+    session_close(s);
+    vlm_close(v);
+}
+
+static void a_listener_stops_the_answer(void **state)
+{
+    on_each(stops);
+}
+
+static int join(const char *text, size_t len, void *payload)
+{
+    buf_add(payload, text, len);
+    return 0;
+}
+
+static void samples(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    buf streamed = BUF_INIT;
+    session_turn turn = { .question = "Tell me a story.", .max_tokens = 32, .temperature = 1.5f, .seed = 7,
+                          .on_token = join, .payload = &streamed };
+    session_answer a, b;
+    session *s = NULL;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &a);
+    session_close(s);
+    assert_string_equal(buf_text(&streamed), a.text);
+    turn.on_token = NULL;
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &b);
+    session_close(s);
+    assert_string_equal(a.text, b.text);
+    session_answer_release(&a);
+    session_answer_release(&b);
+    buf_release(&streamed);
+    vlm_close(v);
+}
+
+static void a_seed_repeats_its_answer(void **state)
+{
+    on_each(samples);
+}
+
+static void refusals(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    session_turn turn = { .question = "" };
+    session_answer a;
+    session *s = NULL;
+    session_picture odd = { .tokens = (float[3]){ 0 }, .floats = 3 };
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    assert_int_equal(session_ask(s, &turn, &a, NULL), RAP_E_ARGUMENT);
+    turn.question = "\xff";
+    assert_int_equal(session_ask(s, &turn, &a, NULL), RAP_E_ARGUMENT);
+    turn.question = "Who?";
+    turn.query = &odd;
+    assert_int_equal(session_ask(s, &turn, &a, NULL), RAP_E_ARGUMENT);
+    session_close(s);
+    vlm_close(v);
+}
+
+static void bad_turns_are_refused(void **state)
+{
+    on_each(refusals);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_picture_becomes_rows),
+        cmocka_unit_test(stored_tokens_answer_like_pixels),
+        cmocka_unit_test(a_later_turn_feeds_only_what_is_new),
+        cmocka_unit_test(conversations_repeat),
+        cmocka_unit_test(concepts_fall_out_of_a_short_context),
+        cmocka_unit_test(a_listener_stops_the_answer),
+        cmocka_unit_test(a_seed_repeats_its_answer),
+        cmocka_unit_test(bad_turns_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
