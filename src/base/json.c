@@ -60,8 +60,8 @@ static rap_status wrong_type(const char *file, const char *field, const char *wa
     return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not %s", file, field, wanted);
 }
 
-rap_status json_get_string(const char **out, const json_t *root, const char *field, const char *file,
-                           rap_err *err)
+rap_status json_get_string(const char **out, const json_t *root, const char *field,
+                           const char *file, rap_err *err)
 {
     json_t *value = json_at(root, field);
 

@@ -19,8 +19,8 @@ json_t *json_at(const json_t *root, const char *field);
 
 /* Each leaves *out as it was when the field is absent, so that the caller's default stands; a field of
  * another type is RAP_E_FORMAT. Strings are borrowed from `root`. */
-rap_status json_get_string(const char **out, const json_t *root, const char *field, const char *file,
-                           rap_err *err);
+rap_status json_get_string(const char **out, const json_t *root, const char *field,
+                           const char *file, rap_err *err);
 rap_status json_get_bool(bool *out, const json_t *root, const char *field, const char *file,
                          rap_err *err);
 /* Also checks low ≤ value ≤ high. */

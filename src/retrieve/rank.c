@@ -68,10 +68,9 @@ static int add_names(rank_result *out, const rank_input *in, int room)
 
     for (int i = 0; i < in->named_count && count < room; i++)
         if (!find(out, count, in->named[i]))
-            out[count++] = (rank_result){ .id = in->named[i],
-                                          .distance = NAN,
-                                          .region = -1,
-                                          .reason = RAP_REASON_NAME };
+            out[count++] = (rank_result){
+                .id = in->named[i], .distance = NAN, .region = -1, .reason = RAP_REASON_NAME
+            };
     return count;
 }
 
@@ -92,12 +91,11 @@ static int fill(rank_result *out, int count, int limit, const candidate *c, int 
 {
     for (int i = 0; i < candidates && count < limit; i++)
         if (!find(out, count, c[i].id))
-            out[count++] = (rank_result){
-                .id = c[i].id,
-                .distance = c[i].distance,
-                .region = c[i].region,
-                .reason = c[i].whole ? RAP_REASON_WHOLE : RAP_REASON_REGION
-            };
+            out[count++] =
+                (rank_result){ .id = c[i].id,
+                               .distance = c[i].distance,
+                               .region = c[i].region,
+                               .reason = c[i].whole ? RAP_REASON_WHOLE : RAP_REASON_REGION };
     return count;
 }
 

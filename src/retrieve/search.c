@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16      /* rows are padded to whole vector registers */
-#define QUERY_TILE 4  /* queries are padded to whole tiles */
-#define ROW_BLOCK 512 /* rows a thread takes at a time: also the rows whose dots wait to be ranked */
+#define LANES 16     /* rows are padded to whole vector registers */
+#define QUERY_TILE 4 /* queries are padded to whole tiles */
+#define ROW_BLOCK \
+    512 /* rows a thread takes at a time: also the rows whose dots wait to be ranked */
 
 struct search_index {
     size_t count;
@@ -110,9 +111,8 @@ static inline __attribute__((always_inline)) void dots(float *out, const float *
 }
 
 /* out [queries, ROW_BLOCK] of `rows` rows; queries is a whole number of tiles. */
-static inline __attribute__((always_inline)) void dot_block(float *out, const float *row, int rows,
-                                                            const float *query, int queries,
-                                                            int stride)
+static inline __attribute__((always_inline)) void
+dot_block(float *out, const float *row, int rows, const float *query, int queries, int stride)
 {
     for (int r = 0; r < rows; r += 2) {
         const float *a = row + (size_t)r * (size_t)stride;
@@ -148,7 +148,8 @@ dot_block_avx2(float *out, const float *row, int rows, const float *query, int q
 }
 
 __attribute__((target("avx512f,avx512vl,avx512dq,fma,prefer-vector-width=512"))) static void
-dot_block_avx512(float *out, const float *row, int rows, const float *query, int queries, int stride)
+dot_block_avx512(float *out, const float *row, int rows, const float *query, int queries,
+                 int stride)
 {
     dot_block(out, row, rows, query, queries, stride);
 }

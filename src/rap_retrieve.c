@@ -1,0 +1,279 @@
+/* rap_retrieve.c: from what was seen and what was said to rap_matches, and the drawing of them. */
+#include "rap_inside.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *rap_reason_text(rap_reason reason)
+{
+    switch (reason) {
+    case RAP_REASON_REGION:
+        return "region";
+    case RAP_REASON_WHOLE:
+        return "whole";
+    case RAP_REASON_NAME:
+        return "name";
+    }
+    return "unknown";
+}
+
+/* ---- the list of matches ---- */
+
+static void free_match(rap_match *m)
+{
+    free((char *)m->name);
+    free((char *)m->category);
+    free((char *)m->info);
+}
+
+void rap_matches_free(rap_matches *m)
+{
+    if (!m)
+        return;
+    matches_cut(m, 0);
+    free(m->match);
+    detect_regions_free(m->region, (int)m->region_count);
+    free(m);
+}
+
+void matches_cut(rap_matches *m, size_t count)
+{
+    while (m->count > count)
+        free_match(&m->match[--m->count]);
+}
+
+void matches_without(rap_matches *m, const int64_t *given, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->count; i++) {
+        size_t j = 0;
+
+        while (j < count && given[j] != m->match[i].id)
+            j++;
+        if (j == count)
+            m->match[kept++] = m->match[i];
+        else
+            free_match(&m->match[i]);
+    }
+    m->count = kept;
+}
+
+/* An empty list with room for `room` matches, and the regions of what was seen. */
+static rap_status new_matches(rap_matches **out, const sighting *seen, int room, rap_err *err)
+{
+    rap_matches *m = *out = mem_array(1, sizeof *m);
+
+    if (!m || !(m->match = mem_array((size_t)room, sizeof *m->match)))
+        return err_memory(err, "listing matches");
+    if (!seen)
+        return RAP_OK;
+    m->width = seen->width;
+    m->height = seen->height;
+    m->detect_ms = seen->detect_ms;
+    m->embed_ms = seen->embed_ms;
+    m->search_ms = seen->search_ms;
+    m->region = mem_array((size_t)seen->count, sizeof *m->region);
+    if (!m->region)
+        return err_memory(err, "listing regions");
+    for (int i = 0; i < seen->count; i++) {
+        m->region[i] = seen->region[i];
+        m->region[i].label = mem_string(seen->region[i].label);
+        m->region_count++;
+        if (!m->region[i].label)
+            return err_memory(err, "listing regions");
+    }
+    return RAP_OK;
+}
+
+/* Appends a match with the concept's texts. */
+static rap_status add_match(rap_matches *m, const rap_record *record, const rank_result *from,
+                            rap_err *err)
+{
+    rap_match *match = &m->match[m->count++];
+
+    match->id = record->id;
+    match->name = mem_string(record->name);
+    match->category = mem_string(record->category ? record->category : "");
+    match->info = mem_string(record->info ? record->info : "");
+    match->distance = from->distance;
+    match->reason = from->reason;
+    match->score = from->reason == RAP_REASON_NAME ? 1 : fmaxf(0, 1 - from->distance / 2);
+    if (from->region >= 0)
+        match->box = m->region[from->region].box;
+    return match->name && match->category && match->info ? RAP_OK
+                                                         : err_memory(err, "listing matches");
+}
+
+static rap_status add_results(rap *r, rap_matches *m, const rank_result *result, int count)
+{
+    rap_status status = RAP_OK;
+
+    for (int i = 0; status == RAP_OK && i < count; i++) {
+        rap_record *record = NULL;
+
+        status = store_find_id(r->store, result[i].id, &record, &r->err);
+        if (status == RAP_OK)
+            status = add_match(m, record, &result[i], &r->err);
+        else if (status == RAP_E_NOT_FOUND) /* forgotten by another process in between */
+            status = RAP_OK;
+        rap_record_free(record);
+    }
+    err_clear(status == RAP_OK ? &r->err : NULL);
+    return status;
+}
+
+/* ---- looking and ranking ---- */
+
+rap_status retrieve_look(rap *r, const image *photo, sighting *out)
+{
+    rap_status status = models_retriever(r);
+
+    if (status == RAP_OK)
+        status = retriever_look(r->retriever, photo, r->options.policy, out, &r->err);
+    return status;
+}
+
+static rap_status find_named(rap *r, const char *text, int64_t **out, int *out_count)
+{
+    int64_t now;
+
+    *out = NULL;
+    *out_count = 0;
+    if (!text || !*text)
+        return RAP_OK;
+    now = store_generation(r->store);
+    if (!r->names || r->names_generation != now) {
+        names *fresh = NULL;
+        rap_status status = names_load(&fresh, r->store, &r->err);
+
+        if (status != RAP_OK)
+            return status;
+        names_free(r->names);
+        r->names = fresh;
+        r->names_generation = now;
+    }
+    return names_find(r->names, text, r->options.policy, out, out_count, &r->err);
+}
+
+/* rank.h's view of what was seen; free(). */
+static rank_region *rank_regions(const sighting *seen)
+{
+    rank_region *region = mem_array(seen ? (size_t)seen->count : 0, sizeof *region);
+
+    for (int i = 0; region && seen && i < seen->count; i++)
+        region[i] = (rank_region){ .box = seen->region[i].box,
+                                   .whole = i == seen->whole,
+                                   .hit = seen->hit + i * RANK_HITS,
+                                   .hits = RANK_HITS };
+    return region;
+}
+
+rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
+                            rap_matches **out)
+{
+    rank_input in = { .policy = r->options.policy,
+                      .threshold = r->profile->threshold,
+                      .limit = limit ? limit : r->profile->k,
+                      .region_count = seen ? seen->count : 0 };
+    rank_result *result = NULL;
+    rank_region *region = NULL;
+    int64_t *named = NULL;
+    int count = 0;
+    rap_status status;
+
+    if (limit < 0 || limit > 100000)
+        return err_set(&r->err, RAP_E_LIMIT, "a limit of %d matches makes no sense", limit);
+    status = find_named(r, text, &named, &in.named_count);
+    in.named = named;
+    in.region = region = rank_regions(seen);
+    result = mem_array((size_t)rank_capacity(&in), sizeof *result);
+    if (status == RAP_OK)
+        status = region && result ? rank_matches(result, &count, &in, &r->err)
+                                  : err_memory(&r->err, "ranking matches");
+    if (status == RAP_OK)
+        status = new_matches(out, seen, count, &r->err);
+    if (status == RAP_OK)
+        status = add_results(r, *out, result, count);
+    if (status != RAP_OK) {
+        rap_matches_free(*out);
+        *out = NULL;
+    }
+    free(named);
+    free(region);
+    free(result);
+    return status;
+}
+
+rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out)
+{
+    rank_result by_name = { .distance = NAN, .region = -1, .reason = RAP_REASON_NAME };
+    size_t count = 0;
+    rap_status status;
+
+    while (wanted[count])
+        count++;
+    if (count > 1000)
+        return err_set(&r->err, RAP_E_LIMIT, "%zu names at once; the limit is 1000", count);
+    status = new_matches(out, NULL, (int)count, &r->err);
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        rap_record *record = NULL;
+
+        status = store_find(r->store, wanted[i], &record, &r->err);
+        if (status == RAP_OK)
+            status = add_match(*out, record, &by_name, &r->err);
+        rap_record_free(record);
+    }
+    if (status != RAP_OK) {
+        rap_matches_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- drawing ---- */
+
+static const uint32_t colors[] = { 0xE6194B, 0x3CB44B, 0x4363D8, 0xF58231,
+                                   0x911EB4, 0x008080, 0x9A6324, 0x808000 };
+
+static rap_status draw_match(image *im, const rap_match *match, uint32_t color, rap_err *err)
+{
+    int side = im->width < im->height ? im->width : im->height;
+    int thickness = side / 160 > 2 ? side / 160 : 2, pixels = side / 26 > 12 ? side / 26 : 12;
+    char label[192];
+
+    if (match->box.w <= 0) /* found by its name alone: it has no place */
+        return RAP_OK;
+    if (isnan(match->distance))
+        snprintf(label, sizeof label, "%.150s", match->name);
+    else
+        snprintf(label, sizeof label, "%.150s %.2f", match->name, 1 - match->distance / 2);
+    image_draw_box(im, match->box, thickness, color);
+    return image_draw_label(im, (int)match->box.x, (int)match->box.y, label, pixels, color, err);
+}
+
+rap_status rap_draw(rap *r, const rap_image *source, const rap_matches *matches, const char *path)
+{
+    picture shown = { 0 };
+    rap_status status;
+
+    if (!rap_ready(r) || !matches || !path)
+        return RAP_E_ARGUMENT;
+    if (!image_given(source))
+        return err_set(&r->err, RAP_E_ARGUMENT, "drawing needs a picture");
+    status = picture_open(&shown, source, &r->err);
+    for (size_t i = 0; status == RAP_OK && i < matches->region_count; i++)
+        if (*matches->region[i].label)
+            image_draw_box(&shown.pixels, matches->region[i].box, 1, 0xB0B0B0);
+    for (size_t i = matches->count; status == RAP_OK && i-- > 0;) /* the best is drawn on top */
+        status = draw_match(&shown.pixels, &matches->match[i],
+                            colors[i % (sizeof colors / sizeof *colors)], &r->err);
+    if (status == RAP_OK)
+        status = image_save_png(&shown.pixels, path, &r->err);
+    picture_close(&shown);
+    return status;
+}

@@ -1,0 +1,231 @@
+/* detect.c: the vocabulary first, then regions. */
+#include "retrieve/detect.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct word {
+    char *text;
+    float *vector; /* [dim] */
+} word;
+
+struct detect {
+    yolo_world *model;
+    encoder *texts;
+    detect_settings settings;
+    word *words;
+    size_t count;
+};
+
+rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
+                      const detect_settings *settings, rap_err *err)
+{
+    *out = NULL;
+    if (!encoder_has_text(texts))
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "the detector needs an encoder with a text tower, and %s has none",
+                       encoder_name(texts));
+    if (yolo_world_text_dim(model) != encoder_dim(texts))
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "the detector wants text vectors of %d numbers, %s makes %d",
+                       yolo_world_text_dim(model), encoder_name(texts), encoder_dim(texts));
+    *out = mem_array(1, sizeof **out);
+    if (!*out)
+        return err_memory(err, "opening the detector");
+    (*out)->model = model;
+    (*out)->texts = texts;
+    (*out)->settings = *settings;
+    return RAP_OK;
+}
+
+static void free_words(word *words, size_t count)
+{
+    for (size_t i = 0; words && i < count; i++) {
+        free(words[i].text);
+        free(words[i].vector);
+    }
+    free(words);
+}
+
+void detect_free(detect *d)
+{
+    if (!d)
+        return;
+    free_words(d->words, d->count);
+    free(d);
+}
+
+/* ---- vocabulary ---- */
+
+static const word *find_word(const word *words, size_t count, const char *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (words[i].text && strcmp(words[i].text, text) == 0)
+            return &words[i];
+    return NULL;
+}
+
+/* The store's vector of a text, or the text tower's, which the store then keeps. */
+static rap_status text_vector(detect *d, store *s, const char *text, float **out, rap_err *err)
+{
+    int dim = encoder_dim(d->texts), found = 0, stored = 0;
+    const char *maker = encoder_fingerprint(d->texts);
+    rap_status status = store_get_text_vector(s, text, maker, out, &stored, &found, err);
+
+    if (status != RAP_OK || (found && stored == dim))
+        return status;
+    if (found)
+        free(*out);
+    *out = mem_array((size_t)dim, sizeof **out);
+    if (!*out)
+        return err_memory(err, "encoding a category");
+    status = encoder_texts(d->texts, &text, 1, *out, err);
+    if (status == RAP_OK && !d->settings.read_only) {
+        store_vector vector = { maker, dim, *out };
+
+        status = store_put_text_vector(s, text, &vector, err);
+    }
+    return status;
+}
+
+/* Adds the word unless it is there; a text the tower cannot take (too long) is left out, because one odd
+ * category must not blind the detector to all others. */
+static rap_status add_word(detect *d, store *s, word *words, size_t *count, const char *text,
+                           rap_err *err)
+{
+    word *w = &words[*count];
+    const word *old = find_word(d->words, d->count, text);
+    rap_status status = RAP_OK;
+
+    if (!*text || find_word(words, *count, text))
+        return RAP_OK;
+    w->text = mem_string(text);
+    if (old)
+        w->vector = mem_copy(old->vector, (size_t)encoder_dim(d->texts) * sizeof *w->vector);
+    else
+        status = text_vector(d, s, text, &w->vector, err);
+    if (status == RAP_OK && (!w->text || !w->vector))
+        status = err_memory(err, "building the vocabulary");
+    if (status == RAP_OK) {
+        ++*count;
+        return RAP_OK;
+    }
+    free(w->text);
+    free(w->vector);
+    *w = (word){ 0 };
+    return status == RAP_E_LIMIT || status == RAP_E_ARGUMENT ? RAP_OK : status;
+}
+
+/* Hands the vectors to the detector when the words differ from those it has. */
+static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
+{
+    size_t dim = (size_t)encoder_dim(d->texts);
+    int same = count == d->count;
+    float *all;
+    rap_status status;
+
+    for (size_t i = 0; same && i < count; i++)
+        same = strcmp(words[i].text, d->words[i].text) == 0;
+    if (same) {
+        free_words(words, count);
+        return RAP_OK;
+    }
+    all = mem_array(count * dim, sizeof *all);
+    for (size_t i = 0; all && i < count; i++)
+        memcpy(all + i * dim, words[i].vector, dim * sizeof *all);
+    status = !all    ? err_memory(err, "building the vocabulary")
+             : count ? yolo_world_set_vocabulary(d->model, all, (int)count, err)
+                     : RAP_OK;
+    free(all);
+    if (status != RAP_OK) {
+        free_words(words, count);
+        return status;
+    }
+    free_words(d->words, d->count);
+    d->words = words;
+    d->count = count;
+    return RAP_OK;
+}
+
+rap_status detect_refresh(detect *d, store *s, rap_err *err)
+{
+    char **category = NULL;
+    size_t categories = 0, extras = 0, count = 0;
+    word *words;
+    rap_status status = store_categories(s, &category, &categories, err);
+
+    if (status != RAP_OK)
+        return status;
+    while (d->settings.extra && d->settings.extra[extras])
+        extras++;
+    words = mem_array(categories + extras + 1, sizeof *words);
+    if (!words)
+        status = err_memory(err, "building the vocabulary");
+    for (size_t i = 0; status == RAP_OK && i < categories; i++)
+        status = add_word(d, s, words, &count, category[i], err);
+    for (size_t i = 0; status == RAP_OK && i < extras; i++)
+        status = add_word(d, s, words, &count, d->settings.extra[i], err);
+    store_strings_free(category, categories);
+    if (status == RAP_OK)
+        return use_words(d, words, count, err);
+    free_words(words, count);
+    return status;
+}
+
+/* ---- regions ---- */
+
+void detect_regions_free(rap_region *region, int count)
+{
+    for (int i = 0; region && i < count; i++)
+        free((char *)region[i].label);
+    free(region);
+}
+
+static rap_status copy_regions(detect *d, const detection *found, int count, rap_region *out,
+                               int *out_count, rap_err *err)
+{
+    for (int i = 0; i < count; i++) {
+        const detection *f = &found[i];
+        rap_region *region = &out[*out_count];
+
+        if (!(f->box.w >= 1 && f->box.h >= 1) || f->label < 0 || (size_t)f->label >= d->count)
+            continue;
+        *region = (rap_region){ f->box, f->confidence, mem_string(d->words[f->label].text) };
+        if (!region->label)
+            return err_memory(err, "reading the detector's regions");
+        ++*out_count;
+    }
+    return RAP_OK;
+}
+
+rap_status detect_regions(detect *d, const image *photo, int room, rap_region **out, int *out_count,
+                          rap_err *err)
+{
+    detect_options options = DETECT_OPTIONS_INIT;
+    detection *found = NULL;
+    int count = 0;
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    *out_count = 0;
+    options.confidence = d->settings.confidence;
+    options.iou = d->settings.iou;
+    options.max_boxes = d->settings.max_regions;
+    if (d->count > 0)
+        status = yolo_world_detect(d->model, photo, &options, &found, &count, err);
+    if (status == RAP_OK) {
+        *out = mem_array((size_t)count + (size_t)room, sizeof **out);
+        status = *out ? copy_regions(d, found, count, *out, out_count, err)
+                      : err_memory(err, "reading the detector's regions");
+    }
+    free(found);
+    if (status != RAP_OK) {
+        detect_regions_free(*out, *out_count);
+        *out = NULL;
+        *out_count = 0;
+    }
+    return status;
+}

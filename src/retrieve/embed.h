@@ -1,0 +1,27 @@
+/* embed.h: from boxes in a photo to features, one batch for all of them. */
+#ifndef RAP_RETRIEVE_EMBED_H
+#define RAP_RETRIEVE_EMBED_H
+
+#include "image/image.h"
+#include "vision/encoder.h"
+
+#define EMBED_MIN_SIDE 8 /* pixels; a smaller picture shows nothing to know again */
+
+/* How a box becomes a picture: the same for remembering, retrieving and showing to the language model. */
+typedef struct embed_crop {
+    float margin; /* 0.1: a tenth of the box's side is added on each side */
+    int square;   /* grown to a square where the picture allows it        */
+} embed_crop;
+
+/* RAP_E_LIMIT for a picture too small; `name` is what the error calls it. */
+rap_status embed_check_size(const image *photo, const char *name, rap_err *err);
+
+/* Cuts the box as `crop` says; w == 0 gives a copy of the whole. image_release() it. */
+rap_status embed_cut(image *out, const image *photo, rap_box box, const embed_crop *crop,
+                     rap_err *err);
+
+/* Features of the boxes (w == 0: the whole photo): out [count, encoder_dim], caller's memory. */
+rap_status embed_boxes(float *out, encoder *e, const image *photo, const rap_box *box, int count,
+                       const embed_crop *crop, rap_err *err);
+
+#endif

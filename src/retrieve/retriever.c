@@ -1,0 +1,235 @@
+/* retriever.c: following the store (refresh), then looking at a photo. */
+#include "retrieve/retriever.h"
+
+#include "base/mem.h"
+#include "base/threads.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct retriever {
+    retriever_options o;
+    detect *detect; /* NULL: no detector */
+    search_index *index;
+    int64_t generation; /* of the store when index and vocabulary were read */
+};
+
+rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err)
+{
+    retriever *r = mem_array(1, sizeof *r);
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    if (!r)
+        return err_memory(err, "starting retrieval");
+    r->o = *options;
+    if (options->detector)
+        status = detect_new(&r->detect, options->detector, options->encoder, &options->detect, err);
+    if (status == RAP_OK)
+        *out = r;
+    else
+        retriever_free(r);
+    return status;
+}
+
+void retriever_free(retriever *r)
+{
+    if (!r)
+        return;
+    detect_free(r->detect);
+    search_index_free(r->index);
+    free(r);
+}
+
+/* ---- following the store ---- */
+
+typedef struct embed_run {
+    retriever *r;
+    float *feature; /* [dim] */
+    uint64_t done;
+    int64_t total;
+} embed_run;
+
+/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. */
+static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
+                             rap_err *err)
+{
+    embed_run *run = payload;
+    const retriever_options *o = &run->r->o;
+    store_vector vector = { encoder_fingerprint(o->encoder), encoder_dim(o->encoder),
+                            run->feature };
+    image im = { 0 };
+    rap_status status;
+
+    if (o->read_only)
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: opened read-only, and its pictures were embedded by another encoder "
+                       "than %s; open it for writing once",
+                       store_path(o->store), encoder_name(o->encoder));
+    status = image_decode(&im, picture->bytes, picture->size, "a stored picture", err);
+    if (status == RAP_OK)
+        status = embed_boxes(run->feature, o->encoder, &im, &picture->box, 1, &o->crop, err);
+    if (status == RAP_OK)
+        status = store_put_vector(o->store, view_id, &vector, err);
+    if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
+        status = RAP_OK;
+    image_release(&im);
+    run->done++;
+    if (status == RAP_OK && o->on_progress &&
+        o->on_progress("embedding remembered pictures", run->done,
+                       run->total > 0 ? (uint64_t)run->total : 0, o->payload))
+        status = err_set(err, RAP_E_CANCELLED, "embedding the remembered pictures was cancelled");
+    return status;
+}
+
+static rap_status embed_missing(retriever *r, rap_err *err)
+{
+    embed_run run = { .r = r };
+    rap_status status;
+
+    run.feature = mem_array((size_t)encoder_dim(r->o.encoder), sizeof *run.feature);
+    if (!run.feature)
+        return err_memory(err, "embedding the remembered pictures");
+    status = store_each_unembedded(r->o.store, encoder_fingerprint(r->o.encoder), embed_view, &run,
+                                   &run.total, err);
+    free(run.feature);
+    return status;
+}
+
+static rap_status load_index(retriever *r, rap_err *err)
+{
+    store_vectors v = { 0 };
+    search_index *index = NULL;
+    int dim = encoder_dim(r->o.encoder);
+    rap_status status = store_load_vectors(r->o.store, encoder_fingerprint(r->o.encoder), &v, err);
+
+    if (status == RAP_OK && v.count > 0 && v.dim != dim)
+        status = err_set(err, RAP_E_FORMAT, "%s: holds vectors of %d numbers, %s makes %d",
+                         store_path(r->o.store), v.dim, encoder_name(r->o.encoder), dim);
+    if (status == RAP_OK)
+        status = search_index_new(&index, v.data, v.concept_id, v.count, dim, err);
+    store_vectors_release(&v);
+    if (status != RAP_OK)
+        return status;
+    search_index_free(r->index);
+    r->index = index;
+    return RAP_OK;
+}
+
+/* What writes (vectors, vocabulary) comes first and is repeated until the store stands still; what only
+ * reads comes last, under the generation noted before it: a change in between is seen next time. */
+static rap_status refresh(retriever *r, rap_err *err)
+{
+    int64_t now = store_generation(r->o.store), before;
+    rap_status status = RAP_OK;
+
+    if (r->index && now == r->generation)
+        return RAP_OK;
+    for (int round = 0; round < 4; round++) {
+        before = now;
+        status = embed_missing(r, err);
+        if (status == RAP_OK && r->detect)
+            status = detect_refresh(r->detect, r->o.store, err);
+        if (status != RAP_OK)
+            return status;
+        now = store_generation(r->o.store);
+        if (now == before)
+            break;
+    }
+    status = load_index(r, err);
+    if (status == RAP_OK)
+        r->generation = now;
+    return status;
+}
+
+/* ---- looking ---- */
+
+static rap_status find_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                               rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    out->whole = -1;
+    out->width = photo->width;
+    out->height = photo->height;
+    if (r->detect)
+        status = detect_regions(r->detect, photo, 1, &out->region, &out->count, err);
+    else if (!(out->region = mem_array(1, sizeof *out->region)))
+        status = err_memory(err, "looking at the photo");
+    if (status != RAP_OK || (r->detect && policy == RAP_POLICY_PAPER))
+        return status;
+    out->region[out->count].box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
+    out->region[out->count].confidence = 1;
+    if (!(out->region[out->count].label = mem_string("")))
+        return err_memory(err, "looking at the photo");
+    out->whole = out->count++;
+    return RAP_OK;
+}
+
+/* feature [count, dim] of every region; the whole photo is embedded as it is, without a crop. */
+static rap_status embed_regions(retriever *r, const image *photo, const sighting *s, float *feature,
+                                rap_err *err)
+{
+    rap_box *box = mem_array((size_t)s->count, sizeof *box);
+    rap_status status;
+
+    if (!box)
+        return err_memory(err, "looking at the photo");
+    for (int i = 0; i < s->count; i++)
+        if (i != s->whole)
+            box[i] = s->region[i].box;
+    status = embed_boxes(feature, r->o.encoder, photo, box, s->count, &r->o.crop, err);
+    free(box);
+    return status;
+}
+
+static rap_status find_neighbours(retriever *r, const image *photo, sighting *out, rap_err *err)
+{
+    size_t floats;
+    float *feature = NULL;
+    double start = clock_ms(), embedded;
+    rap_status status;
+
+    if (!mem_mul(&floats, (size_t)out->count, (size_t)encoder_dim(r->o.encoder)))
+        return err_memory(err, "looking at the photo");
+    feature = mem_array(floats, sizeof *feature);
+    out->hit = mem_array((size_t)out->count * RANK_HITS, sizeof *out->hit);
+    status = feature && out->hit ? embed_regions(r, photo, out, feature, err)
+                                 : err_memory(err, "looking at the photo");
+    embedded = clock_ms();
+    if (status == RAP_OK)
+        status =
+            search_nearest(r->index, feature, out->count, RANK_HITS, r->o.threads, out->hit, err);
+    out->embed_ms = embedded - start;
+    out->search_ms = clock_ms() - embedded;
+    free(feature);
+    return status;
+}
+
+rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                          rap_err *err)
+{
+    rap_status status;
+    double start;
+
+    memset(out, 0, sizeof *out);
+    status = refresh(r, err);
+    start = clock_ms();
+    if (status == RAP_OK)
+        status = find_regions(r, photo, policy, out, err);
+    out->detect_ms = clock_ms() - start;
+    if (status == RAP_OK && out->count > 0)
+        status = find_neighbours(r, photo, out, err);
+    if (status != RAP_OK)
+        sighting_release(out);
+    return status;
+}
+
+void sighting_release(sighting *s)
+{
+    if (!s)
+        return;
+    detect_regions_free(s->region, s->count);
+    free(s->hit);
+    memset(s, 0, sizeof *s);
+}

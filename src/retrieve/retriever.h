@@ -1,0 +1,42 @@
+/* retriever.h: the steps of retrieval put together: a photo in, its regions with their neighbours out.
+ * What it keeps of the store (index, vocabulary) follows every change, whoever made it. */
+#ifndef RAP_RETRIEVE_RETRIEVER_H
+#define RAP_RETRIEVE_RETRIEVER_H
+
+#include "retrieve/detect.h"
+#include "retrieve/embed.h"
+#include "retrieve/rank.h"
+
+typedef struct retriever retriever;
+
+typedef struct retriever_options { /* everything is borrowed */
+    store *store;
+    encoder *encoder;
+    yolo_world *detector; /* NULL: the whole photo is the one region */
+    embed_crop crop;
+    detect_settings detect;
+    int read_only, threads;
+    rap_on_progress *on_progress; /* while pictures are embedded again */
+    void *payload;
+} retriever_options;
+
+rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err);
+void retriever_free(retriever *r);
+
+/* What was seen in a photo, before any policy: it can be ranked again for another text. */
+typedef struct sighting {
+    rap_region *region; /* [count] */
+    search_hit *hit;    /* [count, RANK_HITS] */
+    int count;
+    int whole; /* index of the whole photo's region, −1 when it is none of them */
+    int width, height;
+    double detect_ms, embed_ms, search_ms;
+} sighting;
+
+/* Detects, embeds and searches. The whole photo joins the regions under the default policy, and
+ * always when there is no detector. First embeds what this encoder has not seen yet. */
+rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                          rap_err *err);
+void sighting_release(sighting *s); /* NULL-safe */
+
+#endif
