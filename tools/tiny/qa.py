@@ -575,13 +575,14 @@ def talk_about(rng, scene, concepts, count=11):
 def prefix_parts(talk):
     """The prompt before the question: strings and pictures (the scene's or a concept's object).
 
-    Strings are cut where the program cuts them: what a user wrote is tokenised by itself.
+    The program tokenises all text between two pictures as one stretch; strings are cut here only where
+    no piece of the vocabulary reaches across, so a leading space belongs to what follows it.
     """
-    parts = ["USER: "]
+    parts = ["USER: " if talk.scene is not None or talk.concepts else "USER:"]
     if talk.scene is not None:
         parts += [talk.scene, "\n"]
     for i, c in enumerate(talk.concepts):
-        parts += ["[" if i == 0 else "", f"{i + 1}.", c, "\n Name: ", c.tag, ", Info: ", c.info, "\n"]
+        parts += ["[" if i == 0 else "", f"{i + 1}.", c, "\n Name: ", c.tag, ", Info:", " " + c.info, "\n"]
     if talk.concepts:
         parts.append("]")
     return [p for p in parts if p != ""]

@@ -31,6 +31,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import qa  # noqa: E402
 import vlm_data as data  # noqa: E402
 from export_vlm import load_clip  # noqa: E402
+from muon import Muon  # noqa: E402
 from spm import CHUNK, SPACE, Spm, escape, learn  # noqa: E402
 from vlm_model import N_PATCH, Config, Vlm  # noqa: E402
 
@@ -281,7 +282,7 @@ def watch(trainer, spm, dev, count=96):
 
 # ---------------------------------------------------------------- run
 
-def lr_at(progress, step, peak, warm=150):
+def lr_at(progress, step, peak, warm=80):
     if step < warm:
         return peak * (step + 1) / warm
     return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
@@ -294,11 +295,34 @@ def save(path, trainer, opt, spm, step, elapsed):
     os.replace(path + ".part", path)
 
 
-def make_optimizer(trainer, lr):
-    decay = [p for p in trainer.parameters() if p.dim() >= 2]
-    rest = [p for p in trainer.parameters() if p.dim() < 2]
-    return torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
-                             lr=lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
+class Optimizer:
+    """Muon for the matrices inside the decoder's blocks, AdamW for all else; one warm-up and cosine."""
+
+    def __init__(self, trainer, lr, muon_lr):
+        inner = [p for n, p in trainer.model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
+        ids = {id(p) for p in inner}
+        outer = [p for p in trainer.parameters() if id(p) not in ids]
+        decay, rest = [p for p in outer if p.dim() >= 2], [p for p in outer if p.dim() < 2]
+        adam = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
+                                 lr=lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
+        self.parts = [(adam, lr), (Muon(inner, lr=muon_lr), muon_lr)]
+
+    def step(self, progress, step):
+        for opt, peak in self.parts:
+            for g in opt.param_groups:
+                g["lr"] = lr_at(progress, step, peak)
+            opt.step()
+
+    def zero_grad(self):
+        for opt, _ in self.parts:
+            opt.zero_grad()
+
+    def state_dict(self):
+        return [opt.state_dict() for opt, _ in self.parts]
+
+    def load_state_dict(self, states):
+        for (opt, _), state in zip(self.parts, states):
+            opt.load_state_dict(state)
 
 
 def train(a, trainer, opt, spm, step, elapsed, feats, labels, metas, dev):
@@ -312,13 +336,11 @@ def train(a, trainer, opt, spm, step, elapsed, feats, labels, metas, dev):
         if progress >= 1:
             break
         batch = next(batches)
-        for g in opt.param_groups:
-            g["lr"] = lr_at(progress, step, a.lr)
         total, parts, _ = trainer(batch, scene, avatar, labels, 1.0 - 0.7 * progress)
         opt.zero_grad()
         total.backward()
         norm = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
-        opt.step()
+        opt.step(progress, step)
         tokens += int((batch["blocks"] >= 0).sum())
         for k, v in parts.items():
             sums[k].append(v.item())
@@ -372,6 +394,7 @@ def parse():
     ap.add_argument("--procs", type=int, default=2, help="processes that render")
     ap.add_argument("--batch", type=int, default=8)
     ap.add_argument("--lr", type=float, default=1e-3)
+    ap.add_argument("--muon-lr", type=float, default=0.02)
     ap.add_argument("--scenes", type=int, default=20000)
     ap.add_argument("--avatars", type=int, default=12000)
     ap.add_argument("--vocab", type=int, default=2048)
@@ -423,7 +446,7 @@ def main():
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.model.parameters())} parameters")
     if not a.ideal and not a.resume:
         fit_projector(a, trainer, feats, labels)
-    opt = make_optimizer(trainer, a.lr)
+    opt = Optimizer(trainer, a.lr, a.muon_lr)
     if a.resume:
         opt.load_state_dict(ck["opt"])
         step, elapsed = ck["step"], ck["elapsed"]

@@ -258,37 +258,27 @@ class Packer:
                 p.add_image(("avatar", part.image))
                 p.current = part
             else:
-                told = p.current is not None and part == p.current.info
+                told = p.current is not None and part == " " + p.current.info
                 p.add(self.spm.encode(part), INFO if told else PLAIN)
-                if told or (part == "\n" and p.current is not None and not p.current.info):
+                if told:
                     p.probe(talk)
         p.close_prefix()
         for turns in talk.chains:
             self._chain(p, turns, talk)
         return p
 
-    def _question(self, p, question, first):
-        """A question behind "USER: " is cut there by the program, but one stretch to other tools."""
-        if not first and self.rng.random() < 0.3:
-            p.add(self.spm.encode("USER: " + question), PLAIN)
-            return
-        if not first:
-            p.add(self.spm.encode("USER: "), PLAIN)
-        p.add(self.spm.encode(question), PLAIN)
-
     def _chain(self, p, turns, talk):
-        first = True
+        bare = talk.scene is None and not talk.concepts
         p.open_block()
-        for question, answer, tag in turns:
-            self._question(p, question, first)
-            p.add(self.spm.encode(" ASSISTANT:"), PLAIN)
+        for k, (question, answer, tag) in enumerate(turns):
+            before = "USER: " if k else " " if bare else ""
+            p.add(self.spm.encode(before + question + " ASSISTANT:"), PLAIN)
             ids = self.spm.encode(answer) + [EOS]
             key = answer in ("Yes", "No") or len(ids) <= 3
             p.answers.append((len(p.tokens), len(ids), tag))
             p.add(ids, KEY if key else ANSWER)
             if "<" in answer and not key:
                 p.raise_names(self.spm, len(ids))
-            first = False
 
 
 class Pack:

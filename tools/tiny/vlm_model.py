@@ -182,8 +182,10 @@ class Vlm(nn.Module):
 
 
 @torch.no_grad()
-def greedy(model, parts, feats, limit=64, eos=2):
-    """Answer one prompt: `parts` mixes token lists and indices into feats [N, P, tower_width]."""
+def greedy(model, parts, feats, limit=64, eos=2, first=False):
+    """Answer one prompt: `parts` mixes token lists and indices into feats [N, P, tower_width].
+
+    With first, also the logits behind the prompt [V]."""
     xs = []
     for part in parts:
         if isinstance(part, int):
@@ -192,15 +194,17 @@ def greedy(model, parts, feats, limit=64, eos=2):
             xs.append(model.embed(torch.tensor(part, dtype=torch.long)))
     x = torch.cat(xs)[None]
     caches = [{} for _ in model.blocks]
-    past, out = 0, []
+    past, out, start = 0, [], None
     while len(out) < limit:
         T = x.shape[1]
         mask = torch.ones(T, past + T, dtype=torch.bool).tril(past)[None, None]
         h = model.decode(x, torch.arange(past, past + T)[None], mask, caches)
-        token = int(model.head(h[0, -1]).argmax())
+        logits = model.head(h[0, -1])
+        start = logits if start is None else start
+        token = int(logits.argmax())
         if token == eos:
             break
         out.append(token)
         past += T
         x = model.embed(torch.tensor([[token]]))
-    return out
+    return (out, start) if first else out
