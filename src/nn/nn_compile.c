@@ -1,0 +1,123 @@
+/* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
+#include "nn/nn_internal.h"
+
+#include "base/mem.h"
+
+static nn_kernel_spec describe(const nn_node *nd)
+{
+    nn_shape s = nd->in[0]->shape, o = nd->out->shape;
+    nn_kernel_spec spec = { .linear = nd->kind == NN_LINEAR,
+                            .bias = nd->bias != NULL,
+                            .sum = nd->residual != NULL,
+                            .in_out = nd->in_out,
+                            .act = nd->act,
+                            .c = s.d[s.dims - 1],
+                            .o = o.d[o.dims - 1],
+                            .groups = 1 };
+    spec.n = nn_elements(s) / spec.c;
+    if (spec.linear)
+        return spec;
+    nn_shape k = nn_tensor_shape(nd->weight);
+    spec.n = s.d[0];
+    spec.h = s.d[1];
+    spec.w = s.d[2];
+    spec.oh = o.d[1];
+    spec.ow = o.d[2];
+    spec.kh = k.d[2];
+    spec.kw = k.d[3];
+    spec.stride = nd->stride;
+    spec.pad = nd->pad;
+    spec.groups = nd->groups;
+    return spec;
+}
+
+/* bf16 where that was chosen and can be had; else f32 on rounded numbers, which differs from it only
+ * in the order of sums. */
+static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
+{
+    nn_kernel_spec spec = describe(nd);
+    bool want_bf16 = g->n->precision == NN_BF16;
+    rap_status status = RAP_E_UNSUPPORTED;
+    if (want_bf16 && !g->n->emulate) {
+        spec.operands = nd->operands = NN_TYPE_BF16;
+        spec.result = nd->result = nd->out->root->type;
+        status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
+    }
+    if (status == RAP_E_UNSUPPORTED) {
+        nd->rounds = want_bf16;
+        spec.operands = nd->operands = NN_TYPE_F32;
+        spec.result = nd->result = NN_TYPE_F32;
+        status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
+    }
+    return status;
+}
+
+static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
+{
+    void *packed = NULL;
+    rap_status status = nn_pack(g->n, nd->weight, nd->kernel, nd->in_out, nd->rounds, &packed, err);
+    if (status == RAP_OK && nd->bias)
+        status = nn_plain(g->n, nd->bias, &nd->b, err);
+    if (status == RAP_OK)
+        status = nn_kernel_bind(nd->kernel, packed, nd->b, err);
+    return status;
+}
+
+/* A step that moves elements does so in any one type; all others of ours compute in f32. */
+static void choose_own_types(nn_node *nd)
+{
+    nn_type type = nd->out->root->type;
+    nd->operands = nd->result = NN_TYPE_F32;
+    if (!nn_moves_only(nd->kind))
+        return;
+    for (int k = 0; k < nd->inputs; k++)
+        if (nd->in[k]->root->type != type)
+            return;
+    nd->operands = nd->result = type;
+}
+
+static rap_status compile_node(nn_graph *g, nn_node *nd, rap_err *err)
+{
+    if (nd->kind == NN_CONV || nd->kind == NN_LINEAR) {
+        rap_status status = make_kernel(g, nd, err);
+        return status == RAP_OK ? bind_weights(g, nd, err) : status;
+    }
+    choose_own_types(nd);
+    rap_status status = RAP_OK;
+    if (nd->weight)
+        status = nn_plain(g->n, nd->weight, &nd->w, err);
+    if (status == RAP_OK && nd->bias)
+        status = nn_plain(g->n, nd->bias, &nd->b, err);
+    if (nd->kind == NN_ATTENTION)
+        nd->scratch_bytes = nn_attention_scratch(nd, g->n->threads);
+    return status;
+}
+
+rap_status nn_graph_compile(nn_graph *g, rap_err *err)
+{
+    if (nn_failed(g))
+        return err_set(err, g->mistake.status, "%s", g->mistake.text);
+    if (g->compiled)
+        return err_set(err, RAP_E_ARGUMENT, "a graph is compiled once");
+    g->list = mem_array((size_t)g->node_count + 1, sizeof *g->list);
+    if (!g->list)
+        return err_memory(err, "compiling a graph");
+    int i = 0;
+    for (nn_node *nd = g->nodes; nd; nd = nd->next)
+        g->list[i++] = nd;
+    int before = nn_threads_begin(g->n); /* oneDNN plans for the threads that it sees here */
+    nn_plan_types(g);
+    rap_status status = RAP_OK;
+    for (i = 0; status == RAP_OK && i < g->node_count; i++)
+        status = compile_node(g, g->list[i], err);
+    if (status == RAP_OK)
+        status = nn_plan_memory(g, err);
+    nn_threads_end(before);
+    g->compiled = status == RAP_OK;
+    return status;
+}
+
+size_t nn_graph_memory(const nn_graph *g)
+{
+    return g->arena_bytes + g->scratch_bytes;
+}

@@ -1,0 +1,248 @@
+/* nn_context.c: opening a context; weights found, read and packed once for every graph. */
+#include "nn/nn_internal.h"
+
+#include "base/mem.h"
+#include "base/threads.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool nn_bf16_is_native(void)
+{
+    return nn_backend_has_bf16();
+}
+
+rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision p, rap_err *err)
+{
+    nn *n = calloc(1, sizeof *n);
+    *out = NULL;
+    if (!n)
+        return err_memory(err, "opening a network");
+    n->weights = weights;
+    n->threads = threads > 0 ? threads : threads_available();
+    n->precision = p != NN_AUTO ? p : nn_bf16_is_native() ? NN_BF16 : NN_F32;
+    n->emulate = n->precision == NN_BF16 && !nn_bf16_is_native();
+    rap_status status = nn_backend_open(&n->backend, err);
+    if (status != RAP_OK) {
+        nn_close(n);
+        return status;
+    }
+    *out = n;
+    return RAP_OK;
+}
+
+void nn_close(nn *n)
+{
+    if (!n)
+        return;
+    while (n->packed) {
+        nn_packed *p = n->packed;
+        n->packed = p->next;
+        nn_layout_free(p->layout);
+        free(p->data);
+        free(p);
+    }
+    nn_backend_close(n->backend);
+    free(n);
+}
+
+nn_precision nn_precision_of(const nn *n)
+{
+    return n->precision;
+}
+
+int nn_threads(const nn *n)
+{
+    return n->threads;
+}
+
+int nn_threads_begin(const nn *n)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(n->threads);
+    return before;
+}
+
+void nn_threads_end(int before)
+{
+    omp_set_num_threads(before);
+}
+
+/* ---- shapes ------------------------------------------------------------------------------- */
+
+nn_shape nn_tensor_shape(const gguf_tensor *t)
+{
+    nn_shape s = { t->dims, { 1, 1, 1, 1 } };
+    for (int i = 0; i < t->dims && i < 4; i++)
+        s.d[i] = t->ne[t->dims - 1 - i];
+    return s;
+}
+
+int64_t nn_elements(nn_shape s)
+{
+    int64_t count = 1;
+    for (int i = 0; i < s.dims; i++) {
+        if (s.d[i] < 1 || s.d[i] > NN_MAX_ELEMENTS || count > NN_MAX_ELEMENTS / s.d[i])
+            return -1;
+        count *= s.d[i];
+    }
+    return s.dims < 1 || s.dims > 4 ? -1 : count;
+}
+
+bool nn_same_shape(nn_shape a, nn_shape b)
+{
+    if (a.dims != b.dims)
+        return false;
+    for (int i = 0; i < a.dims; i++)
+        if (a.d[i] != b.d[i])
+            return false;
+    return true;
+}
+
+void nn_shape_text(char text[96], nn_shape s)
+{
+    int at = snprintf(text, 96, "[");
+    for (int i = 0; i < s.dims && i < 4; i++)
+        at += snprintf(text + at, (size_t)(96 - at), "%s%lld", i ? ", " : "", (long long)s.d[i]);
+    snprintf(text + at, (size_t)(96 - at), "]");
+}
+
+/* ---- weights ------------------------------------------------------------------------------ */
+
+bool nn_has_weight(const nn *n, const char *name)
+{
+    return gguf_find(n->weights, name) != NULL;
+}
+
+rap_status nn_find_weight(const nn *n, const char *name, const gguf_tensor **out, rap_err *err)
+{
+    *out = gguf_find(n->weights, name);
+    if (!*out)
+        return err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' is missing",
+                       gguf_file_path(n->weights), name);
+    return RAP_OK;
+}
+
+rap_status nn_weight_shape(const nn *n, const char *name, nn_shape *out, rap_err *err)
+{
+    const gguf_tensor *t;
+    rap_status status = nn_find_weight(n, name, &t, err);
+    if (status == RAP_OK)
+        *out = nn_tensor_shape(t);
+    return status;
+}
+
+static rap_status read_f32(const nn *n, const gguf_tensor *t, float **out, rap_err *err)
+{
+    int64_t count = nn_elements(nn_tensor_shape(t));
+    *out = NULL;
+    if (count < 0)
+        return err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' is too large",
+                       gguf_file_path(n->weights), t->name);
+    float *data = mem_aligned((size_t)count * sizeof *data);
+    if (!data)
+        return err_memory(err, "reading weights");
+    rap_status status = gguf_to_f32(n->weights, t, data, err);
+    if (status != RAP_OK) {
+        free(data);
+        return status;
+    }
+    *out = data;
+    return RAP_OK;
+}
+
+rap_status nn_weight_read(const nn *n, const char *name, int64_t elements, float **out,
+                          rap_err *err)
+{
+    const gguf_tensor *t;
+    *out = NULL;
+    rap_status status = nn_find_weight(n, name, &t, err);
+    if (status != RAP_OK)
+        return status;
+    if (nn_elements(nn_tensor_shape(t)) != elements) {
+        char shape[96];
+        nn_shape_text(shape, nn_tensor_shape(t));
+        return err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' is %s, not %lld numbers",
+                       gguf_file_path(n->weights), name, shape, (long long)elements);
+    }
+    return read_f32(n, t, out, err);
+}
+
+/* Keeps `data` and `layout`, which the list owns from here, also on failure. */
+static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
+{
+    nn_packed *p = calloc(1, sizeof *p);
+    if (!p) {
+        nn_layout_free(value.layout);
+        free(value.data);
+        return err_memory(err, "keeping weights");
+    }
+    *p = value;
+    p->next = n->packed;
+    n->packed = p;
+    *out = p->data;
+    return RAP_OK;
+}
+
+rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
+{
+    for (const nn_packed *p = n->packed; p; p = p->next)
+        if (p->tensor == t && !p->layout) {
+            *out = p->data;
+            return RAP_OK;
+        }
+    float *data;
+    void *kept = NULL;
+    rap_status status = read_f32(n, t, &data, err);
+    if (status == RAP_OK)
+        status = remember(n, (nn_packed){ .tensor = t, .data = data }, &kept, err);
+    *out = kept;
+    return status;
+}
+
+/* What bf16 would leave of the numbers. */
+static void round_to_bf16(float *x, int64_t count)
+{
+    uint16_t half[256];
+    for (int64_t i = 0; i < count; i += 256) {
+        int64_t len = count - i < 256 ? count - i : 256;
+        nn_bf16_from_f32(half, x + i, len);
+        nn_f32_from_bf16(x + i, half, len);
+    }
+}
+
+rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
+                   void **out, rap_err *err)
+{
+    for (const nn_packed *p = n->packed; p; p = p->next)
+        if (p->tensor == t && p->layout && p->in_out == in_out && p->rounded == rounded &&
+            nn_kernel_takes(k, p->layout)) {
+            *out = p->data;
+            return RAP_OK;
+        }
+    float *plain = NULL;
+    void *packed = NULL;
+    nn_layout *layout = NULL;
+    rap_status status = read_f32(n, t, &plain, err);
+    if (status != RAP_OK)
+        return status;
+    if (rounded)
+        round_to_bf16(plain, nn_elements(nn_tensor_shape(t)));
+    packed = mem_aligned(nn_kernel_weight_bytes(k));
+    layout = nn_kernel_layout(k);
+    if (!packed || !layout)
+        status = err_memory(err, "packing weights");
+    if (status == RAP_OK)
+        status = nn_kernel_pack(k, plain, packed, err);
+    free(plain);
+    if (status != RAP_OK) {
+        free(packed);
+        nn_layout_free(layout);
+        return status;
+    }
+    nn_packed value = { .tensor = t, .layout = layout, .in_out = in_out, .rounded = rounded,
+                        .data = packed };
+    return remember(n, value, out, err);
+}

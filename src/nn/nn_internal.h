@@ -1,0 +1,175 @@
+/* nn_internal.h: how a graph lies in memory, shared by the files of this folder.
+ *
+ * Reading order: nn_context.c (weights), nn_build.c and nn_build_more.c (the calls of nn.h become
+ * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
+ * nn_run.c (running and timing), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
+ * with the row functions of nn_rows.c. nn_dnnl.c is the only file that knows oneDNN. */
+#ifndef RAP_NN_INTERNAL_H
+#define RAP_NN_INTERNAL_H
+
+#include "nn/nn.h"
+#include "nn/nn_dnnl.h"
+
+#define NN_MAX_INPUTS 16
+#define NN_MAX_ELEMENTS INT32_MAX            /* of one tensor: the kernels index with 32 bits */
+#define NN_MAX_ARENA ((size_t)4 << 30)       /* more than any published model needs at once */
+
+/* ---- context ------------------------------------------------------------------------------ */
+
+/* A weight in the form a kernel wants, made once and lent to every graph. */
+typedef struct nn_packed {
+    const gguf_tensor *tensor;
+    nn_layout *layout; /* NULL: plain f32 in the order of the file */
+    bool in_out, rounded;
+    void *data;
+    struct nn_packed *next;
+} nn_packed;
+
+struct nn {
+    const gguf_file *weights;
+    nn_backend *backend;
+    nn_packed *packed;
+    int threads;
+    nn_precision precision;
+    bool emulate; /* bf16 numbers without bf16 instructions */
+};
+
+/* Finds a tensor or says which is missing. */
+rap_status nn_find_weight(const nn *n, const char *name, const gguf_tensor **out, rap_err *err);
+nn_shape nn_tensor_shape(const gguf_tensor *t);
+int64_t nn_elements(nn_shape s);
+bool nn_same_shape(nn_shape a, nn_shape b);
+/* "[1, 2, 3]" into text. */
+void nn_shape_text(char text[96], nn_shape s);
+
+/* The weight as f32 as the file orders it (borrowed until nn_close). */
+rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
+/* The weight as kernel k wants it (borrowed until nn_close). */
+rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
+                   void **out, rap_err *err);
+
+/* Lends the context's thread count to OpenMP and oneDNN; give the result back to nn_threads_end. */
+int nn_threads_begin(const nn *n);
+void nn_threads_end(int before);
+
+/* ---- graph -------------------------------------------------------------------------------- */
+
+typedef enum nn_kind {
+    NN_CONV, NN_LINEAR, NN_UNFOLD, NN_LAYER_NORM, NN_ATTENTION, NN_ADD, NN_MUL, NN_ACTIVATE,
+    NN_SOFTMAX, NN_CONCAT, NN_SLICE, NN_TRANSPOSE, NN_REPEAT, NN_MEAN, NN_EMBEDDING, NN_GATHER,
+    NN_UPSAMPLE, NN_MAX_POOL, NN_CUSTOM, NN_KIND_COUNT
+} nn_kind;
+
+typedef enum nn_role { NN_STEP, NN_INPUT, NN_WEIGHT } nn_role;
+
+struct nn_tensor {
+    nn_shape shape;
+    nn_type type;
+    nn_role role;
+    nn_tensor *root;    /* itself, or whose memory it shares (reshape) */
+    struct nn_node *by; /* the step that makes it; NULL for inputs and weights */
+    nn_tensor *next;    /* all tensors of the graph */
+    void *data;         /* of a root: weights after building, steps after planning, inputs per run */
+    int first, last;    /* of a root: the steps between which it is alive */
+    int index;          /* of an input: its place in nn_graph_run */
+    int buffer;         /* of a root: see nn_plan.c */
+    bool is_output;     /* of a root */
+};
+
+typedef struct nn_node {
+    nn_kind kind;
+    nn_tensor *in[NN_MAX_INPUTS];
+    nn_tensor *out;
+    nn_tensor *residual; /* also among in[], the last one */
+    int inputs;
+    int stride, pad, groups, size, factor, axis, heads;
+    int order[4];
+    int64_t start;
+    float eps;
+    bool causal, in_out;
+    nn_act act;
+    const gguf_tensor *weight, *bias;
+    nn_custom_fn *fn;
+    void *payload;
+    /* made by compiling */
+    nn_kernel *kernel;
+    float *w, *b;             /* plain affine part or table */
+    nn_type operands, result; /* what the step computes on */
+    bool rounds;              /* emulated bf16: x is rounded on its way in */
+    void *stage[NN_MAX_INPUTS]; /* converted inputs; NULL: used as they are */
+    void *stage_out;          /* the result before it is converted; NULL: written in place */
+    void *scratch;            /* the step's own */
+    size_t scratch_bytes;
+    double ms;
+    struct nn_node *next;
+} nn_node;
+
+typedef struct nn_text {
+    struct nn_text *next;
+    char text[];
+} nn_text;
+
+struct nn_graph {
+    nn *n;
+    nn_tensor *tensors;
+    nn_node *nodes, *last_node;
+    nn_node **list; /* [node_count], after compiling */
+    nn_text *names;
+    nn_tensor **inputs, **outputs; /* [input_count], [output_count] */
+    int input_count, output_count, node_count;
+    rap_err mistake;
+    bool compiled, profile;
+    int runs;
+    void *arena;
+    size_t arena_bytes, scratch_bytes;
+};
+
+static inline size_t nn_type_size(nn_type t)
+{
+    return t == NN_TYPE_BF16 ? 2 : 4;
+}
+
+/* Does the step only move elements, whatever their type? */
+bool nn_moves_only(nn_kind kind);
+
+/* ---- building (nn_build.c) ---------------------------------------------------------------- */
+
+nn_tensor *nn_tensor_new(nn_graph *g, nn_role role, nn_shape shape);
+/* A node with its inputs and result; NULL when one of them is NULL (a mistake was kept). */
+nn_node *nn_node_new(nn_graph *g, nn_kind kind, nn_tensor *const *in, int inputs, nn_shape out);
+/* The weight after checking that it has this shape; NULL and a kept mistake otherwise. */
+const gguf_tensor *nn_expect(nn_graph *g, const char *name, nn_shape shape);
+void nn_keep(nn_graph *g, const rap_err *err);
+
+/* ---- planning (nn_plan.c) ----------------------------------------------------------------- */
+
+void nn_plan_types(nn_graph *g);
+/* Needs the types and what each step computes on; gives every step its memory. */
+rap_status nn_plan_memory(nn_graph *g, rap_err *err);
+/* Must input i be converted before the step, or its result after it? */
+bool nn_stages_input(const nn_node *nd, int i);
+bool nn_stages_output(const nn_node *nd);
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+typedef struct nn_io {
+    const void *in[NN_MAX_INPUTS]; /* in the type the step computes on */
+    void *out;
+    int threads;
+} nn_io;
+
+typedef rap_status nn_step_fn(const nn_node *nd, const nn_io *io, rap_err *err);
+nn_step_fn nn_run_unfold, nn_run_layer_norm, nn_run_attention, nn_run_add, nn_run_mul,
+    nn_run_activate, nn_run_softmax, nn_run_concat, nn_run_slice, nn_run_transpose, nn_run_repeat,
+    nn_run_mean, nn_run_embedding, nn_run_gather, nn_run_upsample, nn_run_max_pool;
+size_t nn_attention_scratch(const nn_node *nd, int threads);
+
+/* ---- rows (nn_rows.c) --------------------------------------------------------------------- */
+
+void nn_row_softmax(float *x, int64_t n, float scale); /* in place, of scale · x */
+void nn_row_norm(float *out, const float *x, const float *w, const float *b, int64_t n, float eps);
+void nn_row_act(float *out, const float *x, int64_t n, nn_act act);
+void nn_bf16_from_f32(uint16_t *out, const float *x, int64_t n); /* nearest, ties to even */
+void nn_f32_from_bf16(float *out, const uint16_t *x, int64_t n);
+
+#endif

@@ -1,0 +1,160 @@
+/* nn_run.c: runs a compiled graph, converts between types around steps, keeps times. */
+#include "nn/nn_internal.h"
+
+#include "base/buf.h"
+#include "base/threads.h"
+
+#include <string.h>
+
+static rap_status run_custom(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    const float *in[NN_MAX_INPUTS];
+    for (int i = 0; i < nd->inputs; i++)
+        in[i] = io->in[i];
+    return nd->fn(io->out, in, io->threads, nd->payload, err);
+}
+
+static rap_status run_kernel(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    return nn_kernel_run(nd->kernel, io->in[0], io->out, err);
+}
+
+static const struct {
+    nn_step_fn *run;
+    const char *name;
+} steps[NN_KIND_COUNT] = {
+    [NN_CONV] = { run_kernel, "convolution" },
+    [NN_LINEAR] = { run_kernel, "linear" },
+    [NN_UNFOLD] = { nn_run_unfold, "unfold" },
+    [NN_LAYER_NORM] = { nn_run_layer_norm, "layer norm" },
+    [NN_ATTENTION] = { nn_run_attention, "attention" },
+    [NN_ADD] = { nn_run_add, "add" },
+    [NN_MUL] = { nn_run_mul, "multiply" },
+    [NN_ACTIVATE] = { nn_run_activate, "activation" },
+    [NN_SOFTMAX] = { nn_run_softmax, "softmax" },
+    [NN_CONCAT] = { nn_run_concat, "concat" },
+    [NN_SLICE] = { nn_run_slice, "slice" },
+    [NN_TRANSPOSE] = { nn_run_transpose, "transpose" },
+    [NN_REPEAT] = { nn_run_repeat, "repeat" },
+    [NN_MEAN] = { nn_run_mean, "mean" },
+    [NN_EMBEDDING] = { nn_run_embedding, "embedding" },
+    [NN_GATHER] = { nn_run_gather, "gather" },
+    [NN_UPSAMPLE] = { nn_run_upsample, "upsample" },
+    [NN_MAX_POOL] = { nn_run_max_pool, "max pool" },
+    [NN_CUSTOM] = { run_custom, "custom" },
+};
+
+/* ---- types -------------------------------------------------------------------------------- */
+
+/* Blocks are converted on all threads; two types only. */
+static void convert(void *out, nn_type to, const void *in, nn_type from, int64_t count, int threads)
+{
+    const int64_t block = 16384;
+    if (out == in)
+        return;
+#pragma omp parallel for num_threads(threads) if (count > 4 * block)
+    for (int64_t i = 0; i < count; i += block) {
+        int64_t len = count - i < block ? count - i : block;
+        if (to == from)
+            memcpy((char *)out + (size_t)i * nn_type_size(to),
+                   (const char *)in + (size_t)i * nn_type_size(to), (size_t)len * nn_type_size(to));
+        else if (to == NN_TYPE_BF16)
+            nn_bf16_from_f32((uint16_t *)out + i, (const float *)in + i, len);
+        else
+            nn_f32_from_bf16((float *)out + i, (const uint16_t *)in + i, len);
+    }
+}
+
+static void round_in_place(float *x, int64_t count)
+{
+    uint16_t half[256];
+    for (int64_t i = 0; i < count; i += 256) {
+        int64_t len = count - i < 256 ? count - i : 256;
+        nn_bf16_from_f32(half, x + i, len);
+        nn_f32_from_bf16(x + i, half, len);
+    }
+}
+
+static rap_status run_node(const nn_node *nd, int threads, rap_err *err)
+{
+    nn_io io = { .threads = threads, .out = nd->stage_out ? nd->stage_out : nd->out->data };
+    for (int i = 0; i < nd->inputs; i++) {
+        const nn_tensor *root = nd->in[i]->root;
+        int64_t count = nn_elements(nd->in[i]->shape);
+        io.in[i] = root->data;
+        if (nd->stage[i]) {
+            convert(nd->stage[i], nd->operands, root->data, root->type, count, threads);
+            if (nd->rounds && i == 0 && root->type == NN_TYPE_F32)
+                round_in_place(nd->stage[i], count);
+            io.in[i] = nd->stage[i];
+        }
+    }
+    if (nd->residual) /* the kernel adds to what lies there */
+        convert(io.out, nd->result, nd->residual->root->data, nd->residual->root->type,
+                nn_elements(nd->out->shape), threads);
+    rap_status status = steps[nd->kind].run(nd, &io, err);
+    if (status == RAP_OK && nd->stage_out)
+        convert(nd->out->data, nd->out->type, nd->stage_out, nd->result,
+                nn_elements(nd->out->shape), threads);
+    return status;
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+static rap_status run_all(nn_graph *g, float *const *outputs, rap_err *err)
+{
+    rap_status status = RAP_OK;
+    for (int i = 0; status == RAP_OK && i < g->node_count; i++) {
+        double start = g->profile ? clock_ms() : 0;
+        status = run_node(g->list[i], g->n->threads, err);
+        if (g->profile)
+            g->list[i]->ms += clock_ms() - start;
+    }
+    for (int i = 0; status == RAP_OK && i < g->output_count; i++) {
+        const nn_tensor *t = g->outputs[i];
+        convert(outputs[i], NN_TYPE_F32, t->root->data, t->root->type, nn_elements(t->shape),
+                g->n->threads);
+    }
+    return status;
+}
+
+rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *outputs,
+                        rap_err *err)
+{
+    if (!g->compiled)
+        return err_set(err, RAP_E_ARGUMENT, "a graph runs after it was compiled");
+    for (int i = 0; i < g->input_count; i++)
+        g->inputs[i]->data = (void *)(uintptr_t)inputs[i]; /* only read */
+    int before = nn_threads_begin(g->n);
+    rap_status status = run_all(g, outputs, err);
+    nn_threads_end(before);
+    g->runs += g->profile;
+    return status;
+}
+
+void nn_graph_profile(nn_graph *g, bool on)
+{
+    g->profile = on;
+    g->runs = 0;
+    for (nn_node *nd = g->nodes; nd; nd = nd->next)
+        nd->ms = 0;
+}
+
+rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err)
+{
+    double ms[NN_KIND_COUNT] = { 0 }, total = 0;
+    int count[NN_KIND_COUNT] = { 0 };
+    buf b = BUF_INIT;
+    for (const nn_node *nd = g->nodes; nd; nd = nd->next) {
+        ms[nd->kind] += nd->ms / (g->runs ? g->runs : 1);
+        count[nd->kind]++;
+        total += nd->ms / (g->runs ? g->runs : 1);
+    }
+    for (int k = 0; k < NN_KIND_COUNT; k++)
+        if (count[k])
+            buf_printf(&b, "%-12s %4d %9.3f ms %5.1f %%\n", steps[k].name, count[k], ms[k],
+                       total > 0 ? 100 * ms[k] / total : 0);
+    buf_printf(&b, "%-12s %4d %9.3f ms\n", "all", g->node_count, total);
+    *out = buf_detach(&b);
+    return *out ? RAP_OK : err_memory(err, "a profile");
+}

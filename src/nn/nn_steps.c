@@ -1,0 +1,165 @@
+/* nn_steps.c: the steps that compute: norms, sums, activations, means, pooling, tables. All in f32. */
+#include "nn/nn_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SMALL 32768 /* elements below which one thread is quicker than waking the others */
+
+rap_status nn_run_layer_norm(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    int64_t n = nd->out->shape.d[nd->out->shape.dims - 1];
+    int64_t rows = nn_elements(nd->out->shape) / n;
+    const float *x = io->in[0];
+    float *out = io->out;
+#pragma omp parallel for num_threads(io->threads) if (rows * n > SMALL)
+    for (int64_t i = 0; i < rows; i++)
+        nn_row_norm(out + i * n, x + i * n, nd->w, nd->b, n, nd->eps);
+    return RAP_OK;
+}
+
+rap_status nn_run_softmax(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    int64_t n = nd->out->shape.d[nd->out->shape.dims - 1];
+    int64_t rows = nn_elements(nd->out->shape) / n;
+    const float *x = io->in[0];
+    float *out = io->out;
+#pragma omp parallel for num_threads(io->threads) if (rows * n > SMALL)
+    for (int64_t i = 0; i < rows; i++) {
+        memcpy(out + i * n, x + i * n, (size_t)n * sizeof *x);
+        nn_row_softmax(out + i * n, n, 1.0f);
+    }
+    return RAP_OK;
+}
+
+rap_status nn_run_activate(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    int64_t n = nn_elements(nd->out->shape);
+    const float *x = io->in[0];
+    float *out = io->out;
+#pragma omp parallel for num_threads(io->threads) if (n > SMALL)
+    for (int64_t i = 0; i < n; i += 4096)
+        nn_row_act(out + i, x + i, n - i < 4096 ? n - i : 4096, nd->act);
+    return RAP_OK;
+}
+
+/* b repeats along the leading axes of a. */
+static void pairwise(const nn_node *nd, const nn_io *io, bool product)
+{
+    int64_t n = nn_elements(nd->in[1]->shape), rows = nn_elements(nd->out->shape) / n;
+    const float *a = io->in[0], *b = io->in[1];
+    float *out = io->out;
+#pragma omp parallel for num_threads(io->threads) if (rows * n > SMALL)
+    for (int64_t i = 0; i < rows; i++) {
+        const float *row = a + i * n;
+        float *to = out + i * n;
+        if (product)
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[k] = row[k] * b[k];
+        else
+#pragma omp simd
+            for (int64_t k = 0; k < n; k++)
+                to[k] = row[k] + b[k];
+    }
+}
+
+rap_status nn_run_add(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    pairwise(nd, io, false);
+    return RAP_OK;
+}
+
+rap_status nn_run_mul(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    pairwise(nd, io, true);
+    return RAP_OK;
+}
+
+rap_status nn_run_mean(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    nn_shape s = nd->in[0]->shape;
+    int64_t outer = 1, inner = 1, n = s.d[nd->axis];
+    for (int i = 0; i < s.dims; i++) {
+        outer *= i < nd->axis ? s.d[i] : 1;
+        inner *= i > nd->axis ? s.d[i] : 1;
+    }
+    const float *x = io->in[0];
+    float *out = io->out;
+    for (int64_t o = 0; o < outer; o++)
+        for (int64_t k = 0; k < inner; k++) {
+            double sum = 0;
+            for (int64_t i = 0; i < n; i++)
+                sum += x[(o * n + i) * inner + k];
+            out[o * inner + k] = (float)(sum / (double)n);
+        }
+    return RAP_OK;
+}
+
+rap_status nn_run_embedding(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    nn_shape table = nn_tensor_shape(nd->weight);
+    int64_t rows = table.d[0], width = table.d[1], count = nn_elements(nd->in[0]->shape);
+    const int32_t *ids = io->in[0];
+    float *out = io->out;
+    for (int64_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= rows)
+            return err_set(err, RAP_E_ARGUMENT, "id %d is not in a table of %lld rows", ids[i],
+                           (long long)rows);
+        memcpy(out + i * width, nd->w + ids[i] * width, (size_t)width * sizeof *out);
+    }
+    return RAP_OK;
+}
+
+rap_status nn_run_gather(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    nn_shape s = nd->in[0]->shape; /* [N, T, D] */
+    const float *x = io->in[0];
+    const int32_t *ids = io->in[1];
+    float *out = io->out;
+    for (int64_t i = 0; i < s.d[0]; i++) {
+        if (ids[i] < 0 || ids[i] >= s.d[1])
+            return err_set(err, RAP_E_ARGUMENT, "row %d is not in a sequence of %lld", ids[i],
+                           (long long)s.d[1]);
+        memcpy(out + i * s.d[2], x + (i * s.d[1] + ids[i]) * s.d[2],
+               (size_t)s.d[2] * sizeof *out);
+    }
+    return RAP_OK;
+}
+
+/* One row of results: out [W', C]. */
+static void pool_row(float *out, const float *x, nn_shape s, int64_t wide, int64_t y,
+                     const nn_node *nd)
+{
+    int64_t h = s.d[1], w = s.d[2], c = s.d[3];
+    for (int64_t i = 0; i < wide * c; i++)
+        out[i] = -INFINITY;
+    for (int64_t ky = y * nd->stride - nd->pad; ky < y * nd->stride - nd->pad + nd->size; ky++) {
+        if (ky < 0 || ky >= h)
+            continue;
+        for (int64_t ox = 0; ox < wide; ox++) {
+            int64_t from = ox * nd->stride - nd->pad, to = from + nd->size;
+            from = from < 0 ? 0 : from;
+            to = to > w ? w : to;
+            for (int64_t kx = from; kx < to; kx++) {
+                const float *p = x + (ky * w + kx) * c;
+                float *o = out + ox * c;
+#pragma omp simd
+                for (int64_t k = 0; k < c; k++)
+                    o[k] = p[k] > o[k] ? p[k] : o[k];
+            }
+        }
+    }
+}
+
+rap_status nn_run_max_pool(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    nn_shape s = nd->in[0]->shape, o = nd->out->shape;
+    int64_t rows = o.d[0] * o.d[1], plane = s.d[1] * s.d[2] * s.d[3];
+    const float *x = io->in[0];
+    float *out = io->out;
+#pragma omp parallel for num_threads(io->threads) if (nn_elements(o) * nd->size > SMALL)
+    for (int64_t i = 0; i < rows; i++)
+        pool_row(out + i * o.d[2] * o.d[3], x + i / o.d[1] * plane, s, o.d[2], i % o.d[1], nd);
+    return RAP_OK;
+}
