@@ -79,9 +79,10 @@ int metrics_yes_no(const char *answer)
     return no < 0 || (yes >= 0 && yes < no);
 }
 
-/* Folded, without white space around and closing punctuation. free(). */
+/* Folded, without an article, white space around and closing punctuation. free(). */
 static char *normalise(const char *text)
 {
+    static const char *const article[] = { "a ", "an ", "the " };
     char *folded = text_fold(text);
     char *start = folded;
     size_t len;
@@ -90,6 +91,9 @@ static char *normalise(const char *text)
         return NULL;
     while (*start == ' ' || *start == '\n' || *start == '\t')
         start++;
+    for (size_t i = 0; i < sizeof article / sizeof *article; i++)
+        if (strncmp(start, article[i], strlen(article[i])) == 0)
+            start += strlen(article[i]);
     len = strlen(start);
     while (len > 0 && strchr(" \n\t.,!;:", start[len - 1]))
         len--;
@@ -119,7 +123,8 @@ bool metrics_answer(const char *answer, const char *expected, const json_t *opti
 
     if (a && e && *e)
         correct = strcmp(a, e) == 0 ||
-                  (text_find_word(a, e) >= 0 && !names_other_option(a, expected, options));
+                  (json_array_size(options) > 0 && text_find_word(a, e) >= 0 &&
+                   !names_other_option(a, expected, options));
     free(a);
     free(e);
     return correct;

@@ -24,8 +24,8 @@ void metrics_add_names(metrics_counts *c, const char *answer, const json_t *all_
 /* 1 yes, 0 no, −1 neither, by the first such word. */
 int metrics_yes_no(const char *answer);
 
-/* An open answer: equal without case and closing punctuation, or containing `expected` as whole words and
- * none of the other `options` (an array of strings, may be NULL). */
+/* An open answer is right when it equals `expected` without case, article and closing punctuation. Where
+ * `options` (an array of strings, may be NULL) are given, naming the right one and no other is right too. */
 bool metrics_answer(const char *answer, const char *expected, const json_t *options);
 
 float metrics_iou(rap_box a, rap_box b);
