@@ -12,7 +12,13 @@
 #include <string.h>
 
 /* Far above any published model; they bound the work a tiny crafted file can cause. */
-enum { MAX_KEYS = 8192, MAX_TENSORS = 65536, MAX_KEY = 256, MAX_TENSOR_NAME = 63, MAX_ALIGNMENT = 65536 };
+enum {
+    MAX_KEYS = 8192,
+    MAX_TENSORS = 65536,
+    MAX_KEY = 256,
+    MAX_TENSOR_NAME = 63,
+    MAX_ALIGNMENT = 65536
+};
 
 typedef struct cursor {
     const char *path;
@@ -61,7 +67,8 @@ static rap_status take_name(char **out, cursor *c, size_t limit, const char *wha
     if (!take_u64(&len, c, what))
         return RAP_E_FORMAT;
     if (len == 0 || len > limit)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: %s of %" PRIu64 " bytes", c->path, what, len);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: %s of %" PRIu64 " bytes", c->path,
+                       what, len);
     const uint8_t *text = take(c, (size_t)len, what);
     if (!text)
         return RAP_E_FORMAT;
@@ -76,16 +83,21 @@ size_t gguf_kind_size(gguf_kind kind)
     switch (kind) {
     case GGUF_KIND_U8:
     case GGUF_KIND_I8:
-    case GGUF_KIND_BOOL: return 1;
+    case GGUF_KIND_BOOL:
+        return 1;
     case GGUF_KIND_U16:
-    case GGUF_KIND_I16: return 2;
+    case GGUF_KIND_I16:
+        return 2;
     case GGUF_KIND_U32:
     case GGUF_KIND_I32:
-    case GGUF_KIND_F32: return 4;
+    case GGUF_KIND_F32:
+        return 4;
     case GGUF_KIND_U64:
     case GGUF_KIND_I64:
-    case GGUF_KIND_F64: return 8;
-    default: return 0;
+    case GGUF_KIND_F64:
+        return 8;
+    default:
+        return 0;
     }
 }
 
@@ -131,13 +143,16 @@ static rap_status read_value(gguf_value *v, cursor *c)
     if (!take_u32(&kind, c, "a key's type"))
         return RAP_E_FORMAT;
     v->is_array = kind == GGUF_KIND_ARRAY;
-    if (v->is_array && (!take_u32(&kind, c, "an array's type") || !take_u64(&count, c, "an array's length")))
+    if (v->is_array &&
+        (!take_u32(&kind, c, "an array's type") || !take_u64(&count, c, "an array's length")))
         return RAP_E_FORMAT;
     if (kind >= GGUF_KIND_COUNT || kind == GGUF_KIND_ARRAY)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: key '%s' has type %u", c->path, v->key, kind);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: key '%s' has type %u", c->path,
+                       v->key, kind);
     if (count > c->size - c->at)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: key '%s' has an array longer than the file",
-                       c->path, v->key);
+        return err_set(c->err, RAP_E_FORMAT,
+                       "%s: damaged GGUF: key '%s' has an array longer than the file", c->path,
+                       v->key);
     v->kind = (gguf_kind)kind;
     v->count = (size_t)count;
     v->data = c->data + c->at;
@@ -202,16 +217,17 @@ static rap_status read_shape(gguf_tensor *t, int64_t *out_elements, cursor *c)
     if (!take_u32(&dims, c, "a tensor's dimensions"))
         return RAP_E_FORMAT;
     if (dims > 4)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' has %u dimensions", c->path,
-                       t->name, dims);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' has %u dimensions",
+                       c->path, t->name, dims);
     t->dims = dims ? (int)dims : 1; /* a scalar is a vector of one */
     for (uint32_t i = 0; i < 4; i++) {
         uint64_t n = 1;
         if (i < dims && !take_u64(&n, c, "a tensor's dimensions"))
             return RAP_E_FORMAT;
         if (n == 0 || n > INT64_MAX || __builtin_mul_overflow(elements, (int64_t)n, &elements))
-            return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' has an impossible shape",
-                           c->path, t->name);
+            return err_set(c->err, RAP_E_FORMAT,
+                           "%s: damaged GGUF: tensor '%s' has an impossible shape", c->path,
+                           t->name);
         t->ne[i] = (int64_t)n;
     }
     *out_elements = elements;
@@ -222,17 +238,18 @@ static rap_status size_tensor(gguf_tensor *t, int64_t elements, uint32_t type, c
 {
     gguf_block block = gguf_type_block(type);
     if (!block.elements)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' has unknown type %u", c->path,
-                       t->name, type);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' has unknown type %u",
+                       c->path, t->name, type);
     t->type = (int)type;
     if (t->ne[0] % block.elements)
         return err_set(c->err, RAP_E_FORMAT,
-                       "%s: damaged GGUF: tensor '%s' has rows of %" PRId64 ", not a multiple of %d", c->path,
-                       t->name, t->ne[0], block.elements);
+                       "%s: damaged GGUF: tensor '%s' has rows of %" PRId64
+                       ", not a multiple of %d",
+                       c->path, t->name, t->ne[0], block.elements);
     if (!mem_mul(&t->bytes, (size_t)(elements / block.elements), (size_t)block.bytes) ||
         t->bytes > c->size)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' is larger than the file", c->path,
-                       t->name);
+        return err_set(c->err, RAP_E_FORMAT,
+                       "%s: damaged GGUF: tensor '%s' is larger than the file", c->path, t->name);
     return RAP_OK;
 }
 
@@ -260,13 +277,15 @@ static rap_status place_tensors(gguf_file *g, const uint64_t *offsets, size_t al
     for (size_t i = 0; i < g->tensor_count; i++) {
         gguf_tensor *t = &g->tensors[i];
         if (offsets[i] % alignment)
-            return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' is misaligned", c->path, t->name);
+            return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' is misaligned",
+                           c->path, t->name);
         if (offsets[i] != next)
-            return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' is at %" PRIu64 ", not %zu",
-                           c->path, t->name, offsets[i], next);
+            return err_set(c->err, RAP_E_FORMAT,
+                           "%s: damaged GGUF: tensor '%s' is at %" PRIu64 ", not %zu", c->path,
+                           t->name, offsets[i], next);
         if (next > c->size - start || t->bytes > c->size - start - next)
-            return err_set(c->err, RAP_E_FORMAT, "%s: truncated GGUF: tensor '%s' is not all there", c->path,
-                           t->name);
+            return err_set(c->err, RAP_E_FORMAT, "%s: truncated GGUF: tensor '%s' is not all there",
+                           c->path, t->name);
         t->data = c->data + start + next;
         next += (t->bytes + alignment - 1) / alignment * alignment;
     }
@@ -289,8 +308,8 @@ static rap_status index_tensors(gguf_file *g, cursor *c)
     qsort(g->by_name, g->tensor_count, sizeof *g->by_name, compare_names);
     for (size_t i = 1; i < g->tensor_count; i++)
         if (!strcmp(g->by_name[i - 1]->name, g->by_name[i]->name))
-            return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' occurs twice", c->path,
-                           g->by_name[i]->name);
+            return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: tensor '%s' occurs twice",
+                           c->path, g->by_name[i]->name);
     return RAP_OK;
 }
 
@@ -303,7 +322,8 @@ static rap_status read_alignment(size_t *out, const gguf_file *g, cursor *c)
     if (v)
         memcpy(&alignment, v->data, 4);
     if (alignment < 8 || alignment > MAX_ALIGNMENT || (alignment & (alignment - 1)))
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: general.alignment is %u", c->path, alignment);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: general.alignment is %u", c->path,
+                       alignment);
     *out = alignment;
     return RAP_OK;
 }
@@ -312,7 +332,8 @@ static rap_status read_tensors(gguf_file *g, cursor *c)
 {
     size_t alignment = 32;
     uint64_t *offsets = mem_array(g->tensor_count + 1, sizeof *offsets);
-    rap_status status = offsets ? read_alignment(&alignment, g, c) : err_memory(c->err, "reading a GGUF");
+    rap_status status =
+        offsets ? read_alignment(&alignment, g, c) : err_memory(c->err, "reading a GGUF");
     for (size_t i = 0; status == RAP_OK && i < g->tensor_count; i++)
         status = read_tensor(&g->tensors[i], &offsets[i], c);
     if (status == RAP_OK)
@@ -342,9 +363,11 @@ static rap_status read_header(gguf_file *g, cursor *c)
     /* The smallest key takes 14 bytes, the smallest tensor 25. */
     size_t rest = c->size - c->at;
     if (values > MAX_KEYS || values > rest / 14)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: claims %" PRIu64 " keys", c->path, values);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: claims %" PRIu64 " keys", c->path,
+                       values);
     if (tensors > MAX_TENSORS || tensors > rest / 25)
-        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: claims %" PRIu64 " tensors", c->path, tensors);
+        return err_set(c->err, RAP_E_FORMAT, "%s: damaged GGUF: claims %" PRIu64 " tensors",
+                       c->path, tensors);
     g->values = mem_array((size_t)values + 1, sizeof *g->values);
     g->tensors = mem_array((size_t)tensors + 1, sizeof *g->tensors);
     if (!g->values || !g->tensors)

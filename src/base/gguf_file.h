@@ -15,7 +15,13 @@
 typedef struct gguf_file gguf_file;
 
 /* ggml's numbers. The tag differs from the typedef because llama.cpp's gguf.h owns `enum gguf_type`. */
-typedef enum gguf_tensor_type { GGUF_F32 = 0, GGUF_F16 = 1, GGUF_Q8_0 = 8, GGUF_I32 = 26, GGUF_BF16 = 30 } gguf_type;
+typedef enum gguf_tensor_type {
+    GGUF_F32 = 0,
+    GGUF_F16 = 1,
+    GGUF_Q8_0 = 8,
+    GGUF_I32 = 26,
+    GGUF_BF16 = 30
+} gguf_type;
 
 typedef struct gguf_tensor {
     const char *name;
@@ -43,8 +49,10 @@ bool gguf_has(const gguf_file *g, const char *key);
 rap_status gguf_array_count(const gguf_file *g, const char *key, size_t *out, rap_err *err);
 rap_status gguf_array_string(const gguf_file *g, const char *key, size_t i, const char **out,
                              size_t *out_len, rap_err *err);
-rap_status gguf_array_float(const gguf_file *g, const char *key, size_t i, double *out, rap_err *err);
-rap_status gguf_array_int(const gguf_file *g, const char *key, size_t i, int64_t *out, rap_err *err);
+rap_status gguf_array_float(const gguf_file *g, const char *key, size_t i, double *out,
+                            rap_err *err);
+rap_status gguf_array_int(const gguf_file *g, const char *key, size_t i, int64_t *out,
+                          rap_err *err);
 
 const gguf_tensor *gguf_find(const gguf_file *g, const char *name); /* NULL when absent */
 size_t gguf_tensor_count(const gguf_file *g);

@@ -44,7 +44,8 @@ static const gguf_value *value_of(const gguf_file *g, const char *key, bool arra
     if (!v)
         err_set(err, RAP_E_FORMAT, "%s: has no key '%s'", g->path, key);
     else if (v->is_array != array)
-        err_set(err, RAP_E_FORMAT, "%s: key '%s' is %s array", g->path, key, array ? "not an" : "an");
+        err_set(err, RAP_E_FORMAT, "%s: key '%s' is %s array", g->path, key,
+                array ? "not an" : "an");
     else
         return v;
     return NULL;
@@ -55,32 +56,40 @@ static rap_status wrong_kind(const gguf_file *g, const char *key, const char *wa
     return err_set(err, RAP_E_FORMAT, "%s: key '%s' is not %s", g->path, key, wanted);
 }
 
-#define LOAD(type)                                  \
-    do {                                            \
-        type loaded_;                               \
-        memcpy(&loaded_, p, sizeof loaded_);        \
-        *out = (int64_t)loaded_;                    \
-        return true;                                \
+#define LOAD(type)                           \
+    do {                                     \
+        type loaded_;                        \
+        memcpy(&loaded_, p, sizeof loaded_); \
+        *out = (int64_t)loaded_;             \
+        return true;                         \
     } while (0)
 
 static bool load_int(int64_t *out, gguf_kind kind, const uint8_t *p)
 {
     uint64_t wide;
     switch (kind) {
-    case GGUF_KIND_U8: LOAD(uint8_t);
-    case GGUF_KIND_I8: LOAD(int8_t);
-    case GGUF_KIND_U16: LOAD(uint16_t);
-    case GGUF_KIND_I16: LOAD(int16_t);
-    case GGUF_KIND_U32: LOAD(uint32_t);
-    case GGUF_KIND_I32: LOAD(int32_t);
-    case GGUF_KIND_I64: LOAD(int64_t);
+    case GGUF_KIND_U8:
+        LOAD(uint8_t);
+    case GGUF_KIND_I8:
+        LOAD(int8_t);
+    case GGUF_KIND_U16:
+        LOAD(uint16_t);
+    case GGUF_KIND_I16:
+        LOAD(int16_t);
+    case GGUF_KIND_U32:
+        LOAD(uint32_t);
+    case GGUF_KIND_I32:
+        LOAD(int32_t);
+    case GGUF_KIND_I64:
+        LOAD(int64_t);
     case GGUF_KIND_U64:
         memcpy(&wide, p, sizeof wide);
         if (wide > INT64_MAX)
             return false;
         *out = (int64_t)wide;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -180,7 +189,8 @@ rap_status gguf_array_string(const gguf_file *g, const char *key, size_t i, cons
     return RAP_OK;
 }
 
-rap_status gguf_array_float(const gguf_file *g, const char *key, size_t i, double *out, rap_err *err)
+rap_status gguf_array_float(const gguf_file *g, const char *key, size_t i, double *out,
+                            rap_err *err)
 {
     const gguf_value *v = element_of(g, key, i, err);
     if (!v)
@@ -232,13 +242,22 @@ rap_status gguf_to_f32(const gguf_file *g, const gguf_tensor *t, float *out, rap
 {
     size_t count = (size_t)(t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]);
     switch (t->type) {
-    case GGUF_F32: memcpy(out, t->data, t->bytes); break;
-    case GGUF_F16: gguf_halves_to_floats(out, t->data, count); break;
-    case GGUF_BF16: gguf_bfloats_to_floats(out, t->data, count); break;
-    case GGUF_Q8_0: gguf_q8_0_to_floats(out, t->data, count); break;
+    case GGUF_F32:
+        memcpy(out, t->data, t->bytes);
+        break;
+    case GGUF_F16:
+        gguf_halves_to_floats(out, t->data, count);
+        break;
+    case GGUF_BF16:
+        gguf_bfloats_to_floats(out, t->data, count);
+        break;
+    case GGUF_Q8_0:
+        gguf_q8_0_to_floats(out, t->data, count);
+        break;
     default:
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: tensor '%s' has ggml type %d, which is not read here",
-                       g->path, t->name, t->type);
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: tensor '%s' has ggml type %d, which is not read here", g->path, t->name,
+                       t->type);
     }
     return RAP_OK;
 }

@@ -25,7 +25,7 @@ typedef enum gguf_kind {
 
 typedef struct gguf_value {
     char *key;
-    gguf_kind kind;      /* of the value, or of the array's elements */
+    gguf_kind kind; /* of the value, or of the array's elements */
     bool is_array;
     size_t count;        /* elements; 1 for a scalar */
     const uint8_t *data; /* in the mapping; for strings at the first one's length */

@@ -64,10 +64,17 @@ static bool gguf_type_of(gguf_type *out, dtype type)
 {
     switch (type) {
     case DTYPE_F32:
-    case DTYPE_F64: *out = GGUF_F32; return true;
-    case DTYPE_F16: *out = GGUF_F16; return true;
-    case DTYPE_BF16: *out = GGUF_BF16; return true;
-    default: return false;
+    case DTYPE_F64:
+        *out = GGUF_F32;
+        return true;
+    case DTYPE_F16:
+        *out = GGUF_F16;
+        return true;
+    case DTYPE_BF16:
+        *out = GGUF_BF16;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -142,10 +149,14 @@ static void convert_block(conversion *c, const char *from, const char *to, const
 {
     const char *const pair_from[] = { n->ln1, n->ln2, n->out, n->up, n->down };
     const char *const pair_to[] = { "ln1", "ln2", "attn_out", "ffn_up", "ffn_down" };
-    const convert_shape pair_shape[] = { { 1, { width } }, { 1, { width } }, { 2, { width, width } },
-                                         { 2, { hidden, width } }, { 2, { width, hidden } } };
+    const convert_shape pair_shape[] = { { 1, { width } },
+                                         { 1, { width } },
+                                         { 2, { width, width } },
+                                         { 2, { hidden, width } },
+                                         { 2, { width, hidden } } };
     char a[200], b[48];
-    convert_joined(c, from, n->qkv_weight, to, "attn_qkv.weight", (convert_shape){ 2, { 3 * width, width } });
+    convert_joined(c, from, n->qkv_weight, to, "attn_qkv.weight",
+                   (convert_shape){ 2, { 3 * width, width } });
     convert_joined(c, from, n->qkv_bias, to, "attn_qkv.bias", (convert_shape){ 1, { 3 * width } });
     for (int i = 0; i < 5; i++) {
         snprintf(a, sizeof a, "%s%s", from, pair_from[i]);
@@ -154,8 +165,8 @@ static void convert_block(conversion *c, const char *from, const char *to, const
     }
 }
 
-int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names, int64_t width,
-                   int64_t *out_hidden)
+int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names,
+                   int64_t width, int64_t *out_hidden)
 {
     int count = 0;
     char a[128], b[32], probe[200];
@@ -210,7 +221,8 @@ static void check_leftovers(conversion *c)
 {
     for (size_t i = 0; c->status == RAP_OK && i < state_dict_count(c->in); i++)
         if (!c->used[i])
-            convert_fail(c, RAP_E_UNSUPPORTED, "has tensor '%s', which this kind of model does not have",
+            convert_fail(c, RAP_E_UNSUPPORTED,
+                         "has tensor '%s', which this kind of model does not have",
                          state_dict_at(c->in, i)->name);
 }
 
@@ -218,7 +230,8 @@ static rap_status convert_dict(conversion *c, const char *out)
 {
     bool clip = clip_recognise(c), vit = vit_recognise(c);
     if (!clip && !vit)
-        return convert_fail(c, RAP_E_UNSUPPORTED, "neither a CLIP as OpenAI names it nor a ViT as timm does");
+        return convert_fail(c, RAP_E_UNSUPPORTED,
+                            "neither a CLIP as OpenAI names it nor a ViT as timm does");
     c->used = mem_array(state_dict_count(c->in), sizeof *c->used);
     c->out = gguf_writer_new(clip ? "clip" : "vit");
     if (!c->used || !c->out)

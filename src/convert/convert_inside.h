@@ -9,7 +9,7 @@ typedef struct conversion {
     const state_dict *in;
     const char *vocab; /* NULL: none */
     gguf_writer *out;
-    bool *used; /* [tensors of in] */
+    bool *used;        /* [tensors of in] */
     rap_status status; /* the first failure; later calls do nothing */
     rap_err *err;
 } conversion;
@@ -44,8 +44,8 @@ typedef struct block_names {
     const char *ln1, *ln2, *qkv_weight, *qkv_bias, *out, *up, *down;
 } block_names;
 /* Copies blocks 0, 1, … as long as they are there; gives their number and the hidden width. */
-int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names, int64_t width,
-                   int64_t *out_hidden);
+int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names,
+                   int64_t width, int64_t *out_hidden);
 
 /* How pictures are prepared; the same keys for every encoder. */
 void convert_preprocessing(conversion *c, const char *prefix, int64_t size, const float mean[3],

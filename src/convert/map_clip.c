@@ -25,21 +25,28 @@ bool clip_recognise(const conversion *c)
 
 static void put_tower(conversion *c, bool image, int64_t width, int64_t hidden, int layers)
 {
-    gguf_put_int(c->out, image ? "clip.vision.embedding_length" : "clip.text.embedding_length", (uint32_t)width);
-    gguf_put_int(c->out, image ? "clip.vision.feed_forward_length" : "clip.text.feed_forward_length",
+    gguf_put_int(c->out, image ? "clip.vision.embedding_length" : "clip.text.embedding_length",
+                 (uint32_t)width);
+    gguf_put_int(c->out,
+                 image ? "clip.vision.feed_forward_length" : "clip.text.feed_forward_length",
                  (uint32_t)hidden);
-    gguf_put_int(c->out, image ? "clip.vision.block_count" : "clip.text.block_count", (uint32_t)layers);
-    gguf_put_int(c->out, image ? "clip.vision.attention.head_count" : "clip.text.attention.head_count",
+    gguf_put_int(c->out, image ? "clip.vision.block_count" : "clip.text.block_count",
+                 (uint32_t)layers);
+    gguf_put_int(c->out,
+                 image ? "clip.vision.attention.head_count" : "clip.text.attention.head_count",
                  (uint32_t)(width / HEAD_WIDTH));
     gguf_put_float(c->out,
-                   image ? "clip.vision.attention.layer_norm_epsilon" : "clip.text.attention.layer_norm_epsilon",
+                   image ? "clip.vision.attention.layer_norm_epsilon"
+                         : "clip.text.attention.layer_norm_epsilon",
                    1e-5f);
 }
 
 static void image_tower(conversion *c)
 {
-    int64_t patch = convert_size(c, "visual.conv1.weight", 0), width = convert_size(c, "visual.conv1.weight", 3);
-    int64_t rows = convert_size(c, "visual.positional_embedding", 1), embed = convert_size(c, "visual.proj", 0);
+    int64_t patch = convert_size(c, "visual.conv1.weight", 0),
+            width = convert_size(c, "visual.conv1.weight", 3);
+    int64_t rows = convert_size(c, "visual.positional_embedding", 1),
+            embed = convert_size(c, "visual.proj", 0);
     int64_t grid = convert_grid(rows), hidden;
     if (!grid || !patch || patch > 256 || !width || width % HEAD_WIDTH || !embed) {
         convert_fail(c, RAP_E_UNSUPPORTED, "its image tower is not a ViT (only those are read)");
@@ -51,7 +58,8 @@ static void image_tower(conversion *c)
     convert_tensor(c, "visual.positional_embedding", "v.position_embd.weight",
                    (convert_shape){ 2, { rows, width } });
     convert_pair(c, "visual.ln_pre", "v.pre_ln", (convert_shape){ 1, { width } });
-    int layers = convert_blocks(c, "visual.transformer.resblocks.", "v.blk.", &names, width, &hidden);
+    int layers =
+        convert_blocks(c, "visual.transformer.resblocks.", "v.blk.", &names, width, &hidden);
     convert_pair(c, "visual.ln_post", "v.post_ln", (convert_shape){ 1, { width } });
     convert_tensor(c, "visual.proj", "v.proj", (convert_shape){ 2, { width, embed } });
     put_tower(c, true, width, hidden, layers);
@@ -66,17 +74,21 @@ static void text_tower(conversion *c)
     int64_t width = convert_size(c, "token_embedding.weight", 0);
     int64_t context = convert_size(c, "positional_embedding", 1), hidden;
     int64_t embed = convert_size(c, "visual.proj", 0);
-    if (vocab < BYTE_TOKENS + SPECIAL_TOKENS || vocab > 1 << 20 || !width || width % HEAD_WIDTH || context < 3) {
+    if (vocab < BYTE_TOKENS + SPECIAL_TOKENS || vocab > 1 << 20 || !width || width % HEAD_WIDTH ||
+        context < 3) {
         convert_fail(c, RAP_E_UNSUPPORTED, "its text tower has an impossible shape");
         return;
     }
     if (!c->vocab) {
         convert_fail(c, RAP_E_ARGUMENT,
-                     "has a text tower, which needs its BPE vocabulary: pass --vocab bpe_simple_vocab_16e6.txt.gz");
+                     "has a text tower, which needs its BPE vocabulary: pass --vocab "
+                     "bpe_simple_vocab_16e6.txt.gz");
         return;
     }
-    convert_tensor(c, "token_embedding.weight", "t.token_embd.weight", (convert_shape){ 2, { vocab, width } });
-    convert_tensor(c, "positional_embedding", "t.position_embd.weight", (convert_shape){ 2, { context, width } });
+    convert_tensor(c, "token_embedding.weight", "t.token_embd.weight",
+                   (convert_shape){ 2, { vocab, width } });
+    convert_tensor(c, "positional_embedding", "t.position_embd.weight",
+                   (convert_shape){ 2, { context, width } });
     int layers = convert_blocks(c, "transformer.resblocks.", "t.blk.", &names, width, &hidden);
     convert_pair(c, "ln_final", "t.post_ln", (convert_shape){ 1, { width } });
     convert_tensor(c, "text_projection", "t.proj", (convert_shape){ 2, { width, embed } });

@@ -19,20 +19,24 @@ enum { HEAD_WIDTH = 64 };
 
 bool vit_recognise(const conversion *c)
 {
-    return convert_has(c, "patch_embed.proj.weight") && convert_has(c, "cls_token") && convert_has(c, "pos_embed");
+    return convert_has(c, "patch_embed.proj.weight") && convert_has(c, "cls_token") &&
+           convert_has(c, "pos_embed");
 }
 
 void vit_convert(conversion *c)
 {
     int64_t patch = convert_size(c, "patch_embed.proj.weight", 0);
-    int64_t width = convert_size(c, "patch_embed.proj.weight", 3), rows = convert_size(c, "pos_embed", 1);
+    int64_t width = convert_size(c, "patch_embed.proj.weight", 3),
+            rows = convert_size(c, "pos_embed", 1);
     int64_t grid = convert_grid(rows), hidden;
     if (!grid || !patch || patch > 256 || !width || width % HEAD_WIDTH) {
-        convert_fail(c, RAP_E_UNSUPPORTED, "not a plain ViT with a class token and a square of patches");
+        convert_fail(c, RAP_E_UNSUPPORTED,
+                     "not a plain ViT with a class token and a square of patches");
         return;
     }
     convert_tensor(c, "cls_token", "v.class_embd", (convert_shape){ 1, { width } });
-    convert_pair(c, "patch_embed.proj", "v.patch_embd", (convert_shape){ 4, { width, 3, patch, patch } });
+    convert_pair(c, "patch_embed.proj", "v.patch_embd",
+                 (convert_shape){ 4, { width, 3, patch, patch } });
     convert_tensor(c, "pos_embed", "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
     int layers = convert_blocks(c, "blocks.", "v.blk.", &names, width, &hidden);
     convert_pair(c, "norm", "v.post_ln", (convert_shape){ 1, { width } });

@@ -37,27 +37,32 @@ static const pickle_value *find_dict(const pickle_value *root)
 }
 
 /* Finds the storage's bytes; they must be all there. */
-static rap_status locate(state_tensor *t, const state_dict *d, const pickle_storage *s, rap_err *err)
+static rap_status locate(state_tensor *t, const state_dict *d, const pickle_storage *s,
+                         rap_err *err)
 {
     char entry[64];
     size_t size, needed;
     if (s->key->as.text.len > 20)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a storage has a long name", state_dict_path(d));
+        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a storage has a long name",
+                       state_dict_path(d));
     snprintf(entry, sizeof entry, "data/%.*s", (int)s->key->as.text.len, s->key->as.text.bytes);
     rap_status status = torch_zip_read(d->zip, entry, &t->bytes, &size, err);
     if (status != RAP_OK)
         return status;
     if (!mem_mul(&needed, (size_t)s->elements, dtype_size(s->type)) || needed > size)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: '%s' holds %zu bytes, fewer than tensor '%s' needs",
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: damaged checkpoint: '%s' holds %zu bytes, fewer than tensor '%s' needs",
                        state_dict_path(d), entry, size, t->name);
     return RAP_OK;
 }
 
-static rap_status add_tensor(state_dict *d, const pickle_value *key, const pickle_value *value, rap_err *err)
+static rap_status add_tensor(state_dict *d, const pickle_value *key, const pickle_value *value,
+                             rap_err *err)
 {
     if (key->kind != PICKLE_TEXT || key->as.text.len == 0 || key->as.text.len > MAX_NAME ||
         memchr(key->as.text.bytes, 0, key->as.text.len))
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name", state_dict_path(d));
+        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
+                       state_dict_path(d));
     state_tensor *t = &d->tensors[d->count];
     t->name = mem_string_n(key->as.text.bytes, key->as.text.len);
     if (!t->name)
@@ -79,7 +84,8 @@ static rap_status list_tensors(state_dict *d, rap_err *err)
     const pickle_value *dict = find_dict(unpickle_root(d->pickle));
     size_t count = count_tensors(dict);
     if (!dict)
-        return err_set(err, RAP_E_FORMAT, "%s: holds no state dict (names and tensors)", state_dict_path(d));
+        return err_set(err, RAP_E_FORMAT, "%s: holds no state dict (names and tensors)",
+                       state_dict_path(d));
     if (count > MAX_TENSORS)
         return err_set(err, RAP_E_LIMIT, "%s: holds %zu tensors", state_dict_path(d), count);
     d->tensors = mem_array(count, sizeof *d->tensors);
@@ -94,8 +100,8 @@ static rap_status list_tensors(state_dict *d, rap_err *err)
     qsort(d->tensors, d->count, sizeof *d->tensors, by_name);
     for (size_t i = 1; i < d->count; i++)
         if (!by_name(&d->tensors[i - 1], &d->tensors[i]))
-            return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: tensor '%s' occurs twice", state_dict_path(d),
-                           d->tensors[i].name);
+            return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: tensor '%s' occurs twice",
+                           state_dict_path(d), d->tensors[i].name);
     return RAP_OK;
 }
 
@@ -110,7 +116,8 @@ static rap_status check_byte_order(const state_dict *d, rap_err *err)
     if (status != RAP_OK)
         return status;
     if (size < 6 || memcmp(order, "little", 6))
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: its numbers are not little-endian", state_dict_path(d));
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: its numbers are not little-endian",
+                       state_dict_path(d));
     return RAP_OK;
 }
 

@@ -20,7 +20,7 @@ void state_dict_close(state_dict *d); /* NULL-safe */
 
 const char *state_dict_path(const state_dict *d);
 size_t state_dict_count(const state_dict *d);
-const state_tensor *state_dict_at(const state_dict *d, size_t i); /* in order of name */
+const state_tensor *state_dict_at(const state_dict *d, size_t i);           /* in order of name */
 const state_tensor *state_dict_find(const state_dict *d, const char *name); /* NULL when absent */
 
 /* The elements in row-major order, in the tensor's own type; free(). */

@@ -78,7 +78,8 @@ static rap_status read_end64(directory *out, const torch_zip *z, const uint8_t *
     if (end - z->map.data < LOCATOR_SIZE || u32(end - LOCATOR_SIZE) != 0x07064b50)
         return RAP_OK; /* a plain archive */
     uint64_t at = u64(end - LOCATOR_SIZE + 8);
-    if (z->map.size < END64_SIZE || at > z->map.size - END64_SIZE || u32(z->map.data + at) != 0x06064b50)
+    if (z->map.size < END64_SIZE || at > z->map.size - END64_SIZE ||
+        u32(z->map.data + at) != 0x06064b50)
         return damaged(z, "its 64-bit end record is not where it says", err);
     const uint8_t *p = z->map.data + at;
     out->count = u64(p + 32);
@@ -131,18 +132,20 @@ static bool read_extra64(zip_entry *e, uint64_t *offset, const uint8_t *extra, s
 }
 
 /* Finds the entry's bytes through its local header, whose lengths may differ from the directory's. */
-static rap_status locate(zip_entry *e, const torch_zip *z, uint64_t offset, const uint8_t *name, size_t name_len,
-                         rap_err *err)
+static rap_status locate(zip_entry *e, const torch_zip *z, uint64_t offset, const uint8_t *name,
+                         size_t name_len, rap_err *err)
 {
     if (z->map.size < LOCAL_SIZE || offset > z->map.size - LOCAL_SIZE)
         return damaged(z, "an entry lies outside the file", err);
     const uint8_t *p = z->map.data + offset;
-    size_t rest = z->map.size - (size_t)offset - LOCAL_SIZE, skip = (size_t)u16(p + 26) + u16(p + 28);
+    size_t rest = z->map.size - (size_t)offset - LOCAL_SIZE,
+           skip = (size_t)u16(p + 26) + u16(p + 28);
     if (u32(p) != 0x04034b50)
         return damaged(z, "an entry is not where the directory says", err);
     if (skip > rest || e->packed > rest - skip)
         return damaged(z, "an entry lies outside the file", err);
-    if (u16(p + 26) != name_len || memcmp(p + LOCAL_SIZE, name, name_len) || u16(p + 8) != e->method)
+    if (u16(p + 26) != name_len || memcmp(p + LOCAL_SIZE, name, name_len) ||
+        u16(p + 8) != e->method)
         return damaged(z, "an entry contradicts the directory", err);
     e->data = p + LOCAL_SIZE + skip;
     e->start = offset;
@@ -158,11 +161,13 @@ static rap_status check_sizes(const zip_entry *e, const torch_zip *z, rap_err *e
         return RAP_OK;
     if (e->method == METHOD_STORED || e->method == METHOD_DEFLATED)
         return damaged(z, "an entry's sizes contradict each other", err);
-    return err_set(err, RAP_E_UNSUPPORTED, "%s: an entry is compressed by method %d", z->path, e->method);
+    return err_set(err, RAP_E_UNSUPPORTED, "%s: an entry is compressed by method %d", z->path,
+                   e->method);
 }
 
 /* One record of the directory; `*at` moves past it. */
-static rap_status read_entry(zip_entry *e, const torch_zip *z, const uint8_t **at, const uint8_t *stop, rap_err *err)
+static rap_status read_entry(zip_entry *e, const torch_zip *z, const uint8_t **at,
+                             const uint8_t *stop, rap_err *err)
 {
     const uint8_t *p = *at;
     if (stop - p < CENTRAL_SIZE || u32(p) != 0x02014b50)
@@ -249,7 +254,8 @@ rap_status torch_zip_open(torch_zip **out, const char *path, rap_err *err)
         status = err_memory(err, "reading an archive");
         goto cleanup;
     }
-    if ((status = file_map_open(&z->map, path, err)) != RAP_OK || (status = read_directory(z, err)) != RAP_OK)
+    if ((status = file_map_open(&z->map, path, err)) != RAP_OK ||
+        (status = read_directory(z, err)) != RAP_OK)
         goto cleanup;
     *out = z;
     z = NULL;
@@ -335,7 +341,8 @@ rap_status torch_zip_read(torch_zip *z, const char *name, const uint8_t **out, s
     *out = e->inflated ? e->inflated : e->data;
     *out_size = (size_t)e->size;
     if (!e->checked && crc32_z(0, *out, *out_size) != e->crc)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged archive: entry '%s' fails its checksum", z->path, name);
+        return err_set(err, RAP_E_FORMAT, "%s: damaged archive: entry '%s' fails its checksum",
+                       z->path, name);
     e->checked = true;
     return RAP_OK;
 }

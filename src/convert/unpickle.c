@@ -2,8 +2,8 @@
  *
  * A stack machine: each opcode has one small function in step()'s tables. Values live in blocks that
  * are freed together, so shared and cyclic values cost nothing and nothing here recurses. */
-#include "convert/unpickle_inside.h"
 #include "base/mem.h"
+#include "convert/unpickle_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,8 @@ struct pickle_block {
 pickle_value *unpickle_new(unpickled *u, pickle_kind kind)
 {
     if (u->value_count++ >= PICKLE_MAX_VALUES) {
-        err_set(u->err, RAP_E_LIMIT, "%s: its pickle makes more values than a state dict needs", u->name);
+        err_set(u->err, RAP_E_LIMIT, "%s: its pickle makes more values than a state dict needs",
+                u->name);
         return NULL;
     }
     if (!u->blocks || u->blocks->used == BLOCK_VALUES) {
@@ -344,7 +345,8 @@ static rap_status build(unpickled *u)
     if (poppable(u) < 2)
         return underflow(u);
     u->depth--;
-    return top(u)->kind == PICKLE_DICT ? RAP_OK : unpickle_bad(u, "it sets attributes of something");
+    return top(u)->kind == PICKLE_DICT ? RAP_OK
+                                       : unpickle_bad(u, "it sets attributes of something");
 }
 
 static rap_status persistent(unpickled *u)
@@ -363,28 +365,49 @@ static rap_status persistent(unpickled *u)
 static rap_status step_plain(unpickled *u, uint8_t op)
 {
     switch (op) {
-    case 'N': return push(u, unpickle_new(u, PICKLE_NONE));
-    case 0x88: return push_integer(u, PICKLE_BOOL, 1);
-    case 0x89: return push_integer(u, PICKLE_BOOL, 0);
-    case '(': return mark(u);
-    case ')': return push_tuple(u, 0);
-    case 0x85: return push_tuple(u, 1);
-    case 0x86: return push_tuple(u, 2);
-    case 0x87: return push_tuple(u, 3);
-    case 't': return tuple_marked(u);
-    case ']': return push(u, unpickle_new(u, PICKLE_LIST));
-    case 'a': return fill(u, PICKLE_LIST, 1);
-    case 'e': return fill_marked(u, PICKLE_LIST);
-    case '}': return push(u, unpickle_new(u, PICKLE_DICT));
-    case 's': return fill(u, PICKLE_DICT, 2);
-    case 'u': return fill_marked(u, PICKLE_DICT);
-    case 'R': return reduce(u);
-    case 'b': return build(u);
-    case 'Q': return persistent(u);
-    case 0x93: return push_stack_global(u);
-    case 0x94: return remember(u, u->memo_count);
+    case 'N':
+        return push(u, unpickle_new(u, PICKLE_NONE));
+    case 0x88:
+        return push_integer(u, PICKLE_BOOL, 1);
+    case 0x89:
+        return push_integer(u, PICKLE_BOOL, 0);
+    case '(':
+        return mark(u);
+    case ')':
+        return push_tuple(u, 0);
+    case 0x85:
+        return push_tuple(u, 1);
+    case 0x86:
+        return push_tuple(u, 2);
+    case 0x87:
+        return push_tuple(u, 3);
+    case 't':
+        return tuple_marked(u);
+    case ']':
+        return push(u, unpickle_new(u, PICKLE_LIST));
+    case 'a':
+        return fill(u, PICKLE_LIST, 1);
+    case 'e':
+        return fill_marked(u, PICKLE_LIST);
+    case '}':
+        return push(u, unpickle_new(u, PICKLE_DICT));
+    case 's':
+        return fill(u, PICKLE_DICT, 2);
+    case 'u':
+        return fill_marked(u, PICKLE_DICT);
+    case 'R':
+        return reduce(u);
+    case 'b':
+        return build(u);
+    case 'Q':
+        return persistent(u);
+    case 0x93:
+        return push_stack_global(u);
+    case 0x94:
+        return remember(u, u->memo_count);
     default:
-        return err_set(u->err, RAP_E_FORMAT, "%s: uses pickle opcode 0x%02x: not a plain state dict", u->name, op);
+        return err_set(u->err, RAP_E_FORMAT,
+                       "%s: uses pickle opcode 0x%02x: not a plain state dict", u->name, op);
     }
 }
 
@@ -398,20 +421,34 @@ static rap_status step(unpickled *u, uint8_t op)
         return n >= 2 && n <= 4 ? RAP_OK : unpickle_bad(u, "its pickle protocol is not 2, 3 or 4");
     case 0x95: /* frame: a hint for readers of streams */
         return take(u, 8) ? RAP_OK : cut_short(u);
-    case 'K': return take_number(&n, u, 1) ? push_integer(u, PICKLE_INT, (int64_t)n) : cut_short(u);
-    case 'M': return take_number(&n, u, 2) ? push_integer(u, PICKLE_INT, (int64_t)n) : cut_short(u);
-    case 'J': return take_number(&n, u, 4) ? push_integer(u, PICKLE_INT, (int32_t)n) : cut_short(u);
-    case 0x8a: return push_long(u);
-    case 'G': return push_float(u);
-    case 0x8c: return push_text(u, 1);
-    case 'X': return push_text(u, 4);
-    case 0x8d: return push_text(u, 8);
-    case 'c': return push_global(u);
-    case 'q': return take_number(&n, u, 1) ? remember(u, n) : cut_short(u);
-    case 'r': return take_number(&n, u, 4) ? remember(u, n) : cut_short(u);
-    case 'h': return take_number(&n, u, 1) ? recall(u, n) : cut_short(u);
-    case 'j': return take_number(&n, u, 4) ? recall(u, n) : cut_short(u);
-    default: return step_plain(u, op);
+    case 'K':
+        return take_number(&n, u, 1) ? push_integer(u, PICKLE_INT, (int64_t)n) : cut_short(u);
+    case 'M':
+        return take_number(&n, u, 2) ? push_integer(u, PICKLE_INT, (int64_t)n) : cut_short(u);
+    case 'J':
+        return take_number(&n, u, 4) ? push_integer(u, PICKLE_INT, (int32_t)n) : cut_short(u);
+    case 0x8a:
+        return push_long(u);
+    case 'G':
+        return push_float(u);
+    case 0x8c:
+        return push_text(u, 1);
+    case 'X':
+        return push_text(u, 4);
+    case 0x8d:
+        return push_text(u, 8);
+    case 'c':
+        return push_global(u);
+    case 'q':
+        return take_number(&n, u, 1) ? remember(u, n) : cut_short(u);
+    case 'r':
+        return take_number(&n, u, 4) ? remember(u, n) : cut_short(u);
+    case 'h':
+        return take_number(&n, u, 1) ? recall(u, n) : cut_short(u);
+    case 'j':
+        return take_number(&n, u, 4) ? recall(u, n) : cut_short(u);
+    default:
+        return step_plain(u, op);
     }
 }
 
@@ -433,13 +470,16 @@ static rap_status run(unpickled *u)
     return RAP_OK;
 }
 
-rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name, rap_err *err)
+rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name,
+                    rap_err *err)
 {
     *out = NULL;
     if (size > PICKLE_MAX_BYTES)
-        return err_set(err, RAP_E_LIMIT, "%s: its pickle has %zu bytes, more than a state dict needs", name, size);
+        return err_set(err, RAP_E_LIMIT,
+                       "%s: its pickle has %zu bytes, more than a state dict needs", name, size);
     if (size < 2 || bytes[0] != 0x80)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: no pickle of protocol 2 or later", name);
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: damaged checkpoint: no pickle of protocol 2 or later", name);
     unpickled *u = mem_array(1, sizeof *u);
     if (!u)
         return err_memory(err, "reading a checkpoint");

@@ -83,7 +83,8 @@ typedef struct unpickled unpickled;
 
 /* Borrows `bytes` until unpickle_free(). `name` is what errors call it. The values may share parts
  * and even contain themselves: walk them with a bound. */
-rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name, rap_err *err);
+rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name,
+                    rap_err *err);
 void unpickle_free(unpickled *u); /* NULL-safe */
 const pickle_value *unpickle_root(const unpickled *u);
 

@@ -59,11 +59,12 @@ rap_status unpickle_global(pickle_value **out, unpickled *u, const char *module,
         return RAP_OK;
     }
     if (module_len >= 9 && !memcmp(module, "__torch__", 9))
-        return err_set(u->err, RAP_E_UNSUPPORTED,
-                       "%s: is a TorchScript program, not a plain state dict; save its state_dict() instead",
-                       u->name);
-    return err_set(u->err, RAP_E_FORMAT, "%s: refuses to load '%.*s.%.*s': not a plain state dict", u->name,
-                   shown(module_len), module, shown(name_len), name);
+        return err_set(
+            u->err, RAP_E_UNSUPPORTED,
+            "%s: is a TorchScript program, not a plain state dict; save its state_dict() instead",
+            u->name);
+    return err_set(u->err, RAP_E_FORMAT, "%s: refuses to load '%.*s.%.*s': not a plain state dict",
+                   u->name, shown(module_len), module, shown(name_len), name);
 }
 
 rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value *id)
@@ -77,7 +78,8 @@ rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value
         return unpickle_bad(u, "a storage's description makes no sense");
     if (!(*out = unpickle_new(u, PICKLE_STORAGE)))
         return RAP_E_LIMIT;
-    (*out)->as.storage = (pickle_storage){ known[part[1]->as.global].type, part[2], part[4]->as.integer };
+    (*out)->as.storage =
+        (pickle_storage){ known[part[1]->as.global].type, part[2], part[4]->as.integer };
     return RAP_OK;
 }
 
@@ -91,7 +93,8 @@ static bool tensor_fits(pickle_tensor *t)
         int64_t reach;
         if (t->size[i] == 1 && t->stride[i] > 0)
             t->stride[i] = 0;
-        if (t->size[i] < 0 || t->stride[i] < 0 || __builtin_mul_overflow(t->elements, t->size[i], &t->elements))
+        if (t->size[i] < 0 || t->stride[i] < 0 ||
+            __builtin_mul_overflow(t->elements, t->size[i], &t->elements))
             return false;
         if (t->size[i] == 0)
             continue;
@@ -109,7 +112,8 @@ static bool tensor_fits(pickle_tensor *t)
 
 static rap_status build_tensor(pickle_value **out, unpickled *u, const pickle_value *args)
 {
-    pickle_value **arg = args->as.list.items; /* storage, offset, size, stride, requires_grad, hooks */
+    pickle_value **arg =
+        args->as.list.items; /* storage, offset, size, stride, requires_grad, hooks */
     if (args->as.list.count < 4 || arg[0]->kind != PICKLE_STORAGE || arg[1]->kind != PICKLE_INT ||
         arg[2]->kind != PICKLE_TUPLE || arg[3]->kind != PICKLE_TUPLE)
         return unpickle_bad(u, "a tensor's description makes no sense");
@@ -132,7 +136,8 @@ static rap_status build_tensor(pickle_value **out, unpickled *u, const pickle_va
     return tensor_fits(t) ? RAP_OK : unpickle_bad(u, "a tensor does not fit its storage");
 }
 
-rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *callee, const pickle_value *args)
+rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *callee,
+                         const pickle_value *args)
 {
     if (callee->kind != PICKLE_GLOBAL || args->kind != PICKLE_TUPLE)
         return unpickle_bad(u, "it calls something that is not a function");
@@ -142,13 +147,15 @@ rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *c
             return unpickle_bad(u, "an OrderedDict is built from something");
         *out = unpickle_new(u, PICKLE_DICT);
         return *out ? RAP_OK : RAP_E_LIMIT;
-    case MAKE_TENSOR: return build_tensor(out, u, args);
+    case MAKE_TENSOR:
+        return build_tensor(out, u, args);
     case MAKE_PARAMETER:
         if (args->as.list.count < 1 || args->as.list.items[0]->kind != PICKLE_TENSOR)
             return unpickle_bad(u, "a parameter holds no tensor");
         *out = args->as.list.items[0];
         return RAP_OK;
-    case NOT_CALLABLE: break;
+    case NOT_CALLABLE:
+        break;
     }
     return unpickle_bad(u, "it calls a storage class");
 }

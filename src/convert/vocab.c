@@ -12,7 +12,8 @@
 enum { MAX_PACKED = 64 << 20, MAX_PLAIN = 128 << 20 };
 
 /* The whole text, inflated when it is gzip. */
-static rap_status inflate_text(buf *out, const char *packed, size_t size, const char *path, rap_err *err)
+static rap_status inflate_text(buf *out, const char *packed, size_t size, const char *path,
+                               rap_err *err)
 {
     z_stream s = { .next_in = (Bytef *)packed, .avail_in = (uInt)size };
     uint8_t piece[16384];
@@ -30,7 +31,9 @@ static rap_status inflate_text(buf *out, const char *packed, size_t size, const 
         return err_memory(err, "inflating a vocabulary");
     if (out->len > MAX_PLAIN)
         return err_set(err, RAP_E_LIMIT, "%s: inflates to more than a vocabulary needs", path);
-    return code == Z_STREAM_END ? RAP_OK : err_set(err, RAP_E_FORMAT, "%s: damaged or truncated gzip file", path);
+    return code == Z_STREAM_END
+               ? RAP_OK
+               : err_set(err, RAP_E_FORMAT, "%s: damaged or truncated gzip file", path);
 }
 
 static rap_status read_text(buf *out, const char *path, rap_err *err)
@@ -58,7 +61,8 @@ static bool is_merge(const char *line)
 }
 
 /* Splits the text in place; merge[i] points at line i + 1. */
-static rap_status split(const char **merge, size_t count, char *text, const char *path, rap_err *err)
+static rap_status split(const char **merge, size_t count, char *text, const char *path,
+                        rap_err *err)
 {
     char *at = strchr(text, '\n');
     for (size_t i = 0; i < count; i++) {
@@ -66,10 +70,12 @@ static rap_status split(const char **merge, size_t count, char *text, const char
         at = line ? strchr(line, '\n') : NULL;
         size_t len = line ? (at ? (size_t)(at - line) : strlen(line)) : 0;
         if (len == 0)
-            return err_set(err, RAP_E_FORMAT, "%s: has %zu merges, the checkpoint needs %zu", path, i, count);
+            return err_set(err, RAP_E_FORMAT, "%s: has %zu merges, the checkpoint needs %zu", path,
+                           i, count);
         line[line[len - 1] == '\r' ? len - 1 : len] = '\0';
         if (!is_merge(line))
-            return err_set(err, RAP_E_FORMAT, "%s: line %zu is not a merge of two pieces", path, i + 2);
+            return err_set(err, RAP_E_FORMAT, "%s: line %zu is not a merge of two pieces", path,
+                           i + 2);
         merge[i] = line;
     }
     return RAP_OK;

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-static char work[64];     /* the test's own folder */
-static char path[128];    /* the file under test */
+static char work[64];  /* the test's own folder */
+static char path[128]; /* the file under test */
 
 static int make_work(void **state)
 {
@@ -290,17 +290,21 @@ static void absurd_keys(void **state)
     open_fails("string");
     start(&m, 3, 0, 1), add_text(&m, "k"), add32(&m, 9), add32(&m, 9), add64(&m, 1), finish(&m, 64);
     open_fails("type 9");
-    start(&m, 3, 0, 1), add_text(&m, "k"), add32(&m, 9), add32(&m, 12), add64(&m, UINT64_MAX / 8 + 2);
+    start(&m, 3, 0, 1), add_text(&m, "k"), add32(&m, 9), add32(&m, 12),
+        add64(&m, UINT64_MAX / 8 + 2);
     finish(&m, 64), open_fails("array");
-    start(&m, 3, 0, 1), add_text(&m, "k"), add32(&m, 9), add32(&m, 8), add64(&m, 60), finish(&m, 64);
+    start(&m, 3, 0, 1), add_text(&m, "k"), add32(&m, 9), add32(&m, 8), add64(&m, 60),
+        finish(&m, 64);
     open_fails("array");
     start(&m, 3, 0, 2);
     for (int i = 0; i < 2; i++)
         add_text(&m, "same"), add32(&m, 4), add32(&m, 1);
     finish(&m, 64), open_fails("occurs twice");
-    start(&m, 3, 0, 1), add64(&m, 3), add(&m, "a\0b", 3), add32(&m, 4), add32(&m, 1), finish(&m, 64);
+    start(&m, 3, 0, 1), add64(&m, 3), add(&m, "a\0b", 3), add32(&m, 4), add32(&m, 1),
+        finish(&m, 64);
     open_fails("NUL");
-    start(&m, 3, 0, 1), add_text(&m, "general.architecture"), add32(&m, 4), add32(&m, 1), finish(&m, 64);
+    start(&m, 3, 0, 1), add_text(&m, "general.architecture"), add32(&m, 4), add32(&m, 1),
+        finish(&m, 64);
     open_fails("not a string");
     for (uint32_t alignment = 0; alignment < 8; alignment++) {
         start(&m, 3, 0, 1), add_text(&m, "general.alignment"), add32(&m, 4), add32(&m, alignment);
@@ -315,25 +319,34 @@ static void absurd_tensors(void **state)
     made m;
     uint64_t four[] = { 4, 1, 1, 1, 1 }, zero[] = { 4, 0 }, negative[] = { UINT64_MAX, 2 };
     uint64_t huge[] = { 1ull << 32, 1ull << 31, 2, 1 }, big[] = { 1 << 20 }, odd[] = { 33 };
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 5, four, 0, 0), finish(&m, 64), open_fails("5 dimensions");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 5, four, 0, 0), finish(&m, 64),
+        open_fails("5 dimensions");
     start(&m, 3, 1, 0), add_tensor(&m, "t", 2, zero, 0, 0), finish(&m, 64), open_fails("shape");
     start(&m, 3, 1, 0), add_tensor(&m, "t", 2, negative, 0, 0), finish(&m, 64), open_fails("shape");
     start(&m, 3, 1, 0), add_tensor(&m, "t", 4, huge, 0, 0), finish(&m, 64), open_fails("shape");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, big, 0, 0), finish(&m, 64), open_fails("larger than");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, odd, 8, 0), finish(&m, 64), open_fails("multiple of 32");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 4, 0), finish(&m, 64), open_fails("unknown type 4");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, UINT32_MAX, 0), finish(&m, 64), open_fails("unknown type");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, 4), finish(&m, 64), open_fails("misaligned");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, big, 0, 0), finish(&m, 64),
+        open_fails("larger than");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, odd, 8, 0), finish(&m, 64),
+        open_fails("multiple of 32");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 4, 0), finish(&m, 64),
+        open_fails("unknown type 4");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, UINT32_MAX, 0), finish(&m, 64),
+        open_fails("unknown type");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, 4), finish(&m, 64),
+        open_fails("misaligned");
     start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, 32), finish(&m, 64), open_fails("is at 32");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, UINT64_MAX - 31), finish(&m, 64), open_fails("is at");
-    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, 0), finish(&m, 15), open_fails("not all there");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, UINT64_MAX - 31), finish(&m, 64),
+        open_fails("is at");
+    start(&m, 3, 1, 0), add_tensor(&m, "t", 1, four, 0, 0), finish(&m, 15),
+        open_fails("not all there");
     start(&m, 3, 2, 0), add_tensor(&m, "t", 1, four, 0, 0), add_tensor(&m, "t", 1, four, 0, 32);
     finish(&m, 64), open_fails("occurs twice");
     start(&m, 3, 2, 0), add_tensor(&m, "t", 1, four, 0, 0), add_tensor(&m, "u", 1, four, 0, 0);
     finish(&m, 64), open_fails("is at 0"); /* overlap */
     start(&m, 3, 1, 0), add_tensor(&m, "", 1, four, 0, 0), finish(&m, 64), open_fails("name");
     start(&m, 3, 1, 0);
-    add_tensor(&m, "a name of sixty-four bytes which is one byte more than ggml keeps", 1, four, 0, 0);
+    add_tensor(&m, "a name of sixty-four bytes which is one byte more than ggml keeps", 1, four, 0,
+               0);
     finish(&m, 64), open_fails("name");
 }
 
@@ -402,7 +415,8 @@ static void mutations(void **state)
         uint32_t changes = 1 + next_random(&seed) % 4;
         for (uint32_t c = 0; c < changes; c++) {
             uint32_t r = next_random(&seed);
-            copy[next_random(&seed) % size] = r & 1 ? (uint8_t)(r >> 8) : nasty[(r >> 8) % sizeof nasty];
+            copy[next_random(&seed) % size] =
+                r & 1 ? (uint8_t)(r >> 8) : nasty[(r >> 8) % sizeof nasty];
         }
         save_bytes(copy, next_random(&seed) % 8 ? size : next_random(&seed) % size);
         if (gguf_file_open(&g, path, NULL) == RAP_OK) {
