@@ -283,14 +283,14 @@ static rap_status fill(unpickled *u, pickle_kind kind, size_t count)
 
 static rap_status fill_marked(unpickled *u, pickle_kind kind)
 {
-    size_t count;
+    size_t count = 0;
     rap_status status = unmark(u, &count);
     return status == RAP_OK ? fill(u, kind, count) : status;
 }
 
 static rap_status tuple_marked(unpickled *u)
 {
-    size_t count;
+    size_t count = 0;
     rap_status status = unmark(u, &count);
     return status == RAP_OK ? push_tuple(u, count) : status;
 }
