@@ -1,0 +1,357 @@
+/* encoder.c: one face for every image encoder.
+ *
+ * An encoder is a file, what it says about itself (clip.h or vit.h, pixels.h), and a few compiled
+ * graphs: one for each batch size or text length met lately. Read encoder_open(), then
+ * encoder_images(); texts go the same way. */
+#include "vision/encoder.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "vision/clip.h"
+#include "vision/clip_tokenizer.h"
+#include "vision/pixels.h"
+#include "vision/vit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    IMAGE_BATCH = 16, /* pictures in one run; more only grow the activations */
+    TEXT_BATCH = 32,
+    TEXT_STEP = 8, /* text lengths are rounded up to this, so that few graphs serve all */
+    GRAPHS = 8
+};
+
+typedef struct cached_graph {
+    nn_graph *graph; /* NULL: free */
+    bool text;
+    int count, rows; /* batch; length of the texts, 0 for pictures */
+    uint64_t used;   /* when, for throwing out the oldest */
+} cached_graph;
+
+struct encoder {
+    gguf_file *file;
+    nn *net;
+    bool is_clip;
+    clip_shape clip;
+    vit_shape vit;
+    pixels_recipe recipe;
+    clip_tokenizer *tokenizer; /* NULL without a text tower */
+    char name[128], fingerprint[48];
+    int dim;
+    cached_graph graphs[GRAPHS];
+    uint64_t clock;
+};
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static rap_status read_name(encoder *e, rap_err *err)
+{
+    const char *text;
+    size_t len;
+    rap_status status = gguf_get_string(e->file, "general.name", &text, &len, err);
+    if (status != RAP_OK)
+        return status;
+    snprintf(e->name, sizeof e->name, "%.*s", len < 100 ? (int)len : 100, text);
+    return RAP_OK;
+}
+
+/* Features compare only when they come from the same weights and the same pixels. */
+static rap_status read_fingerprint(encoder *e, const char *path, rap_err *err)
+{
+    char hex[65];
+    rap_status status = file_sha256(hex, path, err);
+    if (status == RAP_OK)
+        snprintf(e->fingerprint, sizeof e->fingerprint, "%.16s-p%d", hex, PIXELS_VERSION);
+    return status;
+}
+
+static rap_status read_clip(encoder *e, rap_err *err)
+{
+    rap_status status;
+    if ((status = clip_read(&e->clip, e->file, err)) ||
+        (status = pixels_read(&e->recipe, e->file, "clip.vision", err)))
+        return status;
+    e->dim = (int)e->clip.embed;
+    if (!e->clip.has_text)
+        return RAP_OK;
+    return clip_tokenizer_new(&e->tokenizer, e->file, e->clip.vocabulary, err);
+}
+
+static rap_status read_vit(encoder *e, rap_err *err)
+{
+    rap_status status;
+    if ((status = vit_read(&e->vit, e->file, err)) ||
+        (status = pixels_read(&e->recipe, e->file, "vit.vision", err)))
+        return status;
+    e->dim = (int)e->vit.blocks.width;
+    return RAP_OK;
+}
+
+static rap_status read_model(encoder *e, rap_err *err)
+{
+    const char *kind = gguf_file_architecture(e->file);
+    e->is_clip = !strcmp(kind, "clip");
+    if (e->is_clip)
+        return read_clip(e, err);
+    if (!strcmp(kind, "vit"))
+        return read_vit(e, err);
+    return err_set(err, RAP_E_FORMAT, "%s: its architecture is '%.40s', an encoder is clip or vit",
+                   gguf_file_path(e->file), kind);
+}
+
+/* The length to which a text of `longest` tokens is cut. */
+static int text_rows(const encoder *e, int longest)
+{
+    int rows = (longest + TEXT_STEP - 1) / TEXT_STEP * TEXT_STEP;
+    return rows < e->clip.context ? rows : (int)e->clip.context;
+}
+
+/* Building the smallest graph checks that every weight is there and has its shape. */
+static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
+                            rap_err *err);
+
+static rap_status check_weights(encoder *e, rap_err *err)
+{
+    nn_graph *g;
+    rap_status status = graph_for(&g, e, false, 1, 0, err);
+    if (status == RAP_OK && e->clip.has_text)
+        status = graph_for(&g, e, true, 1, text_rows(e, 1), err);
+    return status;
+}
+
+rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err)
+{
+    rap_status status;
+    encoder *e = mem_array(1, sizeof *e);
+    *out = NULL;
+    if (!e)
+        return err_memory(err, "opening an encoder");
+    if ((status = gguf_file_open(&e->file, path, err)) || (status = read_model(e, err)) ||
+        (status = read_name(e, err)) || (status = read_fingerprint(e, path, err)) ||
+        (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)) ||
+        (status = check_weights(e, err)))
+        goto cleanup;
+    *out = e;
+    e = NULL;
+cleanup:
+    encoder_close(e);
+    return status;
+}
+
+void encoder_close(encoder *e)
+{
+    if (!e)
+        return;
+    for (int i = 0; i < GRAPHS; i++)
+        nn_graph_free(e->graphs[i].graph);
+    nn_close(e->net);
+    clip_tokenizer_free(e->tokenizer);
+    gguf_file_close(e->file);
+    free(e);
+}
+
+int encoder_dim(const encoder *e)
+{
+    return e->dim;
+}
+
+const char *encoder_name(const encoder *e)
+{
+    return e->name;
+}
+
+const char *encoder_fingerprint(const encoder *e)
+{
+    return e->fingerprint;
+}
+
+int encoder_has_text(const encoder *e)
+{
+    return e->clip.has_text;
+}
+
+/* ---- graphs ------------------------------------------------------------------------------- */
+
+static nn_tensor *build(nn_graph *g, const encoder *e, bool text, int count, int rows)
+{
+    int size = e->recipe.size;
+    if (text) {
+        nn_tensor *ids = nn_input_ids(g, NN_SHAPE(count, rows));
+        nn_tensor *ends = nn_input_ids(g, NN_SHAPE(count));
+        return clip_text(g, ids, ends, &e->clip);
+    }
+    nn_tensor *pixels = nn_input(g, NN_SHAPE(count, size, size, 3));
+    return e->is_clip ? clip_image(g, pixels, &e->clip) : vit_image(g, pixels, &e->vit);
+}
+
+static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int rows, rap_err *err)
+{
+    nn_graph *g;
+    rap_status status = nn_graph_new(&g, e->net, err);
+    if (status != RAP_OK)
+        return status;
+    nn_output(g, build(g, e, text, count, rows));
+    status = nn_graph_compile(g, err);
+    if (status == RAP_OK)
+        *out = g;
+    else
+        nn_graph_free(g);
+    return status;
+}
+
+/* Borrowed until the next call. */
+static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
+                            rap_err *err)
+{
+    cached_graph *oldest = &e->graphs[0];
+    for (int i = 0; i < GRAPHS; i++) {
+        cached_graph *c = &e->graphs[i];
+        if (c->graph && c->text == text && c->count == count && c->rows == rows) {
+            c->used = ++e->clock;
+            *out = c->graph;
+            return RAP_OK;
+        }
+        if (c->used < oldest->used)
+            oldest = c;
+    }
+    nn_graph *fresh;
+    rap_status status = compile(&fresh, e, text, count, rows, err);
+    if (status != RAP_OK)
+        return status;
+    nn_graph_free(oldest->graph);
+    *oldest = (cached_graph){ fresh, text, count, rows, ++e->clock };
+    *out = fresh;
+    return RAP_OK;
+}
+
+/* ---- pictures ----------------------------------------------------------------------------- */
+
+static rap_status run_images(encoder *e, const image *images, int count, float *pixels, float *out,
+                             rap_err *err)
+{
+    nn_graph *g;
+    size_t one = 3 * (size_t)e->recipe.size * (size_t)e->recipe.size;
+    rap_status status;
+    for (int i = 0; i < count; i++)
+        if ((status = pixels_prepare(pixels + (size_t)i * one, &images[i], &e->recipe, err)))
+            return status;
+    if ((status = graph_for(&g, e, false, count, 0, err)))
+        return status;
+    return nn_graph_run(g, (const void *[]){ pixels }, (float *[]){ out }, err);
+}
+
+rap_status encoder_images(encoder *e, const image *images, int count, float *out, rap_err *err)
+{
+    int batch = count < IMAGE_BATCH ? count : IMAGE_BATCH;
+    size_t side = (size_t)e->recipe.size;
+    float *pixels = mem_array((size_t)batch * side * side * 3, sizeof *pixels); /* [N, S, S, 3] */
+    rap_status status = pixels ? RAP_OK : err_memory(err, "encoding pictures");
+    for (int i = 0; status == RAP_OK && i < count; i += batch) {
+        int now = count - i < batch ? count - i : batch;
+        status = run_images(e, images + i, now, pixels, out + (size_t)i * (size_t)e->dim, err);
+    }
+    free(pixels);
+    return status;
+}
+
+rap_status encoder_preprocess(encoder *e, const image *im, float **out, int *out_size, rap_err *err)
+{
+    size_t area = (size_t)e->recipe.size * (size_t)e->recipe.size;
+    float *pixels = mem_array(area * 3, sizeof *pixels); /* [S, S, 3] */
+    float *planes = mem_array(area * 3, sizeof *planes); /* [3, S, S] */
+    rap_status status = RAP_E_MEMORY;
+    *out = NULL;
+    if (!pixels || !planes)
+        err_memory(err, "preparing a picture");
+    else
+        status = pixels_prepare(pixels, im, &e->recipe, err);
+    for (size_t i = 0; status == RAP_OK && i < area * 3; i++)
+        planes[i % 3 * area + i / 3] = pixels[i];
+    if (status == RAP_OK) {
+        *out = planes;
+        *out_size = e->recipe.size;
+        planes = NULL;
+    }
+    free(pixels);
+    free(planes);
+    return status;
+}
+
+/* ---- texts -------------------------------------------------------------------------------- */
+
+static rap_status need_text(const encoder *e, rap_err *err)
+{
+    return e->tokenizer ? RAP_OK
+                        : err_set(err, RAP_E_UNSUPPORTED, "%s: this encoder understands no text",
+                                  gguf_file_path(e->file));
+}
+
+rap_status encoder_tokens(encoder *e, const char *text, int32_t **out, int *out_count, rap_err *err)
+{
+    int used;
+    rap_status status = need_text(e, err);
+    *out = NULL;
+    if (status != RAP_OK)
+        return status;
+    int32_t *ids = mem_array((size_t)e->clip.context, sizeof *ids);
+    status = ids ? clip_tokenizer_encode(e->tokenizer, text, (int)e->clip.context, ids, &used, err)
+                 : err_memory(err, "tokenizing a text");
+    if (status != RAP_OK) {
+        free(ids);
+        return status;
+    }
+    *out = ids;
+    *out_count = (int)e->clip.context;
+    return RAP_OK;
+}
+
+/* ids [count, context] → [count, rows] in place, where rows covers the longest text. */
+static int cut_rows(const encoder *e, int32_t *ids, const int32_t *ends, int count)
+{
+    int longest = 0, context = (int)e->clip.context;
+    for (int i = 0; i < count; i++)
+        longest = ends[i] + 1 > longest ? ends[i] + 1 : longest;
+    int rows = text_rows(e, longest);
+    for (int i = 1; i < count; i++)
+        memmove(ids + i * rows, ids + i * context, (size_t)rows * sizeof *ids);
+    return rows;
+}
+
+static rap_status run_texts(encoder *e, const char *const *texts, int count, int32_t *ids,
+                            int32_t *ends, float *out, rap_err *err)
+{
+    nn_graph *g;
+    int context = (int)e->clip.context;
+    rap_status status;
+    for (int i = 0; i < count; i++) {
+        int used;
+        if ((status = clip_tokenizer_encode(e->tokenizer, texts[i], context, ids + i * context,
+                                            &used, err)))
+            return status;
+        ends[i] = used - 1;
+    }
+    int rows = cut_rows(e, ids, ends, count);
+    if ((status = graph_for(&g, e, true, count, rows, err)))
+        return status;
+    return nn_graph_run(g, (const void *[]){ ids, ends }, (float *[]){ out }, err);
+}
+
+rap_status encoder_texts(encoder *e, const char *const *texts, int count, float *out, rap_err *err)
+{
+    rap_status status = need_text(e, err);
+    if (status != RAP_OK)
+        return status;
+    int batch = count < TEXT_BATCH ? count : TEXT_BATCH;
+    int32_t *ids = mem_array((size_t)batch * (size_t)e->clip.context, sizeof *ids);
+    int32_t *ends = mem_array((size_t)batch, sizeof *ends);
+    if (!ids || !ends)
+        status = err_memory(err, "encoding texts");
+    for (int i = 0; status == RAP_OK && i < count; i += batch) {
+        int now = count - i < batch ? count - i : batch;
+        status = run_texts(e, texts + i, now, ids, ends, out + (size_t)i * (size_t)e->dim, err);
+    }
+    free(ids);
+    free(ends);
+    return status;
+}

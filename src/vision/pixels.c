@@ -1,0 +1,108 @@
+/* pixels.c: torchvision's Resize, CenterCrop, ToTensor and Normalize, number for number. */
+#include "vision/pixels.h"
+#include "vision/transformer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_SIZE = 1024, MAX_ASPECT = 8 };
+
+static rap_status read_triple(float out[3], const gguf_file *g, const char *keys, const char *key,
+                              rap_err *err)
+{
+    char name[96];
+    for (size_t i = 0; i < 3; i++) {
+        double value;
+        snprintf(name, sizeof name, "%s.%s", keys, key);
+        rap_status status = gguf_array_float(g, name, i, &value, err);
+        if (status != RAP_OK)
+            return status;
+        out[i] = (float)value;
+    }
+    return RAP_OK;
+}
+
+static rap_status read_filter(image_filter *out, const gguf_file *g, const char *keys, rap_err *err)
+{
+    char name[96];
+    const char *text;
+    size_t len;
+    snprintf(name, sizeof name, "%s.interpolation", keys);
+    rap_status status = gguf_get_string(g, name, &text, &len, err);
+    if (status != RAP_OK)
+        return status;
+    *out = len == 8 && !memcmp(text, "bilinear", 8) ? IMAGE_BILINEAR : IMAGE_BICUBIC;
+    if (*out == IMAGE_BICUBIC && (len != 7 || memcmp(text, "bicubic", 7)))
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: unknown interpolation '%.*s'",
+                       gguf_file_path(g), len < 40 ? (int)len : 40, text);
+    return RAP_OK;
+}
+
+rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys, rap_err *err)
+{
+    int64_t size, scale;
+    rap_status status;
+    if ((status = transformer_int(&size, g, keys, "image_size", 1, MAX_SIZE, err)) ||
+        (status = transformer_int(&scale, g, keys, "resize_size", size, 2 * MAX_SIZE, err)) ||
+        (status = read_triple(out->mean, g, keys, "image_mean", err)) ||
+        (status = read_triple(out->std, g, keys, "image_std", err)) ||
+        (status = read_filter(&out->filter, g, keys, err)))
+        return status;
+    out->size = (int)size;
+    out->scale_size = (int)scale;
+    for (int c = 0; c < 3; c++)
+        if (!(out->std[c] > 0))
+            return err_set(err, RAP_E_FORMAT, "%s: %s.image_std is not positive", gguf_file_path(g),
+                           keys);
+    return RAP_OK;
+}
+
+/* A picture far longer than wide would scale to a huge one of which the centre is used: cut first. */
+static rap_status cut_long(image *out, const image *im, rap_err *err)
+{
+    int shortest = im->width < im->height ? im->width : im->height;
+    float side = (float)shortest * MAX_ASPECT;
+    rap_box box = { 0, 0, (float)im->width, (float)im->height };
+    if (box.w > side)
+        box.x = floorf((box.w - side) / 2), box.w = side;
+    if (box.h > side)
+        box.y = floorf((box.h - side) / 2), box.h = side;
+    return image_crop(out, im, box, err);
+}
+
+static rap_status scale(image *out, const image *im, const pixels_recipe *r, rap_err *err)
+{
+    int64_t w = im->width, h = im->height, size = r->scale_size;
+    if (w > h * MAX_ASPECT || h > w * MAX_ASPECT) {
+        image cut = { 0 };
+        rap_status status = cut_long(&cut, im, err);
+        if (status == RAP_OK)
+            status = scale(out, &cut, r, err);
+        image_release(&cut);
+        return status;
+    }
+    if (w <= h)
+        return image_resize(out, im, (int)size, (int)(size * h / w), r->filter, err);
+    return image_resize(out, im, (int)(size * w / h), (int)size, r->filter, err);
+}
+
+rap_status pixels_prepare(float *out, const image *im, const pixels_recipe *r, rap_err *err)
+{
+    image scaled = { 0 };
+    rap_status status = scale(&scaled, im, r, err);
+    if (status != RAP_OK)
+        return status;
+    /* Half pixels round to even, as Python does. */
+    int left = (int)lrint((scaled.width - r->size) / 2.0);
+    int top = (int)lrint((scaled.height - r->size) / 2.0);
+    for (int y = 0; y < r->size; y++) {
+        const uint8_t *row =
+            scaled.rgb + 3 * ((size_t)(top + y) * (size_t)scaled.width + (size_t)left);
+        for (int x = 0; x < r->size; x++)
+            for (int c = 0; c < 3; c++)
+                *out++ = ((float)*row++ / 255.0f - r->mean[c]) / r->std[c];
+    }
+    image_release(&scaled);
+    return RAP_OK;
+}

@@ -1,0 +1,24 @@
+/* pixels.h: pictures as an encoder wants them: scaled, cut and normalised as in its training. */
+#ifndef RAP_VISION_PIXELS_H
+#define RAP_VISION_PIXELS_H
+
+#include "base/gguf_file.h"
+#include "image/image.h"
+
+/* Raised when the same picture would give other pixels than before; part of the fingerprint. */
+#define PIXELS_VERSION 1
+
+typedef struct pixels_recipe {
+    int size;       /* side of the square that comes out */
+    int scale_size; /* the shortest side after scaling; the centre is cut from it */
+    image_filter filter;
+    float mean[3], std[3];
+} pixels_recipe;
+
+/* Reads "<keys>.image_size", "image_mean", "image_std", "resize_size", "interpolation". */
+rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys, rap_err *err);
+
+/* out [size, size, 3]. */
+rap_status pixels_prepare(float *out, const image *im, const pixels_recipe *recipe, rap_err *err);
+
+#endif
