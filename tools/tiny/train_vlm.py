@@ -24,6 +24,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn as nn
 import torch.nn.functional as F
 
@@ -166,6 +167,20 @@ def train_projector(trainer, feats, labels, minutes, old=None):
 
 # ---------------------------------------------------------------- losses
 
+def wanted(weights):
+    """Places whose next token counts: padded per row, at [B, S]; and for each (row, place, slot)."""
+    b, t = (weights[:, 1:] > 0).nonzero(as_tuple=True)
+    count = torch.bincount(b, minlength=len(weights))
+    slot = torch.arange(len(b)) - (count.cumsum(0) - count)[b]
+    at = torch.zeros(len(weights), int(count.max()), dtype=torch.long)
+    at[b, slot] = t
+    return at, (b, t, slot)
+
+
+def norm(x):
+    return F.rms_norm(x, x.shape[-1:])
+
+
 class Trainer(nn.Module):
     """The model with its training-only heads."""
 
@@ -175,7 +190,8 @@ class Trainer(nn.Module):
         self.dense = Dense(cfg.width)
         self.ideal = Ideal(cfg.width)
         self.probe_at = cfg.layers - 2
-        self.probe = nn.Linear(cfg.width, N_PATCH + 1)
+        self.probe = nn.Linear(cfg.width, N_PATCH + 1)       # at the end of a concept's line
+        self.look = nn.Linear(cfg.width, N_PATCH + 1)        # in the concept's picture, one block earlier
 
     def embed(self, batch, scene, avatar):
         """Token embeddings with the pictures put in; also the projected pictures [I, P, D].
@@ -203,31 +219,38 @@ class Trainer(nn.Module):
         mask = torch.zeros(B, 1, T, T).masked_fill_(~allowed[:, None], -1e9)
         cos, sin = m.cos[batch["positions"]][:, None], m.sin[batch["positions"]][:, None]
         probed = None
-        for i, block in enumerate(m.blocks):
+        looked = None
+        for i, block in enumerate(m.blocks[:-1]):
             x = block(x, cos, sin, mask)
-            if i == self.probe_at - 1 and len(batch["probes"]):
-                probed = x[batch["probes"][:, 0], batch["probes"][:, 1]]
-        return m.norm(x), img, probed
+            if len(batch["probes"]) and i == self.probe_at - 2:
+                looked = self.look(norm(self.pooled(x, batch)))
+            if len(batch["probes"]) and i == self.probe_at - 1:
+                row, at = batch["probes"][:, 0], batch["probes"][:, 1]
+                probed = self.probe(norm(x[row, at])), looked
+        at, slot = wanted(batch["weights"])
+        return m.norm(m.blocks[-1].forward_at(x, cos, sin, mask, at)), slot, img, probed
+
+    def pooled(self, x, batch):
+        """Mean over each probed concept's picture, [N, D]."""
+        at = batch["probes"][:, 3:4] + torch.arange(N_PATCH)
+        return x[batch["probes"][:, 0:1], at].mean(1)
 
     def forward(self, batch, scene, avatar, labels, aux):
-        h, img, probed = self.hidden(batch, scene, avatar)
-        w = batch["weights"][:, 1:]
-        b, t = (w > 0).nonzero(as_tuple=True)
-        logits = self.model.head(h[b, t])
-        ce = F.cross_entropy(logits, batch["tokens"][b, t + 1], reduction="none")
-        weight = w[b, t]
+        h, (b, t, s), img, probed = self.hidden(batch, scene, avatar)
+        ce = F.cross_entropy(self.model.head(h[b, s]), batch["tokens"][b, t + 1], reduction="none")
+        weight = batch["weights"][b, t + 1]
         lm = (ce * weight).sum() / weight.sum()
         out = {"lm": lm}
         total = lm
         if probed is not None:
             where = torch.where(batch["probes"][:, 2] < 0, N_PATCH, batch["probes"][:, 2])
-            out["probe"] = F.cross_entropy(self.probe(F.rms_norm(probed, probed.shape[-1:])), where)
-            total = total + aux * 0.5 * out["probe"]
+            out["probe"], out["look"] = (F.cross_entropy(p, where) for p in probed)
+            total = total + aux * (0.5 * out["probe"] + 0.25 * out["look"])
         if img is not None and scene.is_floating_point():
             y = torch.stack([labels[0][i] if s else labels[1][i] for s, i in zip(batch["scene"], batch["index"])])
             out["dense"] = self.dense.loss(img.flatten(0, 1), y.flatten(0, 1).long())
             total = total + aux * 0.3 * out["dense"]
-        return total, out, (b, t, logits)
+        return total, out
 
 
 # ---------------------------------------------------------------- batches
@@ -236,25 +259,17 @@ def to_torch(batch):
     return {k: torch.from_numpy(v) if isinstance(v, np.ndarray) and k not in ("scene",) else v for k, v in batch.items()}
 
 
-def _produce(queue, pieces, metas, avatars, seed, size):
-    """Worker: sorts packs by length so that little padding is needed."""
-    os.nice(5)
-    packer = data.Packer(Spm(pieces), metas, avatars, data.pool(), seed=seed)
+def stream(spm, metas, avatars, rank, seed, size):
+    """Endless batches; packs are sorted by length so that little padding is needed, and every worker
+    draws the same rank of length at the same step so that none waits for another."""
+    packer = data.Packer(spm, metas, avatars, data.pool(), seed=1000 * seed + rank)
     shuffle = random.Random(seed)
     while True:
         packs = sorted((packer.pack() for _ in range(size * 8)), key=lambda p: len(p.tokens))
         groups = [packs[i:i + size] for i in range(0, len(packs), size)]
         shuffle.shuffle(groups)
         for g in groups:
-            queue.put(data.collate(g))
-
-
-def stream(pieces, metas, avatars, seed, size):
-    ctx = mp.get_context("fork")
-    queue = ctx.Queue(12)
-    ctx.Process(target=_produce, args=(queue, pieces, metas, avatars, seed, size), daemon=True).start()
-    while True:
-        yield to_torch(queue.get())
+            yield to_torch(data.collate(g))
 
 
 # ---------------------------------------------------------------- watching
@@ -267,11 +282,13 @@ def watch(trainer, spm, dev, count=96):
     right, seen, says = Counter(), Counter(), Counter()
     for _ in range(count // 8):
         batch = to_torch(data.collate([packer.pack() for _ in range(8)]))
-        h, _, probed = trainer.hidden(batch, dev["scene"], dev["avatar"])
+        h, (b, t, slot), _, _ = trainer.hidden(batch, dev["scene"], dev["avatar"])
+        place = {(int(r), int(p)): int(k) for r, p, k in zip(b, t, slot)}
+        best = trainer.model.head(h).argmax(-1)
         for row, answers in enumerate(batch["answers"]):
             for at, n, tag in answers:
                 want = batch["tokens"][row, at:at + n]
-                got = trainer.model.head(h[row, at - 1:at + n - 1]).argmax(-1)
+                got = best[row, place[row, at - 1]:place[row, at - 1] + n]
                 if tag == "recognition":
                     tag += "+" if spm.tokens[int(want[0])] == "Yes" else "-"
                 seen[tag] += 1
@@ -288,88 +305,141 @@ def lr_at(progress, step, peak, warm=80):
     return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
-def save(path, trainer, opt, spm, step, elapsed):
+def save(path, trainer, spm, step, elapsed):
     torch.save({"config": trainer.model.cfg.dict(), "model": trainer.model.state_dict(),
-                "trainer": trainer.state_dict(), "opt": opt.state_dict() if opt else None,
-                "pieces": spm.pieces, "step": step, "elapsed": elapsed}, path + ".part")
+                "trainer": trainer.state_dict(), "pieces": spm.pieces, "step": step, "elapsed": elapsed}, path + ".part")
     os.replace(path + ".part", path)
 
 
 class Optimizer:
-    """Muon for the matrices inside the decoder's blocks, AdamW for all else; one warm-up and cosine."""
+    """Muon for the matrices inside the decoder's blocks, AdamW for all else; one warm-up and cosine.
 
-    def __init__(self, trainer, lr, muon_lr):
+    Each worker orthogonalises its share of the matrices; `exchange` hands the results round."""
+
+    def __init__(self, trainer, lr, muon_lr, rank=0, world=1):
         inner = [p for n, p in trainer.model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
         ids = {id(p) for p in inner}
         outer = [p for p in trainer.parameters() if id(p) not in ids]
         decay, rest = [p for p in outer if p.dim() >= 2], [p for p in outer if p.dim() < 2]
         adam = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
                                  lr=lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
-        self.parts = [(adam, lr), (Muon(inner, lr=muon_lr), muon_lr)]
+        self.inner, self.rank, self.world = inner, rank, world
+        self.adam, self.muon = (adam, lr), (Muon(inner[rank::world], lr=muon_lr), muon_lr)
 
     def step(self, progress, step):
-        for opt, peak in self.parts:
+        for opt, peak in (self.adam, self.muon):
             for g in opt.param_groups:
                 g["lr"] = lr_at(progress, step, peak)
             opt.step()
+        if self.world > 1:
+            self.exchange()
+
+    @torch.no_grad()
+    def exchange(self):
+        """Every matrix from the worker that stepped it to all others."""
+        flat = torch.cat([p.flatten() if i % self.world == self.rank else torch.zeros(p.numel())
+                          for i, p in enumerate(self.inner)])
+        dist.all_reduce(flat)
+        for p, v in zip(self.inner, flat.split([p.numel() for p in self.inner])):
+            p.copy_(v.view_as(p))
 
     def zero_grad(self):
-        for opt, _ in self.parts:
-            opt.zero_grad()
-
-    def state_dict(self):
-        return [opt.state_dict() for opt, _ in self.parts]
-
-    def load_state_dict(self, states):
-        for (opt, _), state in zip(self.parts, states):
-            opt.load_state_dict(state)
+        self.adam[0].zero_grad()
+        for p in self.inner:
+            p.grad = None
 
 
-def train(a, trainer, opt, spm, step, elapsed, feats, labels, metas, dev):
-    scene, avatar = feats
-    batches = stream(spm.pieces, metas, a.avatars, a.seed + step, a.batch)
-    begun, saved, watched = time.time() - elapsed, time.time(), time.time()
+def average_gradients(trainer, world):
+    grads = [p.grad for p in trainer.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in grads])
+    dist.all_reduce(flat)
+    flat /= world
+    for g, v in zip(grads, flat.split([g.numel() for g in grads])):
+        g.copy_(v.view_as(g))
+
+
+def train_step(trainer, opt, batch, job, progress, step, world):
+    total, parts = trainer(batch, *job["feats"], job["labels"], 1.0 - 0.7 * progress)
+    for p in trainer.parameters():          # same set of gradients in every worker
+        p.grad = torch.zeros_like(p)
+    total.backward()
+    if world > 1:
+        average_gradients(trainer, world)
+    size = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
+    opt.step(progress, step)
+    return parts, size
+
+
+def shared_clock(begun, minutes, world):
+    """Worker 0's progress, so that all stop together."""
+    t = torch.tensor([(time.time() - begun) / (60 * minutes)], dtype=torch.float64)
+    if world > 1:
+        dist.broadcast(t, 0)
+    return float(t)
+
+
+def worker(rank, a, trainer, spm, job, step, elapsed):
+    """One process, one thread: its own batches, averaged gradients. Worker 0 logs, saves, watches."""
+    torch.set_num_threads(1)
+    torch.manual_seed(a.seed + 100 * rank + step)
+    world = a.workers
+    if world > 1:
+        dist.init_process_group("gloo", init_method=f"file://{job['meet']}", rank=rank, world_size=world)
+    opt = Optimizer(trainer, a.lr, a.muon_lr, rank, world)
+    batches = stream(spm, job["metas"], a.avatars, rank, a.seed + step, a.batch)
+    begun, saved, watched, first = time.time() - elapsed, time.time(), time.time(), step
     sums, tokens = defaultdict(list), 0
-    while True:
-        elapsed = time.time() - begun
-        progress = elapsed / (60 * a.minutes)
-        if progress >= 1:
-            break
+    while (progress := shared_clock(begun, a.minutes, world)) < 1:
         batch = next(batches)
-        total, parts, _ = trainer(batch, scene, avatar, labels, 1.0 - 0.7 * progress)
-        opt.zero_grad()
-        total.backward()
-        norm = nn.utils.clip_grad_norm_(trainer.parameters(), 1.0)
-        opt.step(progress, step)
+        parts, size = train_step(trainer, opt, batch, job, progress, step, world)
         tokens += int((batch["blocks"] >= 0).sum())
         for k, v in parts.items():
             sums[k].append(v.item())
-        if step % 50 == 0:
+        if rank == 0 and step % 25 == 0:
             means = " ".join(f"{k} {np.mean(v):.3f}" for k, v in sums.items())
-            log(f"step {step} {means} norm {norm:.2f} tokens {tokens}")
+            log(f"step {step} {means} norm {size:.2f} s/step {(time.time() - begun - elapsed) / (step - first + 1):.2f} tokens {tokens * world}")
             sums.clear()
         step += 1
-        if time.time() - saved > 60 * a.save_every:
-            save(a.out, trainer, opt, spm, step, elapsed)
+        if rank == 0 and time.time() - saved > 60 * a.save_every:
+            save(a.out, trainer, spm, step, time.time() - begun)
             saved = time.time()
-        if dev and time.time() - watched > 60 * a.watch_every:
-            log("dev " + " ".join(f"{k} {v:.3f}({n})" for k, (v, n) in watch(trainer, spm, dev).items()))
+        if rank == 0 and time.time() - watched > 60 * a.watch_every:
+            tell(trainer, spm, job["dev"], 48)
             watched = time.time()
-    save(a.out, trainer, opt, spm, step, elapsed)
-    if dev:
-        log("dev " + " ".join(f"{k} {v:.3f}({n})" for k, (v, n) in watch(trainer, spm, dev, 400).items()))
+    if rank == 0:
+        save(a.out, trainer, spm, step, time.time() - begun)
+        tell(trainer, spm, job["dev"], 200)
+
+
+def tell(trainer, spm, dev, count):
+    log("dev " + " ".join(f"{k} {v:.3f}({n})" for k, (v, n) in watch(trainer, spm, dev, count).items()))
+
+
+def train(a, trainer, spm, job, step, elapsed):
+    """Forks the workers; features lie in memory that all of them share."""
+    if a.workers == 1:
+        return worker(0, a, trainer, spm, job, step, elapsed)
+    job["meet"] = a.out + ".meet"
+    if os.path.exists(job["meet"]):
+        os.remove(job["meet"])
+    ctx = mp.get_context("fork")
+    procs = [ctx.Process(target=worker, args=(r, a, trainer, spm, job, step, elapsed)) for r in range(a.workers)]
+    for p in procs:
+        p.start()
+    for p in procs:
+        p.join()
 
 
 def stamp_of(path):
     return hashlib.sha256(open(path, "rb").read()).hexdigest()[:8]
 
 
-def load_features(a, clip, split, counts, procs):
+def load_features(a, clip, split, counts):
     """(scene features, avatar features), metas of one split under one tower."""
-    (s, sm), (v, _) = data.pictures(*counts, procs=procs, split=split)
+    (s, sm), (v, _) = data.pictures(*counts, procs=a.procs, split=split)
     tower, stamp = load_clip(clip), stamp_of(clip)
-    scene = data.cached_features(f"vlm_scene_{split}_{counts[0]}", tower, s, stamp, log)
-    avatar = data.cached_features(f"vlm_avatar_{split}_{counts[1]}", tower, v, stamp, log)
+    scene = data.cached_features(f"vlm_scene_{split}_{counts[0]}", tower, s, stamp, a.procs, log)
+    avatar = data.cached_features(f"vlm_avatar_{split}_{counts[1]}", tower, v, stamp, a.procs, log)
     return (scene, avatar), sm
 
 
@@ -390,18 +460,18 @@ def parse():
     ap.add_argument("--ideal", action="store_true", help="pictures from labels, no tower")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--projector-minutes", type=float, default=2)
-    ap.add_argument("--threads", type=int, default=3)
-    ap.add_argument("--procs", type=int, default=2, help="processes that render")
-    ap.add_argument("--batch", type=int, default=8)
+    ap.add_argument("--workers", type=int, default=3, help="training processes of one thread each")
+    ap.add_argument("--procs", type=int, default=3, help="processes that render and compute features")
+    ap.add_argument("--batch", type=int, default=4, help="packs per worker and step")
     ap.add_argument("--lr", type=float, default=1e-3)
     ap.add_argument("--muon-lr", type=float, default=0.02)
     ap.add_argument("--scenes", type=int, default=20000)
     ap.add_argument("--avatars", type=int, default=12000)
     ap.add_argument("--vocab", type=int, default=2048)
-    ap.add_argument("--width", type=int, default=256)
+    ap.add_argument("--width", type=int, default=192)
     ap.add_argument("--layers", type=int, default=6)
-    ap.add_argument("--heads", type=int, default=8)
-    ap.add_argument("--ffn", type=int, default=640)
+    ap.add_argument("--heads", type=int, default=4)
+    ap.add_argument("--ffn", type=int, default=512)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--save-every", type=float, default=3)
     ap.add_argument("--watch-every", type=float, default=4)
@@ -414,8 +484,8 @@ def load_data(a):
         metas, dm = data.layouts(a.scenes), data.layouts(400, "dev")
         labels, (ds, da) = dense_labels(metas, a.avatars), dense_labels(dm, 800, "dev")
         return labels, labels, metas, {"scene": ds, "avatar": da, "metas": dm}
-    feats, metas = load_features(a, a.clip, "train", (a.scenes, a.avatars), a.procs)
-    (ds, da), dm = load_features(a, a.clip, "dev", (400, 800), a.procs)
+    feats, metas = load_features(a, a.clip, "train", (a.scenes, a.avatars))
+    (ds, da), dm = load_features(a, a.clip, "dev", (400, 800))
     return feats, dense_labels(metas, a.avatars), metas, {"scene": ds, "avatar": da, "metas": dm}
 
 
@@ -423,7 +493,7 @@ def fit_projector(a, trainer, feats, labels):
     """Before the first joint step on real features."""
     old = None
     if a.adopt_clip:
-        old_feats, _ = load_features(a, a.adopt_clip, "train", (a.scenes, a.avatars), a.procs)
+        old_feats, _ = load_features(a, a.adopt_clip, "train", (a.scenes, a.avatars))
         old = (copy.deepcopy(trainer.model.projector), old_feats)
         trainer.model.projector.reset()
     train_projector(trainer, feats, labels, a.projector_minutes, old)
@@ -431,7 +501,7 @@ def fit_projector(a, trainer, feats, labels):
 
 def main():
     a = parse()
-    torch.set_num_threads(a.threads)
+    torch.set_num_threads(1)
     torch.manual_seed(a.seed)
     feats, labels, metas, dev = load_data(a)
     spm = learn_vocabulary(os.path.join(os.path.dirname(a.out), "vlm_vocab.json"), metas, a.vocab)
@@ -446,11 +516,10 @@ def main():
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.model.parameters())} parameters")
     if not a.ideal and not a.resume:
         fit_projector(a, trainer, feats, labels)
-    opt = Optimizer(trainer, a.lr, a.muon_lr)
     if a.resume:
-        opt.load_state_dict(ck["opt"])
         step, elapsed = ck["step"], ck["elapsed"]
-    train(a, trainer, opt, spm, step, elapsed, feats, labels, metas, dev)
+    job = {"feats": feats, "labels": labels, "metas": metas, "dev": dev}
+    train(a, trainer, spm, job, step, elapsed)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Reading order: the pool, pictures and features (both cached), choosing concepts,
 """
 import functools
 import io
+import multiprocessing
 import os
 
 import numpy as np
@@ -126,25 +127,35 @@ def pictures(scenes, avatars, procs=1, split="train"):
 
 
 @torch.no_grad()
-def features(tower, px, batch=128, log=None):
-    """Penultimate patch tokens of all pictures: f16 tensor [N, P, width]."""
-    out = torch.empty(len(px), N_PATCH, tower.width, dtype=torch.float16)
+def _features_part(tower, px, out, batch=64):
+    torch.set_num_threads(1)
     mean, std = torch.tensor(CLIP_MEAN).view(1, 3, 1, 1), torch.tensor(CLIP_STD).view(1, 3, 1, 1)
     for i in range(0, len(px), batch):
         x = torch.from_numpy(np.ascontiguousarray(px[i:i + batch])).permute(0, 3, 1, 2).float() / 255
         out[i:i + batch] = tower((x - mean) / std).half()
-        if log and i // batch % 40 == 0:
-            log(f"features {i}/{len(px)}")
+
+
+def features(tower, px, procs):
+    """Penultimate patch tokens of all pictures: f16 tensor [N, P, width], in shared memory."""
+    out = torch.empty(len(px), N_PATCH, tower.width, dtype=torch.float16).share_memory_()
+    step = (len(px) + procs - 1) // procs
+    ctx = multiprocessing.get_context("fork")
+    parts = [ctx.Process(target=_features_part, args=(tower, px[i:i + step], out[i:i + step]))
+             for i in range(0, len(px), step)]
+    for p in parts:
+        p.start()
+    for p in parts:
+        p.join()
     return out
 
 
-def cached_features(name, tower, px, stamp, log=None):
+def cached_features(name, tower, px, stamp, procs, log):
     path = world.work_dir("cache", f"{name}.{stamp}.pt")
-    if os.path.exists(path):
-        return torch.load(path, weights_only=True)
-    out = features(tower, px, log=log)
-    torch.save(out, path)
-    return out
+    if not os.path.exists(path):
+        torch.save(features(tower, px, procs), path + ".part")
+        os.replace(path + ".part", path)
+        log(f"features of {len(px)} pictures: {name}")
+    return torch.load(path, weights_only=True, mmap=True)
 
 
 def patch_labels(objects, things):
@@ -245,7 +256,7 @@ class Packer:
         else:
             scene, count = None, 0 if r > 0.97 else int(rng.choice(3, p=(0.3, 0.4, 0.3))) + 1
         concepts = choose_concepts(rng, scene, count, self.avatars, self.things)
-        return qa.talk_about(rng, scene, concepts)
+        return qa.talk_about(rng, scene, concepts, 10)
 
     def pack(self):
         talk = self.talk()
@@ -307,7 +318,7 @@ class Pack:
         if talk.scene is None:
             return
         box = next((o.box for o in talk.scene.objects if o.inst == c.inst), None)
-        self.probes.append((len(self.tokens) - 1, -1 if box is None else _patch_of(box)))
+        self.probes.append((len(self.tokens) - 1, -1 if box is None else _patch_of(box), self.images[-1][0]))
 
     def close_prefix(self):
         self.base = self.position
@@ -349,8 +360,8 @@ def collate(packs):
         weights[b, :n] = p.weights
         for start, (kind, i) in p.images:
             rows.append(b), starts.append(start), kinds.append(kind == "scene"), index.append(i)
-        probes += [(b, at, where) for at, where in p.probes]
+        probes += [(b, *probe) for probe in p.probes]
     i64 = functools.partial(np.array, dtype=np.int64)
     return {"tokens": tokens, "positions": positions, "blocks": blocks, "weights": weights,
             "rows": i64(rows), "starts": i64(starts), "scene": np.array(kinds, bool), "index": i64(index),
-            "probes": i64(probes).reshape(-1, 3), "answers": [p.answers for p in packs]}
+            "probes": i64(probes).reshape(-1, 4), "answers": [p.answers for p in packs]}

@@ -29,7 +29,7 @@ class Config:
     ffn: int = 512
     context: int = 2048
     tower_width: int = 192
-    rope: float = 10000.0
+    rope: float = 50000.0
     eps: float = 1e-5
 
     def dict(self):
@@ -134,6 +134,21 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(D, 2 * cfg.ffn, bias=False)
         self.down = nn.Linear(cfg.ffn, D, bias=False)
 
+    @torch.no_grad()
+    def start_matching(self):
+        """Half of the heads begin as comparers: what looks alike attends to each other.
+
+        Comparing a concept with the picture is what training from scratch finds last; this start
+        makes it easy to find."""
+        D = self.qkv.in_features
+        hd = D // self.heads
+        q, k = self.qkv.weight[:D], self.qkv.weight[D:2 * D]
+        for h in range(self.heads // 2):
+            basis = torch.linalg.qr(torch.randn(D, hd))[0].T
+            rows = slice(h * hd, (h + 1) * hd)
+            q[rows] = 0.3 * q[rows] + 0.8 * basis
+            k[rows] = 0.3 * k[rows] + 0.8 * basis
+
     def attend(self, x, cos, sin, mask, cache):
         B, T, D = x.shape
         qkv = self.qkv(self.attn_norm(x)).view(B, T, 3, self.heads, -1)
@@ -146,10 +161,26 @@ class Block(nn.Module):
         h = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out(h.transpose(1, 2).reshape(B, T, D))
 
-    def forward(self, x, cos, sin, mask, cache=None):
-        x = x + self.attend(x, cos, sin, mask, cache)
+    def feed(self, x):
         gate, up = self.gate_up(self.ffn_norm(x)).chunk(2, -1)
         return x + self.down(F.silu(gate) * up)
+
+    def forward(self, x, cos, sin, mask, cache=None):
+        return self.feed(x + self.attend(x, cos, sin, mask, cache))
+
+    def forward_at(self, x, cos, sin, mask, at):
+        """The last block in training: only places `at` [B, S] are wanted, [B, S, D]."""
+        B, T, D = x.shape
+        n = self.attn_norm(x)
+        pick = lambda t: t.gather(1, at[..., None].expand(-1, -1, t.shape[-1]))
+        w = self.qkv.weight
+        heads = lambda t: t.view(B, t.shape[1], self.heads, -1).transpose(1, 2)
+        q, kv = heads(F.linear(pick(n), w[:D])), F.linear(n, w[D:])
+        k, v = heads(kv[..., :D]), heads(kv[..., D:])
+        q = rotate(q, pick(cos[:, 0])[:, None], pick(sin[:, 0])[:, None])
+        mask = mask.gather(2, at[:, None, :, None].expand(-1, -1, -1, T))
+        h = F.scaled_dot_product_attention(q, rotate(k, cos, sin), v, attn_mask=mask)
+        return self.feed(pick(x) + self.out(h.transpose(1, 2).reshape(B, -1, D)))
 
 
 class Vlm(nn.Module):
@@ -172,6 +203,8 @@ class Vlm(nn.Module):
             if name.endswith(("out.weight", "down.weight")):
                 p.data.mul_(1 / math.sqrt(2 * cfg.layers))
         self.head.weight.data.copy_(self.embed.weight.data)
+        for block in self.blocks:
+            block.start_matching()
 
     def decode(self, x, positions, mask, caches=None):
         """x [B, T, D] embeddings, positions [B, T], mask [B, 1, T, T] (True: may look)."""
