@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DEFAULT_CONTEXT = 4096, MIN_CONTEXT = 16, MAX_CONTEXT = 1 << 20 };
 
@@ -43,6 +44,16 @@ static rap_status need_file(const char *path, rap_err *err)
     if (!file_exists(path))
         return err_set(err, RAP_E_NOT_FOUND, "%s: no such file", path);
     return RAP_OK;
+}
+
+/* A small model is slower on many threads: it waits at every layer for all of them, and on a busy machine
+ * that is most of the time. One thread for each 32 MiB of weights keeps the waiting small. */
+static int threads_for(const char *path, int limit)
+{
+    struct stat info;
+    long wanted = stat(path, &info) == 0 ? 1 + (long)(info.st_size >> 25) : limit;
+
+    return wanted < limit ? (int)wanted : limit;
 }
 
 static rap_status open_model(vlm *v, const vlm_options *o, check_facts *facts, rap_err *err)
@@ -77,7 +88,7 @@ static rap_status open_projector(vlm *v, const vlm_options *o, const check_facts
         status = check_mmproj(o->mmproj, facts, err);
     if (status)
         return status;
-    params.n_threads = v->threads;
+    params.n_threads = threads_for(o->mmproj, v->limit);
     params.print_timings = false;
     params.warmup = false;
     v->mtmd = mtmd_init_from_file(o->mmproj, v->model, params);
@@ -151,7 +162,8 @@ rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err)
     if (!v)
         return err_memory(err, "opening a model");
     pthread_once(&once, start_backend);
-    v->threads = options->threads > 0 ? options->threads : threads_available();
+    v->limit = options->threads > 0 ? options->threads : threads_available();
+    v->threads = threads_for(options->model, v->limit);
     status = copy_names(v, options, err);
     if (!status)
         status = open_model(v, options, &facts, err);

@@ -16,7 +16,7 @@ typedef struct vlm_options {
     const char *style;   /* "rap" (style fields below) or "chat" (the GGUF's template)  */
     prompt_style turns;  /* for style "rap"                                             */
     int context;         /* 0: the model's own, at most 4096                            */
-    int threads;         /* 0: all                                                      */
+    int threads;         /* at most; 0: all. Small models use fewer                      */
     /* The files' SHA-256 when known (profile.json lists them); NULL: computed when first asked for. */
     const char *model_sha256, *mmproj_sha256;
 } vlm_options;

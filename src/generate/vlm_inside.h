@@ -30,7 +30,9 @@ struct vlm {
     tokenizer tokens;
     style style;
     picture_frame frame;
-    int context, threads;
+    int context;
+    int limit;   /* threads at most             */
+    int threads; /* threads the decoder runs on */
     int width; /* floats per token fed to the decoder */
 };
 

@@ -295,6 +295,7 @@ static void fuzz(const gguf_bytes *g, const pair *p, bool is_model, uint64_t fir
         if (status) {
             printf("%s: seed %llu of the %s ended with %d\n", p->name, (unsigned long long)seed,
                    is_model ? "model" : "projector", status);
+            fflush(stdout);
             failed++;
         }
     }
