@@ -33,14 +33,10 @@ target_link_options(librap_shared PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DI
     -Wl,--exclude-libs,ALL -Wl,--no-undefined)
 target_link_libraries(librap_shared PRIVATE llama_all ${system_libraries})
 
-# The archive holds one object: the layers and what they use of llama.cpp.
 set(archive ${CMAKE_BINARY_DIR}/librap.a)
-set(whole ${CMAKE_BINARY_DIR}/rap_whole.o)
 add_custom_command(OUTPUT ${archive}
-    COMMAND ${CMAKE_LINKER} -r -o ${whole} ${joined} --start-group ${llama_archives} --end-group
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=rap_* ${whole}
-    COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
-    COMMAND ${CMAKE_AR} rcs ${archive} ${whole}
-    COMMAND ${CMAKE_COMMAND} -E rm -f ${whole}
-    DEPENDS ${joined} ${llama_archives} COMMENT "Making librap.a" VERBATIM)
+    COMMAND ${CMAKE_COMMAND} -E env LD=${CMAKE_LINKER} OBJCOPY=${CMAKE_OBJCOPY} NM=${CMAKE_NM}
+        AR=${CMAKE_AR} ${CMAKE_CURRENT_LIST_DIR}/archive.sh ${archive} ${joined} ${llama_archives}
+    DEPENDS ${joined} ${llama_archives} ${CMAKE_CURRENT_LIST_DIR}/archive.sh
+    COMMENT "Making librap.a" VERBATIM)
 add_custom_target(librap_archive ALL DEPENDS ${archive})
