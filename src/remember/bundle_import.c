@@ -194,27 +194,20 @@ static rap_status write_record(transfer *t, db *from, const rap_record *record, 
 
 static rap_status write_records(transfer *t, db *from, rap_err *err)
 {
-    struct store source = {*from, true, false, 0}; /* record_read() reads a bundle's tables as well */
-    char sql[512];
-    sqlite3_stmt *statement = NULL;
+    record_rows r;
+    rap_record *record = NULL;
     int64_t total = 0, done = 0;
-    bool row = false;
-    rap_status status = db_int(&total, NULL, from, err, "SELECT count(*) FROM concept", "");
+    rap_status status = record_query(&r, from, "ORDER BY c.id", err);
 
-    sqlite3_snprintf(sizeof sql, sql, "%sORDER BY c.id", record_sql);
     if (status == RAP_OK)
-        status = db_query(&statement, from, err, sql, "");
-    while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
-        rap_record *record = NULL;
-
-        status = record_read(&record, &source, statement, err);
-        if (status == RAP_OK)
-            status = write_record(t, from, record, err);
+        status = db_int(&total, NULL, from, err, "SELECT count(*) FROM concept", "");
+    while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
+        status = write_record(t, from, record, err);
         store_record_free(record);
         if (status == RAP_OK)
             status = transfer_progress(t, (uint64_t)++done, (uint64_t)total, err);
     }
-    sqlite3_finalize(statement);
+    record_finish(&r);
     if (status == RAP_OK && done != total)
         status = err_set(err, RAP_E_FORMAT, "%s: damaged: a concept has no name", t->path);
     return status;

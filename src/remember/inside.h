@@ -81,8 +81,15 @@ void vector_copy(void *out, const void *in, size_t count);
 
 /* ---- record.c ---- */
 
-/* Name, category, info, views and times of a row of record_sql, then the aliases. */
-rap_status record_read(rap_record **out, store *s, sqlite3_stmt *row, rap_err *err);
-extern const char record_sql[]; /* without WHERE and ORDER BY */
+/* A walk over concepts, also of a bundle. */
+typedef struct record_rows {
+    db *d;
+    sqlite3_stmt *rows, *aliases;
+} record_rows;
+/* `rest` follows the SELECT, in which n is the name and c the concept. record_finish() it either way. */
+rap_status record_query(record_rows *out, db *d, const char *rest, rap_err *err);
+/* *out is NULL at the end; store_record_free(). */
+rap_status record_next(rap_record **out, record_rows *r, rap_err *err);
+void record_finish(record_rows *r);
 
 #endif

@@ -9,7 +9,7 @@
 
 /* ---- one record ---- */
 
-const char record_sql[] =
+static const char record_sql[] =
     "SELECT c.id, n.text, c.category, c.info, c.created, c.updated,"
     " (SELECT count(*) FROM view v WHERE v.concept_id = c.id)"
     " FROM name n CROSS JOIN concept c ON c.id = n.concept_id AND n.alias = 0 ";
@@ -29,36 +29,56 @@ void store_record_free(rap_record *record)
     free(record);
 }
 
-static rap_status read_aliases(const char *const **out, store *s, int64_t id, rap_err *err)
+/* One statement serves all records: preparing one for each would cost more than all the rest. */
+rap_status record_query(record_rows *out, db *d, const char *rest, rap_err *err)
 {
-    sqlite3_stmt *statement = NULL;
+    char sql[512];
+    rap_status status;
+
+    *out = (record_rows){d, NULL, NULL};
+    sqlite3_snprintf(sizeof sql, sql, "%s%s", record_sql, rest);
+    status = db_query(&out->rows, d, err, sql, "");
+    if (status == RAP_OK)
+        status = db_query(&out->aliases, d, err,
+                          "SELECT text FROM name WHERE concept_id = ? AND alias = 1 ORDER BY folded",
+                          "");
+    return status;
+}
+
+void record_finish(record_rows *r)
+{
+    sqlite3_finalize(r->rows);
+    sqlite3_finalize(r->aliases);
+    *r = (record_rows){NULL, NULL, NULL};
+}
+
+static rap_status read_aliases(const char *const **out, record_rows *r, int64_t id, rap_err *err)
+{
     char **aliases = mem_array(1, sizeof *aliases), **grown;
     size_t count = 0;
     bool row = false;
-    rap_status status = db_query(
-        &statement, &s->d, err,
-        "SELECT text FROM name WHERE concept_id = ? AND alias = 1 ORDER BY folded", "i", id);
+    rap_status status = aliases ? RAP_OK : err_memory(err, "reading aliases");
 
-    if (status == RAP_OK && !aliases)
-        status = err_memory(err, "reading aliases");
-    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+    sqlite3_bind_int64(r->aliases, 1, id);
+    while (status == RAP_OK && (status = db_step(&row, r->d, r->aliases, err)) == RAP_OK && row) {
         grown = realloc(aliases, (count + 2) * sizeof *aliases);
         if (grown) {
             aliases = grown;
-            aliases[count] = db_text(statement, 0);
+            aliases[count] = db_text(r->aliases, 0);
             aliases[count + 1] = NULL;
         }
         if (!grown || !aliases[count++])
             status = err_memory(err, "reading aliases");
     }
-    sqlite3_finalize(statement);
+    sqlite3_reset(r->aliases);
     *out = (const char *const *)aliases;
     return status;
 }
 
-rap_status record_read(rap_record **out, store *s, sqlite3_stmt *row, rap_err *err)
+static rap_status read_record(rap_record **out, record_rows *r, rap_err *err)
 {
     rap_record *record = mem_array(1, sizeof *record);
+    sqlite3_stmt *row = r->rows;
     rap_status status;
 
     *out = NULL;
@@ -74,7 +94,7 @@ rap_status record_read(rap_record **out, store *s, sqlite3_stmt *row, rap_err *e
     if (!record->name || !record->category || !record->info || !record->created || !record->updated)
         status = err_memory(err, "reading a concept");
     else
-        status = read_aliases(&record->aliases, s, record->id, err);
+        status = read_aliases(&record->aliases, r, record->id, err);
     if (status != RAP_OK) {
         store_record_free(record);
         return status;
@@ -83,26 +103,31 @@ rap_status record_read(rap_record **out, store *s, sqlite3_stmt *row, rap_err *e
     return RAP_OK;
 }
 
+rap_status record_next(rap_record **out, record_rows *r, rap_err *err)
+{
+    bool row = false;
+    rap_status status = db_step(&row, r->d, r->rows, err);
+
+    *out = NULL;
+    return status == RAP_OK && row ? read_record(out, r, err) : status;
+}
+
 /* ---- finding ---- */
 
 rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
 {
-    char sql[512];
-    sqlite3_stmt *statement = NULL;
-    bool row = false;
-    rap_status status;
+    record_rows r;
+    rap_status status = record_query(&r, &s->d, "WHERE n.concept_id = ?", err);
 
     *out = NULL;
-    sqlite3_snprintf(sizeof sql, sql, "%sWHERE n.concept_id = ?", record_sql);
-    status = db_query(&statement, &s->d, err, sql, "i", id);
-    if (status == RAP_OK)
-        status = db_step(&row, &s->d, statement, err);
-    if (status == RAP_OK && !row)
+    if (status == RAP_OK) {
+        sqlite3_bind_int64(r.rows, 1, id);
+        status = record_next(out, &r, err);
+    }
+    if (status == RAP_OK && !*out)
         status = err_set(err, RAP_E_NOT_FOUND, "%s: there is no concept %lld", s->d.path,
                          (long long)id);
-    if (status == RAP_OK)
-        status = record_read(out, s, statement, err);
-    sqlite3_finalize(statement);
+    record_finish(&r);
     return status;
 }
 
@@ -141,25 +166,20 @@ static bool record_matches(const rap_record *record, const char *folded_search)
 rap_status store_each(store *s, const char *search, rap_on_record *on_record, void *payload,
                       rap_err *err)
 {
-    char sql[512];
-    sqlite3_stmt *statement = NULL;
+    record_rows r;
+    rap_record *record = NULL;
     char *folded = search ? text_fold(search) : NULL;
-    bool row = false;
     rap_status status;
 
     if (search && !folded)
         return err_memory(err, "searching");
-    sqlite3_snprintf(sizeof sql, sql, "%sORDER BY n.folded", record_sql);
-    status = db_query(&statement, &s->d, err, sql, "");
-    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
-        rap_record *record = NULL;
-
-        status = record_read(&record, s, statement, err);
-        if (status == RAP_OK && record_matches(record, folded) && on_record(record, payload) != 0)
+    status = record_query(&r, &s->d, "ORDER BY n.folded", err);
+    while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
+        if (record_matches(record, folded) && on_record(record, payload) != 0)
             status = err_set(err, RAP_E_CANCELLED, "stopped by the caller");
         store_record_free(record);
     }
-    sqlite3_finalize(statement);
+    record_finish(&r);
     free(folded);
     return status;
 }

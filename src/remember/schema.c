@@ -180,9 +180,9 @@ rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, r
         return wrong_kind(path, kind, 0, err);
     version = big_endian(header + 60);
     id = big_endian(header + 68);
-    /* Both are 0 when the program died while it made the file: then the truth is in the log beside it
-     * and schema_migrate() looks again. */
-    if (id != kind_id(kind) && (id != 0 || version != 0))
+    /* Both are 0 in a store that was never closed: the truth is in the log beside it, and
+     * schema_migrate() looks again. A bundle has no log. */
+    if (id != kind_id(kind) && (kind == SCHEMA_BUNDLE || id != 0 || version != 0))
         return wrong_kind(path, kind, id, err);
     if (version > SCHEMA_VERSION)
         return newer(path, version, err);

@@ -1,0 +1,197 @@
+/* test_vector.c: vectors go in and come out by encoder, views without one are found, what can be
+ * computed again is kept and dropped. RAP_LARGE=1 also loads 100,000 vectors of 512 numbers. */
+#include "remember/fixture.h"
+
+#include "base/threads.h"
+
+static void loads_only_the_vectors_of_one_encoder(void **state)
+{
+    fixture *f = *state;
+    store_vectors all;
+    store_vector other = make_vector("enc-b", 50), expected;
+
+    assert_int_equal(store_load_vectors(f->s, "enc-a", &all, &f->err), RAP_OK);
+    assert_int_equal(all.count, 0);
+    store_vectors_release(&all);
+    for (int i = 0; i < 5; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(add_concept(f->s, name, "", "", i, &f->err), RAP_OK);
+    }
+    assert_int_equal(store_put_vector(f->s, 2, &other, &f->err), RAP_OK);
+    assert_int_equal(store_load_vectors(f->s, "enc-a", &all, &f->err), RAP_OK);
+    assert_int_equal(all.count, 5);
+    assert_int_equal(all.dim, FIXTURE_DIM);
+    for (int i = 0; i < 5; i++) {
+        expected = make_vector("enc-a", i);
+        assert_memory_equal(all.data + i * FIXTURE_DIM, expected.data, FIXTURE_DIM * sizeof(float));
+        assert_int_equal(all.concept_id[i], i + 1);
+    }
+    store_vectors_release(&all);
+    assert_int_equal(store_load_vectors(f->s, "enc-b", &all, &f->err), RAP_OK);
+    assert_int_equal(all.count, 1);
+    assert_int_equal(all.concept_id[0], 2);
+    store_vectors_release(&all);
+}
+
+static void an_encoder_has_one_dimension(void **state)
+{
+    fixture *f = *state;
+    store_vector vector = make_vector("enc-a", 1);
+
+    assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
+    vector.dim = 4;
+    assert_int_equal(store_put_vector(f->s, 1, &vector, &f->err), RAP_E_ARGUMENT);
+    assert_line_has(f, "4 numbers");
+    vector.dim = 0;
+    assert_int_equal(store_put_vector(f->s, 1, &vector, &f->err), RAP_E_ARGUMENT);
+    vector = make_vector("enc-a", 1);
+    assert_int_equal(store_put_vector(f->s, 77, &vector, &f->err), RAP_E_NOT_FOUND);
+}
+
+typedef struct embedder {
+    fixture *f;
+    const char *encoder;
+    int calls, stop_at;
+} embedder;
+
+static rap_status embed(int64_t view_id, const store_picture *picture, void *payload, rap_err *err)
+{
+    embedder *e = payload;
+    store_vector vector = make_vector(e->encoder, (int)view_id);
+
+    assert_int_equal(picture->view_id, view_id);
+    assert_int_equal(picture->size, 3000);
+    assert_int_equal(strlen(picture->hash), 64);
+    if (++e->calls == e->stop_at)
+        return err_set(err, RAP_E_MODEL, "stopped");
+    return store_put_vector(e->f->s, view_id, &vector, err);
+}
+
+static void another_encoder_finds_what_it_has_to_do(void **state)
+{
+    fixture *f = *state;
+    embedder e = {f, "enc-b", 0, 4};
+    int64_t total = 0;
+
+    for (int i = 0; i < 6; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(add_concept(f->s, name, "", "", i, &f->err), RAP_OK);
+    }
+    assert_int_equal(store_each_unembedded(f->s, "enc-a", embed, &e, &total, &f->err), RAP_OK);
+    assert_int_equal(total, 0);
+    assert_int_equal(store_each_unembedded(f->s, "enc-b", embed, &e, &total, &f->err), RAP_E_MODEL);
+    assert_int_equal(total, 6);
+    e.stop_at = 0; /* what was done is kept: the rest follows */
+    assert_int_equal(store_each_unembedded(f->s, "enc-b", embed, &e, &total, &f->err), RAP_OK);
+    assert_int_equal(total, 3);
+    assert_int_equal(e.calls, 7);
+    assert_int_equal(count_rows(f->s, "key"), 12);
+}
+
+static void keeps_words_and_tokens(void **state)
+{
+    fixture *f = *state;
+    store_vector vector = make_vector("words", 3);
+    float tokens[6] = {1, 2, 3, 4, 5, 6}, *out = NULL;
+    size_t floats = 0;
+    int dim = 0, found = 1;
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "", 1, &f->err), RAP_OK);
+    assert_int_equal(store_get_text_vector(f->s, "dog", "words", &out, &dim, &found, &f->err), RAP_OK);
+    assert_false(found);
+    assert_int_equal(store_put_text_vector(f->s, "dog", &vector, &f->err), RAP_OK);
+    assert_int_equal(store_put_text_vector(f->s, "dog", &vector, &f->err), RAP_OK);
+    assert_int_equal(store_get_text_vector(f->s, "dog", "other", &out, &dim, &found, &f->err), RAP_OK);
+    assert_false(found);
+    assert_int_equal(store_get_text_vector(f->s, "dog", "words", &out, &dim, &found, &f->err), RAP_OK);
+    assert_true(found);
+    assert_int_equal(dim, FIXTURE_DIM);
+    assert_memory_equal(out, vector.data, sizeof(float) * FIXTURE_DIM);
+    free(out);
+    assert_int_equal(store_put_tokens(f->s, 1, "mm", tokens, 6, &f->err), RAP_OK);
+    assert_int_equal(store_get_tokens(f->s, 1, "mm", &out, &floats, &found, &f->err), RAP_OK);
+    assert_true(found);
+    assert_int_equal(floats, 6);
+    assert_memory_equal(out, tokens, sizeof tokens);
+    free(out);
+    assert_int_equal(store_get_tokens(f->s, 1, "nn", &out, &floats, &found, &f->err), RAP_OK);
+    assert_false(found);
+    assert_int_equal(store_put_tokens(f->s, 9, "mm", tokens, 6, &f->err), RAP_E_NOT_FOUND);
+    assert_int_equal(store_put_tokens(f->s, 1, "mm", tokens, 0, &f->err), RAP_E_LIMIT);
+}
+
+/* A word of the detector goes when the last concept of that category does. */
+static void drops_words_with_their_last_concept(void **state)
+{
+    fixture *f = *state;
+    store_vector vector = make_vector("words", 3);
+    store_concept change = {NULL, "cat", NULL, NULL};
+
+    assert_int_equal(add_concept(f->s, "bo", "Dog", "", 1, &f->err), RAP_OK);
+    assert_int_equal(add_concept(f->s, "mo", "dog", "", 1, &f->err), RAP_OK);
+    assert_int_equal(store_put_text_vector(f->s, "dog", &vector, &f->err), RAP_OK);
+    assert_int_equal(store_forget(f->s, "bo", &f->err), RAP_OK);
+    assert_int_equal(count_rows(f->s, "vocabulary"), 1);
+    assert_int_equal(store_update(f->s, "mo", &change, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(count_rows(f->s, "vocabulary"), 0);
+}
+
+static void loads_a_hundred_thousand_at_once(void **state)
+{
+    enum { COUNT = 100000, DIM = 512 };
+    fixture *f = *state;
+    static float data[DIM];
+    char *bytes = make_picture(1, 64);
+    store_view view = {bytes, 64, 1, 1, {0, 0, 0, 0}};
+    store_vector vector = {"enc-a", DIM, data};
+    store_vectors all;
+    double start;
+
+    if (!getenv("RAP_LARGE")) {
+        print_message("skip: set RAP_LARGE=1 to load 100,000 vectors\n");
+        free(bytes);
+        return;
+    }
+    assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
+    for (int i = 0; i < COUNT; i++) {
+        char name[32];
+        store_concept c = {name, "thing", "info", NULL};
+        int64_t id = 0, view_id = 0;
+
+        data[0] = (float)i;
+        snprintf(name, sizeof name, "concept %d", i);
+        assert_int_equal(concept_insert(&id, f->s, &c, &f->err), RAP_OK);
+        assert_int_equal(view_insert(&view_id, f->s, id, &view, true, &f->err), RAP_OK);
+        assert_int_equal(vector_insert(f->s, view_id, &vector, &f->err), RAP_OK);
+    }
+    assert_int_equal(store_end(f->s, RAP_OK, &f->err), RAP_OK);
+    fixture_reopen(f);
+    start = clock_ms();
+    assert_int_equal(store_load_vectors(f->s, "enc-a", &all, &f->err), RAP_OK);
+    print_message("loaded %zu vectors of %d numbers in %.0f ms\n", all.count, all.dim,
+                  clock_ms() - start);
+    assert_int_equal(all.count, COUNT);
+    assert_true(all.data[(size_t)(COUNT - 1) * DIM] == COUNT - 1);
+    store_vectors_release(&all);
+    free(bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(loads_only_the_vectors_of_one_encoder, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_encoder_has_one_dimension, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(another_encoder_finds_what_it_has_to_do, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(keeps_words_and_tokens, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(drops_words_with_their_last_concept, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(loads_a_hundred_thousand_at_once, fixture_setup,
+                                        fixture_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
