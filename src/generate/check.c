@@ -16,9 +16,12 @@ static bool is_computable(int type)
 static bool fits_role(const gguf_tensor *t, check_role role)
 {
     switch (role) {
-    case CHECK_VECTOR: return t->type == TYPE_F32;
-    case CHECK_KERNEL: return t->type == TYPE_F32 || t->type == TYPE_F16;
-    default: return is_computable(t->type);
+    case CHECK_VECTOR:
+        return t->type == TYPE_F32;
+    case CHECK_KERNEL:
+        return t->type == TYPE_F32 || t->type == TYPE_F16;
+    default:
+        return is_computable(t->type);
     }
 }
 
@@ -82,7 +85,8 @@ rap_status check_types(const gguf_file *g, rap_err *err)
         const gguf_tensor *t = gguf_tensor_at(g, i);
 
         if (!fits_role(t, t->dims == 1 ? CHECK_VECTOR : CHECK_MATRIX))
-            return err_set(err, RAP_E_FORMAT, "%s: tensor '%s' has type %d, which cannot be used there",
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: tensor '%s' has type %d, which cannot be used there",
                            gguf_file_path(g), t->name, t->type);
     }
     return RAP_OK;
@@ -102,8 +106,8 @@ rap_status check_int(const gguf_file *g, const char *key, int64_t low, int64_t h
     return RAP_OK;
 }
 
-rap_status check_int_or(const gguf_file *g, const char *key, int64_t fallback, int64_t low, int64_t high,
-                        int64_t *out, rap_err *err)
+rap_status check_int_or(const gguf_file *g, const char *key, int64_t fallback, int64_t low,
+                        int64_t high, int64_t *out, rap_err *err)
 {
     *out = fallback;
     return gguf_has(g, key) ? check_int(g, key, low, high, out, err) : RAP_OK;

@@ -26,7 +26,7 @@ rap_status check_lora(const char *path, const check_facts *model, rap_err *err);
 typedef enum check_role {
     CHECK_MATRIX, /* the weight of a product or a look-up: any float or block type llama.cpp computes with */
     CHECK_VECTOR, /* added or multiplied element-wise: f32                                                 */
-    CHECK_KERNEL  /* of a convolution: f32 or f16                                                          */
+    CHECK_KERNEL /* of a convolution: f32 or f16                                                          */
 } check_role;
 
 #define CHECK_ANY (-1) /* in `ne`: this side is free */
@@ -46,8 +46,8 @@ rap_status check_kinds(const gguf_file *g, rap_err *err);
 rap_status check_int(const gguf_file *g, const char *key, int64_t low, int64_t high, int64_t *out,
                      rap_err *err);
 /* The same when it is there, else `fallback`. */
-rap_status check_int_or(const gguf_file *g, const char *key, int64_t fallback, int64_t low, int64_t high,
-                        int64_t *out, rap_err *err);
+rap_status check_int_or(const gguf_file *g, const char *key, int64_t fallback, int64_t low,
+                        int64_t high, int64_t *out, rap_err *err);
 
 /* The tokenizer's arrays: lengths, no token twice, every byte spelled. */
 rap_status check_vocab(const gguf_file *g, int64_t *out_tokens, rap_err *err);

@@ -78,8 +78,8 @@ rap_status check_kinds(const gguf_file *g, rap_err *err)
 
         for (size_t k = 0; k < sizeof rules / sizeof *rules; k++)
             if (ends_with(v->key, rules[k].ending) && (v->is_array || v->kind != rules[k].kind))
-                return err_set(err, RAP_E_FORMAT, "%s: key '%s' has the wrong type", gguf_file_path(g),
-                               v->key);
+                return err_set(err, RAP_E_FORMAT, "%s: key '%s' has the wrong type",
+                               gguf_file_path(g), v->key);
     }
     return RAP_OK;
 }

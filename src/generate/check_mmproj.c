@@ -37,7 +37,8 @@ static rap_status check_sizes(tower *t, const gguf_file *g, rap_err *err)
     if (!status)
         status = check_int_or(g, "clip.vision.attention.head_count_kv", t->H, 1, t->H, &kv, err);
     if (!status)
-        status = check_int_or(g, "clip.vision.attention.head_dim", t->D / t->H, 1, t->D, &head, err);
+        status =
+            check_int_or(g, "clip.vision.attention.head_dim", t->D / t->H, 1, t->D, &head, err);
     if (!status)
         status = check_int(g, "clip.vision.block_count", 1, MAX_LAYERS, &t->L, err);
     if (!status)
@@ -48,7 +49,8 @@ static rap_status check_sizes(tower *t, const gguf_file *g, rap_err *err)
         return err_set(err, RAP_E_FORMAT, "%s: %" PRId64 " heads do not divide a width of %" PRId64,
                        gguf_file_path(g), t->H, t->D);
     if (eps < 0 || eps > 1)
-        return err_set(err, RAP_E_FORMAT, "%s: the norm's epsilon is out of range", gguf_file_path(g));
+        return err_set(err, RAP_E_FORMAT, "%s: the norm's epsilon is out of range",
+                       gguf_file_path(g));
     return RAP_OK;
 }
 
@@ -96,8 +98,8 @@ typedef struct layer_rule {
     int64_t in, out;
 } layer_rule;
 
-static rap_status check_layer(const gguf_file *g, const char *prefix, const layer_rule *r, bool bias,
-                              rap_err *err)
+static rap_status check_layer(const gguf_file *g, const char *prefix, const layer_rule *r,
+                              bool bias, rap_err *err)
 {
     char name[64];
     const int64_t norm[] = { r->out }, matrix[] = { r->in, r->out };
@@ -161,17 +163,18 @@ static rap_status check_embeddings(tower *t, const gguf_file *g, rap_err *err)
     rap_status status;
 
     if (t->S == 0 || t->S % t->P)
-        return err_set(err, RAP_E_FORMAT, "%s: patches of %" PRId64 " do not tile %" PRId64 " pixels",
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: patches of %" PRId64 " do not tile %" PRId64 " pixels",
                        gguf_file_path(g), t->P, t->S);
     t->T = (t->S / t->P) * (t->S / t->P) + (gguf_find(g, "v.class_embd") ? 1 : 0);
     if (t->T > MAX_POSITIONS)
-        return err_set(err, RAP_E_LIMIT, "%s: %" PRId64 " patches, at most %d", gguf_file_path(g), t->T,
-                       MAX_POSITIONS);
+        return err_set(err, RAP_E_LIMIT, "%s: %" PRId64 " patches, at most %d", gguf_file_path(g),
+                       t->T, MAX_POSITIONS);
     status = check_tensor(g, "v.patch_embd.weight", CHECK_KERNEL, 4,
                           (int64_t[]){ t->P, t->P, 3, t->D }, err);
     if (!status)
-        status = check_tensor(g, "v.position_embd.weight", CHECK_MATRIX, 2, (int64_t[]){ t->D, t->T },
-                              err);
+        status = check_tensor(g, "v.position_embd.weight", CHECK_MATRIX, 2,
+                              (int64_t[]){ t->D, t->T }, err);
     if (!status)
         status = check_optional(g, "v.class_embd", CHECK_VECTOR, 1, width, err);
     if (!status)
@@ -223,7 +226,8 @@ static rap_status check_mlp(tower *t, const gguf_file *g, int64_t width, rap_err
 }
 
 /* The projector's kind stands in one of two keys. */
-static rap_status find_projector(const gguf_file *g, const char **out, size_t *out_len, rap_err *err)
+static rap_status find_projector(const gguf_file *g, const char **out, size_t *out_len,
+                                 rap_err *err)
 {
     if (gguf_has(g, "clip.projector_type"))
         return gguf_get_string(g, "clip.projector_type", out, out_len, err);

@@ -11,12 +11,12 @@ enum { MAX_LAYERS = 512, MAX_EXPERTS = 1024, MAX_WIDTH = 1 << 20, MAX_CONTEXT = 
 
 /* The hyper-parameters of a decoder; letters as in the shapes below. */
 typedef struct decoder {
-    int64_t D;         /* embedding_length     */
-    int64_t L;         /* block_count          */
-    int64_t F;         /* feed_forward_length  */
-    int64_t H, K;      /* heads, key-value heads */
-    int64_t C;         /* floats per head      */
-    int64_t V;         /* tokens               */
+    int64_t D;    /* embedding_length     */
+    int64_t L;    /* block_count          */
+    int64_t F;    /* feed_forward_length  */
+    int64_t H, K; /* heads, key-value heads */
+    int64_t C;    /* floats per head      */
+    int64_t V;    /* tokens               */
     int64_t experts;
 } decoder;
 
@@ -33,8 +33,8 @@ static arch_key key_of(const gguf_file *g, const char *name)
     return key;
 }
 
-static rap_status arch_int(const gguf_file *g, const char *name, int64_t low, int64_t high, int64_t *out,
-                           rap_err *err)
+static rap_status arch_int(const gguf_file *g, const char *name, int64_t low, int64_t high,
+                           int64_t *out, rap_err *err)
 {
     return check_int(g, key_of(g, name).text, low, high, out, err);
 }
@@ -50,9 +50,11 @@ static rap_status check_architecture(const gguf_file *g, rap_err *err)
     const char *name = gguf_file_architecture(g);
 
     if (!*name)
-        return err_set(err, RAP_E_FORMAT, "%s: has no key 'general.architecture'", gguf_file_path(g));
+        return err_set(err, RAP_E_FORMAT, "%s: has no key 'general.architecture'",
+                       gguf_file_path(g));
     if (strlen(name) > 63)
-        return err_set(err, RAP_E_FORMAT, "%s: the architecture's name is too long", gguf_file_path(g));
+        return err_set(err, RAP_E_FORMAT, "%s: the architecture's name is too long",
+                       gguf_file_path(g));
     if (strcmp(name, "clip") == 0)
         return err_set(err, RAP_E_FORMAT, "%s: is an image projector, not a language model",
                        gguf_file_path(g));
@@ -66,8 +68,9 @@ static rap_status check_parts(const gguf_file *g, rap_err *err)
     rap_status status = check_int_or(g, "split.count", 1, 0, 65535, &parts, err);
 
     if (!status && parts > 1)
-        status = err_set(err, RAP_E_UNSUPPORTED, "%s: is one part of %d; merge the parts into one file",
-                         gguf_file_path(g), (int)parts);
+        status =
+            err_set(err, RAP_E_UNSUPPORTED, "%s: is one part of %d; merge the parts into one file",
+                    gguf_file_path(g), (int)parts);
     return status;
 }
 
@@ -80,8 +83,8 @@ static rap_status check_experts(decoder *d, const gguf_file *g, rap_err *err)
     if (!status)
         status = arch_int_or(g, "expert_used_count", 0, 0, d->experts, &used, err);
     if (!status)
-        status = arch_int_or(g, "expert_group_count", 0, 0, d->experts > 0 ? d->experts - 1 : 0, &groups,
-                             err);
+        status = arch_int_or(g, "expert_group_count", 0, 0, d->experts > 0 ? d->experts - 1 : 0,
+                             &groups, err);
     if (!status)
         status = arch_int_or(g, "expert_group_used_count", 0, 0, groups, &groups_used, err);
     if (status)
@@ -120,7 +123,8 @@ static rap_status check_epsilon(const gguf_file *g, const char *name, rap_err *e
     rap_status status = gguf_has(g, key.text) ? gguf_get_float(g, key.text, &eps, err) : RAP_OK;
 
     if (!status && (eps < 0 || eps > 1))
-        status = err_set(err, RAP_E_FORMAT, "%s: '%s' is out of range", gguf_file_path(g), key.text);
+        status =
+            err_set(err, RAP_E_FORMAT, "%s: '%s' is out of range", gguf_file_path(g), key.text);
     return status;
 }
 
@@ -147,7 +151,8 @@ static rap_status check_common(decoder *d, const gguf_file *g, rap_err *err)
     if (!status)
         status = check_vocab(g, &d->V, err);
     if (!status)
-        status = check_tensor(g, "token_embd.weight", CHECK_MATRIX, 2, (int64_t[]){ d->D, d->V }, err);
+        status =
+            check_tensor(g, "token_embd.weight", CHECK_MATRIX, 2, (int64_t[]){ d->D, d->V }, err);
     return status ? status : check_types(g, err);
 }
 
@@ -174,14 +179,14 @@ static rap_status check_heads(decoder *d, const gguf_file *g, rap_err *err)
 }
 
 /* One tensor of block i. */
-static rap_status block_tensor(const gguf_file *g, int64_t i, const char *name, int dims, int64_t ne0,
-                               int64_t ne1, rap_err *err)
+static rap_status block_tensor(const gguf_file *g, int64_t i, const char *name, int dims,
+                               int64_t ne0, int64_t ne1, rap_err *err)
 {
     char full[64];
 
     snprintf(full, sizeof full, "blk.%d.%s.weight", (int)i, name);
-    return check_tensor(g, full, dims == 1 ? CHECK_VECTOR : CHECK_MATRIX, dims, (int64_t[]){ ne0, ne1 },
-                        err);
+    return check_tensor(g, full, dims == 1 ? CHECK_VECTOR : CHECK_MATRIX, dims,
+                        (int64_t[]){ ne0, ne1 }, err);
 }
 
 static rap_status check_attention(const decoder *d, const gguf_file *g, int64_t i, rap_err *err)
@@ -227,7 +232,8 @@ static rap_status check_llama(decoder *d, const gguf_file *g, rap_err *err)
     if (!status)
         status = check_tensor(g, "output_norm.weight", CHECK_VECTOR, 1, (int64_t[]){ d->D }, err);
     if (!status)
-        status = check_optional(g, "output.weight", CHECK_MATRIX, 2, (int64_t[]){ d->D, d->V }, err);
+        status =
+            check_optional(g, "output.weight", CHECK_MATRIX, 2, (int64_t[]){ d->D, d->V }, err);
     for (int64_t i = 0; !status && i < d->L; i++)
         status = check_block(d, g, i, err);
     return status;

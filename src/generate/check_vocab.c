@@ -102,8 +102,8 @@ static rap_status check_length(const gguf_file *g, const char *key, size_t token
     rap_status status = gguf_has(g, key) ? gguf_array_count(g, key, &count, err) : RAP_OK;
 
     if (!status && gguf_has(g, key) && count != tokens)
-        status = err_set(err, RAP_E_FORMAT, "%s: '%s' has %zu elements for %zu tokens", gguf_file_path(g),
-                         key, count, tokens);
+        status = err_set(err, RAP_E_FORMAT, "%s: '%s' has %zu elements for %zu tokens",
+                         gguf_file_path(g), key, count, tokens);
     return status;
 }
 
@@ -114,7 +114,8 @@ rap_status check_vocab(const gguf_file *g, int64_t *out_tokens, rap_err *err)
     rap_status status = gguf_array_count(g, TOKENS, &count, err);
 
     if (!status && (count < 3 || count > MAX_TOKENS))
-        status = err_set(err, RAP_E_FORMAT, "%s: a vocabulary of %zu tokens", gguf_file_path(g), count);
+        status =
+            err_set(err, RAP_E_FORMAT, "%s: a vocabulary of %zu tokens", gguf_file_path(g), count);
     if (!status)
         status = check_length(g, "tokenizer.ggml.scores", count, err);
     if (!status)

@@ -27,8 +27,8 @@ rap_status feed_init(feed *out, vlm *v, rap_err *err)
     params.no_perf = true;
     out->ctx = llama_init_from_model(v->model, params);
     if (!out->ctx)
-        return err_set(err, RAP_E_MODEL, "%s: no memory for a conversation of %d tokens", v->model_path,
-                       v->context);
+        return err_set(err, RAP_E_MODEL, "%s: no memory for a conversation of %d tokens",
+                       v->model_path, v->context);
     if (v->lora && llama_set_adapters_lora(out->ctx, &v->lora, 1, &(float){ 1.0f }) != 0) {
         feed_release(out);
         return err_set(err, RAP_E_MODEL, "%s: the adapter cannot be applied", v->model_path);
@@ -78,7 +78,8 @@ static int next_count(const feed *f, size_t left)
     return left < (size_t)f->batch_size ? (int)left : f->batch_size;
 }
 
-rap_status feed_tokens(feed *f, const llama_token *token, size_t count, bool want_logits, rap_err *err)
+rap_status feed_tokens(feed *f, const llama_token *token, size_t count, bool want_logits,
+                       rap_err *err)
 {
     for (size_t i = 0; i < count;) {
         int n = next_count(f, count - i);

@@ -23,7 +23,8 @@ rap_status feed_init(feed *out, vlm *v, rap_err *err);
 void feed_release(feed *f); /* NULL-safe fields */
 
 /* want_logits: the last token's logits can be read afterwards with llama_get_logits_ith(ctx, −1). */
-rap_status feed_tokens(feed *f, const llama_token *token, size_t count, bool want_logits, rap_err *err);
+rap_status feed_tokens(feed *f, const llama_token *token, size_t count, bool want_logits,
+                       rap_err *err);
 rap_status feed_picture(feed *f, const picture *p, rap_err *err);
 
 /* Forgets everything after `mark`. False when this model cannot (the memory is then empty). */

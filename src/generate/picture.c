@@ -30,8 +30,8 @@ static rap_status cut(mtmd_input_chunks **out, vlm *v, int width, int height, co
         const mtmd_input_part *const parts[] = { &part };
 
         if (mtmd_tokenize_from_parts(v->mtmd, *out, parts, 1, false) != 0)
-            status = err_set(err, RAP_E_MODEL, "the model cannot take in a picture of %d × %d pixels",
-                             width, height);
+            status = err_set(err, RAP_E_MODEL,
+                             "the model cannot take in a picture of %d × %d pixels", width, height);
     }
     if (bitmap)
         mtmd_bitmap_free(bitmap);
@@ -65,7 +65,8 @@ static int only_image(const mtmd_input_chunks *chunks)
     return at >= 0 && at <= 1 && count <= (size_t)at + 2 ? at : -1;
 }
 
-static bool copy_text(llama_token **out, size_t *out_count, const mtmd_input_chunks *chunks, size_t i)
+static bool copy_text(llama_token **out, size_t *out_count, const mtmd_input_chunks *chunks,
+                      size_t i)
 {
     size_t count = 0;
     const llama_token *text =
@@ -108,11 +109,12 @@ static rap_status need_vision(const vlm *v, rap_err *err)
 {
     if (v->mtmd)
         return RAP_OK;
-    return err_set(err, RAP_E_UNSUPPORTED, "%s: reads no pictures (no mmproj is given)", v->model_path);
+    return err_set(err, RAP_E_UNSUPPORTED, "%s: reads no pictures (no mmproj is given)",
+                   v->model_path);
 }
 
-static rap_status encode_chunk(vlm *v, const mtmd_input_chunk *chunk, float **out, size_t *out_floats,
-                               rap_err *err)
+static rap_status encode_chunk(vlm *v, const mtmd_input_chunk *chunk, float **out,
+                               size_t *out_floats, rap_err *err)
 {
     size_t floats = 0;
 
@@ -163,7 +165,8 @@ static rap_status init_rows(picture *out, vlm *v, const session_picture *source,
         return err_set(err, RAP_E_UNSUPPORTED, "%s: its picture tokens depend on the prompt",
                        v->mmproj_path);
     if (source->floats == 0 || source->floats % (size_t)v->width || source->floats > INT_MAX)
-        return err_set(err, RAP_E_ARGUMENT, "stored picture tokens of %zu floats do not fit a width of %d",
+        return err_set(err, RAP_E_ARGUMENT,
+                       "stored picture tokens of %zu floats do not fit a width of %d",
                        source->floats, v->width);
     out->rows = source->tokens;
     out->count = source->floats / (size_t)v->width;

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static rap_status add_segment(prompt *p, prompt_kind kind, const char *text, int image, rap_err *err)
+static rap_status add_segment(prompt *p, prompt_kind kind, const char *text, int image,
+                              rap_err *err)
 {
     if (p->count == p->cap) {
         size_t cap = p->cap ? p->cap * 2 : 16;
@@ -103,8 +104,8 @@ static rap_status add_concept(prompt *p, const prompt_concept *c, int number, ra
     return status;
 }
 
-static rap_status add_body(prompt *p, int has_query_image, const prompt_concept *concept, int concepts,
-                           const char *question, rap_err *err)
+static rap_status add_body(prompt *p, int has_query_image, const prompt_concept *concept,
+                           int concepts, const char *question, rap_err *err)
 {
     rap_status status = RAP_OK;
 
@@ -121,8 +122,8 @@ static rap_status add_body(prompt *p, int has_query_image, const prompt_concept 
 }
 
 rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_image,
-                        const prompt_concept *concept, int concepts, const char *question, int first,
-                        rap_err *err)
+                        const prompt_concept *concept, int concepts, const char *question,
+                        int first, rap_err *err)
 {
     *out = (prompt){ 0 };
     rap_status status = add_template(out, first ? style->system : style->after_assistant, err);

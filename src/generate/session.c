@@ -135,7 +135,8 @@ static rap_status plan_tokens(plan *p, const session *s, const prompt *text, rap
 }
 
 /* The prompt with the first `kept` concepts, and its size. */
-static rap_status plan_prompt(plan *p, const session *s, const session_turn *turn, int kept, rap_err *err)
+static rap_status plan_prompt(plan *p, const session *s, const session_turn *turn, int kept,
+                              rap_err *err)
 {
     prompt text;
     rap_status status = prompt_build(&text, &s->v->style.turns, p->has_query, p->concept, kept,
@@ -250,7 +251,8 @@ static llama_token best_token(const float *logit, int32_t count)
     return best;
 }
 
-static rap_status next_token(llama_token *out, session *s, struct llama_sampler *sampler, rap_err *err)
+static rap_status next_token(llama_token *out, session *s, struct llama_sampler *sampler,
+                             rap_err *err)
 {
     const float *logit = llama_get_logits_ith(s->feed.ctx, -1);
 

@@ -29,7 +29,7 @@ typedef struct session_turn {
 } session_turn;
 
 typedef struct session_answer {
-    char *text; /* free() */
+    char *text;  /* free() */
     int dropped; /* concepts left out, from the last, because the context was too short */
     int prompt_tokens, answer_tokens, images_encoded;
     double first_token_ms;

@@ -27,7 +27,8 @@ rap_status style_copy(style *out, const prompt_style *from, rap_err *err)
                         .before_user = mem_string(from->before_user ? from->before_user : ""),
                         .before_assistant =
                             mem_string(from->before_assistant ? from->before_assistant : ""),
-                        .after_assistant = mem_string(from->after_assistant ? from->after_assistant : ""),
+                        .after_assistant =
+                            mem_string(from->after_assistant ? from->after_assistant : ""),
                         .system = mem_string(from->system ? from->system : ""),
                     } };
     if (out->turns.before_user && out->turns.before_assistant && out->turns.after_assistant &&
@@ -53,10 +54,11 @@ static rap_status render(char **out, const char *chat_template, const llama_chat
 
     *out = NULL;
     if (len < 0)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: its chat template is of a kind that is not known; give the profile the turns "
-                       "themselves (style \"rap\")",
-                       name);
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: its chat template is of a kind that is not known; give the profile the turns "
+            "themselves (style \"rap\")",
+            name);
     *out = mem_array((size_t)len + 1, 1);
     if (!*out)
         return err_memory(err, "reading a chat template");
@@ -84,9 +86,12 @@ static bool split(style *out, const char *one, const char *two)
     return true;
 }
 
-rap_status style_from_template(style *out, const char *chat_template, const char *name, rap_err *err)
+rap_status style_from_template(style *out, const char *chat_template, const char *name,
+                               rap_err *err)
 {
-    const llama_chat_message chat[] = { { "user", MARK_Q }, { "assistant", MARK_A }, { "user", MARK_R } };
+    const llama_chat_message chat[] = { { "user", MARK_Q },
+                                        { "assistant", MARK_A },
+                                        { "user", MARK_R } };
     char *one = NULL, *two = NULL;
     rap_status status;
 
@@ -97,7 +102,8 @@ rap_status style_from_template(style *out, const char *chat_template, const char
     if (!status)
         status = render(&two, chat_template, chat, 3, name, err);
     if (!status && !split(out, one, two))
-        status = err_set(err, RAP_E_UNSUPPORTED, "%s: its chat template hides the turns' contents", name);
+        status = err_set(err, RAP_E_UNSUPPORTED, "%s: its chat template hides the turns' contents",
+                         name);
     if (!status && (!out->turns.system || !out->turns.before_user || !out->turns.before_assistant ||
                     !out->turns.after_assistant))
         status = err_memory(err, "reading a chat template");

@@ -13,7 +13,8 @@ typedef struct style {
 rap_status style_copy(style *out, const prompt_style *from, rap_err *err);
 
 /* Reads the turns out of a Jinja chat template that llama.cpp knows. `name` is what errors call it. */
-rap_status style_from_template(style *out, const char *chat_template, const char *name, rap_err *err);
+rap_status style_from_template(style *out, const char *chat_template, const char *name,
+                               rap_err *err);
 
 void style_release(style *s);
 

@@ -17,7 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTR_PARSED = LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_USER_DEFINED | LLAMA_TOKEN_ATTR_UNKNOWN };
+enum {
+    ATTR_PARSED =
+        LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_USER_DEFINED | LLAMA_TOKEN_ATTR_UNKNOWN
+};
 
 /* ---- the vocabulary ---- */
 
@@ -169,8 +172,8 @@ void token_list_release(token_list *l)
 
 /* ---- ordinary text ---- */
 
-static rap_status tokenize(llama_token **out, int32_t *out_count, const tokenizer *t, const char *text,
-                           size_t len, rap_err *err)
+static rap_status tokenize(llama_token **out, int32_t *out_count, const tokenizer *t,
+                           const char *text, size_t len, rap_err *err)
 {
     int32_t cap = (int32_t)len + 8, count;
 
@@ -261,8 +264,8 @@ static void strip_end(buf *b)
 }
 
 /* Template text: its special tokens by themselves, the rest joins the stretch. */
-static rap_status add_special_text(token_list *out, const tokenizer *t, buf *stretch, const char *text,
-                                   rap_err *err)
+static rap_status add_special_text(token_list *out, const tokenizer *t, buf *stretch,
+                                   const char *text, rap_err *err)
 {
     while (*text) {
         const special_token *s = special_at(t, text);

@@ -20,7 +20,7 @@ typedef struct special_token {
 /* What must be known of a vocabulary; made once per model, then only read. */
 typedef struct tokenizer {
     const struct llama_vocab *vocab; /* borrowed */
-    special_token *special;   /* [specials], longest first */
+    special_token *special;          /* [specials], longest first */
     size_t specials;
     uint8_t *forbidden;    /* [tokens]: 1 where data must not become this token */
     llama_token byte[256]; /* the token that spells one byte */

@@ -76,7 +76,8 @@ static rap_status open_model(vlm *v, const vlm_options *o, check_facts *facts, r
     return tokenizer_init(&v->tokens, llama_model_get_vocab(v->model), err);
 }
 
-static rap_status open_projector(vlm *v, const vlm_options *o, const check_facts *facts, rap_err *err)
+static rap_status open_projector(vlm *v, const vlm_options *o, const check_facts *facts,
+                                 rap_err *err)
 {
     struct mtmd_context_params params = mtmd_context_params_default();
     rap_status status;
@@ -93,8 +94,8 @@ static rap_status open_projector(vlm *v, const vlm_options *o, const check_facts
     params.warmup = false;
     v->mtmd = mtmd_init_from_file(o->mmproj, v->model, params);
     if (!v->mtmd)
-        return err_set(err, RAP_E_MODEL, "%s: llama.cpp cannot load this projector with '%s'", o->mmproj,
-                       path_base(o->model));
+        return err_set(err, RAP_E_MODEL, "%s: llama.cpp cannot load this projector with '%s'",
+                       o->mmproj, path_base(o->model));
     if (!mtmd_support_vision(v->mtmd))
         return err_set(err, RAP_E_UNSUPPORTED, "%s: reads no pictures", o->mmproj);
     return RAP_OK;
@@ -122,8 +123,10 @@ static rap_status open_style(vlm *v, const vlm_options *o, rap_err *err)
     if (!o->style || strcmp(o->style, "rap") == 0)
         return style_copy(&v->style, &o->turns, err);
     if (strcmp(o->style, "chat") == 0)
-        return style_from_template(&v->style, llama_model_chat_template(v->model, NULL), o->model, err);
-    return err_set(err, RAP_E_ARGUMENT, "the prompt style '%.40s' is not known (rap or chat)", o->style);
+        return style_from_template(&v->style, llama_model_chat_template(v->model, NULL), o->model,
+                                   err);
+    return err_set(err, RAP_E_ARGUMENT, "the prompt style '%.40s' is not known (rap or chat)",
+                   o->style);
 }
 
 /* The asked-for context, else the model's own up to DEFAULT_CONTEXT. */

@@ -10,13 +10,13 @@
 typedef struct vlm vlm;
 
 typedef struct vlm_options {
-    const char *model;   /* model.gguf                                                  */
-    const char *mmproj;  /* NULL: a text-only model                                     */
-    const char *lora;    /* NULL: none                                                  */
-    const char *style;   /* "rap" (style fields below) or "chat" (the GGUF's template)  */
-    prompt_style turns;  /* for style "rap"                                             */
-    int context;         /* 0: the model's own, at most 4096                            */
-    int threads;         /* at most; 0: all. Small models use fewer                      */
+    const char *model;  /* model.gguf                                                  */
+    const char *mmproj; /* NULL: a text-only model                                     */
+    const char *lora;   /* NULL: none                                                  */
+    const char *style;  /* "rap" (style fields below) or "chat" (the GGUF's template)  */
+    prompt_style turns; /* for style "rap"                                             */
+    int context;        /* 0: the model's own, at most 4096                            */
+    int threads;        /* at most; 0: all. Small models use fewer                      */
     /* The files' SHA-256 when known (profile.json lists them); NULL: computed when first asked for. */
     const char *model_sha256, *mmproj_sha256;
 } vlm_options;

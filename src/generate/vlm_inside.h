@@ -33,7 +33,7 @@ struct vlm {
     int context;
     int limit;   /* threads at most             */
     int threads; /* threads the decoder runs on */
-    int width; /* floats per token fed to the decoder */
+    int width;   /* floats per token fed to the decoder */
 };
 
 #endif

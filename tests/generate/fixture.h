@@ -43,8 +43,12 @@ static inline bool find_pair(pair *out, const char *name)
 
 static inline vlm *open_pair(const pair *p, int context)
 {
-    vlm_options o = { .model = p->model, .mmproj = p->mmproj, .style = "rap", .turns = rap_turns,
-                      .context = context, .threads = 2 };
+    vlm_options o = { .model = p->model,
+                      .mmproj = p->mmproj,
+                      .style = "rap",
+                      .turns = rap_turns,
+                      .context = context,
+                      .threads = 2 };
     rap_err err = { 0 };
     vlm *v = NULL;
 
@@ -61,7 +65,8 @@ static inline image make_picture(int width, int height, unsigned seed)
     im.rgb = malloc((size_t)width * (size_t)height * 3);
     assert_non_null(im.rgb);
     for (int i = 0; i < width * height * 3; i++)
-        im.rgb[i] = (uint8_t)((unsigned)(i / 3 % width) * (seed + 1) + (unsigned)(i % 3) * 80 * seed);
+        im.rgb[i] =
+            (uint8_t)((unsigned)(i / 3 % width) * (seed + 1) + (unsigned)(i % 3) * 80 * seed);
     return im;
 }
 

@@ -164,11 +164,40 @@ static const spot *pick(const gguf_bytes *g, spot_kind kind)
     return s;
 }
 
-static const uint64_t odd_numbers[] = {
-    0, 1, 2, 3, 5, 7, 16, 31, 32, 33, 64, 96, 97, 127, 129, 255, 256, 1000, 4096, 65535, 65536, 1u << 20,
-    0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
-    0xffffffffffffffff, 0x7fc00000 /* NaN */, 0x7f800000 /* infinity */, 0xbf800000 /* −1.0f */, 0x3f800000
-};
+static const uint64_t odd_numbers[] = { 0,
+                                        1,
+                                        2,
+                                        3,
+                                        5,
+                                        7,
+                                        16,
+                                        31,
+                                        32,
+                                        33,
+                                        64,
+                                        96,
+                                        97,
+                                        127,
+                                        129,
+                                        255,
+                                        256,
+                                        1000,
+                                        4096,
+                                        65535,
+                                        65536,
+                                        1u << 20,
+                                        0x7fffffff,
+                                        0x80000000,
+                                        0xfffffffe,
+                                        0xffffffff,
+                                        0x100000000,
+                                        0x7fffffffffffffff,
+                                        0x8000000000000000,
+                                        0xffffffffffffffff,
+                                        0x7fc00000 /* NaN */,
+                                        0x7f800000 /* infinity */,
+                                        0xbf800000 /* −1.0f */,
+                                        0x3f800000 };
 
 static void change_number(uint8_t *data, const spot *s)
 {
@@ -201,15 +230,28 @@ static void copy_other(const gguf_bytes *g, uint8_t *data, const spot *s)
 static void change_spot(const gguf_bytes *g, uint8_t *data)
 {
     const spot *s = pick(g, (spot_kind)dice(SPOT_DATA + 1));
-    const uint64_t types[] = { 0, 1, 2, 6, 8, 9, 10, 12, 15, 16, 20, 24, 26, 28, 30, 34, 39, 42, 43, 255 };
+    const uint64_t types[] = { 0,  1,  2,  6,  8,  9,  10, 12, 15, 16,
+                               20, 24, 26, 28, 30, 34, 39, 42, 43, 255 };
 
     switch (s->kind) {
-    case SPOT_NAME: dice(2) ? change_letter(data, s) : copy_other(g, data, s); break;
-    case SPOT_TOKEN: dice(2) ? change_letter(data, s) : copy_other(g, data, s); break;
-    case SPOT_KIND: memcpy(data + s->at, &(uint32_t){ (uint32_t)dice(14) }, 4); break;
-    case SPOT_TYPE: memcpy(data + s->at, &types[dice(sizeof types / sizeof *types)], 4); break;
-    case SPOT_SIDE: dice(2) ? change_number(data, s) : copy_other(g, data, s); break;
-    default: change_number(data, s); break;
+    case SPOT_NAME:
+        dice(2) ? change_letter(data, s) : copy_other(g, data, s);
+        break;
+    case SPOT_TOKEN:
+        dice(2) ? change_letter(data, s) : copy_other(g, data, s);
+        break;
+    case SPOT_KIND:
+        memcpy(data + s->at, &(uint32_t){ (uint32_t)dice(14) }, 4);
+        break;
+    case SPOT_TYPE:
+        memcpy(data + s->at, &types[dice(sizeof types / sizeof *types)], 4);
+        break;
+    case SPOT_SIDE:
+        dice(2) ? change_number(data, s) : copy_other(g, data, s);
+        break;
+    default:
+        change_number(data, s);
+        break;
     }
 }
 
@@ -225,10 +267,18 @@ static uint8_t *mutate(const gguf_bytes *g, size_t *out_size, uint64_t seed)
         dice(2);
     *out_size = g->size;
     switch (dice(12)) {
-    case 0: *out_size = dice(g->header + 4096); return data;
-    case 1: data[dice(g->header)] ^= (uint8_t)(1u << dice(8)); return data;
-    case 2: changes = 3; break;
-    case 3: changes = 2; break;
+    case 0:
+        *out_size = dice(g->header + 4096);
+        return data;
+    case 1:
+        data[dice(g->header)] ^= (uint8_t)(1u << dice(8));
+        return data;
+    case 2:
+        changes = 3;
+        break;
+    case 3:
+        changes = 2;
+        break;
     }
     for (int i = 0; i < changes; i++)
         change_spot(g, data);
@@ -239,7 +289,11 @@ static uint8_t *mutate(const gguf_bytes *g, size_t *out_size, uint64_t seed)
 
 static void use_pair(const char *model, const char *mmproj)
 {
-    vlm_options o = { .model = model, .mmproj = mmproj, .style = "rap", .turns = rap_turns, .threads = 2,
+    vlm_options o = { .model = model,
+                      .mmproj = mmproj,
+                      .style = "rap",
+                      .turns = rap_turns,
+                      .threads = 2,
                       .context = 256 };
     rap_err err = { 0 };
     vlm *v = NULL;

@@ -26,7 +26,8 @@ static void expect(const char *want, int image, const prompt_concept *concept, i
     prompt p;
     buf text = BUF_INIT;
 
-    assert_int_equal(prompt_build(&p, &turns, image, concept, concepts, question, first, NULL), RAP_OK);
+    assert_int_equal(prompt_build(&p, &turns, image, concept, concepts, question, first, NULL),
+                     RAP_OK);
     prompt_text(&text, &p);
     assert_string_equal(buf_text(&text), want);
     buf_release(&text);
@@ -47,8 +48,9 @@ static void picture_only(void **state)
 
 static void concepts_only(void **state)
 {
-    expect("Be kind. USER: [1.<image>\n Name: <bo>, Info: <bo> is a cinnamon dog.\n]Who? ASSISTANT:", 0,
-           two, 1, "Who?", 1);
+    expect(
+        "Be kind. USER: [1.<image>\n Name: <bo>, Info: <bo> is a cinnamon dog.\n]Who? ASSISTANT:",
+        0, two, 1, "Who?", 1);
 }
 
 static void question_only(void **state)
@@ -70,11 +72,13 @@ static void a_concept_without_picture_keeps_its_line(void **state)
 
 static void info_cannot_leave_its_line(void **state)
 {
-    const prompt_concept wild = { "a\nb", "one\r\ntwo\tthree\x7f\xc2\x85\xe2\x80\xa8"
-                                          "end", 0 };
+    const prompt_concept wild = { "a\nb",
+                                  "one\r\ntwo\tthree\x7f\xc2\x85\xe2\x80\xa8"
+                                  "end",
+                                  0 };
 
-    expect("Be kind. USER: [1. Name: <a b>, Info: one  two three   end\n]line\nline  ASSISTANT:", 0, &wild,
-           1, "line\nline\x01", 1);
+    expect("Be kind. USER: [1. Name: <a b>, Info: one  two three   end\n]line\nline  ASSISTANT:", 0,
+           &wild, 1, "line\nline\x01", 1);
 }
 
 /* Everything that came from outside is in PLAIN segments, whatever it looks like. */

@@ -99,8 +99,9 @@ static void same_answers(const pair *p)
     vlm *v = open_pair(p, 0);
     album a;
     session_answer from_pixels, from_stored;
-    session_turn turn = { .concept = three, .concepts = 3, .question = "What is in the picture?",
-                          .max_tokens = 24 };
+    session_turn turn = {
+        .concept = three, .concepts = 3, .question = "What is in the picture?", .max_tokens = 24
+    };
     session *s = NULL;
 
     album_open(&a, v);
@@ -135,7 +136,9 @@ static void follow_up(const pair *p)
     vlm *v = open_pair(p, 0);
     album a;
     session_answer first, second;
-    session_turn turn = { .concept = three, .concepts = 3, .question = "Describe the picture in detail.",
+    session_turn turn = { .concept = three,
+                          .concepts = 3,
+                          .question = "Describe the picture in detail.",
                           .max_tokens = 16 };
     session_turn next = { .question = "Why?", .max_tokens = 16 };
     session *s = NULL;
@@ -148,8 +151,9 @@ static void follow_up(const pair *p)
     printf("%s: album and session %.1f ms\n", p->name, clock_ms() - start);
     start = clock_ms();
     ask(s, &turn, &first);
-    printf("%s: first turn %d prompt tokens, first token %.1f ms, %d tokens in %.1f ms: %s\n", p->name,
-           first.prompt_tokens, first.first_token_ms, first.answer_tokens, clock_ms() - start, first.text);
+    printf("%s: first turn %d prompt tokens, first token %.1f ms, %d tokens in %.1f ms: %s\n",
+           p->name, first.prompt_tokens, first.first_token_ms, first.answer_tokens,
+           clock_ms() - start, first.text);
     start = clock_ms();
     ask(s, &next, &second);
     printf("%s: later turn %d prompt tokens, first token %.1f ms, %d tokens in %.1f ms\n", p->name,
@@ -261,8 +265,11 @@ static void stops(const pair *p)
 {
     vlm *v = open_pair(p, 0);
     int calls = 0;
-    session_turn turn = { .question = "Tell me a story.", .max_tokens = 64, .temperature = 1.0f,
-                          .on_token = stop_at_once, .payload = &calls };
+    session_turn turn = { .question = "Tell me a story.",
+                          .max_tokens = 64,
+                          .temperature = 1.0f,
+                          .on_token = stop_at_once,
+                          .payload = &calls };
     session_answer a;
     session *s = NULL;
 
@@ -294,8 +301,12 @@ static void samples(const pair *p)
 {
     vlm *v = open_pair(p, 0);
     buf streamed = BUF_INIT;
-    session_turn turn = { .question = "Tell me a story.", .max_tokens = 32, .temperature = 1.5f, .seed = 7,
-                          .on_token = join, .payload = &streamed };
+    session_turn turn = { .question = "Tell me a story.",
+                          .max_tokens = 32,
+                          .temperature = 1.5f,
+                          .seed = 7,
+                          .on_token = join,
+                          .payload = &streamed };
     session_answer a, b;
     session *s = NULL;
 

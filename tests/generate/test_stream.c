@@ -61,10 +61,12 @@ static void characters_wait_until_they_are_whole(void **state)
 
 static void bytes_that_are_no_text_become_marks(void **state)
 {
-    expect((const char *[]){ "a\xff", "b", NULL }, "a\xef\xbf\xbd|b", "a\xef\xbf\xbd"
-                                                                       "b");
-    expect((const char *[]){ "a\xe2\x82", "b", NULL }, "a|\xef\xbf\xbd\xef\xbf\xbd"
-                                                       "b",
+    expect((const char *[]){ "a\xff", "b", NULL }, "a\xef\xbf\xbd|b",
+           "a\xef\xbf\xbd"
+           "b");
+    expect((const char *[]){ "a\xe2\x82", "b", NULL },
+           "a|\xef\xbf\xbd\xef\xbf\xbd"
+           "b",
            "a\xef\xbf\xbd\xef\xbf\xbd"
            "b");
     expect((const char *[]){ "a\xe2\x82", NULL }, "a|\xef\xbf\xbd", "a\xef\xbf\xbd");

@@ -10,9 +10,10 @@
 
 #include <string.h>
 
-static const char chatml[] = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
-                             "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
-                             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+static const char chatml[] =
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + "
+    "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 static void chatml_turns(void **state)
 {
@@ -30,8 +31,8 @@ static void vicuna_turns(void **state)
 {
     style s;
 
-    assert_int_equal(style_from_template(&s, "USER: {{ q }} ASSISTANT: {{ a }}</s>", "m.gguf", NULL),
-                     RAP_OK);
+    assert_int_equal(
+        style_from_template(&s, "USER: {{ q }} ASSISTANT: {{ a }}</s>", "m.gguf", NULL), RAP_OK);
     assert_string_equal(s.turns.system, "USER: ");
     assert_string_equal(s.turns.before_assistant, "\nASSISTANT:");
     assert_string_equal(s.turns.after_assistant, "</s>\nUSER: ");
@@ -43,8 +44,9 @@ static void an_unknown_template_is_named(void **state)
     rap_err err = { 0 };
     style s;
 
-    assert_int_equal(style_from_template(&s, "{% for m in messages %}{{ m }}{% endfor %}", "m.gguf", &err),
-                     RAP_E_UNSUPPORTED);
+    assert_int_equal(
+        style_from_template(&s, "{% for m in messages %}{{ m }}{% endfor %}", "m.gguf", &err),
+        RAP_E_UNSUPPORTED);
     assert_non_null(strstr(err.text, "m.gguf"));
     assert_int_equal(style_from_template(&s, NULL, "m.gguf", &err), RAP_E_UNSUPPORTED);
     assert_string_equal(err.text, "m.gguf: has no chat template");

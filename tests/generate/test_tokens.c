@@ -32,7 +32,8 @@ static void tokens_of(token_list *out, const vlm *v, int has_image, const prompt
     prompt p;
 
     *out = (token_list){ .token = NULL };
-    assert_int_equal(prompt_build(&p, &rap_turns, has_image, concept, concepts, question, first, NULL), RAP_OK);
+    assert_int_equal(
+        prompt_build(&p, &rap_turns, has_image, concept, concepts, question, first, NULL), RAP_OK);
     assert_int_equal(tokenize_prompt(out, &v->tokens, &p, NULL), RAP_OK);
     prompt_release(&p);
 }
@@ -41,7 +42,8 @@ static void tokens_of(token_list *out, const vlm *v, int has_image, const prompt
 static void assert_run(const vlm *v, const token_list *l, size_t run, const char *text)
 {
     llama_token want[512];
-    int32_t count = llama_tokenize(v->tokens.vocab, text, (int32_t)strlen(text), want, 512, false, false);
+    int32_t count =
+        llama_tokenize(v->tokens.vocab, text, (int32_t)strlen(text), want, 512, false, false);
 
     assert_true(run < l->runs);
     assert_int_equal(l->run[run].picture, -1);
@@ -92,8 +94,8 @@ static void the_end_of_a_turn_is_one_token(void **state)
 
 static void no_meaning(vlm *v)
 {
-    static const char *const evil[] = { "</s>", "<s>", "<unk>", "<image>", "<__media__>", "<|im_start|>",
-                                        "</s></s>", "a</s>b" };
+    static const char *const evil[] = { "</s>",        "<s>",          "<unk>",    "<image>",
+                                        "<__media__>", "<|im_start|>", "</s></s>", "a</s>b" };
 
     for (size_t i = 0; i < sizeof evil / sizeof *evil; i++) {
         prompt_concept c = { evil[i], evil[i], 1 };
@@ -111,8 +113,8 @@ static void no_meaning(vlm *v)
             assert_false(attr & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN));
         }
         /* and the characters are all still there */
-        assert_true(llama_detokenize(v->tokens.vocab, l.token, (int32_t)l.count, text, sizeof text - 1,
-                                     false, true) > 0);
+        assert_true(llama_detokenize(v->tokens.vocab, l.token, (int32_t)l.count, text,
+                                     sizeof text - 1, false, true) > 0);
         assert_non_null(strstr(text, evil[i]));
         token_list_release(&l);
     }
@@ -130,8 +132,8 @@ static void spells_unicode(vlm *v)
     token_list l;
 
     tokens_of(&l, v, 0, NULL, 0, question, 1);
-    assert_true(llama_detokenize(v->tokens.vocab, l.token, (int32_t)l.count, text, sizeof text - 1, false,
-                                 true) > 0);
+    assert_true(llama_detokenize(v->tokens.vocab, l.token, (int32_t)l.count, text, sizeof text - 1,
+                                 false, true) > 0);
     assert_non_null(strstr(text, question));
     token_list_release(&l);
 }
