@@ -188,16 +188,21 @@ static nn_tensor *build(nn_graph *g, const encoder *e, bool text, int count, int
 static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int rows, rap_err *err)
 {
     nn_graph *g;
+    rap_err why = { 0 };
+    const char *path = gguf_file_path(e->file);
     rap_status status = nn_graph_new(&g, e->net, err);
     if (status != RAP_OK)
         return status;
     nn_output(g, build(g, e, text, count, rows));
-    status = nn_graph_compile(g, err);
-    if (status == RAP_OK)
+    status = nn_graph_compile(g, &why);
+    if (status == RAP_OK) {
         *out = g;
-    else
-        nn_graph_free(g);
-    return status;
+        return RAP_OK;
+    }
+    nn_graph_free(g);
+    if (strstr(why.text, path)) /* the model's own mistakes do not know the file */
+        return err_set(err, status, "%s", why.text);
+    return err_set(err, status, "%s: %s", path, why.text);
 }
 
 /* Borrowed until the next call. */

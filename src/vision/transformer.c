@@ -84,8 +84,9 @@ static nn_tensor *block(nn_graph *g, nn_tensor *x, const transformer *t, int i)
     h = nn_layer_norm(g, x, NAME("ln2.weight"), NAME("ln2.bias"), t->eps);
     h = nn_linear(g, h, NAME("ffn_up.weight"), NAME("ffn_up.bias"),
                   (nn_linear_options){ .act = t->act }); /* [N, T, hidden] */
-    if (x && nn_shape_of(h).d[2] != t->hidden)
-        return nn_fail(g, RAP_E_FORMAT, "block %d has another width than its keys say", i);
+    if (h && nn_shape_of(h).d[2] != t->hidden)
+        return nn_fail(g, RAP_E_FORMAT,
+                       "%s.blk.%d.ffn_up.weight has not the width that its keys say", t->prefix, i);
     return nn_linear(g, h, NAME("ffn_down.weight"), NAME("ffn_down.bias"),
                      (nn_linear_options){ .residual = x });
 }
@@ -104,6 +105,8 @@ nn_tensor *transformer_patches(nn_graph *g, nn_tensor *pixels, int64_t patch, in
     int64_t count = in.d[0], rows = (in.d[1] / patch) * (in.d[2] / patch);
     nn_tensor *x =
         nn_conv(g, pixels, "v.patch_embd.weight", bias, (nn_conv_options){ .stride = (int)patch });
+    if (x && nn_shape_of(x).d[3] != width)
+        return nn_fail(g, RAP_E_FORMAT, "v.patch_embd.weight has not the width that its keys say");
     x = nn_reshape(g, x, NN_SHAPE(count, rows, width));
     nn_tensor *token = nn_weight(g, "v.class_embd", NN_SHAPE(1, 1, width));
     token = nn_repeat(g, token, count);
