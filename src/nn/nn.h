@@ -199,6 +199,11 @@ rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err);
 
 /* ---- plain matrix product, for steps of a model's own ------------------------------------- */
 
+/* nn_matmul() outside of a graph's run belongs between these two: they lend the context's thread count
+ * to OpenMP and oneDNN, and hand back what was set before. */
+int nn_threads_begin(const nn *n);
+void nn_threads_end(int before);
+
 /* out [m, n] = a [m, k] · b [n, k]ᵀ (b_transposed) or a · b [k, n], f32, rows `lda`, `ldb`, `ldo`
  * apart. Runs on all threads, or on the caller's alone inside a parallel region. */
 rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const float *b,

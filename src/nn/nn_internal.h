@@ -48,10 +48,6 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
 rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
                    void **out, rap_err *err);
 
-/* Lends the context's thread count to OpenMP and oneDNN; give the result back to nn_threads_end. */
-int nn_threads_begin(const nn *n);
-void nn_threads_end(int before);
-
 /* ---- graph -------------------------------------------------------------------------------- */
 
 typedef enum nn_kind {

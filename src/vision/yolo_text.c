@@ -1,0 +1,294 @@
+/* yolo_text.c: what depends on the vocabulary: the guides of the attentions and the rows that a level's
+ * features are compared with. Both are computed when the vocabulary is set; a picture then costs one
+ * matrix product for each. Nothing here touches the graph, so that names change at any time. */
+#include "vision/yolo_inside.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NORM_EPS 1e-3f /* of every batch norm of the published models */
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static rap_status read_weight(yolo_world *y, float **out, int64_t count, rap_err *err,
+                              const char *format, int i)
+{
+    char name[128];
+    snprintf(name, sizeof name, format, i);
+    return nn_weight_read(y->n, name, count, out, err);
+}
+
+rap_status yolo_read_attention(yolo_world *y, int which, int layer, rap_err *err)
+{
+    yolo_attention *a = &y->attention[which];
+    rap_status s = read_weight(y, &a->gl, a->width * y->text_dim, err, "model.%d.attn.gl.weight",
+                               layer);
+    if (s == RAP_OK)
+        s = read_weight(y, &a->gl_bias, a->width, err, "model.%d.attn.gl.bias", layer);
+    return s != RAP_OK ? s : read_weight(y, &a->bias, a->heads, err, "model.%d.attn.bias", layer);
+}
+
+static rap_status read_number(yolo_world *y, float *out, const char *format, int i, rap_err *err)
+{
+    float *one = NULL;
+    rap_status s = read_weight(y, &one, 1, err, format, i);
+    if (s == RAP_OK)
+        *out = *one;
+    free(one);
+    return s;
+}
+
+/* Batch norm as scale and shift: in place of weight and bias. */
+static rap_status read_norm(yolo_world *y, yolo_level *l, int i, rap_err *err)
+{
+    float *mean = NULL, *var = NULL;
+    int64_t e = y->text_dim;
+    rap_status s = read_weight(y, &l->scale, e, err, "model.22.cv4.%d.norm.weight", i);
+    if (s == RAP_OK)
+        s = read_weight(y, &l->shift, e, err, "model.22.cv4.%d.norm.bias", i);
+    if (s == RAP_OK)
+        s = read_weight(y, &mean, e, err, "model.22.cv4.%d.norm.running_mean", i);
+    if (s == RAP_OK)
+        s = read_weight(y, &var, e, err, "model.22.cv4.%d.norm.running_var", i);
+    for (int64_t k = 0; s == RAP_OK && k < e; k++) {
+        l->scale[k] /= sqrtf(fmaxf(var[k], 0) + NORM_EPS);
+        l->shift[k] -= mean[k] * l->scale[k];
+    }
+    free(mean);
+    free(var);
+    return s;
+}
+
+rap_status yolo_read_head(yolo_world *y, int i, rap_err *err)
+{
+    yolo_level *l = &y->level[i];
+    int64_t e = y->text_dim;
+    rap_status s = read_weight(y, &l->embed, e * l->width, err, "model.22.cv3.%d.2.weight", i);
+    if (s == RAP_OK)
+        s = read_weight(y, &l->embed_bias, e, err, "model.22.cv3.%d.2.bias", i);
+    if (s == RAP_OK)
+        s = read_norm(y, l, i, err);
+    if (s == RAP_OK)
+        s = read_number(y, &l->bias, "model.22.cv4.%d.bias", i, err);
+    return s != RAP_OK ? s : read_number(y, &l->logit_scale, "model.22.cv4.%d.logit_scale", i, err);
+}
+
+/* ---- setting ------------------------------------------------------------------------------ */
+
+/* What a vocabulary of T names needs; swapped into the detector when all of it is there. */
+typedef struct vocabulary {
+    float *unit;                                       /* [T, E] */
+    float *guide[YOLO_ATTENTIONS];                     /* [T, width] */
+    float *text[YOLO_LEVELS], *text_bias[YOLO_LEVELS]; /* [T, C], [T] */
+    float *room, *scores;
+} vocabulary;
+
+static void vocabulary_release(vocabulary *v)
+{
+    free(v->unit);
+    free(v->room);
+    free(v->scores);
+    for (int i = 0; i < YOLO_ATTENTIONS; i++)
+        free(v->guide[i]);
+    for (int i = 0; i < YOLO_LEVELS; i++) {
+        free(v->text[i]);
+        free(v->text_bias[i]);
+    }
+}
+
+static bool vocabulary_init(vocabulary *v, const yolo_world *y, size_t t)
+{
+    size_t threads = (size_t)nn_threads(y->n);
+    v->unit = mem_array(t * (size_t)y->text_dim, sizeof(float));
+    v->room = mem_array(threads * YOLO_BLOCK * t, sizeof(float));
+    v->scores = mem_array((size_t)y->anchors * t, sizeof(float));
+    bool ok = v->unit && v->room && v->scores;
+    for (int i = 0; i < YOLO_ATTENTIONS; i++) {
+        v->guide[i] = mem_array(t * (size_t)y->attention[i].width, sizeof(float));
+        ok = ok && v->guide[i];
+    }
+    for (int i = 0; i < YOLO_LEVELS; i++) {
+        v->text[i] = mem_array(t * (size_t)y->level[i].width, sizeof(float));
+        v->text_bias[i] = mem_array(t, sizeof(float));
+        ok = ok && v->text[i] && v->text_bias[i];
+    }
+    return ok;
+}
+
+static rap_status normalise(float *out, const float *text, int count, int dim, rap_err *err)
+{
+    for (int i = 0; i < count; i++) {
+        double square = 0;
+        for (int k = 0; k < dim; k++)
+            square += (double)text[(size_t)i * dim + k] * text[(size_t)i * dim + k];
+        if (!isfinite(square))
+            return err_set(err, RAP_E_ARGUMENT, "the embedding of name %d is not finite", i);
+        double norm = square > 0 ? 1 / sqrt(square) : 0;
+        for (int k = 0; k < dim; k++)
+            out[(size_t)i * dim + k] = (float)(text[(size_t)i * dim + k] * norm);
+    }
+    return RAP_OK;
+}
+
+/* guide [T, width] = unit · glᵀ + bias */
+static rap_status make_guide(float *guide, const yolo_world *y, const yolo_attention *a,
+                             const float *unit, int count)
+{
+    rap_status s = nn_matmul(guide, a->width, unit, y->text_dim, a->gl, y->text_dim, true, count,
+                             a->width, y->text_dim);
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t k = 0; k < a->width; k++)
+            guide[i * a->width + k] += a->gl_bias[k];
+    return s;
+}
+
+/* A name's score is a · norm(embed · f + embed_bias) · t + b: linear in the features f, so the whole of
+ * it becomes one row of C numbers and a bias. weighted [T, E] is scratch. */
+static rap_status make_rows(vocabulary *v, int i, const yolo_world *y, float *weighted, int count)
+{
+    const yolo_level *l = &y->level[i];
+    int64_t e = y->text_dim;
+    float factor = expf(l->logit_scale);
+    for (int64_t t = 0; t < count; t++) {
+        double bias = l->bias;
+        for (int64_t k = 0; k < e; k++) {
+            float u = v->unit[t * e + k] * factor, w = u * l->scale[k];
+            weighted[t * e + k] = w;
+            bias += (double)w * l->embed_bias[k] + (double)u * l->shift[k];
+        }
+        v->text_bias[i][t] = (float)bias;
+    }
+    return nn_matmul(v->text[i], l->width, weighted, e, l->embed, l->width, false, count, l->width,
+                     e);
+}
+
+static void swap_floats(float **a, float **b)
+{
+    float *c = *a;
+    *a = *b;
+    *b = c;
+}
+
+static void adopt(yolo_world *y, vocabulary *v, int count)
+{
+    for (int i = 0; i < YOLO_ATTENTIONS; i++)
+        swap_floats(&y->attention[i].guide, &v->guide[i]);
+    for (int i = 0; i < YOLO_LEVELS; i++) {
+        swap_floats(&y->level[i].text, &v->text[i]);
+        swap_floats(&y->level[i].text_bias, &v->text_bias[i]);
+    }
+    swap_floats(&y->room.scores, &v->room);
+    swap_floats(&y->scores, &v->scores);
+    y->room.names = count;
+}
+
+rap_status yolo_world_set_vocabulary(yolo_world *y, const float *text, int count, rap_err *err)
+{
+    vocabulary v = { 0 };
+    float *weighted = NULL;
+    if (count < 1 || count > YOLO_MAX_NAMES)
+        return err_set(err, count < 1 ? RAP_E_ARGUMENT : RAP_E_LIMIT,
+                       "a vocabulary has 1 to %d names, not %d", YOLO_MAX_NAMES, count);
+    weighted = mem_array((size_t)count * (size_t)y->text_dim, sizeof *weighted);
+    rap_status s = weighted && vocabulary_init(&v, y, (size_t)count)
+                       ? normalise(v.unit, text, count, y->text_dim, err)
+                       : err_memory(err, "setting a vocabulary");
+    if (s != RAP_OK)
+        goto cleanup;
+    int before = nn_threads_begin(y->n);
+    for (int i = 0; s == RAP_OK && i < YOLO_ATTENTIONS; i++)
+        s = make_guide(v.guide[i], y, &y->attention[i], v.unit, count);
+    for (int i = 0; s == RAP_OK && i < YOLO_LEVELS; i++)
+        s = make_rows(&v, i, y, weighted, count);
+    nn_threads_end(before);
+    if (s == RAP_OK)
+        adopt(y, &v, count);
+    else
+        err_set(err, s, "a matrix product failed while setting a vocabulary");
+cleanup:
+    free(weighted);
+    vocabulary_release(&v); /* the former one, after adopt */
+    return s;
+}
+
+void yolo_text_release(yolo_world *y)
+{
+    for (int i = 0; i < YOLO_ATTENTIONS; i++) {
+        yolo_attention *a = &y->attention[i];
+        float *all[] = { a->gl, a->gl_bias, a->bias, a->guide };
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            free(all[k]);
+    }
+    for (int i = 0; i < YOLO_LEVELS; i++) {
+        yolo_level *l = &y->level[i];
+        float *all[] = { l->embed, l->embed_bias, l->scale, l->shift, l->text, l->text_bias };
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++)
+            free(all[k]);
+    }
+    free(y->room.scores);
+    free(y->scores);
+}
+
+/* ---- running ------------------------------------------------------------------------------ */
+
+static float sigmoid(float x)
+{
+    return 1.0f / (1.0f + expf(-x));
+}
+
+/* Places first .. first + rows of one head. scores [rows, T] is scratch. */
+static rap_status attend_block(float *out, const float *embed, const float *value,
+                               const yolo_attention *a, int64_t first, int64_t rows, int64_t head,
+                               float *scores)
+{
+    int64_t width = a->width / a->heads, at = head * width, names = a->room->names;
+    rap_status s = nn_matmul(scores, names, embed + first * a->width + at, a->width, a->guide + at,
+                             a->width, true, rows, names, width);
+    float root = sqrtf((float)width);
+    for (int64_t i = 0; i < rows; i++) {
+        float best = scores[i * names];
+        for (int64_t t = 1; t < names; t++)
+            best = scores[i * names + t] > best ? scores[i * names + t] : best;
+        float weight = sigmoid(best / root + a->bias[head]);
+        int64_t place = (first + i) * a->width + at;
+        for (int64_t k = 0; k < width; k++)
+            out[place + k] = value[place + k] * weight;
+    }
+    return s;
+}
+
+rap_status yolo_attend(float *out, const float *const *in, int threads, void *payload, rap_err *err)
+{
+    const yolo_attention *a = payload;
+    int64_t blocks = (a->places + YOLO_BLOCK - 1) / YOLO_BLOCK;
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(| : failed)
+    for (int64_t i = 0; i < blocks * a->heads; i++) {
+        int64_t first = i / a->heads * YOLO_BLOCK, left = a->places - first;
+        float *scores = a->room->scores + (int64_t)omp_get_thread_num() * YOLO_BLOCK * a->room->names;
+        failed |= attend_block(out, in[0], in[1], a, first, left < YOLO_BLOCK ? left : YOLO_BLOCK,
+                               i % a->heads, scores) != RAP_OK;
+    }
+    return failed ? err_set(err, RAP_E_MODEL, "a matrix product failed in the detector") : RAP_OK;
+}
+
+rap_status yolo_score(const yolo_world *y, const yolo_level *l, float *scores, rap_err *err)
+{
+    int64_t names = y->room.names, places = (int64_t)l->side * l->side;
+    int before = nn_threads_begin(y->n);
+    rap_status s = nn_matmul(scores, names, l->features, l->width, l->text, l->width, true, places,
+                             names, l->width);
+    nn_threads_end(before);
+    if (s != RAP_OK)
+        return err_set(err, s, "a matrix product failed in the detector");
+#pragma omp parallel for num_threads(nn_threads(y->n)) if (places * names > 4096)
+    for (int64_t p = 0; p < places; p++)
+        for (int64_t t = 0; t < names; t++)
+            scores[p * names + t] = sigmoid(scores[p * names + t] + l->text_bias[t]);
+    return RAP_OK;
+}

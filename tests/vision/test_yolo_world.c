@@ -1,0 +1,344 @@
+/* test_yolo_world.c: the detector against PyTorch (yolo_parity.gguf by make_yolo_parity.py, and the
+ * trained tiny model where its reference lies in tests/data), vocabularies that change, letterbox,
+ * suppression, and files that lie. */
+#include "base/gguf_file.h"
+#include "base/mem.h"
+#include "nn/nn.h"
+#include "vision/yolo_inside.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char model[1024];
+
+static void must(rap_status status, const rap_err *err)
+{
+    if (status != RAP_OK)
+        fail_msg("%s", err->text);
+}
+
+/* A tensor of the parity file; free(). */
+static float *read_tensor(const gguf_file *f, const char *name, int64_t *count)
+{
+    rap_err err = { 0 };
+    const gguf_tensor *t = gguf_find(f, name);
+    assert_non_null(t);
+    *count = t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3];
+    float *data = mem_array((size_t)*count, sizeof *data);
+    must(gguf_to_f32(f, t, data, &err), &err);
+    return data;
+}
+
+typedef struct parity {
+    gguf_file *file;
+    image im;
+    float *text, *boxes, *scores, *more;
+    int names, anchors;
+} parity;
+
+static parity parity_open(const char *path)
+{
+    parity p = { 0 };
+    rap_err err = { 0 };
+    int64_t count, pixels;
+    must(gguf_file_open(&p.file, path, &err), &err);
+    const gguf_tensor *im = gguf_find(p.file, "test.image"), *t = gguf_find(p.file, "test.text");
+    float *rgb = read_tensor(p.file, "test.image", &pixels);
+    p.im = (image){ (int)im->ne[1], (int)im->ne[2], mem_array((size_t)pixels, 1) };
+    for (int64_t i = 0; i < pixels; i++)
+        p.im.rgb[i] = (uint8_t)rgb[i];
+    free(rgb);
+    p.names = (int)t->ne[1];
+    p.text = read_tensor(p.file, "test.text", &count);
+    p.boxes = read_tensor(p.file, "test.boxes", &count);
+    p.anchors = (int)(count / 4);
+    p.scores = read_tensor(p.file, "test.scores", &count);
+    if (gguf_find(p.file, "test.more_scores"))
+        p.more = read_tensor(p.file, "test.more_scores", &count);
+    return p;
+}
+
+static void parity_release(parity *p)
+{
+    gguf_file_close(p->file);
+    free(p->im.rgb);
+    free(p->text);
+    free(p->boxes);
+    free(p->scores);
+    free(p->more);
+}
+
+static double worst(const float *a, const float *b, size_t count)
+{
+    double w = 0;
+    for (size_t i = 0; i < count; i++) {
+        double d = fabs((double)a[i] - b[i]);
+        w = d > w || isnan(d) ? d : w;
+    }
+    return w;
+}
+
+static void compare_raw(yolo_world *y, const parity *p, const float *want, int names,
+                        double score_bound, double box_bound)
+{
+    float *boxes, *scores;
+    int anchors;
+    rap_err err = { 0 };
+    must(yolo_world_raw(y, &p->im, &boxes, &scores, &anchors, &err), &err);
+    assert_int_equal(anchors, p->anchors);
+    double s = worst(scores, want, (size_t)anchors * (size_t)names);
+    double b = worst(boxes, p->boxes, (size_t)anchors * 4);
+    print_message("%d names: scores differ by %.2g, boxes by %.2g pixels\n", names, s, b);
+    assert_true(s <= score_bound);
+    if (want == p->scores) /* attention sees the names: other names, other boxes */
+        assert_true(b <= box_bound);
+    free(boxes);
+    free(scores);
+}
+
+static void test_equals_pytorch_in_f32(void **state)
+{
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    parity p = parity_open(model);
+    must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
+    assert_int_equal(yolo_world_text_dim(y), 20);
+    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
+    compare_raw(y, &p, p.scores, p.names, 1e-3, 1e-2);
+    yolo_world_close(y);
+    parity_release(&p);
+}
+
+/* One name more, then the first vocabulary again: the same numbers as before. */
+static void test_vocabulary_changes_at_run_time(void **state)
+{
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    parity p = parity_open(model);
+    float *more = mem_array((size_t)(p.names + 1) * 20, sizeof *more);
+    memcpy(more, p.text, (size_t)p.names * 20 * sizeof *more);
+    for (int i = 0; i < 20; i++)
+        more[p.names * 20 + i] = -3 * p.text[i]; /* its length does not matter */
+    must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
+    for (int round = 0; round < 3; round++) {
+        must(yolo_world_set_vocabulary(y, more, p.names + 1, &err), &err);
+        compare_raw(y, &p, p.more, p.names + 1, 1e-3, 1e-2);
+        must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
+        compare_raw(y, &p, p.scores, p.names, 1e-3, 1e-2);
+    }
+    float *thousand = mem_array(1000 * 20, sizeof *thousand);
+    for (int i = 0; i < 1000 * 20; i++)
+        thousand[i] = sinf((float)i);
+    must(yolo_world_set_vocabulary(y, thousand, 1000, &err), &err);
+    detection *found;
+    int count;
+    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err), &err);
+    free(found);
+    must(yolo_world_set_vocabulary(y, thousand, 1, &err), &err);
+    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err), &err);
+    free(found);
+    assert_int_equal(yolo_world_set_vocabulary(y, thousand, 0, &err), RAP_E_ARGUMENT);
+    assert_int_equal(yolo_world_set_vocabulary(y, thousand, 100000, &err), RAP_E_LIMIT);
+    thousand[3] = NAN;
+    assert_int_equal(yolo_world_set_vocabulary(y, thousand, 5, &err), RAP_E_ARGUMENT);
+    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err), &err); /* the former one serves on */
+    free(found);
+    free(thousand);
+    free(more);
+    yolo_world_close(y);
+    parity_release(&p);
+}
+
+static void test_bf16_is_close(void **state)
+{
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    parity p = parity_open(model);
+    if (!nn_bf16_is_native())
+        print_message("this CPU has no bf16 instructions: its numbers are emulated\n");
+    must(yolo_world_open(&y, model, 2, PRECISION_BF16, &err), &err);
+    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
+    compare_raw(y, &p, p.scores, p.names, 0.05, 3.0);
+    yolo_world_close(y);
+    parity_release(&p);
+}
+
+static void test_detections_are_sorted_apart_and_inside(void **state)
+{
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    parity p = parity_open(model);
+    detect_options o = DETECT_OPTIONS_INIT;
+    o.iou = 0.6f;
+    o.max_boxes = 6;
+    must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
+    detection *d = NULL;
+    int count;
+    assert_int_equal(yolo_world_detect(y, &p.im, &o, &d, &count, &err), RAP_E_ARGUMENT);
+    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
+    must(yolo_world_detect(y, &p.im, &o, &d, &count, &err), &err);
+    assert_in_range(count, 1, 6);
+    float top = 0;
+    for (int i = 0; i < p.anchors * p.names; i++)
+        top = p.scores[i] > top ? p.scores[i] : top;
+    assert_true(fabsf(d[0].confidence - top) < 1e-3f);
+    for (int i = 0; i < count; i++) {
+        assert_true(d[i].box.x >= 0 && d[i].box.y >= 0 && d[i].box.w > 0 && d[i].box.h > 0);
+        assert_true(d[i].box.x + d[i].box.w <= (float)p.im.width + 1e-3f);
+        assert_true(d[i].box.y + d[i].box.h <= (float)p.im.height + 1e-3f);
+        assert_in_range(d[i].label, 0, p.names - 1);
+        assert_true(d[i].confidence >= o.confidence);
+        assert_true(i == 0 || d[i].confidence <= d[i - 1].confidence);
+    }
+    free(d);
+    o.confidence = 0.999f;
+    must(yolo_world_detect(y, &p.im, &o, &d, &count, &err), &err);
+    assert_int_equal(count, 0);
+    free(d);
+    yolo_world_close(y);
+    parity_release(&p);
+}
+
+static void test_tiny_and_odd_pictures(void **state)
+{
+    static const int sizes[][2] = { { 1, 1 }, { 1, 500 }, { 700, 2 }, { 96, 96 }, { 97, 95 } };
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    parity p = parity_open(model);
+    must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
+    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        image im = { sizes[i][0], sizes[i][1], calloc((size_t)sizes[i][0] * sizes[i][1], 3) };
+        detection *d;
+        int count;
+        must(yolo_world_detect(y, &im, NULL, &d, &count, &err), &err);
+        free(d);
+        free(im.rgb);
+    }
+    yolo_world_close(y);
+    parity_release(&p);
+}
+
+static void test_letterbox_of_a_fitting_picture_is_itself(void **state)
+{
+    uint8_t rgb[4 * 2 * 3];
+    float canvas[4 * 4 * 3];
+    for (int i = 0; i < 24; i++)
+        rgb[i] = (uint8_t)(i * 10);
+    image im = { 4, 2, rgb };
+    yolo_letterbox fit = yolo_fit(canvas, 4, &im);
+    assert_int_equal(fit.left, 0);
+    assert_int_equal(fit.top, 1);
+    assert_true(fit.gain == 1.0f);
+    for (int i = 0; i < 24; i++)
+        assert_true(fabsf(canvas[12 + i] - (float)rgb[i] / 255) < 1e-6f);
+    assert_true(fabsf(canvas[0] - 114.0f / 255) < 1e-6f && fabsf(canvas[47] - 114.0f / 255) < 1e-6f);
+}
+
+/* ---- files that lie ----------------------------------------------------------------------- */
+
+typedef struct lie {
+    const char *what, *key, *drop, *reshape;
+    int value;
+} lie;
+
+static const lie lies[] = {
+    { .what = "no such size", .key = "yolo-world.image_size", .value = 100 },
+    { .what = "a huge size", .key = "yolo-world.image_size", .value = 1 << 30 },
+    { .what = "a zero size", .key = "yolo-world.image_size", .value = 0 },
+    { .what = "another text width", .key = "yolo-world.text_dim", .value = 21 },
+    { .what = "more bins than the head has", .key = "yolo-world.reg_max", .value = 17 },
+    { .what = "no bins", .key = "yolo-world.reg_max", .value = 0 },
+    { .what = "no first layer", .drop = "model.0.conv.weight" },
+    { .what = "no guide", .drop = "model.15.attn.gl.weight" },
+    { .what = "no bias", .drop = "model.22.cv3.1.0.conv.bias" },
+    { .what = "no norm", .drop = "model.22.cv4.2.norm.running_var" },
+    { .what = "no scale", .drop = "model.22.cv4.0.logit_scale" },
+    { .what = "a middle bottleneck missing", .drop = "model.4.m.0.cv1.conv.weight" },
+    { .what = "a turned convolution", .reshape = "model.3.conv.weight" },
+    { .what = "a turned bias", .reshape = "model.12.attn.bias" },
+    { .what = "a turned attention", .reshape = "model.15.attn.proj_conv.conv.weight" },
+};
+
+/* Copies the parity file's tensors and keys, with one lie. */
+static void write_lie(const char *path, const lie *l)
+{
+    static const char *const keys[] = { "yolo-world.image_size", "yolo-world.text_dim",
+                                        "yolo-world.reg_max", "yolo-world.embed_dim" };
+    rap_err err = { 0 };
+    gguf_file *f = NULL;
+    must(gguf_file_open(&f, model, &err), &err);
+    gguf_writer *w = gguf_writer_new("yolo-world");
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int64_t v;
+        must(gguf_get_int(f, keys[i], &v, &err), &err);
+        bool lied = l->key && (!strcmp(keys[i], l->key) ||
+                               (i == 3 && !strcmp(l->key, "yolo-world.text_dim")));
+        gguf_put_int(w, keys[i], lied ? (uint32_t)l->value : (uint32_t)v);
+    }
+    gguf_put_floats(w, "yolo-world.num_heads", (float[]){ 4, 2, 4, 8 }, 4);
+    for (size_t i = 0; i < gguf_tensor_count(f); i++) {
+        const gguf_tensor *t = gguf_tensor_at(f, i);
+        int64_t ne[4] = { t->ne[3], t->ne[2], t->ne[1], t->ne[0] }; /* turned around */
+        if (l->drop && !strcmp(l->drop, t->name))
+            continue;
+        bool turned = l->reshape && !strcmp(l->reshape, t->name);
+        gguf_put_tensor(w, t->name, (gguf_type)t->type, turned ? 4 : t->dims, turned ? ne : t->ne,
+                        t->data);
+    }
+    must(gguf_writer_save(w, path, &err), &err);
+    gguf_writer_free(w);
+    gguf_file_close(f);
+}
+
+static void test_files_that_lie(void **state)
+{
+    char path[] = "/tmp/rap-yolo-XXXXXX";
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        rap_err err = { 0 };
+        yolo_world *y = NULL;
+        write_lie(path, &lies[i]);
+        rap_status s = yolo_world_open(&y, path, 2, PRECISION_F32, &err);
+        if (s != RAP_E_FORMAT || !strstr(err.text, path))
+            fail_msg("%s: status %d, \"%s\"", lies[i].what, (int)s, err.text);
+        assert_null(y);
+    }
+    unlink(path);
+}
+
+static void test_other_models_are_refused(void **state)
+{
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    char path[1024];
+    const char *tests = getenv("RAP_TESTS");
+    snprintf(path, sizeof path, "%s/nn/reference.gguf", tests ? tests : "tests");
+    assert_int_equal(yolo_world_open(&y, path, 1, PRECISION_F32, &err), RAP_E_FORMAT);
+    assert_int_not_equal(yolo_world_open(&y, "/nowhere/model.gguf", 1, PRECISION_F32, &err), RAP_OK);
+    assert_null(y);
+}
+
+int main(void)
+{
+    const char *tests = getenv("RAP_TESTS");
+    snprintf(model, sizeof model, "%s/vision/yolo_parity.gguf", tests ? tests : "tests");
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(test_equals_pytorch_in_f32),
+        cmocka_unit_test(test_vocabulary_changes_at_run_time),
+        cmocka_unit_test(test_bf16_is_close),
+        cmocka_unit_test(test_detections_are_sorted_apart_and_inside),
+        cmocka_unit_test(test_tiny_and_odd_pictures),
+        cmocka_unit_test(test_letterbox_of_a_fitting_picture_is_itself),
+        cmocka_unit_test(test_files_that_lie),
+        cmocka_unit_test(test_other_models_are_refused),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
