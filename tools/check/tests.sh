@@ -3,11 +3,11 @@
 # and ends with exactly one line, "N passed, M failed". Fails when a test failed or none was found.
 set -uo pipefail
 
-build=$1
+build=$(cd "$1" && pwd)
 report=$build/tests.xml
 jobs=${TEST_JOBS:-$(nproc)}
 rm -f "$report"
-ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --output-junit "$PWD/$report"
+ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --output-junit "$report"
 
 count() { grep -m1 -o "$1=\"[0-9]*\"" "$report" 2>/dev/null | tr -dc 0-9; }
 total=$(count tests) failed=$(count failures) skipped=$(count skipped) disabled=$(count disabled)
