@@ -15,28 +15,34 @@
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static rap_status read_weight(yolo_world *y, float **out, int64_t count, rap_err *err,
-                              const char *format, int i)
+/* rows · columns numbers whose outermost axis is `rows`. */
+static rap_status read_weight(yolo_world *y, float **out, int64_t rows, int64_t columns,
+                              rap_err *err, const char *format, int i)
 {
     char name[128];
+    nn_shape shape;
     snprintf(name, sizeof name, format, i);
-    return nn_weight_read(y->n, name, count, out, err);
+    rap_status s = nn_weight_shape(y->n, name, &shape, err);
+    if (s == RAP_OK && shape.d[0] != rows)
+        s = err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' has %lld rows where %lld are needed",
+                    gguf_file_path(y->file), name, (long long)shape.d[0], (long long)rows);
+    return s == RAP_OK ? nn_weight_read(y->n, name, rows * columns, out, err) : s;
 }
 
 rap_status yolo_read_attention(yolo_world *y, int which, int layer, rap_err *err)
 {
     yolo_attention *a = &y->attention[which];
-    rap_status s = read_weight(y, &a->gl, a->width * y->text_dim, err, "model.%d.attn.gl.weight",
+    rap_status s = read_weight(y, &a->gl, a->width, y->text_dim, err, "model.%d.attn.gl.weight",
                                layer);
     if (s == RAP_OK)
-        s = read_weight(y, &a->gl_bias, a->width, err, "model.%d.attn.gl.bias", layer);
-    return s != RAP_OK ? s : read_weight(y, &a->bias, a->heads, err, "model.%d.attn.bias", layer);
+        s = read_weight(y, &a->gl_bias, a->width, 1, err, "model.%d.attn.gl.bias", layer);
+    return s != RAP_OK ? s : read_weight(y, &a->bias, a->heads, 1, err, "model.%d.attn.bias", layer);
 }
 
 static rap_status read_number(yolo_world *y, float *out, const char *format, int i, rap_err *err)
 {
     float *one = NULL;
-    rap_status s = read_weight(y, &one, 1, err, format, i);
+    rap_status s = read_weight(y, &one, 1, 1, err, format, i);
     if (s == RAP_OK)
         *out = *one;
     free(one);
@@ -48,13 +54,13 @@ static rap_status read_norm(yolo_world *y, yolo_level *l, int i, rap_err *err)
 {
     float *mean = NULL, *var = NULL;
     int64_t e = y->text_dim;
-    rap_status s = read_weight(y, &l->scale, e, err, "model.22.cv4.%d.norm.weight", i);
+    rap_status s = read_weight(y, &l->scale, e, 1, err, "model.22.cv4.%d.norm.weight", i);
     if (s == RAP_OK)
-        s = read_weight(y, &l->shift, e, err, "model.22.cv4.%d.norm.bias", i);
+        s = read_weight(y, &l->shift, e, 1, err, "model.22.cv4.%d.norm.bias", i);
     if (s == RAP_OK)
-        s = read_weight(y, &mean, e, err, "model.22.cv4.%d.norm.running_mean", i);
+        s = read_weight(y, &mean, e, 1, err, "model.22.cv4.%d.norm.running_mean", i);
     if (s == RAP_OK)
-        s = read_weight(y, &var, e, err, "model.22.cv4.%d.norm.running_var", i);
+        s = read_weight(y, &var, e, 1, err, "model.22.cv4.%d.norm.running_var", i);
     for (int64_t k = 0; s == RAP_OK && k < e; k++) {
         l->scale[k] /= sqrtf(fmaxf(var[k], 0) + NORM_EPS);
         l->shift[k] -= mean[k] * l->scale[k];
@@ -68,9 +74,9 @@ rap_status yolo_read_head(yolo_world *y, int i, rap_err *err)
 {
     yolo_level *l = &y->level[i];
     int64_t e = y->text_dim;
-    rap_status s = read_weight(y, &l->embed, e * l->width, err, "model.22.cv3.%d.2.weight", i);
+    rap_status s = read_weight(y, &l->embed, e, l->width, err, "model.22.cv3.%d.2.weight", i);
     if (s == RAP_OK)
-        s = read_weight(y, &l->embed_bias, e, err, "model.22.cv3.%d.2.bias", i);
+        s = read_weight(y, &l->embed_bias, e, 1, err, "model.22.cv3.%d.2.bias", i);
     if (s == RAP_OK)
         s = read_norm(y, l, i, err);
     if (s == RAP_OK)
