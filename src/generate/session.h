@@ -35,7 +35,9 @@ typedef struct session_answer {
     double first_token_ms;
 } session_answer;
 
-/* Runs one turn. Turn 2 and later reuse the KV cache of what came before. */
+/* Runs one turn. Turn 2 and later reuse the KV cache of what came before. When on_token asks to stop, the
+ * answer ends there and counts: RAP_OK with what was said. A turn that fails leaves the conversation as
+ * it was. RAP_E_LIMIT: the question does not fit even without concepts. */
 rap_status session_ask(session *s, const session_turn *turn, session_answer *out, rap_err *err);
 void session_answer_release(session_answer *a);
 

@@ -93,6 +93,29 @@ static void a_picture_becomes_rows(void **state)
     on_each(encodes);
 }
 
+static void odd_sizes(const pair *p)
+{
+    static const int sides[][2] = { { 1, 1 }, { 1, 3000 }, { 3000, 1 }, { 17, 5 }, { 128, 128 } };
+    vlm *v = open_pair(p, 0);
+
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        image im = make_picture(sides[i][0], sides[i][1], 2);
+        float *tokens = NULL;
+        size_t floats = 0;
+
+        assert_int_equal(vlm_encode(v, &im, &tokens, &floats, NULL), RAP_OK);
+        assert_true(floats > 0);
+        free(tokens);
+        free(im.rgb);
+    }
+    vlm_close(v);
+}
+
+static void pictures_of_any_size_are_taken(void **state)
+{
+    on_each(odd_sizes);
+}
+
 /* Stored tokens are as good as pixels, and save the tower's work. */
 static void same_answers(const pair *p)
 {
@@ -358,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_picture_becomes_rows),
+        cmocka_unit_test(pictures_of_any_size_are_taken),
         cmocka_unit_test(stored_tokens_answer_like_pixels),
         cmocka_unit_test(a_later_turn_feeds_only_what_is_new),
         cmocka_unit_test(conversations_repeat),
