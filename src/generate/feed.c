@@ -19,13 +19,12 @@ static enum llama_flash_attn_type choose_attention(const vlm *v, int batch)
     return scores <= MAX_SCORES ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
 }
 
-rap_status feed_init(feed *out, vlm *v, rap_err *err)
+static rap_status new_context(struct llama_context **out, vlm *v, int batch, rap_err *err)
 {
     struct llama_context_params params = llama_context_default_params();
 
-    *out = (feed){ .v = v, .batch_size = v->context < BATCH ? v->context : BATCH };
     params.n_ctx = (uint32_t)v->context;
-    params.n_batch = (uint32_t)out->batch_size;
+    params.n_batch = (uint32_t)batch;
     params.n_ubatch = params.n_batch;
     params.n_seq_max = 1;
     params.n_outputs_max = 1;
@@ -33,26 +32,45 @@ rap_status feed_init(feed *out, vlm *v, rap_err *err)
     params.n_threads_batch = v->threads;
     params.pooling_type = LLAMA_POOLING_TYPE_NONE;
     params.attention_type = LLAMA_ATTENTION_TYPE_CAUSAL;
-    params.flash_attn_type = choose_attention(v, out->batch_size);
+    params.flash_attn_type = choose_attention(v, batch);
     params.no_perf = true;
-    out->ctx = llama_init_from_model(v->model, params);
-    if (!out->ctx)
+    *out = llama_init_from_model(v->model, params);
+    if (!*out)
         return err_set(err, RAP_E_MODEL, "%s: no memory for a conversation of %d tokens",
                        v->model_path, v->context);
-    if (v->lora && llama_set_adapters_lora(out->ctx, &v->lora, 1, &(float){ 1.0f }) != 0) {
-        feed_release(out);
+    if (v->lora && llama_set_adapters_lora(*out, &v->lora, 1, &(float){ 1.0f }) != 0) {
+        llama_free(*out);
+        *out = NULL;
         return err_set(err, RAP_E_MODEL, "%s: the adapter cannot be applied", v->model_path);
     }
-    out->batch = llama_batch_init(out->batch_size, 0, 1);
     return RAP_OK;
+}
+
+/* A closed conversation leaves its memory to the next one: making it costs more than a short answer. */
+rap_status feed_init(feed *out, vlm *v, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    *out = (feed){ .v = v, .batch_size = v->context < BATCH ? v->context : BATCH };
+    out->ctx = v->spare;
+    v->spare = NULL;
+    if (out->ctx)
+        llama_memory_clear(llama_get_memory(out->ctx), true);
+    else
+        status = new_context(&out->ctx, v, out->batch_size, err);
+    if (!status)
+        out->batch = llama_batch_init(out->batch_size, 0, 1);
+    return status;
 }
 
 void feed_release(feed *f)
 {
     if (f->batch.token)
         llama_batch_free(f->batch);
-    if (f->ctx)
+    if (f->ctx && f->v->spare)
         llama_free(f->ctx);
+    else if (f->ctx)
+        f->v->spare = f->ctx;
     *f = (feed){ .v = NULL };
 }
 

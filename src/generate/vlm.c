@@ -191,6 +191,8 @@ void vlm_close(vlm *v)
         return;
     free(v->frame.before);
     free(v->frame.after);
+    if (v->spare)
+        llama_free(v->spare);
     mtmd_free(v->mtmd);
     tokenizer_release(&v->tokens);
     style_release(&v->style);

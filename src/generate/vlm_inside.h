@@ -30,6 +30,7 @@ struct vlm {
     tokenizer tokens;
     style style;
     picture_frame frame;
+    struct llama_context *spare; /* of a closed conversation; NULL: none */
     int context;
     int limit;   /* threads at most             */
     int threads; /* threads the decoder runs on */

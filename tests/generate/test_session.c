@@ -271,6 +271,37 @@ static void drops(const pair *p)
     vlm_close(v);
 }
 
+/* Two conversations at once do not hear each other, and a new one knows nothing of a closed one. */
+static void apart(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    session_turn one = { .question = "My dog is called Rex.", .max_tokens = 6 };
+    session_turn two = { .question = "What is the cat called?", .max_tokens = 6 };
+    session_answer a[4];
+    session *s = NULL, *other = NULL;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    assert_int_equal(session_open(&other, v, NULL), RAP_OK);
+    ask(s, &two, &a[0]);
+    ask(other, &one, &a[1]);
+    ask(other, &two, &a[2]);
+    session_close(other);
+    session_close(s);
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &two, &a[3]);
+    session_close(s);
+    assert_string_equal(a[0].text, a[3].text);
+    assert_int_equal(a[0].prompt_tokens, a[3].prompt_tokens);
+    for (int i = 0; i < 4; i++)
+        session_answer_release(&a[i]);
+    vlm_close(v);
+}
+
+static void conversations_are_apart(void **state)
+{
+    on_each(apart);
+}
+
 static void concepts_fall_out_of_a_short_context(void **state)
 {
     on_each(drops);
@@ -385,6 +416,7 @@ int main(void)
         cmocka_unit_test(stored_tokens_answer_like_pixels),
         cmocka_unit_test(a_later_turn_feeds_only_what_is_new),
         cmocka_unit_test(conversations_repeat),
+        cmocka_unit_test(conversations_are_apart),
         cmocka_unit_test(concepts_fall_out_of_a_short_context),
         cmocka_unit_test(a_listener_stops_the_answer),
         cmocka_unit_test(a_seed_repeats_its_answer),
