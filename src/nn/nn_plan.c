@@ -23,6 +23,12 @@ static bool may_be_bf16(nn_kind kind)
            kind == NN_ATTENTION || kind == NN_MAX_POOL || kind == NN_ACTIVATE || kind == NN_CUSTOM;
 }
 
+/* By place, not by tensor: x + f(x) has the same one twice. */
+static bool is_residual(const nn_node *nd, int i)
+{
+    return nd->residual && i == nd->inputs - 1;
+}
+
 /* Is input i as good in bf16 as in f32 for this step? */
 static bool takes_bf16(const nn_node *nd, int i)
 {
@@ -30,7 +36,7 @@ static bool takes_bf16(const nn_node *nd, int i)
     switch (nd->kind) {
     case NN_CONV:
     case NN_LINEAR:
-        return nd->in[i] != nd->residual || out;
+        return !is_residual(nd, i) || out;
     case NN_ATTENTION:
     case NN_CUSTOM:
         return true;
@@ -61,7 +67,7 @@ void nn_plan_types(nn_graph *g)
 bool nn_stages_input(const nn_node *nd, int i)
 {
     nn_type have = nd->in[i]->root->type;
-    if (nd->in[i] == nd->residual || have == NN_TYPE_I32)
+    if (is_residual(nd, i) || have == NN_TYPE_I32)
         return false; /* a residual is converted into the result's place */
     return have != nd->operands || (nd->rounds && i == 0 && have == NN_TYPE_F32);
 }
@@ -112,8 +118,8 @@ static nn_tensor *dies_into(const nn_node *nd, int at)
     if (root->role != NN_STEP || root->last != at || root->type != nd->out->type ||
         nn_elements(root->shape) != nn_elements(nd->out->shape))
         return NULL;
-    for (int k = 0; k < nd->inputs; k++)
-        if (nd->in[k] != from && nd->in[k]->root == root)
+    for (int k = 0; k < nd->inputs; k++) /* an elementwise step may read what it writes over */
+        if (nd->in[k]->root == root && !(elementwise ? nd->in[k] == from : is_residual(nd, k)))
             return NULL;
     return root;
 }

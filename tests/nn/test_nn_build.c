@@ -1,0 +1,175 @@
+/* test_nn_build.c: mistakes are kept, name file and tensor, and never reach a kernel. */
+#include "nn/nn_case.h"
+
+typedef nn_tensor *wrong_fn(nn_graph *g);
+
+static nn_tensor *missing(nn_graph *g)
+{
+    return nn_linear(g, nn_input(g, NN_SHAPE(2, 24)), "nobody.weight", NULL,
+                     (nn_linear_options){ 0 });
+}
+
+static nn_tensor *too_narrow(nn_graph *g)
+{
+    return nn_linear(g, nn_input(g, NN_SHAPE(2, 23)), "linear.weight", NULL,
+                     (nn_linear_options){ 0 });
+}
+
+static nn_tensor *turned(nn_graph *g)
+{
+    return nn_linear(g, nn_input(g, NN_SHAPE(2, 24)), "linear.weight", NULL,
+                     (nn_linear_options){ .in_out = true });
+}
+
+static nn_tensor *wrong_bias(nn_graph *g)
+{
+    return nn_linear(g, nn_input(g, NN_SHAPE(2, 24)), "linear.weight", "norm.bias",
+                     (nn_linear_options){ 0 });
+}
+
+static nn_tensor *wrong_channels(nn_graph *g)
+{
+    return nn_conv(g, nn_input(g, NN_SHAPE(1, 9, 9, 4)), "conv.weight", "conv.bias",
+                   (nn_conv_options){ .pad = 1 });
+}
+
+static nn_tensor *kernel_over_picture(nn_graph *g)
+{
+    return nn_conv(g, nn_input(g, NN_SHAPE(1, 2, 2, 3)), "conv.weight", "conv.bias",
+                   (nn_conv_options){ 0 });
+}
+
+static nn_tensor *negative_stride(nn_graph *g)
+{
+    return nn_conv(g, nn_input(g, NN_SHAPE(1, 9, 9, 3)), "conv.weight", "conv.bias",
+                   (nn_conv_options){ .stride = -1 });
+}
+
+static nn_tensor *odd_groups(nn_graph *g)
+{
+    return nn_conv(g, nn_input(g, NN_SHAPE(1, 9, 9, 9)), "conv.weight", "conv.bias",
+                   (nn_conv_options){ .groups = 3 });
+}
+
+static nn_tensor *heads_that_do_not_divide(nn_graph *g)
+{
+    return nn_attention_fused(g, nn_input(g, NN_SHAPE(1, 5, 24)), 5, false);
+}
+
+static nn_tensor *short_table(nn_graph *g)
+{
+    return nn_weight(g, "block.position", NN_SHAPE(8, 32));
+}
+
+static nn_tensor *huge(nn_graph *g)
+{
+    return nn_input(g, NN_SHAPE(1 << 20, 1 << 20, 1 << 20));
+}
+
+static nn_tensor *nothing(nn_graph *g)
+{
+    return nn_input(g, NN_SHAPE(3, 0));
+}
+
+static nn_tensor *slice_beyond(nn_graph *g)
+{
+    return nn_slice(g, nn_input(g, NN_SHAPE(3, 4)), 1, 3, 2);
+}
+
+static nn_tensor *concat_misfit(nn_graph *g)
+{
+    nn_tensor *parts[] = { nn_input(g, NN_SHAPE(3, 4)), nn_input(g, NN_SHAPE(2, 4)) };
+    return nn_concat(g, parts, 2, 1);
+}
+
+static nn_tensor *add_misfit(nn_graph *g)
+{
+    return nn_add(g, nn_input(g, NN_SHAPE(3, 4)), nn_input(g, NN_SHAPE(3, 1)));
+}
+
+static nn_tensor *twice_the_same_axis(nn_graph *g)
+{
+    return nn_transpose(g, nn_input(g, NN_SHAPE(3, 4)), (int[]){ 1, 1 });
+}
+
+static nn_tensor *wrong_residual(nn_graph *g)
+{
+    nn_tensor *x = nn_input(g, NN_SHAPE(2, 24));
+    return nn_linear(g, x, "linear.weight", NULL, (nn_linear_options){ .residual = x });
+}
+
+static nn_tensor *models_own(nn_graph *g)
+{
+    return nn_fail(g, RAP_E_FORMAT, "reference.gguf: the model says %d", 7);
+}
+
+static void test_mistakes_are_told(void **state)
+{
+    static const struct {
+        wrong_fn *build;
+        const char *says;
+    } wrong[] = {
+        { missing, "'nobody.weight' is missing" },
+        { too_narrow, "'linear.weight' is [40, 24] where [40, 23] is needed" },
+        { turned, "'linear.weight' is [40, 24] where [24, 24] is needed" },
+        { wrong_bias, "'norm.bias' is [50] where [40] is needed" },
+        { wrong_channels, "'conv.weight' of [8, 3, 3, 3] does not fit onto [1, 9, 9, 4]" },
+        { kernel_over_picture, "does not fit onto [1, 2, 2, 3]" },
+        { negative_stride, "does not fit" },
+        { odd_groups, "does not fit" },
+        { heads_that_do_not_divide, "do not fit at an attention" },
+        { short_table, "'block.position' is [7, 32] where [8, 32] is needed" },
+        { huge, "out of bounds" },
+        { nothing, "out of bounds" },
+        { slice_beyond, "do not fit at a slice" },
+        { concat_misfit, "do not fit at a concatenation" },
+        { add_misfit, "do not fit at a sum" },
+        { twice_the_same_axis, "do not fit at a transposition" },
+        { wrong_residual, "a residual has another shape" },
+        { models_own, "the model says 7" },
+    };
+    reference r = reference_open(NN_F32);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rap_err err = { 0 };
+        nn_graph *g = NULL;
+        must(nn_graph_new(&g, r.n, &err), &err);
+        nn_tensor *y = wrong[i].build(g);
+        assert_null(y);
+        assert_true(nn_failed(g));
+        y = nn_layer_norm(g, nn_activate(g, y, NN_SILU), NULL, NULL, 1e-5f); /* goes on quietly */
+        assert_null(y);
+        nn_output(g, y);
+        assert_int_not_equal(nn_graph_compile(g, &err), RAP_OK);
+        if (!strstr(err.text, wrong[i].says) || !strstr(err.text, "reference.gguf"))
+            fail_msg("\"%s\" where \"%s\" was expected", err.text, wrong[i].says);
+        nn_graph_free(g);
+    }
+    reference_close(&r);
+}
+
+static void test_a_graph_runs_only_compiled_and_compiles_once(void **state)
+{
+    reference r = reference_open(NN_F32);
+    rap_err err = { 0 };
+    nn_graph *g = NULL;
+    float x[4] = { 1, -2, 3, -4 }, out[4];
+    must(nn_graph_new(&g, r.n, &err), &err);
+    nn_output(g, nn_activate(g, nn_input(g, NN_SHAPE(4)), NN_RELU));
+    assert_int_equal(nn_graph_run(g, (const void *[]){ x }, (float *[]){ out }, &err),
+                     RAP_E_ARGUMENT);
+    must(nn_graph_compile(g, &err), &err);
+    assert_int_equal(nn_graph_compile(g, &err), RAP_E_ARGUMENT);
+    must(nn_graph_run(g, (const void *[]){ x }, (float *[]){ out }, &err), &err);
+    assert_true(out[0] == 1 && out[1] == 0 && out[2] == 3 && out[3] == 0);
+    nn_graph_free(g);
+    reference_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mistakes_are_told),
+        cmocka_unit_test(test_a_graph_runs_only_compiled_and_compiles_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
