@@ -17,20 +17,21 @@
 static const struct {
     const char *read, *write;
 } tables[] = {
-    {"SELECT id, category, info, created, updated FROM concept ORDER BY id",
-     "INSERT INTO concept (id, category, info, created, updated) VALUES (?, ?, ?, ?, ?)"},
-    {"SELECT id, concept_id, alias, text, folded FROM name ORDER BY id",
-     "INSERT INTO name (id, concept_id, alias, text, folded) VALUES (?, ?, ?, ?, ?)"},
-    {"SELECT id, concept_id, avatar, hash, size, width, height, box_x, box_y, box_w, box_h"
-     " FROM view ORDER BY id",
-     "INSERT INTO view (id, concept_id, avatar, hash, size, width, height, box_x, box_y, box_w, box_h)"
-     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
-    {"SELECT view_id, bytes FROM picture ORDER BY view_id",
-     "INSERT INTO picture (view_id, bytes) VALUES (?, ?)"},
-    {"SELECT id, fingerprint, dim FROM encoder ORDER BY id",
-     "INSERT INTO encoder (id, fingerprint, dim) VALUES (?, ?, ?)"},
-    {"SELECT id, encoder_id, view_id, vector FROM key ORDER BY id",
-     "INSERT INTO key (id, encoder_id, view_id, vector) VALUES (?, ?, ?, ?)"},
+    { "SELECT id, category, info, created, updated FROM concept ORDER BY id",
+      "INSERT INTO concept (id, category, info, created, updated) VALUES (?, ?, ?, ?, ?)" },
+    { "SELECT id, concept_id, alias, text, folded FROM name ORDER BY id",
+      "INSERT INTO name (id, concept_id, alias, text, folded) VALUES (?, ?, ?, ?, ?)" },
+    { "SELECT id, concept_id, avatar, hash, size, width, height, box_x, box_y, box_w, box_h"
+      " FROM view ORDER BY id",
+      "INSERT INTO view (id, concept_id, avatar, hash, size, width, height, box_x, box_y, box_w, "
+      "box_h)"
+      " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" },
+    { "SELECT view_id, bytes FROM picture ORDER BY view_id",
+      "INSERT INTO picture (view_id, bytes) VALUES (?, ?)" },
+    { "SELECT id, fingerprint, dim FROM encoder ORDER BY id",
+      "INSERT INTO encoder (id, fingerprint, dim) VALUES (?, ?, ?)" },
+    { "SELECT id, encoder_id, view_id, vector FROM key ORDER BY id",
+      "INSERT INTO key (id, encoder_id, view_id, vector) VALUES (?, ?, ?, ?)" },
 };
 
 static rap_status copy_row(db *to, sqlite3_stmt *row, sqlite3_stmt *insert, rap_err *err)
@@ -75,7 +76,7 @@ static rap_status copy_all(db *to, store *s, rap_err *err)
 /* Fills the file `temporary`; errors name the final `path`. */
 static rap_status fill(const char *temporary, const char *path, store *s, rap_err *err)
 {
-    db to = {NULL, NULL};
+    db to = { NULL, NULL };
     char page_size[64], *uri = db_uri(temporary, "mode=rw");
     rap_status status;
 

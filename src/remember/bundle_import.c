@@ -48,7 +48,7 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
     char *uri = plain ? db_uri(plain, "mode=ro&immutable=1") : NULL;
     rap_status status = schema_inspect(&empty, path, SCHEMA_BUNDLE, err);
 
-    *out = (db){NULL, NULL};
+    *out = (db){ NULL, NULL };
     if (status == RAP_OK && !uri)
         status = err_memory(err, "opening a bundle");
     if (status == RAP_OK && empty)
@@ -71,7 +71,8 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
 /* ---- one view ---- */
 
 /* Every vector of a view, whichever encoder made it. */
-static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t to_view, rap_err *err)
+static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t to_view,
+                               rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
@@ -91,7 +92,8 @@ static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t
         } else if (!(numbers = mem_array((size_t)dim, sizeof *numbers))) {
             status = err_memory(err, "importing a vector");
         } else {
-            store_vector vector = {(const char *)sqlite3_column_text(statement, 0), (int)dim, numbers};
+            store_vector vector = { (const char *)sqlite3_column_text(statement, 0), (int)dim,
+                                    numbers };
             vector_copy(numbers, bytes, (size_t)dim);
             status = vector_insert(t->s, to_view, &vector, err);
             free(numbers);
@@ -107,14 +109,20 @@ static bool is_side(int64_t pixels)
 }
 
 /* Columns: id, avatar, hash, width, height, box ×4, bytes. */
-static rap_status read_view(transfer *t, db *from, sqlite3_stmt *row, int64_t concept_id, rap_err *err)
+static rap_status read_view(transfer *t, db *from, sqlite3_stmt *row, int64_t concept_id,
+                            rap_err *err)
 {
     const char *hash = (const char *)sqlite3_column_text(row, 2);
     int64_t width = sqlite3_column_int64(row, 3), height = sqlite3_column_int64(row, 4), id = 0;
     const void *bytes = sqlite3_column_blob(row, 9);
-    store_view view = {bytes, (size_t)sqlite3_column_bytes(row, 9), (int)width, (int)height,
-                       {(float)sqlite3_column_double(row, 5), (float)sqlite3_column_double(row, 6),
-                        (float)sqlite3_column_double(row, 7), (float)sqlite3_column_double(row, 8)}};
+    store_view view = {
+        bytes,
+        (size_t)sqlite3_column_bytes(row, 9),
+        (int)width,
+        (int)height,
+        { (float)sqlite3_column_double(row, 5), (float)sqlite3_column_double(row, 6),
+          (float)sqlite3_column_double(row, 7), (float)sqlite3_column_double(row, 8) }
+    };
     char now[65];
     rap_status status;
 
@@ -171,13 +179,13 @@ static rap_status set_times(transfer *t, int64_t id, const rap_record *record, r
 {
     if (!is_time(record->created) || !is_time(record->updated))
         return err_set(err, RAP_E_FORMAT, "its times are no times");
-    return db_run(store_db(t->s), err, "UPDATE concept SET created = ?, updated = ? WHERE id = ?", "ssi",
-                  record->created, record->updated, id);
+    return db_run(store_db(t->s), err, "UPDATE concept SET created = ?, updated = ? WHERE id = ?",
+                  "ssi", record->created, record->updated, id);
 }
 
 static rap_status write_record(transfer *t, db *from, const rap_record *record, rap_err *err)
 {
-    store_concept concept = {record->name, record->category, record->info, record->aliases};
+    store_concept concept = { record->name, record->category, record->info, record->aliases };
     int64_t id = 0;
     rap_status status = transfer_place(&id, t, &concept, err);
 
@@ -215,7 +223,7 @@ static rap_status write_records(transfer *t, db *from, rap_err *err)
 
 rap_status bundle_import(transfer *t, rap_err *err)
 {
-    db from = {NULL, NULL};
+    db from = { NULL, NULL };
     rap_status status = bundle_open(&from, t->path, err);
 
     if (status != RAP_OK)

@@ -12,8 +12,8 @@
 static rap_status write_event(store *s, int64_t id, const char *what, rap_err *err)
 {
     return db_run(&s->d, err,
-                  "INSERT INTO event (at, what, concept_id) VALUES (" STORE_NOW ", ?, ?)", "si", what,
-                  id);
+                  "INSERT INTO event (at, what, concept_id) VALUES (" STORE_NOW ", ?, ?)", "si",
+                  what, id);
 }
 
 rap_status concept_touch(store *s, int64_t id, const char *what, rap_err *err)
@@ -56,12 +56,13 @@ static rap_status forget_words(store *s, const char *category, rap_err *err)
 
     if (!folded)
         return err_memory(err, "forgetting a category");
-    status = db_int(&users, NULL, &s->d, err,
-                    "SELECT count(*) FROM concept WHERE category = ? COLLATE NOCASE", "s", category);
+    status =
+        db_int(&users, NULL, &s->d, err,
+               "SELECT count(*) FROM concept WHERE category = ? COLLATE NOCASE", "s", category);
     if (status == RAP_OK && users == 0 && *folded)
         status = db_run(&s->d, err,
-                        "DELETE FROM vocabulary WHERE instr(text, ?) > 0 OR instr(text, ?) > 0", "ss",
-                        category, folded);
+                        "DELETE FROM vocabulary WHERE instr(text, ?) > 0 OR instr(text, ?) > 0",
+                        "ss", category, folded);
     free(folded);
     return status;
 }
@@ -90,8 +91,8 @@ static rap_status set_category(store *s, int64_t id, const char *text, rap_err *
     if (status == RAP_OK)
         status = read_category(&old, s, id, err);
     if (status == RAP_OK)
-        status = db_run(&s->d, err, "UPDATE concept SET category = ? WHERE id = ?", "si", category,
-                        id);
+        status =
+            db_run(&s->d, err, "UPDATE concept SET category = ? WHERE id = ?", "si", category, id);
     if (status == RAP_OK)
         status = forget_words(s, old, err);
     free(old);
@@ -111,8 +112,8 @@ rap_status concept_set(store *s, int64_t id, const store_concept *change, rap_er
     if (status == RAP_OK && change->info)
         status = info_check(change->info, err);
     if (status == RAP_OK && change->info)
-        status = db_run(&s->d, err, "UPDATE concept SET info = ? WHERE id = ?", "si", change->info,
-                        id);
+        status =
+            db_run(&s->d, err, "UPDATE concept SET info = ? WHERE id = ?", "si", change->info, id);
     if (status == RAP_OK && change->aliases)
         status = name_set_aliases(s, id, change->aliases, err);
     return status;

@@ -18,8 +18,7 @@ static rap_status db_fail_io(db *d, int code, const char *doing, rap_err *err)
     if (reason && (code & 0xff) == SQLITE_IOERR)
         return err_set(err, RAP_E_IO, "%s: %s failed: %s", d->path, doing,
                        strerror_r(reason, memory, sizeof memory));
-    return err_set(err, RAP_E_IO, "%s: %s failed: %s", d->path, doing,
-                   sqlite3_errmsg(d->handle));
+    return err_set(err, RAP_E_IO, "%s: %s failed: %s", d->path, doing, sqlite3_errmsg(d->handle));
 }
 
 rap_status db_fail(db *d, const char *doing, rap_err *err)
@@ -56,10 +55,13 @@ static void db_harden(sqlite3 *handle)
     static const struct {
         int option, value;
     } settings[] = {
-        {SQLITE_DBCONFIG_DEFENSIVE, 1},     {SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0},
-        {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0}, {SQLITE_DBCONFIG_ENABLE_VIEW, 0},
-        {SQLITE_DBCONFIG_DQS_DDL, 0},       {SQLITE_DBCONFIG_DQS_DML, 0},
-        {SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0},
+        { SQLITE_DBCONFIG_DEFENSIVE, 1 },
+        { SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+        { SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
+        { SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+        { SQLITE_DBCONFIG_DQS_DDL, 0 },
+        { SQLITE_DBCONFIG_DQS_DML, 0 },
+        { SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
     };
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
@@ -72,13 +74,13 @@ static void db_harden(sqlite3 *handle)
 rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
                    rap_err *err)
 {
-    *out = (db){NULL, NULL};
+    *out = (db){ NULL, NULL };
     out->path = mem_string(path);
     if (!out->path)
         return err_memory(err, "opening a store");
     if (sqlite3_open_v2(name, &out->handle, flags | SQLITE_OPEN_NOMUTEX, vfs) != SQLITE_OK) {
-        rap_status status = out->handle ? db_fail(out, "opening", err)
-                                        : err_memory(err, "opening a store");
+        rap_status status =
+            out->handle ? db_fail(out, "opening", err) : err_memory(err, "opening a store");
         db_close(out);
         return status;
     }
@@ -90,7 +92,7 @@ void db_close(db *d)
 {
     sqlite3_close_v2(d->handle);
     free(d->path);
-    *d = (db){NULL, NULL};
+    *d = (db){ NULL, NULL };
 }
 
 char *db_uri(const char *path, const char *options)
@@ -165,7 +167,8 @@ static rap_status db_query_list(sqlite3_stmt **out, db *d, rap_err *err, const c
     return status;
 }
 
-rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...)
+rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types,
+                    ...)
 {
     va_list values;
     rap_status status;

@@ -76,8 +76,8 @@ static rap_status name_check_filled(char **out, const char *what, const char *te
 rap_status info_check(const char *info, rap_err *err)
 {
     if (strlen(info) > STORE_MAX_INFO)
-        return err_set(err, RAP_E_LIMIT, "the info is %zu bytes long, the limit is %u", strlen(info),
-                       STORE_MAX_INFO);
+        return err_set(err, RAP_E_LIMIT, "the info is %zu bytes long, the limit is %u",
+                       strlen(info), STORE_MAX_INFO);
     if (!text_is_utf8(info))
         return err_set(err, RAP_E_ARGUMENT, "the info is not valid UTF-8");
     return RAP_OK;
@@ -104,11 +104,11 @@ rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err)
     char *folded = text && text_is_utf8(text) ? name_fold(text) : mem_string("");
     rap_status status;
 
-    *out = (name_owner){false, false, 0};
+    *out = (name_owner){ false, false, 0 };
     if (!folded)
         return err_memory(err, "finding a name");
-    status = db_query(&statement, &s->d, err,
-                      "SELECT concept_id, alias FROM name WHERE folded = ?", "s", folded);
+    status = db_query(&statement, &s->d, err, "SELECT concept_id, alias FROM name WHERE folded = ?",
+                      "s", folded);
     if (status == RAP_OK)
         status = db_step(&out->found, &s->d, statement, err);
     if (out->found) {
@@ -139,9 +139,9 @@ rap_status name_taken(store *s, const name_owner *owner, const char *text, rap_e
 
     if (!owner->alias)
         return err_set(err, RAP_E_EXISTS, "'%s' is already the name of a concept", text);
-    status = db_query(&statement, &s->d, err,
-                      "SELECT text FROM name WHERE concept_id = ? AND alias = 0", "i",
-                      owner->concept_id);
+    status =
+        db_query(&statement, &s->d, err, "SELECT text FROM name WHERE concept_id = ? AND alias = 0",
+                 "i", owner->concept_id);
     if (status == RAP_OK)
         status = db_step(&row, &s->d, statement, err);
     if (row)
@@ -216,8 +216,9 @@ rap_status name_remove_alias(store *s, int64_t concept_id, const char *text, rap
     if (!folded)
         return err_memory(err, "removing an alias");
     store_will_delete(s);
-    status = db_run(&s->d, err, "DELETE FROM name WHERE concept_id = ? AND alias = 1 AND folded = ?",
-                    "is", concept_id, folded);
+    status =
+        db_run(&s->d, err, "DELETE FROM name WHERE concept_id = ? AND alias = 1 AND folded = ?",
+               "is", concept_id, folded);
     if (status == RAP_OK && db_changed_rows(&s->d) == 0)
         status = err_set(err, RAP_E_NOT_FOUND, "'%s' is not an alias of this concept", text);
     free(folded);
@@ -229,8 +230,8 @@ rap_status name_set_aliases(store *s, int64_t concept_id, const char *const *ali
     rap_status status;
 
     store_will_delete(s);
-    status = db_run(&s->d, err, "DELETE FROM name WHERE concept_id = ? AND alias = 1", "i",
-                    concept_id);
+    status =
+        db_run(&s->d, err, "DELETE FROM name WHERE concept_id = ? AND alias = 1", "i", concept_id);
     for (; status == RAP_OK && aliases && *aliases; aliases++)
         status = name_insert(s, concept_id, *aliases, true, err);
     return status;

@@ -15,9 +15,9 @@
 
 typedef struct leaving {
     store *s;
-    char *folder;  /* of the JSON */
-    json_t *dict;  /* concept_dict */
-    json_t *paths; /* path_to_concept */
+    char *folder;    /* of the JSON */
+    json_t *dict;    /* concept_dict */
+    json_t *paths;   /* path_to_concept */
     json_t *written; /* the files made so far, to be removed on failure */
     bool made_images;
     rap_err reason; /* why a concept could not be written */
@@ -33,7 +33,8 @@ static char *picture_name(const rap_record *record, const store_picture *picture
     buf_puts(&name, "images/");
     for (const char *c = record->name; *c && name.len < 47; c++) {
         char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
-        bool safe = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || lower == '-';
+        bool safe =
+            (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || lower == '-';
         if (safe)
             buf_putc(&name, lower);
         else if (name.data[name.len - 1] != '_' && name.data[name.len - 1] != '/')
@@ -51,7 +52,8 @@ static char *picture_name(const rap_record *record, const store_picture *picture
 }
 
 /* A file that is already there stays: it is fine when it holds the same bytes, else an error. */
-static rap_status write_new(leaving *l, const char *path, const void *bytes, size_t size, rap_err *err)
+static rap_status write_new(leaving *l, const char *path, const void *bytes, size_t size,
+                            rap_err *err)
 {
     char *there = NULL;
     size_t there_size = 0;
@@ -90,8 +92,8 @@ static json_t *make_entry(const rap_record *record, const store_picture *picture
     json_decref(aliases);
     if (picture->box.w > 0)
         json_object_set_new(entry, "box",
-                            json_pack("[f, f, f, f]", picture->box.x, picture->box.y, picture->box.w,
-                                      picture->box.h));
+                            json_pack("[f, f, f, f]", picture->box.x, picture->box.y,
+                                      picture->box.w, picture->box.h));
     return entry;
 }
 
@@ -160,11 +162,10 @@ static rap_status export_all(leaving *l, rap_err *err)
 
 static rap_status write_json(leaving *l, const char *json_path, rap_err *err)
 {
-    json_t *root =
-        json_pack("{s:O, s:O}", "concept_dict", l->dict, "path_to_concept", l->paths);
+    json_t *root = json_pack("{s:O, s:O}", "concept_dict", l->dict, "path_to_concept", l->paths);
     char *text = root ? json_text(root) : NULL;
-    rap_status status = text ? file_write(json_path, text, strlen(text), err)
-                             : err_memory(err, "exporting");
+    rap_status status =
+        text ? file_write(json_path, text, strlen(text), err) : err_memory(err, "exporting");
 
     free(text);
     json_decref(root);
@@ -184,8 +185,8 @@ static void take_back(leaving *l)
 
 rap_status transfer_export_official(store *s, const char *json_path, rap_err *err)
 {
-    leaving l = {s, path_folder(json_path), json_object(), json_object(), json_array(), false,
-                 {RAP_OK, ""}};
+    leaving l = { s,     path_folder(json_path), json_object(), json_object(), json_array(),
+                  false, { RAP_OK, "" } };
     rap_status status = RAP_OK;
 
     if (!l.folder || !l.dict || !l.paths || !l.written)

@@ -21,7 +21,7 @@
 #define OFFICIAL_MAX_JSON (64u << 20)
 
 typedef struct item {
-    const char *key;       /* in concept_dict; borrowed from the JSON, as are the texts of concept */
+    const char *key; /* in concept_dict; borrowed from the JSON, as are the texts of concept */
     store_concept concept; /* but the name is `name` */
     char *name, *folded;
     char *picture; /* its path */
@@ -50,7 +50,7 @@ static void items_release(items *all)
         free(it->data);
     }
     free(all->item);
-    *all = (items){NULL, 0};
+    *all = (items){ NULL, 0 };
 }
 
 /* ---- reading the JSON ---- */
@@ -88,7 +88,8 @@ static rap_status read_aliases(item *out, const json_t *object, rap_err *err)
     for (size_t i = 0; i < json_array_size(list); i++) {
         aliases[i] = json_string_value(json_array_get(list, i));
         if (!aliases[i])
-            return err_set(err, RAP_E_FORMAT, "the field 'aliases' holds something that is not text");
+            return err_set(err, RAP_E_FORMAT,
+                           "the field 'aliases' holds something that is not text");
     }
     return RAP_OK;
 }
@@ -104,11 +105,12 @@ static rap_status read_box(rap_box *out, const json_t *object, rap_err *err)
         return err_set(err, RAP_E_FORMAT, "the field 'box' is not a list of four numbers");
     for (size_t i = 0; i < 4; i++) {
         const json_t *value = json_array_get(list, i);
-        if (!json_is_number(value) || json_number_value(value) < 0 || json_number_value(value) > 1e6)
+        if (!json_is_number(value) || json_number_value(value) < 0 ||
+            json_number_value(value) > 1e6)
             return err_set(err, RAP_E_FORMAT, "the field 'box' holds what is no pixel");
         number[i] = (float)json_number_value(value);
     }
-    *out = (rap_box){number[0], number[1], number[2], number[3]};
+    *out = (rap_box){ number[0], number[1], number[2], number[3] };
     return RAP_OK;
 }
 
@@ -206,8 +208,9 @@ static rap_status check_twice(const items *all, transfer *t, rap_err *err)
     qsort(sorted, all->count, sizeof *sorted, compare_folded);
     for (size_t i = 1; i < all->count && status == RAP_OK; i++)
         if (strcmp(sorted[i - 1]->folded, sorted[i]->folded) == 0)
-            status = err_set(err, RAP_E_FORMAT, "%s: the concept '%s' is there twice ('%s' and '%s')",
-                             t->path, sorted[i]->name, sorted[i - 1]->key, sorted[i]->key);
+            status =
+                err_set(err, RAP_E_FORMAT, "%s: the concept '%s' is there twice ('%s' and '%s')",
+                        t->path, sorted[i]->name, sorted[i - 1]->key, sorted[i]->key);
     free(sorted);
     return status;
 }
@@ -248,8 +251,8 @@ static rap_status is_same(bool *out, transfer *t, const item *it, rap_err *err)
     if (!t->replace || it->concept.aliases)
         return RAP_OK;
     status = db_int(&same, NULL, store_db(t->s), err, sql, "sssssffff", it->folded, it->name,
-                    it->concept.category, it->concept.info, it->hash, (double)box->x, (double)box->y,
-                    (double)box->w, (double)box->h);
+                    it->concept.category, it->concept.info, it->hash, (double)box->x,
+                    (double)box->y, (double)box->w, (double)box->h);
     *out = same > 0;
     return status;
 }
@@ -263,13 +266,13 @@ static rap_status keep_vector(item *it, const store_vector *vector, rap_err *err
     if (!it->encoder || !it->data)
         return err_memory(err, "keeping a vector");
     memcpy(it->data, vector->data, (size_t)vector->dim * sizeof(float));
-    it->vector = (store_vector){it->encoder, vector->dim, it->data};
+    it->vector = (store_vector){ it->encoder, vector->dim, it->data };
     return RAP_OK;
 }
 
 static rap_status prepare_item(item *it, transfer *t, rap_err *err)
 {
-    store_vector vector = {NULL, 0, NULL};
+    store_vector vector = { NULL, 0, NULL };
     store_view view = it->view;
     char *bytes = NULL;
     size_t size = 0;
@@ -287,6 +290,7 @@ static rap_status prepare_item(item *it, transfer *t, rap_err *err)
         status = t->embed(&view, &vector, it->picture, t->payload, err);
     it->view.width = view.width;
     it->view.height = view.height;
+    it->view.box = view.box; /* cut to the picture */
     if (status == RAP_OK)
         status = keep_vector(it, &vector, err);
     free(bytes);
@@ -351,7 +355,7 @@ static rap_status write_items(const items *all, transfer *t, rap_err *err)
 rap_status official_import(transfer *t, rap_err *err)
 {
     json_t *root = NULL;
-    items all = {NULL, 0};
+    items all = { NULL, 0 };
     rap_status status = json_read(&root, t->path, OFFICIAL_MAX_JSON, err);
 
     if (status == RAP_OK)

@@ -87,9 +87,14 @@ const char *picture_extension(const void *bytes, size_t size)
         size_t offset, len;
         const char *magic;
     } kinds[] = {
-        {"png", 0, 8, "\x89PNG\r\n\x1a\n"}, {"jpg", 0, 3, "\xff\xd8\xff"}, {"webp", 8, 4, "WEBP"},
-        {"gif", 0, 4, "GIF8"},              {"heic", 4, 8, "ftypheic"},    {"heic", 4, 8, "ftypmif1"},
-        {"heic", 4, 8, "ftypheix"},         {"avif", 4, 8, "ftypavif"},
+        { "png", 0, 8, "\x89PNG\r\n\x1a\n" },
+        { "jpg", 0, 3, "\xff\xd8\xff" },
+        { "webp", 8, 4, "WEBP" },
+        { "gif", 0, 4, "GIF8" },
+        { "heic", 4, 8, "ftypheic" },
+        { "heic", 4, 8, "ftypmif1" },
+        { "heic", 4, 8, "ftypheix" },
+        { "avif", 4, 8, "ftypavif" },
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -35,13 +35,13 @@ rap_status record_query(record_rows *out, db *d, const char *rest, rap_err *err)
     char sql[512];
     rap_status status;
 
-    *out = (record_rows){d, NULL, NULL};
+    *out = (record_rows){ d, NULL, NULL };
     sqlite3_snprintf(sizeof sql, sql, "%s%s", record_sql, rest);
     status = db_query(&out->rows, d, err, sql, "");
     if (status == RAP_OK)
-        status = db_query(&out->aliases, d, err,
-                          "SELECT text FROM name WHERE concept_id = ? AND alias = 1 ORDER BY folded",
-                          "");
+        status = db_query(
+            &out->aliases, d, err,
+            "SELECT text FROM name WHERE concept_id = ? AND alias = 1 ORDER BY folded", "");
     return status;
 }
 
@@ -49,7 +49,7 @@ void record_finish(record_rows *r)
 {
     sqlite3_finalize(r->rows);
     sqlite3_finalize(r->aliases);
-    *r = (record_rows){NULL, NULL, NULL};
+    *r = (record_rows){ NULL, NULL, NULL };
 }
 
 static rap_status read_aliases(const char *const **out, record_rows *r, int64_t id, rap_err *err)
@@ -125,8 +125,8 @@ rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
         status = record_next(out, &r, err);
     }
     if (status == RAP_OK && !*out)
-        status = err_set(err, RAP_E_NOT_FOUND, "%s: there is no concept %lld", s->d.path,
-                         (long long)id);
+        status =
+            err_set(err, RAP_E_NOT_FOUND, "%s: there is no concept %lld", s->d.path, (long long)id);
     record_finish(&r);
     return status;
 }
@@ -187,8 +187,8 @@ rap_status store_each(store *s, const char *search, rap_on_record *on_record, vo
 /* ---- names and categories ---- */
 
 /* An array that fits `count` rows of a table, and one more. */
-static rap_status make_room(void **out, size_t *out_room, store *s, const char *count_sql, size_t size,
-                            rap_err *err)
+static rap_status make_room(void **out, size_t *out_room, store *s, const char *count_sql,
+                            size_t size, rap_err *err)
 {
     int64_t count = 0;
     rap_status status = db_int(&count, NULL, &s->d, err, count_sql, "");
@@ -205,13 +205,12 @@ static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_
     size_t room = 0;
     bool row = false;
     void *names = NULL;
-    rap_status status =
-        make_room(&names, &room, s, "SELECT count(*) FROM name", sizeof **out, err);
+    rap_status status = make_room(&names, &room, s, "SELECT count(*) FROM name", sizeof **out, err);
 
     *out = names;
     if (status == RAP_OK)
-        status = db_query(&statement, &s->d, err, "SELECT concept_id, text, alias FROM name ORDER BY id",
-                          "");
+        status = db_query(&statement, &s->d, err,
+                          "SELECT concept_id, text, alias FROM name ORDER BY id", "");
     while (status == RAP_OK && *out_count < room &&
            (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
         store_name *name = &(*out)[*out_count];

@@ -104,7 +104,7 @@ static const char store_tables[] =
     ") STRICT;";
 
 /* step[v] brings version v to v + 1. A step that was once released never changes. */
-static const char *const step[SCHEMA_VERSION][2] = {{shared_tables, store_tables}};
+static const char *const step[SCHEMA_VERSION][2] = { { shared_tables, store_tables } };
 
 /* ---- inspect ---- */
 
@@ -134,9 +134,10 @@ static rap_status wrong_kind(const char *path, schema_kind kind, uint32_t id, ra
 
 static rap_status newer(const char *path, int64_t version, rap_err *err)
 {
-    return err_set(err, RAP_E_VERSION,
-                   "%s: written by a newer version of this program (format %lld, this one reads %d)",
-                   path, (long long)version, SCHEMA_VERSION);
+    return err_set(
+        err, RAP_E_VERSION,
+        "%s: written by a newer version of this program (format %lld, this one reads %d)", path,
+        (long long)version, SCHEMA_VERSION);
 }
 
 /* Reads the header; *out_got is less than `size` in a short file, 0 when there is none. */
@@ -240,8 +241,9 @@ rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
     status = run_steps(d, kind, version, err);
     if (status != RAP_OK)
         return status;
-    sqlite3_snprintf(sizeof numbers, numbers, "PRAGMA application_id = %d; PRAGMA user_version = %d",
-                     (int)kind_id(kind), SCHEMA_VERSION);
+    sqlite3_snprintf(sizeof numbers, numbers,
+                     "PRAGMA application_id = %d; PRAGMA user_version = %d", (int)kind_id(kind),
+                     SCHEMA_VERSION);
     return db_exec(d, numbers, err);
 }
 
@@ -250,9 +252,10 @@ rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
 /* Every object of the schema as text, but for the statistics that ANALYZE leaves. */
 static rap_status describe(buf *out, db *d, rap_err *err)
 {
-    static const char sql[] = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
-                              " WHERE NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))"
-                              " ORDER BY type, name";
+    static const char sql[] =
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+        " WHERE NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))"
+        " ORDER BY type, name";
     sqlite3_stmt *statement = NULL;
     bool row = true;
     rap_status status = db_query(&statement, d, err, sql, "");
@@ -271,10 +274,10 @@ static rap_status describe(buf *out, db *d, rap_err *err)
 /* The same of a new file in memory. */
 static rap_status describe_expected(buf *out, schema_kind kind, rap_err *err)
 {
-    db fresh = {NULL, NULL};
-    rap_status status = db_open(&fresh, ":memory:", "memory",
-                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, NULL,
-                                err);
+    db fresh = { NULL, NULL };
+    rap_status status =
+        db_open(&fresh, ":memory:", "memory",
+                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, NULL, err);
 
     if (status == RAP_OK)
         status = schema_migrate(&fresh, kind, err);

@@ -67,7 +67,7 @@ static rap_status settle(store *s, rap_err *err)
  * waiting, so the waiting is ours. */
 static rap_status make_wal(store *s, rap_err *err)
 {
-    const struct timespec pause = {0, 20 * 1000 * 1000};
+    const struct timespec pause = { 0, 20 * 1000 * 1000 };
     rap_status status = RAP_E_BUSY;
 
     for (int waited = 0; status == RAP_E_BUSY && waited < STORE_WAIT_MS; waited += 20) {
@@ -113,7 +113,8 @@ static rap_status finish_writable(store *s, bool is_new, rap_err *err)
     return status;
 }
 
-static rap_status open_file(store *s, const char *path, const char *options, int flags, rap_err *err)
+static rap_status open_file(store *s, const char *path, const char *options, int flags,
+                            rap_err *err)
 {
     char *plain = plain_path(path), *uri = plain ? db_uri(plain, options) : NULL;
     rap_status status;

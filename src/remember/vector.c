@@ -29,8 +29,8 @@ static void *to_bytes(const float *numbers, size_t count)
 }
 
 /* The numbers of a blob column; free(). */
-static rap_status from_column(float **out, size_t *out_count, store *s, sqlite3_stmt *row, int column,
-                              rap_err *err)
+static rap_status from_column(float **out, size_t *out_count, store *s, sqlite3_stmt *row,
+                              int column, rap_err *err)
 {
     const void *bytes = sqlite3_column_blob(row, column);
     size_t size = (size_t)sqlite3_column_bytes(row, column);
@@ -63,9 +63,9 @@ static rap_status encoder_find(int64_t *out_id, int64_t *out_dim, store *s, cons
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    rap_status status = db_query(&statement, &s->d, err,
-                                 "SELECT id, dim FROM encoder WHERE fingerprint = ?", "s",
-                                 fingerprint);
+    rap_status status =
+        db_query(&statement, &s->d, err, "SELECT id, dim FROM encoder WHERE fingerprint = ?", "s",
+                 fingerprint);
 
     *out_id = *out_dim = 0;
     if (status == RAP_OK)
@@ -78,14 +78,16 @@ static rap_status encoder_find(int64_t *out_id, int64_t *out_dim, store *s, cons
     return status;
 }
 
-static rap_status encoder_require(int64_t *out_id, store *s, const store_vector *vector, rap_err *err)
+static rap_status encoder_require(int64_t *out_id, store *s, const store_vector *vector,
+                                  rap_err *err)
 {
     int64_t dim = 0;
     rap_status status = encoder_find(out_id, &dim, s, vector->encoder, err);
 
     if (status == RAP_OK && *out_id && dim != vector->dim)
-        return err_set(err, RAP_E_ARGUMENT, "%s: a vector has %d numbers where its encoder makes %d",
-                       s->d.path, vector->dim, (int)dim);
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: a vector has %d numbers where its encoder makes %d", s->d.path,
+                       vector->dim, (int)dim);
     if (status != RAP_OK || *out_id)
         return status;
     status = db_run(&s->d, err, "INSERT INTO encoder (fingerprint, dim) VALUES (?, ?)", "si",
@@ -157,8 +159,8 @@ static rap_status vectors_fill(store_vectors *out, store *s, int64_t encoder, si
         const void *bytes = sqlite3_column_blob(statement, 1);
 
         if (!bytes || (size_t)sqlite3_column_bytes(statement, 1) != size || out->count == room)
-            status = err_set(err, RAP_E_FORMAT, "%s: damaged: a vector has the wrong size",
-                             s->d.path);
+            status =
+                err_set(err, RAP_E_FORMAT, "%s: damaged: a vector has the wrong size", s->d.path);
         else {
             out->concept_id[out->count] = sqlite3_column_int64(statement, 0);
             vector_copy(out->data + out->count++ * (size_t)out->dim, bytes, (size_t)out->dim);
@@ -176,8 +178,8 @@ static rap_status vectors_read(store_vectors *out, store *s, const char *encoder
 
     if (status != RAP_OK || !id)
         return status;
-    status = db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM key WHERE encoder_id = ?", "i",
-                    id);
+    status =
+        db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM key WHERE encoder_id = ?", "i", id);
     if (status != RAP_OK)
         return status;
     if (dim < 1 || dim > STORE_MAX_DIM)
@@ -195,7 +197,7 @@ rap_status store_load_vectors(store *s, const char *encoder, store_vectors *out,
 {
     rap_status status;
 
-    *out = (store_vectors){0, 0, NULL, NULL};
+    *out = (store_vectors){ 0, 0, NULL, NULL };
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
         status = db_end(&s->d, vectors_read(out, s, encoder, err), err);
@@ -208,7 +210,7 @@ void store_vectors_release(store_vectors *v)
 {
     free(v->concept_id);
     free(v->data);
-    *v = (store_vectors){0, 0, NULL, NULL};
+    *v = (store_vectors){ 0, 0, NULL, NULL };
 }
 
 /* ---- what can be computed again ---- */
@@ -254,7 +256,8 @@ rap_status store_get_text_vector(store *s, const char *text, const char *encoder
     return status;
 }
 
-rap_status store_put_text_vector(store *s, const char *text, const store_vector *vector, rap_err *err)
+rap_status store_put_text_vector(store *s, const char *text, const store_vector *vector,
+                                 rap_err *err)
 {
     void *bytes;
     rap_status status = vector_check(vector, err);
@@ -284,9 +287,9 @@ rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float 
     *out = NULL;
     *out_floats = 0;
     *out_found = 0;
-    status = db_query(&statement, &s->d, err,
-                      "SELECT tokens FROM cache WHERE view_id = ? AND model = ?", "is", view_id,
-                      model);
+    status =
+        db_query(&statement, &s->d, err, "SELECT tokens FROM cache WHERE view_id = ? AND model = ?",
+                 "is", view_id, model);
     return status == RAP_OK ? read_numbers(out, out_floats, out_found, s, statement, err) : status;
 }
 

@@ -35,8 +35,9 @@ rap_status view_insert(int64_t *out_id, store *s, int64_t concept_id, const stor
         return status;
     sha256_hex(hash, view->bytes, view->size);
     if (avatar)
-        status = db_run(&s->d, err, "UPDATE view SET avatar = 0 WHERE concept_id = ? AND avatar = 1",
-                        "i", concept_id);
+        status =
+            db_run(&s->d, err, "UPDATE view SET avatar = 0 WHERE concept_id = ? AND avatar = 1",
+                   "i", concept_id);
     if (status == RAP_OK)
         status = db_run(&s->d, err,
                         "INSERT INTO view (concept_id, avatar, hash, size, width, height,"
@@ -69,15 +70,16 @@ static rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, 
         return err_set(err, RAP_E_FORMAT, "%s: damaged: a picture is missing", s->d.path);
     out->view_id = sqlite3_column_int64(row, 0);
     memcpy(out->hash, hash, sizeof out->hash);
-    out->box = (rap_box){(float)sqlite3_column_double(row, 2), (float)sqlite3_column_double(row, 3),
-                         (float)sqlite3_column_double(row, 4), (float)sqlite3_column_double(row, 5)};
+    out->box =
+        (rap_box){ (float)sqlite3_column_double(row, 2), (float)sqlite3_column_double(row, 3),
+                   (float)sqlite3_column_double(row, 4), (float)sqlite3_column_double(row, 5) };
     out->size = (size_t)size;
     out->bytes = mem_copy(bytes, out->size);
     return out->bytes ? RAP_OK : err_memory(err, "reading a picture");
 }
 
-#define PICTURE_SQL                                                                                \
-    "SELECT v.id, v.hash, v.box_x, v.box_y, v.box_w, v.box_h, p.bytes"                              \
+#define PICTURE_SQL                                                    \
+    "SELECT v.id, v.hash, v.box_x, v.box_y, v.box_w, v.box_h, p.bytes" \
     " FROM view v JOIN picture p ON p.view_id = v.id "
 
 /* The picture of the first row, if any. */
@@ -87,7 +89,7 @@ static rap_status picture_query(store_picture *out, bool *out_found, store *s, c
     sqlite3_stmt *statement = NULL;
     rap_status status = db_query(&statement, &s->d, err, sql, "i", id);
 
-    *out = (store_picture){0, NULL, 0, {0, 0, 0, 0}, ""};
+    *out = (store_picture){ 0, NULL, 0, { 0, 0, 0, 0 }, "" };
     *out_found = false;
     if (status == RAP_OK)
         status = db_step(out_found, &s->d, statement, err);

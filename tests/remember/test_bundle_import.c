@@ -2,8 +2,8 @@
  * changes nothing. */
 #include "remember/transfer_fixture.h"
 
-#include <sys/resource.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 static void comes_back_with_everything(void **state)
 {
@@ -13,7 +13,7 @@ static void comes_back_with_everything(void **state)
     const char *bundle = fixture_file(f, "new/all.rap");
 
     fill_store(f);
-    assert_int_equal(store_put_tokens(f->s, 1, "model", (float[]){1, 2}, 2, &f->err), RAP_OK);
+    assert_int_equal(store_put_tokens(f->s, 1, "model", (float[]){ 1, 2 }, 2, &f->err), RAP_OK);
     assert_int_equal(transfer_export_bundle(f->s, bundle, &f->err), RAP_OK);
     assert_int_equal(store_open(&again, fixture_file(f, "again.db"), 0, &f->err), RAP_OK);
     assert_int_equal(transfer_import(again, bundle, 0, NULL, NULL, NULL, NULL, &report, &f->err),
@@ -60,8 +60,8 @@ static void export_overwrites_nothing_and_leaves_no_rest(void **state)
     assert_line_has(f, "is a bundle");
     assert_int_equal(store_open(&s, fixture_file(f, "other.db"), 0, &f->err), RAP_OK);
     store_close(s);
-    assert_int_equal(transfer_import(f->s, fixture_file(f, "other.db"), 0, NULL, NULL, NULL, NULL, NULL,
-                                     &f->err),
+    assert_int_equal(transfer_import(f->s, fixture_file(f, "other.db"), 0, NULL, NULL, NULL, NULL,
+                                     NULL, &f->err),
                      RAP_E_FORMAT); /* nor the other way round */
     assert_line_has(f, "is a concept store");
 }
@@ -87,40 +87,42 @@ static void lies_are_refused(void **state)
     static const struct {
         const char *sql, *line;
     } cases[] = {
-        {"CREATE TRIGGER t AFTER INSERT ON name BEGIN DELETE FROM concept; END", "tables"},
-        {"CREATE TABLE more (a)", "tables"},
-        {"CREATE VIEW w AS SELECT 1", "tables"},
-        {"DROP TABLE key", "tables"},
-        {"ALTER TABLE concept ADD COLUMN x INTEGER", "tables"},
-        {"PRAGMA user_version = 9", "newer"},
-        {"PRAGMA user_version = 0", "not complete"},
-        {"PRAGMA application_id = 5", "is not a bundle"},
-        {"UPDATE name SET text = 'a' || char(10)", "line break"},
-        {"UPDATE name SET text = ''", "empty"},
-        {"UPDATE name SET text = CAST(x'ff' AS TEXT)", "UTF-8"},
-        {"UPDATE name SET text = printf('%0200d', 1)", "limit"},
-        {"UPDATE name SET alias = 1 WHERE alias = 0", ""},
-        {"DELETE FROM name", "no name"},
-        {"UPDATE concept SET info = printf('%70000d', 1)", "limit"},
-        {"UPDATE concept SET category = char(27)", "control"},
-        {"UPDATE concept SET created = 'yesterday'", "times"},
-        {"UPDATE picture SET bytes = x'00'", "not the one"},
-        {"UPDATE picture SET bytes = x''", "empty"},
-        {"UPDATE picture SET bytes = zeroblob(67108865)", "limit"},
-        {"DELETE FROM picture", "no picture"},
-        {"DELETE FROM view", ""},
-        {"UPDATE view SET avatar = 0", "no picture"},
-        {"UPDATE view SET width = -1", "picture of"},
-        {"UPDATE view SET box_w = 9e999", "box"},
-        {"UPDATE view SET concept_id = 99", ""},
-        {"UPDATE encoder SET dim = 7", "vector"},
-        {"UPDATE encoder SET dim = 0", ""},
-        {"UPDATE encoder SET dim = 1000000000000", "vector"},
-        {"UPDATE key SET vector = x'0000c07f0000c07f0000c07f0000c07f0000c07f0000c07f0000c07f0000c07f'",
-         "finite"},
-        {"UPDATE key SET vector = x'00'", "vector"},
-        {"PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '')"
-         " WHERE name = 'concept'", "tables"},
+        { "CREATE TRIGGER t AFTER INSERT ON name BEGIN DELETE FROM concept; END", "tables" },
+        { "CREATE TABLE more (a)", "tables" },
+        { "CREATE VIEW w AS SELECT 1", "tables" },
+        { "DROP TABLE key", "tables" },
+        { "ALTER TABLE concept ADD COLUMN x INTEGER", "tables" },
+        { "PRAGMA user_version = 9", "newer" },
+        { "PRAGMA user_version = 0", "not complete" },
+        { "PRAGMA application_id = 5", "is not a bundle" },
+        { "UPDATE name SET text = 'a' || char(10)", "line break" },
+        { "UPDATE name SET text = ''", "empty" },
+        { "UPDATE name SET text = CAST(x'ff' AS TEXT)", "UTF-8" },
+        { "UPDATE name SET text = printf('%0200d', 1)", "limit" },
+        { "UPDATE name SET alias = 1 WHERE alias = 0", "" },
+        { "DELETE FROM name", "no name" },
+        { "UPDATE concept SET info = printf('%70000d', 1)", "limit" },
+        { "UPDATE concept SET category = char(27)", "control" },
+        { "UPDATE concept SET created = 'yesterday'", "times" },
+        { "UPDATE picture SET bytes = x'00'", "not the one" },
+        { "UPDATE picture SET bytes = x''", "empty" },
+        { "UPDATE picture SET bytes = zeroblob(67108865)", "limit" },
+        { "DELETE FROM picture", "no picture" },
+        { "DELETE FROM view", "" },
+        { "UPDATE view SET avatar = 0", "no picture" },
+        { "UPDATE view SET width = -1", "picture of" },
+        { "UPDATE view SET box_w = 9e999", "box" },
+        { "UPDATE view SET concept_id = 99", "" },
+        { "UPDATE encoder SET dim = 7", "vector" },
+        { "UPDATE encoder SET dim = 0", "" },
+        { "UPDATE encoder SET dim = 1000000000000", "vector" },
+        { "UPDATE key SET vector = "
+          "x'0000c07f0000c07f0000c07f0000c07f0000c07f0000c07f0000c07f0000c07f'",
+          "finite" },
+        { "UPDATE key SET vector = x'00'", "vector" },
+        { "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '')"
+          " WHERE name = 'concept'",
+          "tables" },
     };
     fixture *f = *state;
     char path[128];
@@ -180,7 +182,8 @@ static void damage_is_refused_or_harmless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(comes_back_with_everything, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(comes_back_with_everything, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(export_overwrites_nothing_and_leaves_no_rest, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(lies_are_refused, fixture_setup, fixture_teardown),

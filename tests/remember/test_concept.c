@@ -15,10 +15,10 @@ static rap_record *find(fixture *f, const char *name)
 static void adds_everything_it_is_given(void **state)
 {
     fixture *f = *state;
-    const char *aliases[] = {"Sir Bo", "rover", NULL};
-    store_concept c = {"bo", " dog ", "<bo> likes\ncheese & \"quotes\".", aliases};
+    const char *aliases[] = { "Sir Bo", "rover", NULL };
+    store_concept c = { "bo", " dog ", "<bo> likes\ncheese & \"quotes\".", aliases };
     char *bytes = make_picture(1, 5000);
-    store_view view = {bytes, 5000, 64, 48, {1.5f, 2, 30, 40}};
+    store_view view = { bytes, 5000, 64, 48, { 1.5f, 2, 30, 40 } };
     store_vector vector = make_vector("enc-a", 1);
     store_picture picture;
     rap_record *record;
@@ -46,12 +46,12 @@ static void adds_everything_it_is_given(void **state)
 static void a_failed_add_leaves_nothing(void **state)
 {
     fixture *f = *state;
-    const char *aliases[] = {"new", "mo", NULL}; /* the second is taken */
-    store_concept c = {"bo", "dog", "info", aliases};
+    const char *aliases[] = { "new", "mo", NULL }; /* the second is taken */
+    store_concept c = { "bo", "dog", "info", aliases };
     char *bytes = make_picture(1, 100), *info = malloc(STORE_MAX_INFO + 2);
-    store_view view = {bytes, 100, 1, 1, {0, 0, 0, 0}};
+    store_view view = { bytes, 100, 1, 1, { 0, 0, 0, 0 } };
     store_vector vector = make_vector("enc-a", 1);
-    float nan_data[FIXTURE_DIM] = {0};
+    float nan_data[FIXTURE_DIM] = { 0 };
 
     assert_int_equal(add_concept(f->s, "mo", "", "", 2, &f->err), RAP_OK);
     assert_int_equal(store_add(f->s, NULL, &c, &view, &vector, &f->err), RAP_E_EXISTS);
@@ -85,10 +85,10 @@ static void a_failed_add_leaves_nothing(void **state)
 
 static void changes_only_what_is_given(void **state)
 {
-    const struct timespec moment = {0, 3000000};
+    const struct timespec moment = { 0, 3000000 };
     fixture *f = *state;
-    store_concept change = {NULL, NULL, "old now", NULL};
-    const char *aliases[] = {"rex", NULL}, *none[] = {NULL};
+    store_concept change = { NULL, NULL, "old now", NULL };
+    const char *aliases[] = { "rex", NULL }, *none[] = { NULL };
     rap_record *before, *after;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
@@ -102,14 +102,14 @@ static void changes_only_what_is_given(void **state)
     assert_true(strcmp(after->updated, before->updated) > 0);
     store_record_free(before);
     store_record_free(after);
-    change = (store_concept){"bobo", "puppy", "", aliases};
+    change = (store_concept){ "bobo", "puppy", "", aliases };
     assert_int_equal(store_update(f->s, "bo", &change, NULL, NULL, &f->err), RAP_OK);
     after = find(f, "rex");
     assert_string_equal(after->name, "bobo");
     assert_string_equal(after->category, "puppy");
     assert_string_equal(after->info, "");
     store_record_free(after);
-    change = (store_concept){NULL, NULL, NULL, none};
+    change = (store_concept){ NULL, NULL, NULL, none };
     assert_int_equal(store_update(f->s, "bobo", &change, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(store_find(f->s, "rex", &after, &f->err), RAP_E_NOT_FOUND);
     assert_int_equal(store_update(f->s, "bo", &change, NULL, NULL, &f->err), RAP_E_NOT_FOUND);
@@ -118,7 +118,7 @@ static void changes_only_what_is_given(void **state)
 static void a_failed_change_changes_nothing(void **state)
 {
     fixture *f = *state;
-    store_concept change = {"bobo", "puppy\n", NULL, NULL};
+    store_concept change = { "bobo", "puppy\n", NULL, NULL };
     rap_record *record;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
@@ -133,7 +133,7 @@ static void views_are_added_and_one_is_the_avatar(void **state)
 {
     fixture *f = *state;
     char *second = make_picture(2, 200), *third = make_picture(3, 300);
-    store_view view = {second, 200, 1, 1, {0, 0, 0, 0}};
+    store_view view = { second, 200, 1, 1, { 0, 0, 0, 0 } };
     store_vector vector = make_vector("enc-a", 9);
     store_picture picture;
     rap_record *record;
@@ -160,9 +160,9 @@ static void views_are_added_and_one_is_the_avatar(void **state)
 
 static void forgetting_takes_everything_along(void **state)
 {
-    static const char *const tables[] = {"concept", "name", "view", "picture", "key", "cache"};
+    static const char *const tables[] = { "concept", "name", "view", "picture", "key", "cache" };
     fixture *f = *state;
-    float token[4] = {1, 2, 3, 4};
+    float token[4] = { 1, 2, 3, 4 };
     rap_record *record;
     int64_t id;
 
@@ -187,9 +187,12 @@ static void forgetting_takes_everything_along(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(adds_everything_it_is_given, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_failed_add_leaves_nothing, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(changes_only_what_is_given, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(adds_everything_it_is_given, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_failed_add_leaves_nothing, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(changes_only_what_is_given, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failed_change_changes_nothing, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(views_are_added_and_one_is_the_avatar, fixture_setup,

@@ -10,9 +10,9 @@ static struct {
     sqlite3_vfs vfs, *below;
     sqlite3_io_methods methods[4]; /* by what opened files have: a database and its log differ */
     const sqlite3_io_methods *original[4]; /* but not in what is made to fail here */
-    int countdown; /* fails when it gets to 0; below 0: never */
-    bool lasting;  /* and keeps failing: a disk that is full */
-} faulty = {.countdown = -1};
+    int countdown;                         /* fails when it gets to 0; below 0: never */
+    bool lasting;                          /* and keeps failing: a disk that is full */
+} faulty = { .countdown = -1 };
 
 static bool fails_now(void)
 {
@@ -91,7 +91,7 @@ static rap_status try_add(fixture *f, int round)
 static rap_status try_update(fixture *f, int round)
 {
     char info[32];
-    store_concept change = {NULL, NULL, info, NULL};
+    store_concept change = { NULL, NULL, info, NULL };
 
     snprintf(info, sizeof info, "info %d", round);
     return store_update(f->s, "bo", &change, NULL, NULL, &f->err);
@@ -168,7 +168,8 @@ static void a_failing_forget_is_undone_or_done(void **state)
     fail_in_turn(f, try_forget, true);
     assert_int_equal(add_concept(f->s, "Unheard-of", "cat", "", 2, &f->err), RAP_OK);
     assert_int_equal(store_forget(f->s, "unheard-of", &f->err), RAP_OK);
-    assert_int_equal(count_text_in_files(f, "nheard-of"), 0); /* also what a failed clean-up left before */
+    assert_int_equal(count_text_in_files(f, "nheard-of"),
+                     0); /* also what a failed clean-up left before */
 }
 
 static void making_a_store_may_fail_anywhere(void **state)
@@ -207,7 +208,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_failing_add_is_undone, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_failing_update_is_undone, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_failing_update_is_undone, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failing_forget_is_undone_or_done, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(making_a_store_may_fail_anywhere, fixture_setup,

@@ -7,16 +7,18 @@ static void bad_names_are_refused_with_a_reason(void **state)
         const char *name, *reason;
         rap_status status;
     } cases[] = {
-        {NULL, "missing", RAP_E_ARGUMENT},
-        {"", "empty", RAP_E_ARGUMENT},
-        {"  \xc2\xa0\xe2\x80\x8b ", "empty", RAP_E_ARGUMENT},
-        {"a\nb", "line break", RAP_E_ARGUMENT},
-        {"bo\n", "line break", RAP_E_ARGUMENT},
-        {"a\tb", "control", RAP_E_ARGUMENT},
-        {"a\x1b[31mb", "control", RAP_E_ARGUMENT},
-        {"a\xe2\x80\xa8" "b", "line break", RAP_E_ARGUMENT},
-        {"a\xff", "UTF-8", RAP_E_ARGUMENT},
-        {"\xc0\xaf", "UTF-8", RAP_E_ARGUMENT},
+        { NULL, "missing", RAP_E_ARGUMENT },
+        { "", "empty", RAP_E_ARGUMENT },
+        { "  \xc2\xa0\xe2\x80\x8b ", "empty", RAP_E_ARGUMENT },
+        { "a\nb", "line break", RAP_E_ARGUMENT },
+        { "bo\n", "line break", RAP_E_ARGUMENT },
+        { "a\tb", "control", RAP_E_ARGUMENT },
+        { "a\x1b[31mb", "control", RAP_E_ARGUMENT },
+        { "a\xe2\x80\xa8"
+          "b",
+          "line break", RAP_E_ARGUMENT },
+        { "a\xff", "UTF-8", RAP_E_ARGUMENT },
+        { "\xc0\xaf", "UTF-8", RAP_E_ARGUMENT },
     };
     fixture *f = *state;
     char long_name[STORE_MAX_NAME + 2];
@@ -36,8 +38,9 @@ static void bad_names_are_refused_with_a_reason(void **state)
 
 static void markup_is_plain_text(void **state)
 {
-    static const char *const names[] = {"<image>", "<|im_end|>", "</s>", "<bo>", "bo", "'; DROP TABLE",
-                                        "%s%n", "../../x", "日本の犬", "🐕‍🦺"};
+    static const char *const names[] = { "<image>",  "<|im_end|>",    "</s>", "<bo>",
+                                         "bo",       "'; DROP TABLE", "%s%n", "../../x",
+                                         "日本の犬", "🐕‍🦺" };
     fixture *f = *state;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -52,7 +55,8 @@ static void markup_is_plain_text(void **state)
 
 static void names_are_trimmed_and_found_without_case(void **state)
 {
-    static const char *const asked[] = {"Ärger Bo", "ÄRGER BO", " ärger bo", "ärger bo\xe3\x80\x80"};
+    static const char *const asked[] = { "Ärger Bo", "ÄRGER BO", " ärger bo",
+                                         "ärger bo\xe3\x80\x80" };
     fixture *f = *state;
 
     assert_int_equal(add_concept(f->s, "  Ärger Bo ", "", "", 1, &f->err), RAP_OK);
@@ -107,7 +111,7 @@ static void aliases_come_and_go(void **state)
 
 static void rename_to(fixture *f, const char *from, const char *to, rap_status expected)
 {
-    store_concept change = {to, NULL, NULL, NULL};
+    store_concept change = { to, NULL, NULL, NULL };
 
     assert_int_equal(store_update(f->s, from, &change, NULL, NULL, &f->err), expected);
 }

@@ -70,7 +70,8 @@ static void overwrites_nothing(void **state)
     fixture_write_text(fixture_file(f, "out/images/bo-2.png"), "mine");
     assert_int_equal(transfer_export_official(f->s, json, &f->err), RAP_E_EXISTS);
     assert_line_has(f, "bo-2.png");
-    assert_int_equal(file_read(&text, &size, fixture_file(f, "out/images/bo-2.png"), 99, NULL), RAP_OK);
+    assert_int_equal(file_read(&text, &size, fixture_file(f, "out/images/bo-2.png"), 99, NULL),
+                     RAP_OK);
     assert_string_equal(text, "mine");
     free(text);
     assert_int_equal(count_files(fixture_file(f, "out/images")), 1); /* ada's was taken back */
@@ -107,7 +108,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(comes_back_the_same, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(has_the_official_form, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(overwrites_nothing, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(names_of_files_are_harmless, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(names_of_files_are_harmless, fixture_setup,
+                                        fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

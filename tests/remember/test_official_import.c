@@ -24,12 +24,12 @@ static rap_status import_text(fixture *f, const char *text, int replace, rap_imp
 
 static void takes_the_official_form(void **state)
 {
-    static const char text[] =
-        "{\"concept_dict\": {"
-        "\"<bo>\": {\"name\": \"bo\", \"image\": \"pictures/bo.png\", \"info\": \"<bo> is a dog.\\n\","
-        " \"category\": \"dog\", \"extra\": 7},"
-        "\"<mo>\": {\"name\": \"<mo>\", \"image\": \"beside/mo.png\"}},"
-        "\"path_to_concept\": {\"pictures/bo.png\": \"<bo>\"}}";
+    static const char text[] = "{\"concept_dict\": {"
+                               "\"<bo>\": {\"name\": \"bo\", \"image\": \"pictures/bo.png\", "
+                               "\"info\": \"<bo> is a dog.\\n\","
+                               " \"category\": \"dog\", \"extra\": 7},"
+                               "\"<mo>\": {\"name\": \"<mo>\", \"image\": \"beside/mo.png\"}},"
+                               "\"path_to_concept\": {\"pictures/bo.png\": \"<bo>\"}}";
     fixture *f = *state;
     rap_import_report report;
     rap_record *record = NULL;
@@ -38,7 +38,8 @@ static void takes_the_official_form(void **state)
     char *bytes = make_picture(1, 400);
 
     add_picture_file(f, "db/pictures/bo.png", 1);
-    add_picture_file(f, "beside/mo.png", 2); /* in the parent folder, as the official example has it */
+    add_picture_file(f, "beside/mo.png",
+                     2); /* in the parent folder, as the official example has it */
     assert_int_equal(import_text(f, text, 0, &report), RAP_OK);
     assert_int_equal(report.added, 2);
     assert_int_equal(report.updated + report.skipped, 0);
@@ -61,40 +62,44 @@ static void takes_the_official_form(void **state)
 
 static void refuses_with_file_concept_and_field(void **state)
 {
-#define IN(entry) "{\"concept_dict\": {\"<ok>\": {\"name\": \"ok\", \"image\": \"a.png\"}, " entry "}}"
+#define IN(entry) \
+    "{\"concept_dict\": {\"<ok>\": {\"name\": \"ok\", \"image\": \"a.png\"}, " entry "}}"
     static const struct {
         const char *text, *line;
     } cases[] = {
-        {"[1, 2", "not valid JSON"},
-        {"[]", "not an object"},
-        {"{}", "concept_dict"},
-        {"{\"concept_dict\": 3}", "concept_dict"},
-        {IN("\"<x>\": 3"), "'<x>': is not an object"},
-        {IN("\"<x>\": {\"image\": \"a.png\"}"), "'<x>': the field 'name' is missing"},
-        {IN("\"<x>\": {\"name\": \"x\"}"), "'<x>': the field 'image' is missing"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": 3}"), "the field 'image' is not text"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"\"}"), "the field 'image' is empty"},
-        {IN("\"<x>\": {\"name\": \"\", \"image\": \"a.png\"}"), "the field 'name' is empty"},
-        {IN("\"<x>\": {\"name\": \"a\\nb\", \"image\": \"a.png\"}"), "line break"},
-        {IN("\"<x>\": {\"name\": \"a\\u0000b\", \"image\": \"a.png\"}"), "not valid JSON"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"info\": []}"), "'info' is not text"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"category\": 1}"), "'category'"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"box\": [1, 2]}"), "'box'"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"box\": [1, 2, 3, -4]}"), "'box'"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"aliases\": [1]}"), "'aliases'"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"aliases\": [\"OK\"]}"), "already the name"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"none.png\"}"), "'none.png' is not there"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"../../etc/passwd\"}"), "climbs out"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"../beside.png\"}"), "climbs out"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"p/../../a.png\"}"), "climbs out"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"/etc/passwd\"}"), "not relative"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"link.png\"}"), "leads out"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"folder\"}"), "is a folder"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"empty.png\"}"), "picture is empty"},
-        {IN("\"<x>\": {\"name\": \"x\", \"image\": \"tiny.png\"}"), "not a picture"},
-        {IN("\"<OK>\": {\"name\": \"OK\", \"image\": \"a.png\"}"), "there twice"},
-        {IN("\"<x>\": {\"name\": \"Taken\", \"image\": \"a.png\"}"), "already the name"},
-        {IN("\"<x>\": {\"name\": \"other\", \"image\": \"a.png\"}"), "already an alias of 'taken'"},
+        { "[1, 2", "not valid JSON" },
+        { "[]", "not an object" },
+        { "{}", "concept_dict" },
+        { "{\"concept_dict\": 3}", "concept_dict" },
+        { IN("\"<x>\": 3"), "'<x>': is not an object" },
+        { IN("\"<x>\": {\"image\": \"a.png\"}"), "'<x>': the field 'name' is missing" },
+        { IN("\"<x>\": {\"name\": \"x\"}"), "'<x>': the field 'image' is missing" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": 3}"), "the field 'image' is not text" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"\"}"), "the field 'image' is empty" },
+        { IN("\"<x>\": {\"name\": \"\", \"image\": \"a.png\"}"), "the field 'name' is empty" },
+        { IN("\"<x>\": {\"name\": \"a\\nb\", \"image\": \"a.png\"}"), "line break" },
+        { IN("\"<x>\": {\"name\": \"a\\u0000b\", \"image\": \"a.png\"}"), "not valid JSON" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"info\": []}"),
+          "'info' is not text" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"category\": 1}"), "'category'" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"box\": [1, 2]}"), "'box'" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"box\": [1, 2, 3, -4]}"), "'box'" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"aliases\": [1]}"), "'aliases'" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"aliases\": [\"OK\"]}"),
+          "already the name" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"none.png\"}"), "'none.png' is not there" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"../../etc/passwd\"}"), "climbs out" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"../beside.png\"}"), "climbs out" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"p/../../a.png\"}"), "climbs out" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"/etc/passwd\"}"), "not relative" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"link.png\"}"), "leads out" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"folder\"}"), "is a folder" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"empty.png\"}"), "picture is empty" },
+        { IN("\"<x>\": {\"name\": \"x\", \"image\": \"tiny.png\"}"), "not a picture" },
+        { IN("\"<OK>\": {\"name\": \"OK\", \"image\": \"a.png\"}"), "there twice" },
+        { IN("\"<x>\": {\"name\": \"Taken\", \"image\": \"a.png\"}"), "already the name" },
+        { IN("\"<x>\": {\"name\": \"other\", \"image\": \"a.png\"}"),
+          "already an alias of 'taken'" },
     };
     fixture *f = *state;
 
@@ -132,7 +137,7 @@ static void is_all_or_nothing(void **state)
                                "\"2\": {\"name\": \"2\", \"image\": \"a.png\"},"
                                "\"3\": {\"name\": \"3\", \"image\": \"a.png\"}}}";
     fixture *f = *state;
-    fake_encoder e = {0, 3, {0}};
+    fake_encoder e = { 0, 3, { 0 } };
     int calls = 0;
     const char *path = fixture_file(f, "db/database.json");
 
@@ -142,9 +147,9 @@ static void is_all_or_nothing(void **state)
                      RAP_E_FORMAT);
     assert_int_equal(count_rows(f->s, "concept"), 0);
     e.fail_at = 0;
-    assert_int_equal(transfer_import(f->s, path, 0, fake_embed, &e, stop_at_second, &calls, NULL,
-                                     &f->err),
-                     RAP_E_CANCELLED);
+    assert_int_equal(
+        transfer_import(f->s, path, 0, fake_embed, &e, stop_at_second, &calls, NULL, &f->err),
+        RAP_E_CANCELLED);
     assert_int_equal(calls, 3);
     assert_int_equal(count_rows(f->s, "concept"), 0);
     assert_int_equal(transfer_import(f->s, path, 0, NULL, NULL, NULL, NULL, NULL, &f->err), RAP_OK);
@@ -154,11 +159,13 @@ static void is_all_or_nothing(void **state)
 
 static void replaces_what_it_names(void **state)
 {
-    static const char first[] = "{\"concept_dict\": {\"<bo>\": {\"name\": \"bo\", \"image\": \"a.png\","
-                                " \"info\": \"one\"}, \"<mo>\": {\"name\": \"mo\", \"image\": \"a.png\"}}}";
-    static const char second[] = "{\"concept_dict\": {\"<BO>\": {\"name\": \"BO\", \"image\": \"b.png\","
-                                 " \"info\": \"two\"}, \"<mo>\": {\"name\": \"mo\", \"image\": \"a.png\"},"
-                                 "\"<new>\": {\"name\": \"new\", \"image\": \"b.png\"}}}";
+    static const char first[] =
+        "{\"concept_dict\": {\"<bo>\": {\"name\": \"bo\", \"image\": \"a.png\","
+        " \"info\": \"one\"}, \"<mo>\": {\"name\": \"mo\", \"image\": \"a.png\"}}}";
+    static const char second[] =
+        "{\"concept_dict\": {\"<BO>\": {\"name\": \"BO\", \"image\": \"b.png\","
+        " \"info\": \"two\"}, \"<mo>\": {\"name\": \"mo\", \"image\": \"a.png\"},"
+        "\"<new>\": {\"name\": \"new\", \"image\": \"b.png\"}}}";
     fixture *f = *state;
     rap_import_report report;
     rap_record *before = NULL, *after = NULL;
@@ -212,7 +219,7 @@ static void takes_the_files_at_hand(void **state)
     rap_import_report report;
 
     if (!file_exists(path)) {
-        print_message("skip: %s is not there\n", path);
+        print_message("skipped: %s is not there\n", path);
         free(path);
         return;
     }

@@ -12,16 +12,16 @@ static int on_record(const rap_record *record, void *payload)
 {
     seen *s = payload;
 
-    if (strlen(s->names) + strlen(record->name) + 2 < sizeof s->names) {
-        strncat(s->names, record->name, sizeof s->names - strlen(s->names) - 1);
-        strncat(s->names, ",", sizeof s->names - strlen(s->names) - 1);
-    }
+    size_t len = strlen(s->names);
+
+    if (len + strlen(record->name) + 2 < sizeof s->names)
+        snprintf(s->names + len, sizeof s->names - len, "%s,", record->name);
     return ++s->count == s->stop_at;
 }
 
 static void assert_lists(fixture *f, const char *search, const char *names)
 {
-    seen s = {"", 0, 0};
+    seen s = { "", 0, 0 };
 
     assert_int_equal(store_each(f->s, search, on_record, &s, &f->err), RAP_OK);
     assert_string_equal(s.names, names);
@@ -30,7 +30,7 @@ static void assert_lists(fixture *f, const char *search, const char *names)
 static void lists_in_order_of_name_and_searches(void **state)
 {
     fixture *f = *state;
-    seen s = {"", 0, 2};
+    seen s = { "", 0, 2 };
 
     assert_lists(f, NULL, "");
     assert_int_equal(add_concept(f->s, "Zoe", "Cat", "sleeps", 1, &f->err), RAP_OK);
@@ -51,7 +51,7 @@ static void lists_in_order_of_name_and_searches(void **state)
 
 static void gives_names_and_categories(void **state)
 {
-    static const char *const categories[] = {"Dog", "dog", "", "cat", "ÄPFEL", "äpfel"};
+    static const char *const categories[] = { "Dog", "dog", "", "cat", "ÄPFEL", "äpfel" };
     fixture *f = *state;
     store_name *names = NULL;
     char **strings = NULL;
@@ -86,14 +86,14 @@ static void gives_names_and_categories(void **state)
 static void add_many(fixture *f, int count)
 {
     char *bytes = make_picture(1, 20000);
-    store_view view = {bytes, 20000, 64, 48, {0, 0, 0, 0}};
+    store_view view = { bytes, 20000, 64, 48, { 0, 0, 0, 0 } };
 
     assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
     for (int i = 0; i < count; i++) {
         char name[32], alias[32];
-        const char *aliases[] = {alias, NULL};
-        store_concept c = {name, "thing", "It is a thing that somebody wants to be known again.",
-                           aliases};
+        const char *aliases[] = { alias, NULL };
+        store_concept c = { name, "thing", "It is a thing that somebody wants to be known again.",
+                            aliases };
         store_vector vector = make_vector("enc-a", i);
         int64_t id = 0, view_id = 0;
 
@@ -110,7 +110,7 @@ static void add_many(fixture *f, int count)
 static void lists_ten_thousand_in_a_moment(void **state)
 {
     fixture *f = *state;
-    seen s = {"", 0, 0};
+    seen s = { "", 0, 0 };
     clock_t start;
 
     add_many(f, 10000);
@@ -130,7 +130,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lists_in_order_of_name_and_searches, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(gives_names_and_categories, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(gives_names_and_categories, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(lists_ten_thousand_in_a_moment, fixture_setup,
                                         fixture_teardown),
     };

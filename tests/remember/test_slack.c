@@ -11,10 +11,10 @@ static void make_text(char out[64], const char *what, int number, int turn)
 static void add(fixture *f, int number, int turn, char *bytes, size_t size)
 {
     char name[64], info[64], alias[64];
-    const char *aliases[] = {alias, NULL};
-    store_concept c = {name, "thing", info, aliases};
+    const char *aliases[] = { alias, NULL };
+    store_concept c = { name, "thing", info, aliases };
     store_vector vector = make_vector("enc-a", number * 100 + turn);
-    store_view view = {bytes, size, 64, 48, {0, 0, 0, 0}};
+    store_view view = { bytes, size, 64, 48, { 0, 0, 0, 0 } };
 
     make_text(name, "name", number, turn);
     make_text(info, "info", number, turn);
@@ -43,7 +43,7 @@ static void forgotten_bytes_are_gone(void **state)
 {
     enum { COUNT = 60, STEPS = 120 };
     fixture *f = *state;
-    int turn[COUNT] = {0};
+    int turn[COUNT] = { 0 };
     unsigned random = 7;
 
     for (int step = 0; step < STEPS; step++) {
@@ -70,14 +70,14 @@ static void edited_text_is_gone(void **state)
 {
     fixture *f = *state;
     char name[32];
-    store_concept change = {"newname", "newcategory", "newinfo", NULL};
+    store_concept change = { "newname", "newcategory", "newinfo", NULL };
 
     for (int i = 0; i < 120; i++) {
         snprintf(name, sizeof name, "filler-%d", i);
         assert_int_equal(add_concept(f->s, name, "filler", "filler info", i, &f->err), RAP_OK);
         if (i == 50)
-            assert_int_equal(
-                add_concept(f->s, "Oldname", "oldcategory", "oldinfo", 900, &f->err), RAP_OK);
+            assert_int_equal(add_concept(f->s, "Oldname", "oldcategory", "oldinfo", 900, &f->err),
+                             RAP_OK);
     }
     assert_int_equal(store_update(f->s, "oldname", &change, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(count_text_in_files(f, "Oldname"), 0);
@@ -101,7 +101,8 @@ static void derived_numbers_are_gone(void **state)
     assert_int_equal(add_concept(f->s, "bo", "Hound", "info", 1, &f->err), RAP_OK);
     assert_int_equal(store_find(f->s, "bo", &record, &f->err), RAP_OK);
     assert_int_equal(store_avatar(f->s, record->id, &picture, &f->err), RAP_OK);
-    assert_int_equal(store_put_tokens(f->s, picture.view_id, "model", tokens, 3000, &f->err), RAP_OK);
+    assert_int_equal(store_put_tokens(f->s, picture.view_id, "model", tokens, 3000, &f->err),
+                     RAP_OK);
     word.data = word_copy;
     assert_int_equal(store_put_text_vector(f->s, "a photo of a hound", &word, &f->err), RAP_OK);
     assert_true(count_in_files(f, tokens + 1000, 16) > 0);
@@ -131,7 +132,8 @@ static void middles_of_pages_are_empty(void **state)
     for (size_t at = 0; at + page_size <= size; at += page_size) {
         const unsigned char *page = (const unsigned char *)data + at, *head = page + (at ? 0 : 100);
         bool leaf = *head == 10 || *head == 13;
-        size_t from = (size_t)(head - page) + (leaf ? 8 : 12) + 2 * (size_t)(head[3] << 8 | head[4]);
+        size_t from =
+            (size_t)(head - page) + (leaf ? 8 : 12) + 2 * (size_t)(head[3] << 8 | head[4]);
         size_t to = (size_t)(head[5] << 8 | head[6]);
 
         if (!leaf && *head != 2 && *head != 5)
@@ -148,7 +150,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(forgotten_bytes_are_gone, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(middles_of_pages_are_empty, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(middles_of_pages_are_empty, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(edited_text_is_gone, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(derived_numbers_are_gone, fixture_setup, fixture_teardown),
     };

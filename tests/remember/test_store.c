@@ -42,13 +42,15 @@ static void keeps_what_was_added(void **state)
     assert_int_equal(mode, 2);
     assert_int_equal(db_int(&mode, NULL, store_db(f->s), NULL, "PRAGMA foreign_keys", ""), RAP_OK);
     assert_int_equal(mode, 1);
-    assert_int_equal(db_int(&mode, NULL, store_db(f->s), NULL, "PRAGMA application_id", ""), RAP_OK);
+    assert_int_equal(db_int(&mode, NULL, store_db(f->s), NULL, "PRAGMA application_id", ""),
+                     RAP_OK);
     assert_int_equal(mode, SCHEMA_STORE_ID);
 }
 
 static void odd_paths_are_only_paths(void **state)
 {
-    static const char *const names[] = {"file:x?mode=memory", ":memory:", "a b%41#c?d", "ä'\".db"};
+    static const char *const names[] = { "file:x?mode=memory", ":memory:", "a b%41#c?d",
+                                         "ä'\".db" };
     fixture *f = *state;
     char before[512];
 
@@ -117,7 +119,8 @@ static void foreign_files_are_left_alone(void **state)
     sqlite3_close(other);
     assert_left_alone(f, path, RAP_E_FORMAT, "is not a concept store");
     assert_int_equal(sqlite3_open(path, &other), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(other, "PRAGMA application_id = 77", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "PRAGMA application_id = 77", NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_close(other);
     assert_left_alone(f, path, RAP_E_FORMAT, "is not a concept store");
 
@@ -134,7 +137,8 @@ static void strange_tables_are_refused(void **state)
     static const char *const sql[] = {
         "CREATE TRIGGER t AFTER INSERT ON concept BEGIN DELETE FROM name; END",
         "CREATE VIEW w AS SELECT 1", "CREATE TABLE more (a)", "DROP TABLE cache",
-        "DROP INDEX one_name"};
+        "DROP INDEX one_name"
+    };
     fixture *f = *state;
 
     for (size_t i = 0; i < sizeof sql / sizeof *sql; i++) {
@@ -261,7 +265,7 @@ static void reader_works_in_a_folder_it_cannot_write_to(void **state)
     int result = 0;
 
     if (geteuid() != 0) {
-        print_message("skip: only root can become a user without rights\n");
+        print_message("skipped: only root can become a user without rights\n");
         return;
     }
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
@@ -328,9 +332,9 @@ static void limit_files(rlim_t limit)
 static void full_disk_is_an_error_and_the_store_goes_on(void **state)
 {
     fixture *f = *state;
-    store_concept c = {"big", "", "", NULL};
+    store_concept c = { "big", "", "", NULL };
     char *bytes = make_picture(1, 2000000);
-    store_view view = {bytes, 2000000, 10, 10, {0, 0, 0, 0}};
+    store_view view = { bytes, 2000000, 10, 10, { 0, 0, 0, 0 } };
     rap_record *record = NULL;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
@@ -410,7 +414,7 @@ static void add_until_killed(const char *path, int round, int pipe_end)
 
 static int adds_before_kill(const char *path, int round, unsigned milliseconds)
 {
-    struct timespec wait = {milliseconds / 1000, (long)(milliseconds % 1000) * 1000000};
+    struct timespec wait = { milliseconds / 1000, (long)(milliseconds % 1000) * 1000000 };
     int ends[2], count = 0;
     char byte;
     pid_t child;
@@ -468,18 +472,22 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_what_was_added, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(odd_paths_are_only_paths, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(newer_store_is_left_alone, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(foreign_files_are_left_alone, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(strange_tables_are_refused, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(foreign_files_are_left_alone, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(strange_tables_are_refused, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(damage_is_an_error_and_no_crash, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(reader_reads_and_never_writes, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(reader_reads_and_never_writes, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_works_in_a_folder_it_cannot_write_to, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(generation_follows_changes_but_not_caches, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(full_disk_is_an_error_and_the_store_goes_on, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(two_processes_write_at_once, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(two_processes_write_at_once, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(kill_loses_nothing_acknowledged, fixture_setup,
                                         fixture_teardown),
     };

@@ -71,7 +71,7 @@ static rap_status embed(int64_t view_id, const store_picture *picture, void *pay
 static void another_encoder_finds_what_it_has_to_do(void **state)
 {
     fixture *f = *state;
-    embedder e = {f, "enc-b", 0, 4};
+    embedder e = { f, "enc-b", 0, 4 };
     int64_t total = 0;
 
     for (int i = 0; i < 6; i++) {
@@ -94,18 +94,21 @@ static void keeps_words_and_tokens(void **state)
 {
     fixture *f = *state;
     store_vector vector = make_vector("words", 3);
-    float tokens[6] = {1, 2, 3, 4, 5, 6}, *out = NULL;
+    float tokens[6] = { 1, 2, 3, 4, 5, 6 }, *out = NULL;
     size_t floats = 0;
     int dim = 0, found = 1;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "", 1, &f->err), RAP_OK);
-    assert_int_equal(store_get_text_vector(f->s, "dog", "words", &out, &dim, &found, &f->err), RAP_OK);
+    assert_int_equal(store_get_text_vector(f->s, "dog", "words", &out, &dim, &found, &f->err),
+                     RAP_OK);
     assert_false(found);
     assert_int_equal(store_put_text_vector(f->s, "dog", &vector, &f->err), RAP_OK);
     assert_int_equal(store_put_text_vector(f->s, "dog", &vector, &f->err), RAP_OK);
-    assert_int_equal(store_get_text_vector(f->s, "dog", "other", &out, &dim, &found, &f->err), RAP_OK);
+    assert_int_equal(store_get_text_vector(f->s, "dog", "other", &out, &dim, &found, &f->err),
+                     RAP_OK);
     assert_false(found);
-    assert_int_equal(store_get_text_vector(f->s, "dog", "words", &out, &dim, &found, &f->err), RAP_OK);
+    assert_int_equal(store_get_text_vector(f->s, "dog", "words", &out, &dim, &found, &f->err),
+                     RAP_OK);
     assert_true(found);
     assert_int_equal(dim, FIXTURE_DIM);
     assert_memory_equal(out, vector.data, sizeof(float) * FIXTURE_DIM);
@@ -127,7 +130,7 @@ static void drops_words_with_their_last_concept(void **state)
 {
     fixture *f = *state;
     store_vector vector = make_vector("words", 3);
-    store_concept change = {NULL, "cat", NULL, NULL};
+    store_concept change = { NULL, "cat", NULL, NULL };
 
     assert_int_equal(add_concept(f->s, "bo", "Dog", "", 1, &f->err), RAP_OK);
     assert_int_equal(add_concept(f->s, "mo", "dog", "", 1, &f->err), RAP_OK);
@@ -144,20 +147,20 @@ static void loads_a_hundred_thousand_at_once(void **state)
     fixture *f = *state;
     static float data[DIM];
     char *bytes = make_picture(1, 64);
-    store_view view = {bytes, 64, 1, 1, {0, 0, 0, 0}};
-    store_vector vector = {"enc-a", DIM, data};
+    store_view view = { bytes, 64, 1, 1, { 0, 0, 0, 0 } };
+    store_vector vector = { "enc-a", DIM, data };
     store_vectors all;
     double start;
 
     if (!getenv("RAP_LARGE")) {
-        print_message("skip: set RAP_LARGE=1 to load 100,000 vectors\n");
+        print_message("skipped: set RAP_LARGE=1 to load 100,000 vectors\n");
         free(bytes);
         return;
     }
     assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
     for (int i = 0; i < COUNT; i++) {
         char name[32];
-        store_concept c = {name, "thing", "info", NULL};
+        store_concept c = { name, "thing", "info", NULL };
         int64_t id = 0, view_id = 0;
 
         data[0] = (float)i;
@@ -183,7 +186,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(loads_only_the_vectors_of_one_encoder, fixture_setup,
                                         fixture_teardown),
-        cmocka_unit_test_setup_teardown(an_encoder_has_one_dimension, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_encoder_has_one_dimension, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(another_encoder_finds_what_it_has_to_do, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(keeps_words_and_tokens, fixture_setup, fixture_teardown),
