@@ -251,7 +251,8 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
     status = db_end(&s->d, status, err);
     if (status == RAP_OK)
         s->changes++;
-    if (status == RAP_OK && s->scrub)
+    /* After a failure as well: on a full disk the log's room is what the next change needs. */
+    if ((status == RAP_OK && s->scrub) || status == RAP_E_IO)
         scrub(s);
     return status;
 }

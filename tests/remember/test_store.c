@@ -355,6 +355,30 @@ static void full_disk_is_an_error_and_the_store_goes_on(void **state)
     free(bytes);
 }
 
+/* The log fills the disk first; its room is given back, so that forgetting makes more. */
+static void full_log_gives_its_room_back(void **state)
+{
+    fixture *f = *state;
+    char name[32];
+    int added = 0;
+    rap_status status = RAP_OK;
+
+    limit_files(3000000);
+    for (; added < 400 && status == RAP_OK; added += status == RAP_OK) {
+        snprintf(name, sizeof name, "n%d", added);
+        status = add_concept(f->s, name, "", "", added, &f->err);
+    }
+    assert_int_equal(status, RAP_E_IO);
+    for (int i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(store_forget(f->s, name, &f->err), RAP_OK);
+    }
+    assert_int_equal(add_concept(f->s, "again", "", "", 1, &f->err), RAP_OK);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(count_rows(f->s, "concept"), added - 4);
+    assert_sound(f->s);
+}
+
 /* ---- several processes ---- */
 
 static int add_numbered(const char *path, const char *prefix, int count)
@@ -485,6 +509,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(generation_follows_changes_but_not_caches, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(full_disk_is_an_error_and_the_store_goes_on, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(full_log_gives_its_room_back, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(two_processes_write_at_once, fixture_setup,
                                         fixture_teardown),
