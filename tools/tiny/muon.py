@@ -3,6 +3,7 @@
 It needs about half as many steps as Adam here, which counts on a small machine.
 """
 import torch
+import torch.distributed as dist
 
 
 def _orthogonal(g, steps=5):
@@ -26,14 +27,24 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                buf = state.setdefault("momentum", torch.zeros_like(p))
-                buf.lerp_(p.grad, 1 - group["momentum"])
-                g = p.grad.lerp(buf, group["momentum"])
-                parts = g.view(3, -1, g.shape[1]) if g.shape[0] == 3 * g.shape[1] else g[None]
-                gain = max(1.0, parts.shape[-2] / parts.shape[-1]) ** 0.5
+            params = [p for p in group["params"] if p.grad is not None]
+            turns = [self._direction(p, group["momentum"], i) for i, p in enumerate(params)]
+            flat = torch.cat([t.reshape(-1) for t in turns])
+            if dist.is_initialized():
+                dist.all_reduce(flat)
+            at = 0
+            for p in params:
+                gain = 1.0 if p.shape[0] == 3 * p.shape[1] else max(1.0, p.shape[0] / p.shape[1]) ** 0.5
                 p.mul_(1 - group["lr"] * group["decay"])
-                p.add_(_orthogonal(parts).reshape(p.shape), alpha=-group["lr"] * gain)
+                p.add_(flat[at:at + p.numel()].view_as(p), alpha=-group["lr"] * gain)
+                at += p.numel()
+
+    def _direction(self, p, momentum, index):
+        """The update's direction, or zeros where another process computes it."""
+        buf = self.state[p].setdefault("momentum", torch.zeros_like(p))
+        buf.lerp_(p.grad, 1 - momentum)
+        if dist.is_initialized() and (index // 2) % dist.get_world_size() != dist.get_rank():
+            return torch.zeros_like(p)
+        g = p.grad.lerp(buf, momentum)
+        parts = g.view(3, -1, g.shape[1]) if g.shape[0] == 3 * g.shape[1] else g[None]
+        return _orthogonal(parts)

@@ -34,6 +34,7 @@ GRID = SIZE // PATCH
 COLOR_IDS = {"": 0, **{c: i + 1 for i, c in enumerate(lexicon.COLORS)}}
 KIND_IDS = {k.name: i for i, k in enumerate(lexicon.KINDS)}
 GROUP_IDS = {g: i for i, g in enumerate(lexicon.GROUPS)}
+KIND_WEIGHT = 3.0       # shapes are the hard part: colours alone separate most instances
 TARGETS = {"kind": len(KIND_IDS), "color": len(COLOR_IDS), "pattern": len(lexicon.PATTERNS),
            "pattern_color": len(COLOR_IDS), "accessory": len(lexicon.ACCESSORIES),
            "accessory_color": len(COLOR_IDS)}
@@ -59,7 +60,8 @@ class Probe(nn.Module):
 
     def attr_loss(self, x, labels):
         parts = self.attrs(self.norm(x)).split(list(TARGETS.values()), dim=1)
-        return sum(F.cross_entropy(p, labels[k]) for p, k in zip(parts, TARGETS))
+        return sum(F.cross_entropy(p, labels[k]) * (KIND_WEIGHT if k == "kind" else 1.0)
+                   for p, k in zip(parts, TARGETS))
 
     def accuracy(self, x, labels):
         parts = self.attrs(self.norm(x)).split(list(TARGETS.values()), dim=1)
@@ -178,7 +180,7 @@ def text_loss(model, tok, rng, embeds, instances, labels):
     for e in embeds:
         loss = loss + multi_nce(e, looks, model.clip.logit_scale, eye)
         logits = model.scale_kind.exp().clamp(max=60) * e @ names.T
-        loss = loss + F.cross_entropy(logits[:, : len(kinds)], kind_target)
+        loss = loss + 1.5 * F.cross_entropy(logits[:, : len(kinds)], kind_target)
         loss = loss + 0.5 * F.cross_entropy(logits[:, len(kinds):], group_target)
     return loss / len(embeds)
 
