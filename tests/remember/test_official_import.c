@@ -102,9 +102,12 @@ static void refuses_with_file_concept_and_field(void **state)
           "already an alias of 'taken'" },
     };
     fixture *f = *state;
+    char before[65], after[65];
 
     assert_int_equal(add_concept(f->s, "taken", "", "", 1, &f->err), RAP_OK);
     assert_int_equal(store_add_alias(f->s, "taken", "other", &f->err), RAP_OK);
+    fixture_reopen(f);
+    assert_int_equal(file_sha256(before, f->path, NULL), RAP_OK);
     add_picture_file(f, "db/a.png", 1);
     add_picture_file(f, "beside.png", 2);
     fixture_write_text(fixture_file(f, "db/empty.png"), "");
@@ -121,6 +124,9 @@ static void refuses_with_file_concept_and_field(void **state)
         assert_int_equal(count_rows(f->s, "view"), 1);
         assert_int_equal(report.added, 0);
     }
+    fixture_reopen(f);
+    assert_int_equal(file_sha256(after, f->path, NULL), RAP_OK);
+    assert_string_equal(before, after); /* not a byte */
 }
 
 static int stop_at_second(const char *what, uint64_t done, uint64_t total, void *payload)
