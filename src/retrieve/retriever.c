@@ -225,6 +225,27 @@ rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, s
     return status;
 }
 
+rap_status retriever_look_at(retriever *r, const image *photo, const rap_box *box, int count,
+                             sighting *out, rap_err *err)
+{
+    rap_status status;
+
+    *out = (sighting){ .whole = -1, .width = photo->width, .height = photo->height };
+    status = refresh(r, err);
+    if (status == RAP_OK && !(out->region = mem_array((size_t)count, sizeof *out->region)))
+        status = err_memory(err, "looking at the photo");
+    for (; status == RAP_OK && out->count < count; out->count++) {
+        out->region[out->count] = (rap_region){ box[out->count], 1, mem_string("given") };
+        if (!out->region[out->count].label)
+            status = err_memory(err, "looking at the photo");
+    }
+    if (status == RAP_OK && count > 0)
+        status = find_neighbours(r, photo, out, err);
+    if (status != RAP_OK)
+        sighting_release(out);
+    return status;
+}
+
 void sighting_release(sighting *s)
 {
     if (!s)
