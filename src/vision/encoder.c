@@ -107,17 +107,15 @@ static int text_rows(const encoder *e, int longest)
     return rows < e->clip.context ? rows : (int)e->clip.context;
 }
 
-/* Building the smallest graph checks that every weight is there and has its shape. */
+/* Building the smallest graph checks that every weight is there and has its shape. The text tower is
+ * checked when the first text comes: half of a CLIP's weights need not be packed for pictures only. */
 static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
                             rap_err *err);
 
 static rap_status check_weights(encoder *e, rap_err *err)
 {
     nn_graph *g;
-    rap_status status = graph_for(&g, e, false, 1, 0, err);
-    if (status == RAP_OK && e->clip.has_text)
-        status = graph_for(&g, e, true, 1, text_rows(e, 1), err);
-    return status;
+    return graph_for(&g, e, false, 1, 0, err);
 }
 
 rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err)
