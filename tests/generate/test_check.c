@@ -154,13 +154,13 @@ static uint64_t dice(uint64_t sides)
     return dice_state % sides;
 }
 
+/* A spot of that kind, or any when it is not met soon (not every file has every kind). */
 static const spot *pick(const gguf_bytes *g, spot_kind kind)
 {
-    const spot *s;
+    const spot *s = &g->spot[dice(g->spots)];
 
-    do
+    for (int i = 0; i < 1000 && s->kind != kind; i++)
         s = &g->spot[dice(g->spots)];
-    while (s->kind != kind);
     return s;
 }
 
@@ -287,10 +287,11 @@ static uint8_t *mutate(const gguf_bytes *g, size_t *out_size, uint64_t seed)
 
 /* ---- one try in a child ---- */
 
-static void use_pair(const char *model, const char *mmproj)
+static void use_files(const char *model, const char *mmproj, const char *lora)
 {
     vlm_options o = { .model = model,
                       .mmproj = mmproj,
+                      .lora = lora,
                       .style = "rap",
                       .turns = rap_turns,
                       .threads = 2,
@@ -312,7 +313,7 @@ static void use_pair(const char *model, const char *mmproj)
 }
 
 /* 0 when the child ended by itself. */
-static int try_in_child(const char *model, const char *mmproj)
+static int try_in_child(const char *model, const char *mmproj, const char *lora)
 {
     int status = 0, null;
     pid_t child = fork();
@@ -324,15 +325,18 @@ static int try_in_child(const char *model, const char *mmproj)
             dup2(null, 2);
         setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
         alarm(60);
-        use_pair(model, mmproj);
+        use_files(model, mmproj, lora);
         _exit(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
 }
 
-static void fuzz(const gguf_bytes *g, const pair *p, bool is_model, uint64_t first, uint64_t rounds)
+typedef enum role { MODEL, PROJECTOR, ADAPTER } role;
+
+static void fuzz(const gguf_bytes *g, const pair *p, role part, uint64_t first, uint64_t rounds)
 {
+    static const char *const names[] = { "model", "projector", "adapter" };
     char path[] = "/tmp/rap-fuzz-XXXXXX";
     int fd = mkstemp(path), failed = 0;
 
@@ -345,10 +349,11 @@ static void fuzz(const gguf_bytes *g, const pair *p, bool is_model, uint64_t fir
         assert_int_equal(ftruncate(fd, 0), 0);
         assert_int_equal(pwrite(fd, data, size, 0), (ssize_t)size);
         free(data);
-        status = try_in_child(is_model ? path : p->model, is_model ? p->mmproj : path);
+        status = try_in_child(part == MODEL ? path : p->model, part == PROJECTOR ? path : p->mmproj,
+                              part == ADAPTER ? path : NULL);
         if (status) {
-            printf("%s: seed %llu of the %s ended with %d\n", p->name, (unsigned long long)seed,
-                   is_model ? "model" : "projector", status);
+            printf("seed %llu of the %s ended with %d\n", (unsigned long long)seed, names[part],
+                   status);
             fflush(stdout);
             failed++;
         }
@@ -365,26 +370,57 @@ static uint64_t number_from(const char *name, uint64_t fallback)
     return text ? strtoull(text, NULL, 10) : fallback;
 }
 
-static void fuzz_file(bool is_model)
+/* An adapter for the random pair. */
+static void write_adapter(const char *path)
 {
+    static float a[128 * 4], b[4 * 128];
+    gguf_writer *w = gguf_writer_new("llama");
+
+    for (int i = 0; i < 128 * 4; i++)
+        a[i] = b[i] = (float)(i % 7 - 3);
+    gguf_put_string(w, "general.type", "adapter", 7);
+    gguf_put_string(w, "adapter.type", "lora", 4);
+    gguf_put_float(w, "adapter.lora.alpha", 4);
+    gguf_put_tensor(w, "blk.0.attn_output.weight.lora_a", GGUF_F32, 2, (int64_t[]){ 128, 4 }, a);
+    gguf_put_tensor(w, "blk.0.attn_output.weight.lora_b", GGUF_F32, 2, (int64_t[]){ 4, 128 }, b);
+    gguf_put_tensor(w, "token_embd.weight.lora_a", GGUF_F32, 2, (int64_t[]){ 1, 354 }, a);
+    gguf_put_tensor(w, "token_embd.weight.lora_b", GGUF_F32, 2, (int64_t[]){ 1, 128 }, b);
+    assert_int_equal(gguf_writer_save(w, path, NULL), RAP_OK);
+    gguf_writer_free(w);
+}
+
+static void fuzz_part(role part, uint64_t rounds)
+{
+    char adapter[] = "/tmp/rap-fuzz-lora-XXXXXX";
+    const char *paths[] = { NULL, NULL, adapter };
     gguf_bytes g;
     pair p;
 
     if (!find_pair(&p, "random"))
         return;
-    walk(&g, is_model ? p.model : p.mmproj);
-    fuzz(&g, &p, is_model, number_from("RAP_FUZZ_SEED", 1), number_from("RAP_FUZZ_ROUNDS", 200));
+    close(mkstemp(adapter));
+    write_adapter(adapter);
+    paths[MODEL] = p.model;
+    paths[PROJECTOR] = p.mmproj;
+    walk(&g, paths[part]);
+    fuzz(&g, &p, part, number_from("RAP_FUZZ_SEED", 1), number_from("RAP_FUZZ_ROUNDS", rounds));
     bytes_release(&g);
+    unlink(adapter);
 }
 
 static void damaged_models_never_crash(void **state)
 {
-    fuzz_file(true);
+    fuzz_part(MODEL, 200);
 }
 
 static void damaged_projectors_never_crash(void **state)
 {
-    fuzz_file(false);
+    fuzz_part(PROJECTOR, 200);
+}
+
+static void damaged_adapters_never_crash(void **state)
+{
+    fuzz_part(ADAPTER, 100);
 }
 
 /* ---- what is said about them ---- */
@@ -429,6 +465,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(damaged_models_never_crash), /* before any thread exists in this process */
         cmocka_unit_test(damaged_projectors_never_crash),
+        cmocka_unit_test(damaged_adapters_never_crash),
         cmocka_unit_test(good_files_pass),
         cmocka_unit_test(missing_files_are_named),
     };
