@@ -230,15 +230,32 @@ static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, in
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
+/* One picture a thread: scaling a large photo takes as long as encoding it. */
+static rap_status prepare_all(float *pixels, encoder *e, const image *images, int count,
+                              rap_err *err)
+{
+    size_t one = 3 * (size_t)e->recipe.size * (size_t)e->recipe.size;
+    rap_status first = RAP_OK;
+#pragma omp parallel for schedule(dynamic) num_threads(nn_threads(e->net))
+    for (int i = 0; i < count; i++) {
+        rap_err why = { 0 };
+        rap_status status = pixels_prepare(pixels + (size_t)i * one, &images[i], &e->recipe, &why);
+        if (status != RAP_OK) {
+#pragma omp critical(encoder_prepare)
+            if (first == RAP_OK)
+                first = err_set(err, status, "%s", why.text);
+        }
+    }
+    return first;
+}
+
 static rap_status run_images(encoder *e, const image *images, int count, float *pixels, float *out,
                              rap_err *err)
 {
     nn_graph *g;
-    size_t one = 3 * (size_t)e->recipe.size * (size_t)e->recipe.size;
-    rap_status status;
-    for (int i = 0; i < count; i++)
-        if ((status = pixels_prepare(pixels + (size_t)i * one, &images[i], &e->recipe, err)))
-            return status;
+    rap_status status = prepare_all(pixels, e, images, count, err);
+    if (status != RAP_OK)
+        return status;
     if ((status = graph_for(&g, e, false, count, 0, err)))
         return status;
     return nn_graph_run(g, (const void *[]){ pixels }, (float *[]){ out }, err);

@@ -89,6 +89,25 @@ static void converts_vit(void **state)
     gguf_file_close(g);
 }
 
+/* A tensor stored column by column comes out row by row. */
+static void transposed_tensors(void **state)
+{
+    made_model m;
+    make_vit(&m);
+    made_tensor *t = &m.tensor[0];
+    while (strcmp(t->name, "blocks.0.mlp.fc1.weight"))
+        t++;
+    t->stride[0] = 1;
+    t->stride[1] = 128;
+    save_model(in, &m, 0);
+    gguf_file *g = converted(NULL);
+    const uint16_t *got = gguf_find(g, "v.blk.0.ffn_up.weight")->data;
+    for (int64_t row = 0; row < 128; row++)
+        for (int64_t column = 0; column < 64; column++)
+            assert_int_equal(got[row * 64 + column], made_half(t->offset + row + column * 128));
+    gguf_file_close(g);
+}
+
 static void converts_clip(void **state)
 {
     made_model m;
@@ -214,13 +233,10 @@ static void other_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(converts_vit),
-        cmocka_unit_test(converts_clip),
-        cmocka_unit_test(clip_without_text_needs_no_vocab),
-        cmocka_unit_test(vocab_errors),
-        cmocka_unit_test(shape_errors),
-        cmocka_unit_test(short_storage),
-        cmocka_unit_test(refuses_code),
+        cmocka_unit_test(converts_vit),  cmocka_unit_test(transposed_tensors),
+        cmocka_unit_test(converts_clip), cmocka_unit_test(clip_without_text_needs_no_vocab),
+        cmocka_unit_test(vocab_errors),  cmocka_unit_test(shape_errors),
+        cmocka_unit_test(short_storage), cmocka_unit_test(refuses_code),
         cmocka_unit_test(other_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
