@@ -128,7 +128,8 @@ def write_mmproj(path, model, tower, half=True):
     for name, t in tower_tensors(tower):
         w.add_tensor(name, array(t, half and name != "v.position_embd.weight"))
     p = model.projector
-    for name, t in (("mm.0.weight", p.fc0.weight), ("mm.0.bias", p.fc0.bias),
+    weight, bias = p.folded()
+    for name, t in (("mm.0.weight", weight), ("mm.0.bias", bias),
                     ("mm.2.weight", p.fc2.weight), ("mm.2.bias", p.fc2.bias)):
         w.add_tensor(name, array(t, half))
     finish(w)

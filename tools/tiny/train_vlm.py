@@ -135,31 +135,52 @@ class Ideal(nn.Module):
                     table.weight[k] = (0.5 if i in (3, 5) else 1.0) * embed.weight[token] + 0.4 * table.weight[k]
 
 
-def train_projector(trainer, feats, labels, minutes, old=None):
+class Identity:
+    """The tower's own training compared things by a linear map of these tokens (kept in clip.ckpt);
+    added to the projector's first goal, it lets the decoder's comparing heads tell things apart."""
+
+    def __init__(self, path, width):
+        self.weight = None
+        if path and os.path.exists(path):
+            state = torch.load(path, map_location="cpu", weights_only=False)["average"]
+            self.weight, self.bias = state["dense.embed.weight"].float(), state["dense.embed.bias"].float()
+            n = self.weight.shape[0]
+            self.spread = torch.linalg.qr(torch.randn(width, n, generator=torch.Generator().manual_seed(5)))[0].T
+
+    def __call__(self, feats):
+        if self.weight is None:
+            return 0
+        return 1.2 * F.normalize(F.linear(feats, self.weight, self.bias), dim=-1) @ self.spread
+
+
+def train_projector(trainer, feats, labels, minutes, identity, old=None):
     """Stage 2a. Without `old` it imitates Ideal; old: (projector, features) of another tower."""
     scene, avatar = feats
     model, dense = trainer.model, trainer.dense
-    params = list(model.projector.parameters()) + list(dense.parameters())
-    opt = torch.optim.AdamW(params, lr=2e-3, weight_decay=0.01)
-    step, begun = 0, time.time()
-    while time.time() < begun + 60 * minutes:
-        i, j = torch.randint(len(scene), (64,)), torch.randint(len(avatar), (64,))
-        x = model.projector(torch.cat([scene[i], avatar[j]]).float())
+    params = nn.ModuleList([model.projector, dense])
+    opt = torch.optim.AdamW(params.parameters(), lr=3e-3, weight_decay=0.01)
+    step, begun, world = 0, time.time(), dist.get_world_size() if dist.is_initialized() else 1
+    while (progress := shared_clock(begun, minutes, world)) < 1:
+        i, j = torch.randint(len(scene), (40,)), torch.randint(len(avatar), (24,))
+        f = torch.cat([scene[i], avatar[j]]).float()
+        x = model.projector(f)
         y = torch.cat([labels[0][i], labels[1][j]]).long()
         with torch.no_grad():
             if old:
                 want = old[0](torch.cat([old[1][0][i], old[1][1][j]]).float())
                 keep = torch.ones_like(y[..., 0], dtype=torch.bool)
             else:
-                want, keep = trainer.ideal(y), y[..., 0] >= 0
+                want, keep = trainer.ideal(y) + identity(f), y[..., 0] >= 0
         fit = F.mse_loss(x[keep], want[keep]) / want[keep].var()
         loss = 0.3 * dense.loss(x.flatten(0, 1), y.flatten(0, 1)) + fit
         for g in opt.param_groups:
-            g["lr"] = 2e-3 * max(0.02, 1 - (time.time() - begun) / (60 * minutes))
+            g["lr"] = 3e-3 * min(1.0, (step + 1) / 50) * max(0.02, 1 - progress)
         opt.zero_grad()
         loss.backward()
+        if world > 1:
+            average_gradients(params, world)
         opt.step()
-        if step % 200 == 0:
+        if step % 200 == 0 and (world == 1 or dist.get_rank() == 0):
             acc = dense.accuracy(x.detach().flatten(0, 1), y.flatten(0, 1))
             log(f"projector {step} fit {fit.item():.3f} " + " ".join(f"{n} {v:.2f}" for (n, _), v in zip(data.DENSE, acc)))
         step += 1
@@ -261,15 +282,17 @@ def to_torch(batch):
 
 def stream(spm, metas, avatars, rank, seed, size):
     """Endless batches; packs are sorted by length so that little padding is needed, and every worker
-    draws the same rank of length at the same step so that none waits for another."""
+    draws the same rank of length at the same step so that none waits for another. Send the progress."""
     packer = data.Packer(spm, metas, avatars, data.pool(), seed=1000 * seed + rank)
+    progress = 0.0
     shuffle = random.Random(seed)
     while True:
         packs = sorted((packer.pack() for _ in range(size * 8)), key=lambda p: len(p.tokens))
         groups = [packs[i:i + size] for i in range(0, len(packs), size)]
         shuffle.shuffle(groups)
+        packer.hard = min(1.0, 0.2 + 2.5 * progress)
         for g in groups:
-            yield to_torch(data.collate(g))
+            progress = (yield to_torch(data.collate(g))) or progress
 
 
 # ---------------------------------------------------------------- watching
@@ -312,41 +335,23 @@ def save(path, trainer, spm, step, elapsed):
 
 
 class Optimizer:
-    """Muon for the matrices inside the decoder's blocks, AdamW for all else; one warm-up and cosine.
+    """Muon for the matrices inside the decoder's blocks (it shares its work among the workers), AdamW
+    for all else; one warm-up and cosine."""
 
-    Each worker orthogonalises its share of the matrices; `exchange` hands the results round."""
-
-    def __init__(self, trainer, lr, muon_lr, rank=0, world=1):
+    def __init__(self, trainer, lr, muon_lr):
         inner = [p for n, p in trainer.model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
         ids = {id(p) for p in inner}
         outer = [p for p in trainer.parameters() if id(p) not in ids]
         decay, rest = [p for p in outer if p.dim() >= 2], [p for p in outer if p.dim() < 2]
         adam = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
                                  lr=lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
-        self.inner, self.rank, self.world = inner, rank, world
-        self.adam, self.muon = (adam, lr), (Muon(inner[rank::world], lr=muon_lr), muon_lr)
+        self.parts = (adam, lr), (Muon(inner, lr=muon_lr), muon_lr)
 
     def step(self, progress, step):
-        for opt, peak in (self.adam, self.muon):
+        for opt, peak in self.parts:
             for g in opt.param_groups:
                 g["lr"] = lr_at(progress, step, peak)
             opt.step()
-        if self.world > 1:
-            self.exchange()
-
-    @torch.no_grad()
-    def exchange(self):
-        """Every matrix from the worker that stepped it to all others."""
-        flat = torch.cat([p.flatten() if i % self.world == self.rank else torch.zeros(p.numel())
-                          for i, p in enumerate(self.inner)])
-        dist.all_reduce(flat)
-        for p, v in zip(self.inner, flat.split([p.numel() for p in self.inner])):
-            p.copy_(v.view_as(p))
-
-    def zero_grad(self):
-        self.adam[0].zero_grad()
-        for p in self.inner:
-            p.grad = None
 
 
 def average_gradients(trainer, world):
@@ -385,12 +390,14 @@ def worker(rank, a, trainer, spm, job, step, elapsed):
     world = a.workers
     if world > 1:
         dist.init_process_group("gloo", init_method=f"file://{job['meet']}", rank=rank, world_size=world)
-    opt = Optimizer(trainer, a.lr, a.muon_lr, rank, world)
+    if job["fit"]:
+        fit_projector(a, trainer, *job["fit"], job)
+    opt = Optimizer(trainer, a.lr, a.muon_lr)
     batches = stream(spm, job["metas"], a.avatars, rank, a.seed + step, a.batch)
     begun, saved, watched, first = time.time() - elapsed, time.time(), time.time(), step
     sums, tokens = defaultdict(list), 0
     while (progress := shared_clock(begun, a.minutes, world)) < 1:
-        batch = next(batches)
+        batch = batches.send(progress if step > first else None)
         parts, size = train_step(trainer, opt, batch, job, progress, step, world)
         tokens += int((batch["blocks"] >= 0).sum())
         for k, v in parts.items():
@@ -419,7 +426,7 @@ def train(a, trainer, spm, job, step, elapsed):
     """Forks the workers; features lie in memory that all of them share."""
     if a.workers == 1:
         return worker(0, a, trainer, spm, job, step, elapsed)
-    job["meet"] = a.out + ".meet"
+    job["meet"] = os.path.abspath(a.out) + ".meet"
     if os.path.exists(job["meet"]):
         os.remove(job["meet"])
     ctx = mp.get_context("fork")
@@ -489,14 +496,22 @@ def load_data(a):
     return feats, dense_labels(metas, a.avatars), metas, {"scene": ds, "avatar": da, "metas": dm}
 
 
-def fit_projector(a, trainer, feats, labels):
-    """Before the first joint step on real features."""
-    old = None
-    if a.adopt_clip:
-        old_feats, _ = load_features(a, a.adopt_clip, "train", (a.scenes, a.avatars))
-        old = (copy.deepcopy(trainer.model.projector), old_feats)
-        trainer.model.projector.reset()
-    train_projector(trainer, feats, labels, a.projector_minutes, old)
+def fit_projector(a, trainer, identity, old, job):
+    """Before the first joint step on real features; in every worker."""
+    p = trainer.model.projector
+    if old:
+        old = (copy.deepcopy(p), old)
+        p.reset()
+    p.standardise(job["feats"][0][:200])
+    train_projector(trainer, job["feats"], job["labels"], a.projector_minutes, identity, old)
+
+
+def fit_inputs(a, width):
+    """What fit_projector needs besides the data: the tower's identity map, another tower's features."""
+    identity = Identity(os.path.splitext(a.clip)[0] + ".ckpt", width)
+    log("identity map: " + ("none" if identity.weight is None else str(tuple(identity.weight.shape))))
+    old = load_features(a, a.adopt_clip, "train", (a.scenes, a.avatars))[0] if a.adopt_clip else None
+    return identity, old
 
 
 def main():
@@ -514,11 +529,10 @@ def main():
     else:
         trainer.ideal.borrow_words(trainer.model.embed, spm)
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.model.parameters())} parameters")
-    if not a.ideal and not a.resume:
-        fit_projector(a, trainer, feats, labels)
     if a.resume:
         step, elapsed = ck["step"], ck["elapsed"]
-    job = {"feats": feats, "labels": labels, "metas": metas, "dev": dev}
+    job = {"feats": feats, "labels": labels, "metas": metas, "dev": dev,
+           "fit": None if a.ideal or a.resume else fit_inputs(a, cfg.width)}
     train(a, trainer, spm, job, step, elapsed)
 
 

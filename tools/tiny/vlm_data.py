@@ -199,13 +199,13 @@ class PoolScene:
         self.objects = [PoolObject(o, things) for o in meta["objects"]]
 
 
-def _decoy(rng, scene, things):
+def _decoy(rng, scene, things, hard):
     """A thing that is not in the picture; most often one that resembles something there."""
     r = rng.random()
-    if scene and r < 0.8:
+    if scene and r < 0.8 * hard:
         like = qa.pick(rng, scene.objects).inst
         for _ in range(6):
-            i = int(qa.pick(rng, things.like("kind" if r < 0.55 else "color", like)))
+            i = int(qa.pick(rng, things.like("kind" if rng.random() < 0.7 else "color", like)))
             if all(o.id != i for o in scene.objects) and things[i].distance(like) >= 2:
                 return i
     while True:
@@ -214,15 +214,15 @@ def _decoy(rng, scene, things):
             return i
 
 
-def choose_concepts(rng, scene, count, avatars, things):
-    """`count` concepts, about half of them in the picture, in random order."""
+def choose_concepts(rng, scene, count, avatars, things, hard=1.0):
+    """`count` concepts, about half of them in the picture, in random order; hard: share of look-alikes."""
     ids = []
     inside = [o.id for o in scene.objects] if scene else []
     for i in rng.permutation(len(inside)):
         if len(ids) < count and rng.random() < 0.6:
             ids.append(inside[i])
     while len(ids) < count:
-        i = _decoy(rng, scene, things)
+        i = _decoy(rng, scene, things, hard)
         if i not in ids and all(things[i].distance(things[j]) >= 2 for j in ids):
             ids.append(i)
     out, names = [], []
@@ -245,6 +245,7 @@ class Packer:
     def __init__(self, spm, metas, avatars, things, seed=0):
         self.spm, self.metas, self.avatars, self.things = spm, metas, avatars, things
         self.rng = np.random.default_rng((seed, 77))
+        self.hard = 1.0      # 0: few concepts, no look-alikes; grows to 1 while training
 
     def talk(self):
         rng = self.rng
@@ -252,11 +253,12 @@ class Packer:
         if r < 0.80:
             index = int(rng.integers(len(self.metas)))
             scene = PoolScene(index, self.metas[index], self.things)
-            count = 0 if r < 0.09 else int(rng.choice(3, p=(0.25, 0.35, 0.4))) + 1
+            many = 0.15 + 0.25 * self.hard
+            count = 0 if r < 0.09 else int(rng.choice(3, p=(0.65 - many, 0.35, many))) + 1
         else:
             scene, count = None, 0 if r > 0.97 else int(rng.choice(3, p=(0.3, 0.4, 0.3))) + 1
-        concepts = choose_concepts(rng, scene, count, self.avatars, self.things)
-        return qa.talk_about(rng, scene, concepts, 10)
+        concepts = choose_concepts(rng, scene, count, self.avatars, self.things, self.hard)
+        return qa.talk_about(rng, scene, concepts, 9)
 
     def pack(self):
         talk = self.talk()

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 IMAGE = 128
 PATCH = 16
 N_PATCH = (IMAGE // PATCH) ** 2
+PROJECTOR = 512
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -96,17 +97,33 @@ def pixels_of(image):
 
 
 class Projector(nn.Module):
+    """Tower features have a few huge channels, so training sees them standardised; `folded` puts that
+    into the first layer."""
+
     def __init__(self, cfg):
         super().__init__()
-        self.fc0 = nn.Linear(cfg.tower_width, 2 * cfg.width)
-        self.fc2 = nn.Linear(2 * cfg.width, cfg.width)
+        self.fc0 = nn.Linear(cfg.tower_width, PROJECTOR)
+        self.fc2 = nn.Linear(PROJECTOR, cfg.width)
+        self.register_buffer("shift", torch.zeros(cfg.tower_width))
+        self.register_buffer("scale", torch.ones(cfg.tower_width))
+
+    def standardise(self, feats):
+        """feats: a sample of tower features [N, P, W]."""
+        x = feats.float().flatten(0, 1)
+        self.shift.copy_(x.mean(0))
+        self.scale.copy_(1 / (x.std(0) + 1e-3))
+
+    def folded(self):
+        """(weight, bias) of the first layer on plain features."""
+        w = self.fc0.weight * self.scale
+        return w, self.fc0.bias - w @ self.shift
 
     def reset(self):
         self.fc0.reset_parameters()
         self.fc2.reset_parameters()
 
     def forward(self, feats):
-        return self.fc2(F.gelu(self.fc0(feats), approximate="tanh"))
+        return self.fc2(F.gelu(self.fc0((feats - self.shift) * self.scale), approximate="tanh"))
 
 
 def rope_table(cfg, length):
