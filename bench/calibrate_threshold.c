@@ -157,6 +157,29 @@ static void print_spread(const calibration *c, const char *what, int right, int 
     printf("\n");
 }
 
+/* What other choices would cost: a language model that ignores wrong concepts favours recall. */
+static void print_choices(const calibration *c)
+{
+    printf("threshold  found  misnamed  invented\n");
+    for (float t = 0.5f; t < 1.2f; t += 0.05f) {
+        int known = 0, unknown = 0, found = 0, misnamed = 0, invented = 0;
+
+        for (int i = 0; i < c->count; i++) {
+            const sample *s = &c->sample[i];
+            int below = s->distance <= t;
+
+            known += s->known;
+            unknown += !s->known;
+            found += below && s->right;
+            misnamed += below && s->known && !s->right;
+            invented += below && !s->known;
+        }
+        printf("   %.2f    %5.1f%%   %5.1f%%    %5.1f%%\n", (double)t,
+               100.0 * found / (known + 1e-9), 100.0 * misnamed / (known + 1e-9),
+               100.0 * invented / (unknown + 1e-9));
+    }
+}
+
 /* Walks the threshold up through the samples: what lies below it is named. */
 static void print_best(const calibration *c)
 {
@@ -229,6 +252,7 @@ int main(int argc, char **argv)
     print_spread(c, "right concept nearest", 1, 1);
     print_spread(c, "another concept nearest", 0, 1);
     print_spread(c, "unknown or left out", 0, 0);
+    print_choices(c);
     print_best(c);
     rap_close(c->r);
     unlink(store_file);
