@@ -257,19 +257,23 @@ nn_tensor *nn_weight(nn_graph *g, const char *name, nn_shape shape)
 
 /* ---- convolution and linear --------------------------------------------------------------- */
 
-/* Adds the residual as the last input. False: a mistake. */
-static bool take_residual(nn_graph *g, nn_node *nd, nn_tensor *residual)
+/* Gives the node its activation and residual, and the result. A kernel takes a residual as its last
+ * input only when nothing comes before the sum: fused after an activation, oneDNN would fall back to its
+ * reference code, a hundred times slower. Then a step of its own adds it. */
+static nn_tensor *finish(nn_graph *g, nn_node *nd, nn_act act, nn_tensor *residual)
 {
+    nd->act = act;
     if (!residual)
-        return true;
-    if (!nn_same_shape(residual->shape, nd->out->shape)) {
-        nn_fail(g, RAP_E_ARGUMENT, "%s: a residual has another shape than what it is added to",
-                gguf_file_path(g->n->weights));
-        return false;
-    }
+        return nd->out;
+    if (!nn_same_shape(residual->shape, nd->out->shape))
+        return nn_fail(g, RAP_E_ARGUMENT,
+                       "%s: a residual has another shape than what it is added to",
+                       gguf_file_path(g->n->weights));
+    if (act != NN_NONE)
+        return nn_add(g, nd->out, residual);
     nd->in[nd->inputs++] = residual;
     nd->residual = residual;
-    return true;
+    return nd->out;
 }
 
 /* A convolution whose windows do not overlap is a linear layer on the unfolded picture. */
@@ -283,12 +287,11 @@ static nn_tensor *conv_as_linear(nn_graph *g, nn_tensor *x, const gguf_tensor *w
         return NULL;
     nd->size = (int)k.d[2];
     nd = nn_node_new(g, NN_LINEAR, &nd->out, 1, NN_SHAPE(s.d[0], rows, columns, k.d[0]));
-    if (!nd || !take_residual(g, nd, o.residual))
+    if (!nd)
         return NULL;
     nd->weight = w;
     nd->bias = b;
-    nd->act = o.act;
-    return nd->out;
+    return finish(g, nd, o.act, o.residual);
 }
 
 /* Does the kernel fit the picture? */
@@ -331,15 +334,14 @@ nn_tensor *nn_conv(nn_graph *g, nn_tensor *x, const char *weight, const char *bi
     int64_t h = (x->shape.d[1] + 2 * o.pad - k.d[2]) / o.stride + 1;
     int64_t wide = (x->shape.d[2] + 2 * o.pad - k.d[3]) / o.stride + 1;
     nn_node *nd = nn_node_new(g, NN_CONV, &x, 1, NN_SHAPE(x->shape.d[0], h, wide, k.d[0]));
-    if (!nd || !take_residual(g, nd, o.residual))
+    if (!nd)
         return NULL;
     nd->weight = w;
     nd->bias = b;
     nd->stride = o.stride;
     nd->pad = o.pad;
     nd->groups = o.groups;
-    nd->act = o.act;
-    return nd->out;
+    return finish(g, nd, o.act, o.residual);
 }
 
 nn_tensor *nn_linear(nn_graph *g, nn_tensor *x, const char *weight, const char *bias,
@@ -361,13 +363,12 @@ nn_tensor *nn_linear(nn_graph *g, nn_tensor *x, const char *weight, const char *
         return NULL;
     s.d[s.dims - 1] = out;
     nn_node *nd = nn_node_new(g, NN_LINEAR, &x, 1, s);
-    if (!nd || !take_residual(g, nd, o.residual))
+    if (!nd)
         return NULL;
     nd->weight = w;
     nd->bias = b;
     nd->in_out = o.in_out;
-    nd->act = o.act;
-    return nd->out;
+    return finish(g, nd, o.act, o.residual);
 }
 
 nn_tensor *nn_layer_norm(nn_graph *g, nn_tensor *x, const char *weight, const char *bias,

@@ -333,6 +333,13 @@ void nn_kernel_free(nn_kernel *k)
     free(k);
 }
 
+const char *nn_kernel_implementation(const nn_kernel *k)
+{
+    const char *name = NULL;
+    dnnl_primitive_desc_query(k->pd, dnnl_query_impl_info_str, 0, &name);
+    return name ? name : "";
+}
+
 size_t nn_kernel_weight_bytes(const nn_kernel *k)
 {
     return dnnl_memory_desc_get_size(kernel_md(k, dnnl_query_weights_md));

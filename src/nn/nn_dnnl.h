@@ -30,6 +30,9 @@ typedef struct nn_kernel_spec {
 rap_status nn_kernel_new(nn_kernel **out, nn_backend *b, const nn_kernel_spec *spec, rap_err *err);
 void nn_kernel_free(nn_kernel *k); /* NULL-safe */
 
+/* What oneDNN chose, e.g. "jit:avx2"; "ref" within means its slow reference code. */
+const char *nn_kernel_implementation(const nn_kernel *k);
+
 size_t nn_kernel_weight_bytes(const nn_kernel *k);
 bool nn_kernel_takes(const nn_kernel *k, const nn_layout *layout);
 nn_layout *nn_kernel_layout(const nn_kernel *k); /* a copy; NULL: out of memory */

@@ -3,8 +3,9 @@
  * suppression, and files that lie. */
 #include "base/file.h"
 #include "base/gguf_file.h"
+#include "base/json.h"
 #include "base/mem.h"
-#include "nn/nn.h"
+#include "nn/nn_internal.h"
 #include "vision/yolo_inside.h"
 
 #include <math.h>
@@ -171,6 +172,23 @@ static void test_bf16_is_close(void **state)
     parity_release(&p);
 }
 
+/* A fusion that oneDNN does not know makes it fall back to reference code, correct and very slow. */
+static void test_no_layer_runs_reference_code(void **state)
+{
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    int layers = 0;
+    must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
+    for (const nn_node *nd = y->graph->nodes; nd; nd = nd->next)
+        if (nd->kernel) {
+            if (strstr(nn_kernel_implementation(nd->kernel), "ref"))
+                fail_msg("%s runs %s", nd->weight->name, nn_kernel_implementation(nd->kernel));
+            layers++;
+        }
+    assert_in_range(layers, 50, 100);
+    yolo_world_close(y);
+}
+
 static void test_detections_are_sorted_apart_and_inside(void **state)
 {
     rap_err err = { 0 };
@@ -241,6 +259,91 @@ static void test_letterbox_of_a_fitting_picture_is_itself(void **state)
     for (int i = 0; i < 24; i++)
         assert_true(fabsf(canvas[12 + i] - (float)rgb[i] / 255) < 1e-6f);
     assert_true(fabsf(canvas[0] - 114.0f / 255) < 1e-6f && fabsf(canvas[47] - 114.0f / 255) < 1e-6f);
+}
+
+/* ---- the trained model -------------------------------------------------------------------- */
+
+static float *numbers_of(const json_t *list, size_t *count)
+{
+    size_t rows = json_array_size(list), columns = json_array_size(json_array_get(list, 0));
+    float *out = mem_array(rows * columns, sizeof *out);
+    assert_non_null(out);
+    for (size_t i = 0; i < rows * columns; i++) {
+        const json_t *row = json_array_get(list, i / columns);
+        out[i] = (float)json_number_value(json_array_get(row, i % columns));
+    }
+    *count = rows;
+    return out;
+}
+
+static void compare_every(const float *got, const json_t *want, int step, int columns, double bound)
+{
+    size_t rows;
+    float *numbers = numbers_of(want, &rows);
+    double d = 0;
+    for (size_t i = 0; i < rows; i++) {
+        double w = worst(got + i * (size_t)(step * columns), numbers + i * (size_t)columns,
+                         (size_t)columns);
+        d = w > d ? w : d;
+    }
+    print_message("tiny model, %zu rows of %d: differ by %.2g\n", rows, columns, d);
+    assert_true(d <= bound);
+    free(numbers);
+}
+
+static void compare_final(yolo_world *y, const image *im, const json_t *want)
+{
+    rap_err err = { 0 };
+    detection *d;
+    int count;
+    must(yolo_world_detect(y, im, NULL, &d, &count, &err), &err);
+    assert_int_equal(count, json_array_size(want));
+    for (int i = 0; i < count; i++) {
+        const json_t *w = json_array_get(want, (size_t)i), *b = json_object_get(w, "box");
+        float x1 = (float)json_number_value(json_array_get(b, 0));
+        assert_int_equal(d[i].label, json_integer_value(json_object_get(w, "label")));
+        assert_true(fabs(json_number_value(json_object_get(w, "confidence")) - d[i].confidence) < 1e-3);
+        assert_true(fabsf((x1 < 0 ? 0 : x1) - d[i].box.x) < 0.05f);
+    }
+    free(d);
+}
+
+static void test_tiny_model_equals_its_training(void **state)
+{
+    const char *base = "tests/data/yolo_tiny_parity", *file = "models/tiny/detector.gguf";
+    const char *source = getenv("RAP_SOURCE");
+    char at[1024], picture[1024], weights[1024];
+    snprintf(at, sizeof at, "%s/%s.json", source ? source : ".", base);
+    snprintf(picture, sizeof picture, "%s/%s.png", source ? source : ".", base);
+    snprintf(weights, sizeof weights, "%s/%s", source ? source : ".", file);
+    if (!file_exists(at) || !file_exists(weights)) {
+        print_message("skipped: no %s or no %s\n", at, weights);
+        return;
+    }
+    rap_err err = { 0 };
+    yolo_world *y = NULL;
+    image im = { 0 };
+    size_t names;
+    float *boxes, *scores;
+    int anchors;
+    json_t *json = json_load_file(at, 0, NULL);
+    assert_non_null(json);
+    float *text = numbers_of(json_object_get(json, "text"), &names);
+    int step = (int)json_integer_value(json_object_get(json, "step"));
+    must(image_load(&im, picture, &err), &err);
+    must(yolo_world_open(&y, weights, 2, PRECISION_F32, &err), &err);
+    must(yolo_world_set_vocabulary(y, text, (int)names, &err), &err);
+    must(yolo_world_raw(y, &im, &boxes, &scores, &anchors, &err), &err);
+    assert_int_equal(anchors, json_integer_value(json_object_get(json, "anchors")));
+    compare_every(boxes, json_object_get(json, "raw_boxes"), step, 4, 2e-2);
+    compare_every(scores, json_object_get(json, "raw_scores"), step, (int)names, 1e-3);
+    compare_final(y, &im, json_object_get(json, "final"));
+    free(boxes);
+    free(scores);
+    free(text);
+    image_release(&im);
+    json_decref(json);
+    yolo_world_close(y);
 }
 
 /* ---- files that lie ----------------------------------------------------------------------- */
@@ -347,9 +450,11 @@ int main(void)
         cmocka_unit_test(test_equals_pytorch_in_f32),
         cmocka_unit_test(test_vocabulary_changes_at_run_time),
         cmocka_unit_test(test_bf16_is_close),
+        cmocka_unit_test(test_no_layer_runs_reference_code),
         cmocka_unit_test(test_detections_are_sorted_apart_and_inside),
         cmocka_unit_test(test_tiny_and_odd_pictures),
         cmocka_unit_test(test_letterbox_of_a_fitting_picture_is_itself),
+        cmocka_unit_test(test_tiny_model_equals_its_training),
         cmocka_unit_test(test_files_that_lie),
         cmocka_unit_test(test_other_models_are_refused),
     };
