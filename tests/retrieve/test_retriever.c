@@ -1,0 +1,331 @@
+/* test_retriever.c: regions, their neighbours and the vocabulary (src/retrieve/retriever.c, detect.c,
+ * embed.c) with the embedded tiny models on pictures of the toy world. */
+#include "base/file.h"
+#include "retrieve/retriever.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+typedef struct fixture {
+    char folder[64], path[96];
+    store *s;
+    encoder *e;
+    yolo_world *y;
+    retriever *r;
+    image scene;
+} fixture;
+
+static const char *extra[] = { "object", NULL };
+static char root[512];
+
+static const char *source(const char *name)
+{
+    static char paths[8][1024];
+    static int next;
+    char *path = paths[next++ % 8];
+
+    snprintf(path, sizeof paths[0], "%s/%s", root, name);
+    return path;
+}
+
+static int have_models(void)
+{
+    const char *given = getenv("RAP_SOURCE");
+
+    snprintf(root, sizeof root, "%s", given && *given ? given : ".");
+    if (file_exists(source("models/tiny/detector.gguf")) &&
+        file_exists(source("models/tiny/clip.gguf")) && file_exists(source("examples/toy/scenes")))
+        return 1;
+    print_message("skipped: the tiny models are not there\n");
+    return 0;
+}
+
+static void open_retriever(fixture *f, int detector, int read_only)
+{
+    retriever_options o = { .store = f->s,
+                            .encoder = f->e,
+                            .detector = detector ? f->y : NULL,
+                            .crop = { 0, 1 },
+                            .detect = { .confidence = 0.1f,
+                                        .iou = 0.5f,
+                                        .max_regions = 10,
+                                        .extra = extra,
+                                        .read_only = read_only },
+                            .read_only = read_only,
+                            .threads = 1 };
+
+    retriever_free(f->r);
+    f->r = NULL;
+    assert_int_equal(retriever_new(&f->r, &o, NULL), RAP_OK);
+}
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+
+    *state = f;
+    if (!f || !have_models())
+        return !f;
+    snprintf(f->folder, sizeof f->folder, "/tmp/rap-retriever-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    snprintf(f->path, sizeof f->path, "%s/store.db", f->folder);
+    assert_int_equal(store_open(&f->s, f->path, 0, NULL), RAP_OK);
+    assert_int_equal(encoder_open(&f->e, source("models/tiny/clip.gguf"), 1, PRECISION_AUTO, NULL),
+                     RAP_OK);
+    assert_int_equal(
+        yolo_world_open(&f->y, source("models/tiny/detector.gguf"), 1, PRECISION_AUTO, NULL),
+        RAP_OK);
+    assert_int_equal(image_load(&f->scene, source("examples/toy/scenes/130.jpg"), NULL), RAP_OK);
+    open_retriever(f, 1, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    char command[96];
+    int failed = 0;
+
+    retriever_free(f->r);
+    yolo_world_close(f->y);
+    encoder_close(f->e);
+    store_close(f->s);
+    image_release(&f->scene);
+    snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
+    if (*f->folder)
+        failed = system(command);
+    free(f);
+    return failed;
+}
+
+/* Remembers a part of the scene as a concept. */
+static int64_t add(fixture *f, const char *name, const char *category, rap_box box)
+{
+    char *bytes = NULL;
+    size_t size = 0;
+    int64_t id = 0;
+    float *feature = calloc((size_t)encoder_dim(f->e), sizeof *feature);
+    embed_crop crop = { 0, 1 };
+    store_concept c = { name, category, "", NULL };
+    store_vector vector = { encoder_fingerprint(f->e), encoder_dim(f->e), feature };
+    store_view view = { .width = f->scene.width, .height = f->scene.height, .box = box };
+
+    assert_int_equal(file_read(&bytes, &size, source("examples/toy/scenes/130.jpg"), 1 << 24, NULL),
+                     RAP_OK);
+    view.bytes = bytes;
+    view.size = size;
+    assert_int_equal(embed_boxes(feature, f->e, &f->scene, &box, 1, &crop, NULL), RAP_OK);
+    assert_int_equal(store_add(f->s, &id, &c, &view, &vector, NULL), RAP_OK);
+    free(feature);
+    free(bytes);
+    return id;
+}
+
+static int has_label(const sighting *s, const char *label)
+{
+    for (int i = 0; i < s->count; i++)
+        if (strcmp(s->region[i].label, label) == 0)
+            return 1;
+    return 0;
+}
+
+static void an_empty_store_gives_regions_of_nobody(void **state)
+{
+    fixture *f = *state;
+    sighting s;
+
+    if (!f->r)
+        skip();
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+    assert_true(s.count >= 2); /* things that answer to "object", and the whole photo */
+    assert_int_equal(s.whole, s.count - 1);
+    assert_true(has_label(&s, "object"));
+    assert_float_equal(s.region[s.whole].box.w, f->scene.width, 0);
+    for (int i = 0; i < s.count * RANK_HITS; i++)
+        assert_int_equal(s.hit[i].id, -1);
+    sighting_release(&s);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, NULL), RAP_OK);
+    assert_int_equal(s.whole, -1);
+    sighting_release(&s);
+}
+
+static void a_region_finds_what_was_cut_from_it(void **state)
+{
+    fixture *f = *state;
+    sighting s;
+    int64_t id;
+    int best = 0;
+
+    if (!f->r)
+        skip();
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, NULL), RAP_OK);
+    assert_true(s.count >= 1);
+    add(f, "far", "", (rap_box){ 0, 250, 60, 60 });
+    id = add(f, "near", "chick", s.region[0].box);
+    sighting_release(&s);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, NULL), RAP_OK);
+    for (int i = 0; i < s.count; i++)
+        if (s.hit[i * RANK_HITS].distance < s.hit[best * RANK_HITS].distance)
+            best = i;
+    assert_int_equal(s.hit[best * RANK_HITS].id, id);
+    assert_true(s.hit[best * RANK_HITS].distance < 0.3f);
+    assert_true(s.hit[best * RANK_HITS + 1].distance > s.hit[best * RANK_HITS].distance);
+    sighting_release(&s);
+}
+
+static void the_vocabulary_follows_the_store(void **state)
+{
+    fixture *f = *state;
+    const char *maker;
+    float *vector = NULL;
+    int dim = 0, found = 0;
+    sighting s;
+
+    if (!f->r)
+        skip();
+    maker = encoder_fingerprint(f->e);
+    assert_int_equal(store_get_text_vector(f->s, "chick", maker, &vector, &dim, &found, NULL),
+                     RAP_OK);
+    assert_int_equal(found, 0);
+    add(f, "je", "Chick", (rap_box){ 62, 147, 113, 139 });
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+    for (int i = 0; i < s.count; i++)
+        assert_true(i == s.whole || strcmp(s.region[i].label, "object") == 0 ||
+                    strcmp(s.region[i].label, "chick") == 0);
+    sighting_release(&s);
+    assert_int_equal(store_get_text_vector(f->s, "chick", maker, &vector, &dim, &found, NULL),
+                     RAP_OK);
+    assert_int_equal(found, 1); /* and stays encoded */
+    assert_int_equal(dim, encoder_dim(f->e));
+    free(vector);
+    assert_int_equal(store_forget(f->s, "je", NULL), RAP_OK);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+    assert_false(has_label(&s, "chick"));
+    sighting_release(&s);
+}
+
+static void a_read_only_store_is_only_read(void **state)
+{
+    fixture *f = *state;
+    const char *maker;
+    float *vector = NULL;
+    int dim = 0, found = 0;
+    sighting s;
+
+    if (!f->r)
+        skip();
+    add(f, "je", "chick", (rap_box){ 62, 147, 113, 139 });
+    store_close(f->s);
+    f->s = NULL;
+    assert_int_equal(store_open(&f->s, f->path, 1, NULL), RAP_OK);
+    open_retriever(f, 1, 1);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+    assert_true(s.hit[0].id >= 0);
+    sighting_release(&s);
+    maker = encoder_fingerprint(f->e);
+    assert_int_equal(store_get_text_vector(f->s, "chick", maker, &vector, &dim, &found, NULL),
+                     RAP_OK);
+    assert_int_equal(found, 0);
+}
+
+static void without_a_detector_the_photo_is_the_region(void **state)
+{
+    fixture *f = *state;
+    sighting s;
+
+    if (!f->r)
+        skip();
+    open_retriever(f, 0, 0);
+    for (int policy = RAP_POLICY_DEFAULT; policy <= RAP_POLICY_PAPER; policy++) {
+        assert_int_equal(retriever_look(f->r, &f->scene, policy, &s, NULL), RAP_OK);
+        assert_int_equal(s.count, 1);
+        assert_int_equal(s.whole, 0);
+        sighting_release(&s);
+    }
+}
+
+static void crops_are_square_where_asked(void **state)
+{
+    fixture *f = *state;
+    embed_crop square = { 0, 1 }, plain = { 0, 0 }, wide = { 0.5f, 0 };
+    image cut = { 0 };
+
+    if (!f->r)
+        skip();
+    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &square, NULL),
+                     RAP_OK);
+    assert_int_equal(cut.width, cut.height);
+    image_release(&cut);
+    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &plain, NULL),
+                     RAP_OK);
+    assert_int_equal(cut.width, 40);
+    assert_int_equal(cut.height, 60);
+    image_release(&cut);
+    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &wide, NULL),
+                     RAP_OK);
+    assert_int_equal(cut.width, 80);
+    assert_int_equal(cut.height, 120);
+    image_release(&cut);
+    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 0, 0, 0, 0 }, &square, NULL), RAP_OK);
+    assert_int_equal(cut.width, f->scene.width);
+    image_release(&cut);
+}
+
+static void many_boxes_equal_one_by_one(void **state)
+{
+    enum { COUNT = 21 }; /* more than a batch */
+    fixture *f = *state;
+    embed_crop crop = { 0, 1 };
+    rap_box box[COUNT];
+    float *all, *one;
+    int dim;
+
+    if (!f->r)
+        skip();
+    dim = encoder_dim(f->e);
+    all = calloc((size_t)COUNT * (size_t)dim, sizeof *all);
+    one = calloc((size_t)dim, sizeof *one);
+    for (int i = 0; i < COUNT; i++)
+        box[i] = (rap_box){ (float)(i * 10), (float)(i * 7), 60, (float)(40 + i) };
+    box[3] = (rap_box){ 0, 0, 0, 0 };
+    assert_int_equal(embed_boxes(all, f->e, &f->scene, box, COUNT, &crop, NULL), RAP_OK);
+    for (int i = 0; i < COUNT; i++) {
+        double dot = 0, aa = 0, bb = 0;
+
+        assert_int_equal(embed_boxes(one, f->e, &f->scene, &box[i], 1, &crop, NULL), RAP_OK);
+        for (int d = 0; d < dim; d++) {
+            double a = all[i * dim + d], b = one[d];
+
+            dot += a * b;
+            aa += a * a;
+            bb += b * b;
+        }
+        assert_true(dot / sqrt(aa * bb) > 0.999);
+    }
+    free(all);
+    free(one);
+}
+
+int main(void)
+{
+#define WORK(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        WORK(an_empty_store_gives_regions_of_nobody),
+        WORK(a_region_finds_what_was_cut_from_it),
+        WORK(the_vocabulary_follows_the_store),
+        WORK(a_read_only_store_is_only_read),
+        WORK(without_a_detector_the_photo_is_the_region),
+        WORK(crops_are_square_where_asked),
+        WORK(many_boxes_equal_one_by_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
