@@ -236,10 +236,8 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
 {
     session_picture photo = { .pixels = &chat->photo };
     turn t = { 0 };
-    rap_status status = open_session(chat);
+    rap_status status = prepare(&t, chat->r, m);
 
-    if (status == RAP_OK)
-        status = prepare(&t, chat->r, m);
     if (status == RAP_OK) {
         session_turn ask = { .query = chat->has_photo && chat->turns == 0 ? &photo : NULL,
                              .concept = t.concept,
@@ -301,7 +299,7 @@ static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
 rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on_token,
                         void *payload, rap_answer **out)
 {
-    double start = clock_ms(), retrieved;
+    double start = clock_ms(), opened, retrieved;
     session_answer spoken = { 0 };
     rap_matches *matches = NULL;
     rap_status status;
@@ -311,6 +309,9 @@ rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on
     if (!chat || !rap_ready(chat->r) || !query)
         return RAP_E_ARGUMENT;
     status = check_query(chat->r, query);
+    if (status == RAP_OK)
+        status = open_session(chat);
+    opened = clock_ms();
     if (status == RAP_OK)
         status = choose(chat, query, &matches);
     retrieved = clock_ms();
@@ -326,7 +327,7 @@ rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on
             status = err_memory(&chat->r->err, "keeping an answer");
         } else {
             matches = NULL; /* handed on */
-            (*out)->retrieve_ms = retrieved - start;
+            (*out)->retrieve_ms = retrieved - opened;
             (*out)->total_ms = clock_ms() - start;
         }
     }

@@ -119,11 +119,12 @@ static rap_status add_results(rap *r, rap_matches *m, const rank_result *result,
         status = store_find_id(r->store, result[i].id, &record, &r->err);
         if (status == RAP_OK)
             status = add_match(m, record, &result[i], &r->err);
-        else if (status == RAP_E_NOT_FOUND) /* forgotten by another process in between */
+        else if (status == RAP_E_NOT_FOUND) { /* forgotten by another process in between */
+            err_clear(&r->err);
             status = RAP_OK;
+        }
         rap_record_free(record);
     }
-    err_clear(status == RAP_OK ? &r->err : NULL);
     return status;
 }
 
