@@ -57,6 +57,7 @@ bench: build
 
 install: build
 	@DESTDIR=$(DESTDIR) cmake --install $(BUILD)
+	@echo "installed into $(DESTDIR)$(PREFIX)"
 
 # build/tiny holds checkpoints of trainings that may have taken hours: tools/tiny owns it.
 clean:

@@ -1,4 +1,5 @@
 # `make install`: program, header, libraries, man page, embedded profile.
+set(CMAKE_INSTALL_MESSAGE NEVER)
 if(TARGET rap)
     install(TARGETS rap RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
