@@ -31,7 +31,7 @@ rap_status models_encoder(rap *r)
     status =
         profile_need(r->profile, &r->profile->encoder, "encoder", "looking at a picture", &r->err);
     if (status == RAP_OK)
-        status = encoder_open(&r->encoder, r->profile->encoder.path, r->threads,
+        status = encoder_open(&r->encoder, r->profile->encoder.path, r->options.threads,
                               wanted_precision(r), &r->err);
     return status;
 }
@@ -45,7 +45,7 @@ static rap_status open_detector(rap *r)
     status =
         profile_need(r->profile, &r->profile->detector, "detector", "finding regions", &r->err);
     if (status == RAP_OK)
-        status = yolo_world_open(&r->detector, r->profile->detector.path, r->threads,
+        status = yolo_world_open(&r->detector, r->profile->detector.path, r->options.threads,
                                  wanted_precision(r), &r->err);
     return status;
 }

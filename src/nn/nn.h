@@ -54,7 +54,8 @@ typedef enum nn_precision {
 
 typedef struct nn nn;
 
-/* threads 0: every core this process may use. `weights` is borrowed until nn_close(). */
+/* threads 0: every core this process may use, fewer for a small network. `weights` is borrowed until
+ * nn_close(). */
 rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision p, rap_err *err);
 void nn_close(nn *n); /* NULL-safe; after all of its graphs */
 nn_precision nn_precision_of(const nn *n); /* NN_F32 or NN_BF16 */
@@ -190,7 +191,8 @@ rap_status nn_graph_compile(nn_graph *g, rap_err *err);
 rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *outputs,
                         rap_err *err);
 
-size_t nn_graph_memory(const nn_graph *g); /* bytes of activations, after compiling */
+size_t nn_graph_memory(const nn_graph *g);     /* bytes of activations, after compiling */
+double nn_graph_operations(const nn_graph *g); /* multiplications and additions of one run */
 
 /* Writes a line per kind of step with its share of the last runs' time into `out` (free()), after
  * nn_graph_profile(g, true) and at least one run. */

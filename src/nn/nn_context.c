@@ -14,6 +14,21 @@ bool nn_bf16_is_native(void)
     return nn_backend_has_bf16();
 }
 
+/* A thread for every 8 million weights: a small network waits at each layer for all of its threads, which
+ * costs more than it gains, and on a busy machine far more. */
+static int threads_for(const gguf_file *weights)
+{
+    const size_t each = 8u << 20;
+    int most = threads_available();
+    size_t elements = 0;
+
+    for (size_t i = 0; weights && i < gguf_tensor_count(weights); i++) {
+        const int64_t *ne = gguf_tensor_at(weights, i)->ne;
+        elements += (size_t)(ne[0] * ne[1] * ne[2] * ne[3]);
+    }
+    return elements / each < (size_t)most ? 1 + (int)(elements / each) : most;
+}
+
 rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision p, rap_err *err)
 {
     nn *n = calloc(1, sizeof *n);
@@ -21,7 +36,7 @@ rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision
     if (!n)
         return err_memory(err, "opening a network");
     n->weights = weights;
-    n->threads = threads > 0 ? threads : threads_available();
+    n->threads = threads > 0 ? threads : threads_for(weights);
     n->precision = p != NN_AUTO ? p : nn_bf16_is_native() ? NN_BF16 : NN_F32;
     n->emulate = n->precision == NN_BF16 && !nn_bf16_is_native();
     rap_status status = nn_backend_open(&n->backend, err);
