@@ -121,3 +121,17 @@ size_t nn_graph_memory(const nn_graph *g)
 {
     return g->arena_bytes + g->scratch_bytes;
 }
+
+double nn_graph_operations(const nn_graph *g)
+{
+    double sum = 0;
+    for (const nn_node *nd = g->nodes; nd; nd = nd->next) {
+        double out = (double)nn_elements(nd->out->shape);
+        if (nd->kind == NN_CONV || nd->kind == NN_LINEAR)
+            sum += 2 * (double)nn_elements(nn_tensor_shape(nd->weight)) *
+                   (out / (double)nd->out->shape.d[nd->out->shape.dims - 1]);
+        if (nd->kind == NN_ATTENTION) /* two products over all columns */
+            sum += 4 * out * (double)nd->in[nd->inputs == 1 ? 0 : 1]->shape.d[1];
+    }
+    return sum;
+}
