@@ -8,7 +8,8 @@ shift 2
 work=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-"$LD" -r -o "$work/rap.o" "$object" --start-group "$@" --end-group
+# -d: OpenMP names its critical sections with common symbols, which must be given a place first.
+"$LD" -r -d -o "$work/rap.o" "$object" --start-group "$@" --end-group
 # What C++ makes unique for a whole process (an ELF binding of its own) can be made local only after it
 # has been made weak.
 "$NM" "$work/rap.o" | awk '$2 == "u" { print $3 }' >"$work/unique"
