@@ -57,7 +57,7 @@ typedef struct nn nn;
 /* threads 0: every core this process may use, fewer for a small network. `weights` is borrowed until
  * nn_close(). */
 rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision p, rap_err *err);
-void nn_close(nn *n); /* NULL-safe; after all of its graphs */
+void nn_close(nn *n);                      /* NULL-safe; after all of its graphs */
 nn_precision nn_precision_of(const nn *n); /* NN_F32 or NN_BF16 */
 int nn_threads(const nn *n);
 bool nn_bf16_is_native(void);
@@ -69,8 +69,7 @@ typedef struct nn_shape {
     int64_t d[4]; /* outermost first; unused are 1 */
 } nn_shape;
 #define NN_SHAPE_COUNT_(a, b, c, d, n, ...) n
-#define NN_SHAPE(...)                                                                              \
-    ((nn_shape){ NN_SHAPE_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0), { __VA_ARGS__ } })
+#define NN_SHAPE(...) ((nn_shape){ NN_SHAPE_COUNT_(__VA_ARGS__, 4, 3, 2, 1, 0), { __VA_ARGS__ } })
 
 /* The shape of a weight as PyTorch writes it, with dims as given in the file; RAP_E_FORMAT when the
  * tensor is absent. For models that derive their widths and depths from what the file holds. */
@@ -160,7 +159,7 @@ nn_tensor *nn_softmax(nn_graph *g, nn_tensor *x); /* over the last axis */
 
 nn_tensor *nn_concat(nn_graph *g, nn_tensor *const *parts, int count, int axis);
 nn_tensor *nn_slice(nn_graph *g, nn_tensor *x, int axis, int64_t start, int64_t length);
-nn_tensor *nn_reshape(nn_graph *g, nn_tensor *x, nn_shape shape); /* free: the same memory */
+nn_tensor *nn_reshape(nn_graph *g, nn_tensor *x, nn_shape shape);     /* free: the same memory */
 nn_tensor *nn_transpose(nn_graph *g, nn_tensor *x, const int *order); /* order [dims] */
 /* [1, ...] → [count, ...], e.g. a class token for each picture. */
 nn_tensor *nn_repeat(nn_graph *g, nn_tensor *x, int64_t count);

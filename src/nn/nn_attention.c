@@ -11,7 +11,7 @@
 #define ROWS 64
 
 typedef struct attention {
-    const float *q, *k, *v;       /* [N, T or S, …] with rows these strides apart */
+    const float *q, *k, *v; /* [N, T or S, …] with rows these strides apart */
     int64_t q_row, k_row;
     int64_t batch, t, s, d, head; /* d all heads together, head one of them */
     bool causal;
@@ -51,7 +51,8 @@ static rap_status block(float *out, const attention *a, int64_t picture, int64_t
     const float *q = a->q + (picture * a->t + first) * a->q_row + h * a->head;
     const float *k = a->k + picture * a->s * a->k_row + h * a->head;
     const float *v = a->v + picture * a->s * a->k_row + h * a->head;
-    rap_status status = nn_matmul(scores, wide, q, a->q_row, k, a->k_row, true, rows, seen, a->head);
+    rap_status status =
+        nn_matmul(scores, wide, q, a->q_row, k, a->k_row, true, rows, seen, a->head);
     float scale = 1.0f / sqrtf((float)a->head);
     for (int64_t i = 0; i < rows; i++) {
         int64_t n = a->causal ? first + i + 1 : seen;

@@ -371,8 +371,7 @@ nn_tensor *nn_linear(nn_graph *g, nn_tensor *x, const char *weight, const char *
     return finish(g, nd, o.act, o.residual);
 }
 
-nn_tensor *nn_layer_norm(nn_graph *g, nn_tensor *x, const char *weight, const char *bias,
-                         float eps)
+nn_tensor *nn_layer_norm(nn_graph *g, nn_tensor *x, const char *weight, const char *bias, float eps)
 {
     if (!x || nn_failed(g))
         return NULL;

@@ -257,7 +257,8 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
         nn_layout_free(layout);
         return status;
     }
-    nn_packed value = { .tensor = t, .layout = layout, .in_out = in_out, .rounded = rounded,
-                        .data = packed };
+    nn_packed value = {
+        .tensor = t, .layout = layout, .in_out = in_out, .rounded = rounded, .data = packed
+    };
     return remember(n, value, out, err);
 }

@@ -69,9 +69,9 @@ static dnnl_status_t create_pd(nn_kernel *k, const nn_layout m[4], dnnl_primitiv
     const nn_kernel_spec *s = &k->spec;
     dnnl_memory_desc_t bias = s->bias ? m[2].md : NULL;
     if (s->linear)
-        return dnnl_inner_product_forward_primitive_desc_create(
-            &k->pd, k->backend->engine, dnnl_forward_inference, m[0].md, m[1].md, bias, m[3].md,
-            attr);
+        return dnnl_inner_product_forward_primitive_desc_create(&k->pd, k->backend->engine,
+                                                                dnnl_forward_inference, m[0].md,
+                                                                m[1].md, bias, m[3].md, attr);
     dnnl_dims_t strides = { s->stride, s->stride }, pads = { s->pad, s->pad }, dilates = { 0, 0 };
     return dnnl_convolution_forward_primitive_desc_create(
         &k->pd, k->backend->engine, dnnl_forward_inference, dnnl_convolution_direct, m[0].md,
@@ -128,9 +128,9 @@ static dnnl_status_t create_pd(nn_kernel *k, const nn_layout m[4], dnnl_primitiv
     }
     dnnl_dims_t strides = { s->stride, s->stride }, pads = { s->pad, s->pad };
     dnnl_convolution_desc_t d;
-    status = dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference,
-                                                dnnl_convolution_direct, &m[0].md, &m[1].md, bias,
-                                                &m[3].md, strides, pads, pads);
+    status =
+        dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,
+                                           &m[0].md, &m[1].md, bias, &m[3].md, strides, pads, pads);
     return status ? status : dnnl_primitive_desc_create(&k->pd, &d, attr, k->backend->engine, NULL);
 }
 #endif
@@ -303,13 +303,13 @@ rap_status nn_kernel_new(nn_kernel **out, nn_backend *b, const nn_kernel_spec *s
     rap_status status = make_primitive(k, err);
     dnnl_engine_t e = b->engine;
     if (status == RAP_OK)
-        status = check(dnnl_memory_create(&k->src, kernel_md(k, dnnl_query_src_md), e,
-                                          DNNL_MEMORY_NONE),
-                       "a source", err);
+        status =
+            check(dnnl_memory_create(&k->src, kernel_md(k, dnnl_query_src_md), e, DNNL_MEMORY_NONE),
+                  "a source", err);
     if (status == RAP_OK)
-        status = check(dnnl_memory_create(&k->dst, kernel_md(k, dnnl_query_dst_md), e,
-                                          DNNL_MEMORY_NONE),
-                       "a result", err);
+        status =
+            check(dnnl_memory_create(&k->dst, kernel_md(k, dnnl_query_dst_md), e, DNNL_MEMORY_NONE),
+                  "a result", err);
     if (status != RAP_OK) {
         nn_kernel_free(k);
         return status;
@@ -373,14 +373,14 @@ static rap_status reorder(nn_backend *b, dnnl_memory_t from, md_ref from_md, dnn
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t primitive = NULL;
     dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
-    rap_status status = check(
-        dnnl_reorder_primitive_desc_create(&pd, from_md, b->engine, to_md, b->engine, NULL),
-        "packing weights", err);
+    rap_status status =
+        check(dnnl_reorder_primitive_desc_create(&pd, from_md, b->engine, to_md, b->engine, NULL),
+              "packing weights", err);
     if (status == RAP_OK)
         status = check(dnnl_primitive_create(&primitive, pd), "packing weights", err);
     if (status == RAP_OK)
-        status = check(dnnl_primitive_execute(primitive, b->stream, 2, args), "packing weights",
-                       err);
+        status =
+            check(dnnl_primitive_execute(primitive, b->stream, 2, args), "packing weights", err);
     if (status == RAP_OK)
         status = check(dnnl_stream_wait(b->stream), "packing weights", err);
     if (primitive)
@@ -415,9 +415,9 @@ rap_status nn_kernel_pack(const nn_kernel *k, const float *plain, void *packed, 
 rap_status nn_kernel_bind(nn_kernel *k, void *packed, void *bias, rap_err *err)
 {
     dnnl_engine_t e = k->backend->engine;
-    rap_status status = check(
-        dnnl_memory_create(&k->weights, kernel_md(k, dnnl_query_weights_md), e, packed),
-        "binding weights", err);
+    rap_status status =
+        check(dnnl_memory_create(&k->weights, kernel_md(k, dnnl_query_weights_md), e, packed),
+              "binding weights", err);
     if (status != RAP_OK || !k->spec.bias)
         return status;
     md_ref md = dnnl_primitive_desc_query_md(k->pd, dnnl_query_weights_md, 1);
@@ -444,7 +444,7 @@ rap_status nn_kernel_run(nn_kernel *k, const void *src, void *dst, rap_err *err)
 rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const float *b,
                      int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k)
 {
-    dnnl_status_t status = dnnl_sgemm('N', b_transposed ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb,
-                                      0.0f, out, ldo);
+    dnnl_status_t status =
+        dnnl_sgemm('N', b_transposed ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, 0.0f, out, ldo);
     return check(status, "a matrix product", NULL);
 }

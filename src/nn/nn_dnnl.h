@@ -17,12 +17,12 @@ bool nn_backend_has_bf16(void);
 
 /* out = act(conv(src) + bias) + (sum ? what out held before : 0) */
 typedef struct nn_kernel_spec {
-    bool linear;               /* n rows of c numbers; the picture fields are not used */
-    bool bias, sum, in_out;    /* in_out: linear weights lie as [c, o] */
+    bool linear;            /* n rows of c numbers; the picture fields are not used */
+    bool bias, sum, in_out; /* in_out: linear weights lie as [c, o] */
     nn_act act;
-    nn_type operands, result;  /* of src and weights; of out. bias is f32 */
-    int64_t n, h, w, c;        /* src [n, h, w, c] */
-    int64_t o, oh, ow;         /* out [n, oh, ow, o] */
+    nn_type operands, result; /* of src and weights; of out. bias is f32 */
+    int64_t n, h, w, c;       /* src [n, h, w, c] */
+    int64_t o, oh, ow;        /* out [n, oh, ow, o] */
     int64_t kh, kw, stride, pad, groups;
 } nn_kernel_spec;
 

@@ -11,8 +11,8 @@
 #include "nn/nn_dnnl.h"
 
 #define NN_MAX_INPUTS 16
-#define NN_MAX_ELEMENTS INT32_MAX            /* of one tensor: the kernels index with 32 bits */
-#define NN_MAX_ARENA ((size_t)4 << 30)       /* more than any published model needs at once */
+#define NN_MAX_ELEMENTS INT32_MAX      /* of one tensor: the kernels index with 32 bits */
+#define NN_MAX_ARENA ((size_t)4 << 30) /* more than any published model needs at once */
 
 /* ---- context ------------------------------------------------------------------------------ */
 
@@ -51,9 +51,26 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
 /* ---- graph -------------------------------------------------------------------------------- */
 
 typedef enum nn_kind {
-    NN_CONV, NN_LINEAR, NN_UNFOLD, NN_LAYER_NORM, NN_ATTENTION, NN_ADD, NN_MUL, NN_ACTIVATE,
-    NN_SOFTMAX, NN_CONCAT, NN_SLICE, NN_TRANSPOSE, NN_REPEAT, NN_MEAN, NN_EMBEDDING, NN_GATHER,
-    NN_UPSAMPLE, NN_MAX_POOL, NN_CUSTOM, NN_KIND_COUNT
+    NN_CONV,
+    NN_LINEAR,
+    NN_UNFOLD,
+    NN_LAYER_NORM,
+    NN_ATTENTION,
+    NN_ADD,
+    NN_MUL,
+    NN_ACTIVATE,
+    NN_SOFTMAX,
+    NN_CONCAT,
+    NN_SLICE,
+    NN_TRANSPOSE,
+    NN_REPEAT,
+    NN_MEAN,
+    NN_EMBEDDING,
+    NN_GATHER,
+    NN_UPSAMPLE,
+    NN_MAX_POOL,
+    NN_CUSTOM,
+    NN_KIND_COUNT
 } nn_kind;
 
 typedef enum nn_role { NN_STEP, NN_INPUT, NN_WEIGHT } nn_role;
@@ -65,11 +82,11 @@ struct nn_tensor {
     nn_tensor *root;    /* itself, or whose memory it shares (reshape) */
     struct nn_node *by; /* the step that makes it; NULL for inputs and weights */
     nn_tensor *next;    /* all tensors of the graph */
-    void *data;         /* of a root: weights after building, steps after planning, inputs per run */
-    int first, last;    /* of a root: the steps between which it is alive */
-    int index;          /* of an input: its place in nn_graph_run */
-    int buffer;         /* of a root: see nn_plan.c */
-    bool is_output;     /* of a root */
+    void *data;      /* of a root: weights after building, steps after planning, inputs per run */
+    int first, last; /* of a root: the steps between which it is alive */
+    int index;       /* of an input: its place in nn_graph_run */
+    int buffer;      /* of a root: see nn_plan.c */
+    bool is_output;  /* of a root */
 };
 
 typedef struct nn_node {
@@ -89,12 +106,12 @@ typedef struct nn_node {
     void *payload;
     /* made by compiling */
     nn_kernel *kernel;
-    float *w, *b;             /* plain affine part or table */
-    nn_type operands, result; /* what the step computes on */
-    bool rounds;              /* emulated bf16: x is rounded on its way in */
+    float *w, *b;               /* plain affine part or table */
+    nn_type operands, result;   /* what the step computes on */
+    bool rounds;                /* emulated bf16: x is rounded on its way in */
     void *stage[NN_MAX_INPUTS]; /* converted inputs; NULL: used as they are */
-    void *stage_out;          /* the result before it is converted; NULL: written in place */
-    void *scratch;            /* the step's own */
+    void *stage_out;            /* the result before it is converted; NULL: written in place */
+    void *scratch;              /* the step's own */
     size_t scratch_bytes;
     double ms;
     struct nn_node *next;

@@ -57,8 +57,8 @@ rap_status nn_run_slice(const nn_node *nd, const nn_io *io, rap_err *err)
     int64_t rows = before(s, nd->axis);
 #pragma omp parallel for num_threads(io->threads) if ((size_t)rows * part > SMALL)
     for (int64_t i = 0; i < rows; i++)
-        memcpy((char *)io->out + (size_t)i * part,
-               (const char *)io->in[0] + (size_t)i * row + skip, part);
+        memcpy((char *)io->out + (size_t)i * part, (const char *)io->in[0] + (size_t)i * row + skip,
+               part);
     return RAP_OK;
 }
 
@@ -83,8 +83,8 @@ rap_status nn_run_transpose(const nn_node *nd, const nn_io *io, rap_err *err)
         d[i + lead] = o.d[i];
         step[i + lead] = stride[nd->order[i]];
     }
-#pragma omp parallel for collapse(2) num_threads(io->threads)                                      \
-    if ((size_t)nn_elements(o) * size > SMALL)
+#pragma omp parallel for collapse(2) \
+    num_threads(io->threads) if ((size_t)nn_elements(o) * size > SMALL)
     for (int64_t a = 0; a < d[0]; a++)
         for (int64_t b = 0; b < d[1]; b++)
             for (int64_t c = 0; c < d[2]; c++) {
@@ -105,7 +105,8 @@ rap_status nn_run_upsample(const nn_node *nd, const nn_io *io, rap_err *err)
 #pragma omp parallel for num_threads(io->threads) if ((size_t)(rows * o.d[2]) * pixel > SMALL)
     for (int64_t i = 0; i < rows; i++) {
         int64_t picture = i / o.d[1], y = i % o.d[1] / nd->factor;
-        const char *in = (const char *)io->in[0] + (size_t)((picture * s.d[1] + y) * s.d[2]) * pixel;
+        const char *in =
+            (const char *)io->in[0] + (size_t)((picture * s.d[1] + y) * s.d[2]) * pixel;
         char *to = (char *)io->out + (size_t)(i * o.d[2]) * pixel;
         for (int64_t x = 0; x < o.d[2]; x++)
             memcpy(to + (size_t)x * pixel, in + (size_t)(x / nd->factor) * pixel, pixel);

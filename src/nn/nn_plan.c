@@ -20,8 +20,8 @@ bool nn_moves_only(nn_kind kind)
 static bool may_be_bf16(nn_kind kind)
 {
     return nn_moves_only(kind) || kind == NN_CONV || kind == NN_LINEAR || kind == NN_LAYER_NORM ||
-           kind == NN_ATTENTION || kind == NN_MAX_POOL || kind == NN_ACTIVATE ||
-           kind == NN_ADD || kind == NN_MUL || kind == NN_CUSTOM;
+           kind == NN_ATTENTION || kind == NN_MAX_POOL || kind == NN_ACTIVATE || kind == NN_ADD ||
+           kind == NN_MUL || kind == NN_CUSTOM;
 }
 
 /* By place, not by tensor: x + f(x) has the same one twice. */

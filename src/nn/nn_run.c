@@ -118,8 +118,7 @@ static rap_status run_all(nn_graph *g, float *const *outputs, rap_err *err)
     return status;
 }
 
-rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *outputs,
-                        rap_err *err)
+rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *outputs, rap_err *err)
 {
     if (!g->compiled)
         return err_set(err, RAP_E_ARGUMENT, "a graph runs after it was compiled");

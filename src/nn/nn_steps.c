@@ -121,8 +121,7 @@ rap_status nn_run_gather(const nn_node *nd, const nn_io *io, rap_err *err)
         if (ids[i] < 0 || ids[i] >= s.d[1])
             return err_set(err, RAP_E_ARGUMENT, "row %d is not in a sequence of %lld", ids[i],
                            (long long)s.d[1]);
-        memcpy(out + i * s.d[2], x + (i * s.d[1] + ids[i]) * s.d[2],
-               (size_t)s.d[2] * sizeof *out);
+        memcpy(out + i * s.d[2], x + (i * s.d[1] + ids[i]) * s.d[2], (size_t)s.d[2] * sizeof *out);
     }
     return RAP_OK;
 }

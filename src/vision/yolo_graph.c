@@ -95,9 +95,9 @@ static nn_tensor *attend(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, in
         return NULL;
     nn_shape e = nn_shape_of(in[0]), v = nn_shape_of(in[1]);
     if (e.d[3] != v.d[3] || e.d[3] % y->heads[which])
-        return nn_fail(g, RAP_E_FORMAT, "%s: layer %d attends with %lld channels to %lld in %d heads",
-                       gguf_file_path(y->file), layer, (long long)e.d[3], (long long)v.d[3],
-                       y->heads[which]);
+        return nn_fail(
+            g, RAP_E_FORMAT, "%s: layer %d attends with %lld channels to %lld in %d heads",
+            gguf_file_path(y->file), layer, (long long)e.d[3], (long long)v.d[3], y->heads[which]);
     a->places = v.d[1] * v.d[2];
     a->width = v.d[3];
     a->heads = y->heads[which];
@@ -137,7 +137,8 @@ static void head(yolo_world *y, nn_graph *g, nn_tensor *x, int i)
     level->side = y->size / level->stride;
     level->width = f.d[3];
     if (s.d[3] != 4 * y->bins || s.d[1] != level->side || f.d[1] != level->side)
-        nn_fail(g, RAP_E_FORMAT, "%s: level %d of the head gives %lld numbers a box where %d are needed",
+        nn_fail(g, RAP_E_FORMAT,
+                "%s: level %d of the head gives %lld numbers a box where %d are needed",
                 gguf_file_path(y->file), i, (long long)s.d[3], 4 * y->bins);
     nn_output(g, sides);
     nn_output(g, features);

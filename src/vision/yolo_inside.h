@@ -19,10 +19,10 @@
 typedef struct yolo_attention {
     int64_t places, width; /* P, and all heads together */
     int heads;
-    float *gl;             /* [width, E] */
-    float *gl_bias;        /* [width] */
-    float *bias;           /* [heads] */
-    float *guide;          /* [T, width]: gl of the vocabulary */
+    float *gl;      /* [width, E] */
+    float *gl_bias; /* [width] */
+    float *bias;    /* [heads] */
+    float *guide;   /* [T, width]: gl of the vocabulary */
     const struct yolo_text_room *room;
 } yolo_attention;
 
@@ -34,15 +34,15 @@ typedef struct yolo_text_room {
 
 /* One of the three maps that boxes are read from. */
 typedef struct yolo_level {
-    int side, stride;        /* P = side² */
-    int64_t width;           /* C of `features` */
-    float *sides;            /* [P, 4 · R]: the graph's output */
-    float *features;         /* [P, C]: the graph's output */
+    int side, stride;          /* P = side² */
+    int64_t width;             /* C of `features` */
+    float *sides;              /* [P, 4 · R]: the graph's output */
+    float *features;           /* [P, C]: the graph's output */
     float *embed, *embed_bias; /* [E, C], [E]: the last layer of cv3, not in the graph */
-    float *scale, *shift;    /* [E]: batch norm of the contrastive head */
+    float *scale, *shift;      /* [E]: batch norm of the contrastive head */
     float bias, logit_scale;
-    float *text;             /* [T, C]: that layer, norm, scale and vocabulary in one */
-    float *text_bias;        /* [T] */
+    float *text;      /* [T, C]: that layer, norm, scale and vocabulary in one */
+    float *text_bias; /* [T] */
 } yolo_level;
 
 struct yolo_world {
@@ -54,7 +54,7 @@ struct yolo_world {
     yolo_attention attention[YOLO_ATTENTIONS];
     yolo_text_room room;
     yolo_level level[YOLO_LEVELS];
-    int anchors; /* places of the three maps together */
+    int anchors;   /* places of the three maps together */
     float *canvas; /* [S, S, 3] */
     float *scores; /* [anchors, T] */
 };

@@ -5,34 +5,36 @@
 #include <math.h>
 
 #define GREY (114.0f / 255.0f)
+#define WHOLE 12582912.0f /* 1.5 · 2^23: adding it leaves no room for fractions */
 
-/* Where sample i of `to` lies among `from` pixels: the left one and the weight of the right one. */
-static int sample_at(int i, int to, int from, float *weight)
+/* Where a sample lies among the pixels of a row or column. */
+typedef struct sample {
+    int at;       /* the left or upper one */
+    float weight; /* of the next one; 0 at the edge, where there is none */
+} sample;
+
+static sample sample_at(int i, int to, int from)
 {
     float at = ((float)i + 0.5f) * ((float)from / (float)to) - 0.5f;
-    int left = (int)floorf(at);
-    *weight = at - (float)left;
-    if (left < 0 || left >= from - 1) {
-        *weight = 0;
-        left = left < 0 ? 0 : from - 1;
-    }
-    return left;
+    int left = at < 0 ? 0 : (int)at;
+    if (at <= 0 || left >= from - 1)
+        return (sample){ at <= 0 ? 0 : from - 1, 0 };
+    return (sample){ left, at - (float)left };
 }
 
-/* One row of the picture at its new size: out [width, 3]. */
-static void sample_row(float *out, int width, const image *im, int top, float below)
+/* One row of the picture at its new size: out [width, 3], rounded to 8 bits as there. */
+static void sample_row(float *out, int width, const image *im, sample y)
 {
-    const uint8_t *a = im->rgb + (size_t)top * im->width * 3;
-    const uint8_t *b = below > 0 ? a + (size_t)im->width * 3 : a;
+    const uint8_t *a = im->rgb + (size_t)y.at * im->width * 3;
+    const uint8_t *b = y.weight > 0 ? a + (size_t)im->width * 3 : a;
     for (int x = 0; x < width; x++) {
-        float right;
-        int left = sample_at(x, width, im->width, &right);
-        int step = right > 0 ? 3 : 0;
+        sample s = sample_at(x, width, im->width);
+        int i = s.at * 3, next = s.weight > 0 ? i + 3 : i;
         for (int c = 0; c < 3; c++) {
-            int i = left * 3 + c;
-            float upper = (float)a[i] + right * (float)(a[i + step] - a[i]);
-            float lower = (float)b[i] + right * (float)(b[i + step] - b[i]);
-            out[x * 3 + c] = rintf(upper + below * (lower - upper)) / 255.0f; /* 8 bits, as there */
+            float upper = (float)a[i + c] + s.weight * (float)(a[next + c] - a[i + c]);
+            float lower = (float)b[i + c] + s.weight * (float)(b[next + c] - b[i + c]);
+            float value = upper + y.weight * (lower - upper);
+            out[x * 3 + c] = (value + WHOLE - WHOLE) / 255.0f;
         }
     }
 }
@@ -48,10 +50,8 @@ yolo_letterbox yolo_fit(float *canvas, int size, const image *im)
                            .top = (int)nearbyint((size - h) / 2.0 - 0.1) };
     for (int64_t i = 0; i < (int64_t)size * size * 3; i++)
         canvas[i] = GREY;
-    for (int y = 0; y < h; y++) {
-        float below;
-        int top = sample_at(y, h, im->height, &below);
-        sample_row(canvas + ((size_t)(fit.top + y) * size + fit.left) * 3, w, im, top, below);
-    }
+    for (int y = 0; y < h; y++)
+        sample_row(canvas + ((size_t)(fit.top + y) * size + fit.left) * 3, w, im,
+                   sample_at(y, h, im->height));
     return fit;
 }

@@ -32,11 +32,12 @@ static rap_status read_weight(yolo_world *y, float **out, int64_t rows, int64_t 
 rap_status yolo_read_attention(yolo_world *y, int which, int layer, rap_err *err)
 {
     yolo_attention *a = &y->attention[which];
-    rap_status s = read_weight(y, &a->gl, a->width, y->text_dim, err, "model.%d.attn.gl.weight",
-                               layer);
+    rap_status s =
+        read_weight(y, &a->gl, a->width, y->text_dim, err, "model.%d.attn.gl.weight", layer);
     if (s == RAP_OK)
         s = read_weight(y, &a->gl_bias, a->width, 1, err, "model.%d.attn.gl.bias", layer);
-    return s != RAP_OK ? s : read_weight(y, &a->bias, a->heads, 1, err, "model.%d.attn.bias", layer);
+    return s != RAP_OK ? s
+                       : read_weight(y, &a->bias, a->heads, 1, err, "model.%d.attn.bias", layer);
 }
 
 static rap_status read_number(yolo_world *y, float *out, const char *format, int i, rap_err *err)
@@ -276,7 +277,8 @@ rap_status yolo_attend(float *out, const float *const *in, int threads, void *pa
 #pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(| : failed)
     for (int64_t i = 0; i < blocks * a->heads; i++) {
         int64_t first = i / a->heads * YOLO_BLOCK, left = a->places - first;
-        float *scores = a->room->scores + (int64_t)omp_get_thread_num() * YOLO_BLOCK * a->room->names;
+        float *scores =
+            a->room->scores + (int64_t)omp_get_thread_num() * YOLO_BLOCK * a->room->names;
         failed |= attend_block(out, in[0], in[1], a, first, left < YOLO_BLOCK ? left : YOLO_BLOCK,
                                i % a->heads, scores) != RAP_OK;
     }

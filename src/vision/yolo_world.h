@@ -30,7 +30,10 @@ typedef struct detect_options {
     int max_boxes;      /* default 20                     */
     int class_agnostic; /* default 1: one box per place, whatever its label */
 } detect_options;
-#define DETECT_OPTIONS_INIT { 0.1f, 0.5f, 20, 1 }
+#define DETECT_OPTIONS_INIT \
+    {                       \
+        0.1f, 0.5f, 20, 1   \
+    }
 
 /* Detects; *out [*out_count] best first, free(). Letterboxes as Ultralytics does. */
 rap_status yolo_world_detect(yolo_world *y, const image *im, const detect_options *options,

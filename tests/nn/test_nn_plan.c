@@ -70,7 +70,8 @@ static void test_a_residual_that_is_read_is_not_overwritten(void **state)
     for (int i = 0; i < 32; i++)
         x[i] = sinf((float)i);
     must(nn_graph_new(&g, r.n, &err), &err);
-    nn_tensor *h = nn_add(g, nn_input(g, NN_SHAPE(1, 32)), nn_weight(g, "block.class", NN_SHAPE(32)));
+    nn_tensor *h =
+        nn_add(g, nn_input(g, NN_SHAPE(1, 32)), nn_weight(g, "block.class", NN_SHAPE(32)));
     nn_output(g, nn_linear(g, h, "block.out.weight", "block.out.bias",
                            (nn_linear_options){ .residual = h }));
     must(nn_graph_compile(g, &err), &err);

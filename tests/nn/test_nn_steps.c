@@ -50,7 +50,7 @@ static nn_tensor *summed_in_place(nn_graph *g, nn_tensor *x, const char *o)
 
 static nn_act act_of(const char *name)
 {
-    static const char *const names[] = { "none", "relu", "sigmoid", "silu",
+    static const char *const names[] = { "none", "relu",      "sigmoid",   "silu",
                                          "gelu", "gelu_tanh", "quick_gelu" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i], name))
@@ -136,8 +136,7 @@ static nn_tensor *block(nn_graph *g, nn_tensor *unused, const char *o)
     nn_tensor *h = nn_layer_norm(g, x, "block.ln1.weight", "block.ln1.bias", 1e-5f);
     h = nn_linear(g, h, "block.qkv.weight", "block.qkv.bias", (nn_linear_options){ 0 });
     h = nn_attention_fused(g, h, 4, false);
-    x = nn_linear(g, h, "block.out.weight", "block.out.bias",
-                  (nn_linear_options){ .residual = x });
+    x = nn_linear(g, h, "block.out.weight", "block.out.bias", (nn_linear_options){ .residual = x });
     h = nn_layer_norm(g, x, "block.ln2.weight", "block.ln2.bias", 1e-5f);
     h = nn_linear(g, h, "block.up.weight", "block.up.bias", (nn_linear_options){ .act = NN_GELU });
     x = nn_linear(g, h, "block.down.weight", "block.down.bias",
@@ -183,7 +182,8 @@ static const step_case cases[] = {
 
 static void run_case(const reference *r, const step_case *c, nn_precision p)
 {
-    static const int32_t ids[3][6] = { { 1, 5, 0, 19, 7, 7 }, { 3, 2, 1, 0, 4, 18 },
+    static const int32_t ids[3][6] = { { 1, 5, 0, 19, 7, 7 },
+                                       { 3, 2, 1, 0, 4, 18 },
                                        { 9, 9, 9, 8, 8, 8 } };
     static const int32_t rows[3] = { 2, 6, 4 };
     rap_err err = { 0 };
@@ -205,7 +205,8 @@ static void run_case(const reference *r, const step_case *c, nn_precision p)
     float *got = calloc((size_t)count, sizeof *got);
     for (int again = 0; again < 2; again++) /* a run leaves nothing behind that matters */
         must(nn_graph_run(g, x ? (const void *[]){ x } : (const void *[]){ ids, rows },
-                          (float *[]){ got }, &err), &err);
+                          (float *[]){ got }, &err),
+             &err);
     double d = difference(got, want, count), cos = cosine(got, want, count);
     if (p == NN_F32 ? !(d < 1e-5) : !(cos > 0.9995))
         fail_msg("%s (%s): difference %g, cosine %g", c->result, c->option, d, cos);

@@ -150,7 +150,8 @@ static void test_vocabulary_changes_at_run_time(void **state)
     assert_int_equal(yolo_world_set_vocabulary(y, thousand, 100000, &err), RAP_E_LIMIT);
     thousand[3] = NAN;
     assert_int_equal(yolo_world_set_vocabulary(y, thousand, 5, &err), RAP_E_ARGUMENT);
-    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err), &err); /* the former one serves on */
+    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err),
+         &err); /* the former one serves on */
     free(found);
     free(thousand);
     free(more);
@@ -258,7 +259,8 @@ static void test_letterbox_of_a_fitting_picture_is_itself(void **state)
     assert_true(fit.gain == 1.0f);
     for (int i = 0; i < 24; i++)
         assert_true(fabsf(canvas[12 + i] - (float)rgb[i] / 255) < 1e-6f);
-    assert_true(fabsf(canvas[0] - 114.0f / 255) < 1e-6f && fabsf(canvas[47] - 114.0f / 255) < 1e-6f);
+    assert_true(fabsf(canvas[0] - 114.0f / 255) < 1e-6f &&
+                fabsf(canvas[47] - 114.0f / 255) < 1e-6f);
 }
 
 /* ---- the trained model -------------------------------------------------------------------- */
@@ -302,7 +304,8 @@ static void compare_final(yolo_world *y, const image *im, const json_t *want)
         const json_t *w = json_array_get(want, (size_t)i), *b = json_object_get(w, "box");
         float x1 = (float)json_number_value(json_array_get(b, 0));
         assert_int_equal(d[i].label, json_integer_value(json_object_get(w, "label")));
-        assert_true(fabs(json_number_value(json_object_get(w, "confidence")) - d[i].confidence) < 1e-3);
+        assert_true(fabs(json_number_value(json_object_get(w, "confidence")) - d[i].confidence) <
+                    1e-3);
         assert_true(fabsf((x1 < 0 ? 0 : x1) - d[i].box.x) < 0.05f);
     }
     free(d);
@@ -438,7 +441,8 @@ static void test_other_models_are_refused(void **state)
     const char *tests = getenv("RAP_TESTS");
     snprintf(path, sizeof path, "%s/nn/reference.gguf", tests ? tests : "tests");
     assert_int_equal(yolo_world_open(&y, path, 1, PRECISION_F32, &err), RAP_E_FORMAT);
-    assert_int_not_equal(yolo_world_open(&y, "/nowhere/model.gguf", 1, PRECISION_F32, &err), RAP_OK);
+    assert_int_not_equal(yolo_world_open(&y, "/nowhere/model.gguf", 1, PRECISION_F32, &err),
+                         RAP_OK);
     assert_null(y);
 }
 
