@@ -9,6 +9,36 @@
 
 enum { MAX_LAYERS = 512, MAX_EXPERTS = 1024, MAX_WIDTH = 1 << 20, MAX_CONTEXT = 1 << 30 };
 
+/* Families in which llama.cpp answers the damage that is left after these checks; for others an assertion
+ * would. whole_rope: every float of a head is rotated, and llama.cpp asserts that the header says so. */
+typedef struct family {
+    const char *name;
+    bool whole_rope;
+} family;
+
+static const family families[] = {
+    { "llama", true },       { "mistral3", true },       { "qwen2", true },
+    { "qwen3", true },       { "qwen2vl", true },        { "qwen3vl", true },
+    { "qwen2moe", true },    { "qwen3moe", true },       { "gemma", true },
+    { "gemma2", true },      { "gemma3", true },         { "minicpm", true },
+    { "internlm2", true },   { "smollm3", true },        { "exaone", true },
+    { "ernie4_5", true },    { "granite", true },        { "olmo2", true },
+    { "baichuan", true },    { "xverse", true },         { "phi2", false },
+    { "phi3", false },       { "stablelm", false },      { "glm4", false },
+    { "chatglm", false },    { "command-r", false },     { "cohere2", false },
+    { "nemotron", false },   { "starcoder2", false },    { "gemma3n", false },
+    { "gemma4", false },     { "lfm2", false },          { "llama4", false },
+    { "qwen3vlmoe", false }, { "hunyuan-dense", false }, { "deci", false },
+};
+
+static const family *find_family(const gguf_file *g)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strcmp(families[i].name, gguf_file_architecture(g)) == 0)
+            return &families[i];
+    return NULL;
+}
+
 /* The hyper-parameters of a decoder; letters as in the shapes below. */
 typedef struct decoder {
     int64_t D;    /* embedding_length     */
@@ -58,6 +88,9 @@ static rap_status check_architecture(const gguf_file *g, rap_err *err)
     if (strcmp(name, "clip") == 0)
         return err_set(err, RAP_E_FORMAT, "%s: is an image projector, not a language model",
                        gguf_file_path(g));
+    if (!find_family(g))
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: models of architecture '%s' are not supported",
+                       gguf_file_path(g), name);
     return RAP_OK;
 }
 
@@ -156,23 +189,55 @@ static rap_status check_common(decoder *d, const gguf_file *g, rap_err *err)
     return status ? status : check_types(g, err);
 }
 
+/* Positions in several dimensions: how many pairs each of them turns. */
+static rap_status check_sections(const gguf_file *g, rap_err *err)
+{
+    arch_key key = key_of(g, "rope.dimension_sections");
+    size_t count = 0;
+    int64_t sum = 0;
+    rap_status status = gguf_has(g, key.text) ? gguf_array_count(g, key.text, &count, err) : RAP_OK;
+
+    for (size_t i = 0; !status && i < count; i++) {
+        int64_t pairs = 0;
+
+        status = gguf_array_int(g, key.text, i, &pairs, err);
+        if (!status && (pairs < 0 || pairs > MAX_WIDTH))
+            status = err_set(err, RAP_E_FORMAT, "%s: '%s' is damaged", gguf_file_path(g), key.text);
+        sum += pairs;
+    }
+    if (!status && gguf_has(g, key.text) && sum == 0)
+        status = err_set(err, RAP_E_FORMAT, "%s: '%s' is empty", gguf_file_path(g), key.text);
+    return status;
+}
+
+/* Head counts that differ from block to block are arrays; llama.cpp compares those with the shapes. */
+static bool has_head_arrays(const gguf_file *g)
+{
+    size_t count = 0;
+
+    return gguf_array_count(g, key_of(g, "attention.head_count").text, &count, NULL) == RAP_OK ||
+           gguf_array_count(g, key_of(g, "attention.head_count_kv").text, &count, NULL) == RAP_OK;
+}
+
 static rap_status check_heads(decoder *d, const gguf_file *g, rap_err *err)
 {
+    bool whole = find_family(g)->whole_rope,
+         own = gguf_has(g, key_of(g, "attention.key_length").text);
     int64_t value = 0, rope = 0;
-    rap_status status = arch_int(g, "attention.head_count", 1, d->D, &d->H, err);
+    rap_status status = arch_int(g, "attention.head_count", 1, MAX_WIDTH, &d->H, err);
 
     if (!status)
         status = arch_int_or(g, "attention.head_count_kv", d->H, 1, d->H, &d->K, err);
     if (!status)
-        status = arch_int_or(g, "attention.key_length", d->D / d->H, 2, d->D, &d->C, err);
+        status = arch_int_or(g, "attention.key_length", d->D / d->H, 2, MAX_WIDTH, &d->C, err);
     if (!status)
-        status = arch_int_or(g, "attention.value_length", d->D / d->H, 2, d->D, &value, err);
+        status = arch_int_or(g, "attention.value_length", d->D / d->H, 2, MAX_WIDTH, &value, err);
     if (!status)
-        status = arch_int_or(g, "rope.dimension_count", d->C, 2, d->D, &rope, err);
+        status = arch_int_or(g, "rope.dimension_count", d->C, 2, d->C, &rope, err);
     if (status)
         return status;
-    if (d->H % d->K || value != d->C || rope != d->C || d->C % 2 ||
-        (!gguf_has(g, key_of(g, "attention.key_length").text) && d->D % d->H))
+    if (d->H % d->K || rope % 2 || d->C < 2 || (!own && d->D % d->H) ||
+        (whole && (value != d->C || rope != d->C)))
         return err_set(err, RAP_E_FORMAT, "%s: the head counts and lengths contradict each other",
                        gguf_file_path(g));
     return RAP_OK;
@@ -225,10 +290,8 @@ static rap_status check_block(const decoder *d, const gguf_file *g, int64_t i, r
 
 static rap_status check_llama(decoder *d, const gguf_file *g, rap_err *err)
 {
-    rap_status status = check_heads(d, g, err);
+    rap_status status = arch_int(g, "feed_forward_length", 1, MAX_WIDTH, &d->F, err);
 
-    if (!status)
-        status = arch_int(g, "feed_forward_length", 1, MAX_WIDTH, &d->F, err);
     if (!status)
         status = check_tensor(g, "output_norm.weight", CHECK_VECTOR, 1, (int64_t[]){ d->D }, err);
     if (!status)
@@ -248,12 +311,18 @@ rap_status check_model(check_facts *out, const char *path, rap_err *err)
     *out = (check_facts){ .width = 0 };
     if (status)
         return status;
+    bool is_llama = strcmp(gguf_file_architecture(g), "llama") == 0;
+
     status = check_architecture(g, err);
     if (!status)
         status = check_parts(g, err);
     if (!status)
         status = check_common(&d, g, err);
-    if (!status && strcmp(gguf_file_architecture(g), "llama") == 0)
+    if (!status)
+        status = check_sections(g, err);
+    if (!status && (is_llama || !has_head_arrays(g)))
+        status = check_heads(&d, g, err);
+    if (!status && is_llama)
         status = check_llama(&d, g, err);
     snprintf(out->architecture, sizeof out->architecture, "%s", gguf_file_architecture(g));
     out->width = d.D;
