@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+#include <string.h>
+
 static nn_kernel_spec describe(const nn_node *nd)
 {
     nn_shape s = nd->in[0]->shape, o = nd->out->shape;
@@ -31,8 +33,8 @@ static nn_kernel_spec describe(const nn_node *nd)
     return spec;
 }
 
-/* bf16 where that was chosen and can be had; else f32 on rounded numbers, which differs from it only
- * in the order of sums. */
+/* bf16 where that was chosen and can be had at speed; else f32 on rounded numbers, which differs from it
+ * only in the order of sums, and is far quicker than oneDNN's reference code. */
 static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 {
     nn_kernel_spec spec = describe(nd);
@@ -42,6 +44,11 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         spec.operands = nd->operands = NN_TYPE_BF16;
         spec.result = nd->result = nd->out->root->type;
         status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
+        if (status == RAP_OK && strstr(nn_kernel_implementation(nd->kernel), "ref")) {
+            nn_kernel_free(nd->kernel);
+            nd->kernel = NULL;
+            status = RAP_E_UNSUPPORTED;
+        }
     }
     if (status == RAP_E_UNSUPPORTED) {
         nd->rounds = want_bf16;
