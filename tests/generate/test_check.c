@@ -410,17 +410,17 @@ static void fuzz_part(role part, uint64_t rounds)
 
 static void damaged_models_never_crash(void **state)
 {
-    fuzz_part(MODEL, 200);
+    fuzz_part(MODEL, 150);
 }
 
 static void damaged_projectors_never_crash(void **state)
 {
-    fuzz_part(PROJECTOR, 200);
+    fuzz_part(PROJECTOR, 150);
 }
 
 static void damaged_adapters_never_crash(void **state)
 {
-    fuzz_part(ADAPTER, 100);
+    fuzz_part(ADAPTER, 60);
 }
 
 /* ---- what is said about them ---- */
