@@ -19,6 +19,8 @@ flags=(-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEP
     -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_TOOLS=OFF
     -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF
     -DLLAMA_BUILD_MTMD=ON -DLLAMA_SUBPROCESS=OFF -DLLAMA_OPENSSL=OFF -DMTMD_VIDEO=OFF)
+# The system's own compiler, whichever compiles the rest: across a C interface they need not agree.
+unset CC CXX CFLAGS CXXFLAGS LDFLAGS
 cache=${RAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rap}
 
 say() { echo "llama.cpp: $*" >&2; }
@@ -43,7 +45,7 @@ tree_of() {
 recipe() {
     {
         echo "${flags[@]}"
-        "${CXX:-c++}" --version | head -1
+        c++ --version | head -1
         uname -m
         grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true
     } | sha256sum | cut -c1-12
