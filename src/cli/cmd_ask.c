@@ -9,7 +9,8 @@ const cli_command cmd_ask = {
     "ask",
     "[IMAGE] QUESTION",
     "Ask about a photo, or about what is remembered",
-    "With a photo, the things found in it are given to the model; names in the question are found as\n"
+    "With a photo, the things found in it are given to the model; names in the question are found "
+    "as\n"
     "well, so a question without a photo works too. --no-memory asks the bare model, to compare.",
     run,
 };
@@ -19,8 +20,8 @@ static json_t *json_answer(const rap_answer *a)
     return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f, s:f}}", "answer", a->text,
                      "retrieved", cli_json_matches(a->matches), "dropped", a->dropped,
                      "prompt_tokens", a->prompt_tokens, "answer_tokens", a->answer_tokens,
-                     "images_encoded", a->images_encoded, "milliseconds", "retrieve", a->retrieve_ms,
-                     "first_token", a->first_token_ms, "total", a->total_ms);
+                     "images_encoded", a->images_encoded, "milliseconds", "retrieve",
+                     a->retrieve_ms, "first_token", a->first_token_ms, "total", a->total_ms);
 }
 
 static int finish(cli *c, const rap_answer *answer)

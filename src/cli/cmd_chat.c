@@ -13,7 +13,8 @@ const cli_command cmd_chat = {
     "chat",
     "[IMAGE]",
     "Talk about a photo, question after question",
-    "Reads one question a line from standard input until its end or an empty line. Follow-ups know\n"
+    "Reads one question a line from standard input until its end or an empty line. Follow-ups "
+    "know\n"
     "what was said. With --json each answer is one JSON line.",
     run,
 };

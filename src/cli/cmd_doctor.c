@@ -7,18 +7,10 @@ static int run_doctor(cli *c, int argc, char **argv);
 static int run_models(cli *c, int argc, char **argv);
 
 const cli_command cmd_doctor = {
-    "doctor",
-    "",
-    "Tell what this installation runs on and check it",
-    NULL,
-    run_doctor,
+    "doctor", "", "Tell what this installation runs on and check it", NULL, run_doctor,
 };
 const cli_command cmd_models = {
-    "models",
-    "",
-    "Tell the profile in use and its model files",
-    NULL,
-    run_models,
+    "models", "", "Tell the profile in use and its model files", NULL, run_models,
 };
 
 static void print_value(const json_t *value)
@@ -40,7 +32,8 @@ static void print_object(const json_t *object, int indent)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         printf("%*s%s:", indent, "", key);
         if (json_is_object(value)) {
             putchar('\n');

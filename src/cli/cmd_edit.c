@@ -9,8 +9,10 @@ const cli_command cmd_edit = {
     "edit",
     "NAME",
     "Change what is known: name, category, info, pictures, aliases",
-    "--image gives a new main picture, --view a further one that helps to recognise it. The box, if\n"
-    "given, belongs to that picture. What is not named stays as it is. Give one of --image and --view.",
+    "--image gives a new main picture, --view a further one that helps to recognise it. The box, "
+    "if\n"
+    "given, belongs to that picture. What is not named stays as it is. Give one of --image and "
+    "--view.",
     run,
 };
 
@@ -74,8 +76,7 @@ static int run(cli *c, int argc, char **argv)
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)
-        return cli_print_json(
-            json_pack("{s:s}", "name", e.change.name ? e.change.name : argv[0]));
+        return cli_print_json(json_pack("{s:s}", "name", e.change.name ? e.change.name : argv[0]));
     if (!c->quiet) {
         fputs("changed ", stdout);
         cli_print_plain(e.change.name ? e.change.name : argv[0]);

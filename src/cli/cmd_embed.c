@@ -16,8 +16,8 @@ const cli_command cmd_embed = {
 static json_t *json_embedding(const rap_embedding *e)
 {
     json_t *feature = json_array(), *tokens;
-    json_t *out = json_pack("{s:s, s:i, s:o}", "encoder", e->encoder, "dim", e->dim, "feature",
-                            feature);
+    json_t *out =
+        json_pack("{s:s, s:i, s:o}", "encoder", e->encoder, "dim", e->dim, "feature", feature);
 
     for (int i = 0; i < e->dim; i++)
         json_array_append_new(feature, json_real((double)e->feature[i]));

@@ -12,7 +12,8 @@ const cli_command cmd_eval = {
     "eval",
     "[DIR]",
     "Measure accuracy on a held-out set",
-    "DIR holds the set (default: the toy set that comes with rap). It is imported into a temporary\n"
+    "DIR holds the set (default: the toy set that comes with rap). It is imported into a "
+    "temporary\n"
     "store; your own store is not touched. The baseline asks the same with nothing remembered.",
     run,
 };
@@ -28,9 +29,12 @@ static int run(cli *c, int argc, char **argv)
 {
     eval_options options = { .payload = c, .on_progress = cli_progress };
     long sample = 0;
+    cli_list tasks = { { NULL }, 0 };
     const cli_option flags[] = {
         { "--sample", CLI_NUMBER, &sample, "N", "at most N items a task, spread evenly" },
-        { "--log", CLI_TEXT, &options.log, "FILE", "write every question and answer, a JSON line each" },
+        { "--task", CLI_LIST, &tasks, "NAME", "only this task; may be repeated" },
+        { "--log", CLI_TEXT, &options.log, "FILE",
+          "write every question and answer, a JSON line each" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     eval_report report;
@@ -44,6 +48,7 @@ static int run(cli *c, int argc, char **argv)
     options.profile = c->profile;
     options.threads = (int)c->threads;
     options.sample = (int)sample;
+    options.tasks = tasks.count > 0 ? tasks.item : NULL;
     status = eval_run(&report, &options, &err);
     if (status != RAP_OK) {
         cli_say("%s", *err.text ? err.text : rap_status_text(status));

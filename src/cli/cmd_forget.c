@@ -7,11 +7,7 @@
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_forget = {
-    "forget",
-    "NAME...",
-    "Forget things: rows, pictures and vectors are overwritten",
-    NULL,
-    run,
+    "forget", "NAME...", "Forget things: rows, pictures and vectors are overwritten", NULL, run,
 };
 
 static int run(cli *c, int argc, char **argv)

@@ -10,7 +10,8 @@ const cli_command cmd_import = {
     "import",
     "FILE",
     "Import the official database.json or a bundle",
-    "All or nothing. Pictures named in a database.json are looked for beside it, then in the folder\n"
+    "All or nothing. Pictures named in a database.json are looked for beside it, then in the "
+    "folder\n"
     "above, and nowhere else. A name that is taken is an error unless --replace is given.",
     run_import,
 };
@@ -18,7 +19,8 @@ const cli_command cmd_export = {
     "export",
     "FILE",
     "Export everything into one bundle, or to database.json",
-    "A FILE that ends in .json gets the official format with the pictures in a folder images beside\n"
+    "A FILE that ends in .json gets the official format with the pictures in a folder images "
+    "beside\n"
     "it; any other name gets a bundle that loses nothing.",
     run_export,
 };

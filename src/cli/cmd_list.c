@@ -10,11 +10,8 @@ const cli_command cmd_list = {
     "list", "", "List everything that is remembered", NULL, run_list,
 };
 const cli_command cmd_find = {
-    "find",
-    "TEXT",
-    "Find concepts by a part of their name, alias, category or info",
-    NULL,
-    run_find,
+    "find", "TEXT",   "Find concepts by a part of their name, alias, category or info",
+    NULL,   run_find,
 };
 
 static int print_line(const rap_record *record, void *payload)

@@ -10,7 +10,8 @@ const cli_command cmd_remember = {
     "NAME --image FILE",
     "Remember a thing from one picture",
     "The picture should show mostly the thing itself; --box cuts it out of a larger photo. The\n"
-    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what there is to say\n"
+    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what there is to "
+    "say\n"
     "about it. Further pictures are added with `rap edit NAME --view FILE`.",
     run,
 };

@@ -7,11 +7,7 @@
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_show = {
-    "show",
-    "NAME",
-    "Show one concept; --out writes its picture",
-    NULL,
-    run,
+    "show", "NAME", "Show one concept; --out writes its picture", NULL, run,
 };
 
 static void print_field(const char *label, const char *text)

@@ -11,9 +11,9 @@ extern const cli_command cmd_remember, cmd_edit, cmd_forget, cmd_list, cmd_find,
     cmd_embed;
 
 const cli_command *const cli_commands[] = {
-    &cmd_remember, &cmd_edit,   &cmd_forget, &cmd_list,    &cmd_find,   &cmd_show,
-    &cmd_see,      &cmd_ask,    &cmd_chat,   &cmd_import,  &cmd_export, &cmd_models,
-    &cmd_convert,  &cmd_doctor, &cmd_eval,   &cmd_embed,   NULL,
+    &cmd_remember, &cmd_edit,   &cmd_forget, &cmd_list,   &cmd_find,   &cmd_show,
+    &cmd_see,      &cmd_ask,    &cmd_chat,   &cmd_import, &cmd_export, &cmd_models,
+    &cmd_convert,  &cmd_doctor, &cmd_eval,   &cmd_embed,  NULL,
 };
 
 static void print_help(FILE *out)
@@ -84,7 +84,8 @@ int main(int argc, char **argv)
         cli_say("unknown command '%s'; `rap --help` lists them", argv[at]);
         return CLI_USAGE;
     }
-    for (int i = at; i > 0; i--) /* the word goes first, so that a command sees only its arguments */
+    for (int i = at; i > 0;
+         i--) /* the word goes first, so that a command sees only its arguments */
         argv[i] = argv[i - 1];
     code = command->run(&c, argc - 1, argv + 1);
     rap_close(c.r);

@@ -18,7 +18,10 @@ const cli_option cli_global_options[] = {
 
 static void *global_value(cli *c, const char *name)
 {
-    struct { const char *name; void *value; } table[] = {
+    struct {
+        const char *name;
+        void *value;
+    } table[] = {
         { "--profile", &c->profile }, { "--store", &c->store }, { "--policy", &c->policy },
         { "--threads", &c->threads }, { "--json", &c->json },   { "--quiet", &c->quiet },
         { "--help", &c->help },

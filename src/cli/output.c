@@ -28,8 +28,8 @@ int cli_open(cli *c, bool read_only)
     options.store = c->store;
     options.threads = (int)c->threads;
     options.read_only = read_only;
-    options.policy = c->policy && strcmp(c->policy, "paper") == 0 ? RAP_POLICY_PAPER
-                                                                  : RAP_POLICY_DEFAULT;
+    options.policy =
+        c->policy && strcmp(c->policy, "paper") == 0 ? RAP_POLICY_PAPER : RAP_POLICY_DEFAULT;
     options.on_progress = cli_progress;
     options.payload = c;
     status = rap_open(&c->r, &options);
@@ -85,10 +85,10 @@ json_t *cli_json_record(const rap_record *record)
 
     for (const char *const *a = record->aliases; a && *a; a++)
         json_array_append_new(aliases, json_string(*a));
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:i, s:s, s:s}", "id", (json_int_t)record->id, "name",
-                     record->name, "category", record->category, "info", record->info, "aliases",
-                     aliases, "views", record->views, "created", record->created, "updated",
-                     record->updated);
+    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:i, s:s, s:s}", "id", (json_int_t)record->id,
+                     "name", record->name, "category", record->category, "info", record->info,
+                     "aliases", aliases, "views", record->views, "created", record->created,
+                     "updated", record->updated);
 }
 
 static json_t *json_box(rap_box b)
@@ -118,13 +118,14 @@ json_t *cli_json_matches(const rap_matches *matches)
     for (size_t i = 0; i < matches->region_count; i++) {
         const rap_region *r = &matches->region[i];
 
-        json_array_append_new(regions, json_pack("{s:o, s:f, s:s}", "box", json_box(r->box),
-                                                 "confidence", (double)r->confidence, "label",
-                                                 r->label));
+        json_array_append_new(regions,
+                              json_pack("{s:o, s:f, s:s}", "box", json_box(r->box), "confidence",
+                                        (double)r->confidence, "label", r->label));
     }
-    return json_pack("{s:o, s:o, s:i, s:i, s:{s:f, s:f, s:f}}", "matches", found, "regions", regions,
-                     "width", matches->width, "height", matches->height, "milliseconds", "detect",
-                     matches->detect_ms, "embed", matches->embed_ms, "search", matches->search_ms);
+    return json_pack("{s:o, s:o, s:i, s:i, s:{s:f, s:f, s:f}}", "matches", found, "regions",
+                     regions, "width", matches->width, "height", matches->height, "milliseconds",
+                     "detect", matches->detect_ms, "embed", matches->embed_ms, "search",
+                     matches->search_ms);
 }
 
 void cli_print_matches(const rap_matches *matches)

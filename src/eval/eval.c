@@ -9,8 +9,42 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const task_files[] = { "captions.json", "recognition.json", "vqa.json",
-                                          "text_qa.json",  "detection.json",   "retrieval.json" };
+static const struct eval_task {
+    const char *name, *file;
+} tasks[] = {
+    { "caption", "captions.json" },
+    { "recognition", "recognition.json" },
+    { "vqa", "vqa.json" },
+    { "text_qa", "text_qa.json" },
+    { "retrieval", "retrieval.json" },
+    { "detection", "detection.json" },
+};
+enum { TASKS = sizeof tasks / sizeof *tasks };
+
+/* The file of a task that is asked for, or NULL. */
+static const char *wanted_file(const eval_options *options, const char *task)
+{
+    const char *const *t = options->tasks;
+
+    while (t && *t && strcmp(*t, task) != 0)
+        t++;
+    if (t && !*t)
+        return NULL;
+    for (size_t i = 0; i < TASKS; i++)
+        if (strcmp(tasks[i].name, task) == 0)
+            return tasks[i].file;
+    return NULL;
+}
+
+static rap_status check_tasks(const eval_options *options, rap_err *err)
+{
+    for (const char *const *t = options->tasks; t && *t; t++)
+        if (!wanted_file(options, *t))
+            return err_set(
+                err, RAP_E_ARGUMENT,
+                "'%s' is no task: caption, recognition, vqa, text_qa, retrieval or detection", *t);
+    return RAP_OK;
+}
 
 const char *eval_text(const json_t *item, const char *key)
 {
@@ -27,7 +61,8 @@ int eval_item_count(const eval_options *options, json_t *items)
 }
 
 /* The array in <folder>/<file>; the caller owns it. */
-static rap_status load_items(json_t **out, const eval_options *options, const char *file, rap_err *err)
+static rap_status load_items(json_t **out, const eval_options *options, const char *file,
+                             rap_err *err)
 {
     char *path = path_join(options->folder, file);
     json_error_t error;
@@ -37,8 +72,9 @@ static rap_status load_items(json_t **out, const eval_options *options, const ch
     if (!path)
         status = err_memory(err, "reading an evaluation set");
     else if (!*out)
-        status = err_set(err, file_exists(path) ? RAP_E_FORMAT : RAP_E_NOT_FOUND, "%s: %s", path,
-                         file_exists(path) ? error.text : "no such file; is this an evaluation set?");
+        status =
+            err_set(err, file_exists(path) ? RAP_E_FORMAT : RAP_E_NOT_FOUND, "%s: %s", path,
+                    file_exists(path) ? error.text : "no such file; is this an evaluation set?");
     else if (!json_is_array(*out))
         status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", path);
     if (status != RAP_OK) {
@@ -59,24 +95,24 @@ static rap_status step(eval_run_state *run, rap_err *err)
     return RAP_OK;
 }
 
-rap_status eval_each(eval_run_state *run, const char *file, eval_item *each, void *payload,
+rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, void *payload,
                      rap_err *err)
 {
+    const char *file = wanted_file(run->options, task);
     json_t *items = NULL;
-    rap_status status = load_items(&items, run->options, file, err);
+    rap_status status = file ? load_items(&items, run->options, file, err) : RAP_OK;
     size_t size, count;
 
-    if (status != RAP_OK)
+    if (!items)
         return status;
     size = json_array_size(items);
     count = (size_t)eval_item_count(run->options, items);
     for (size_t i = 0; status == RAP_OK && i < count; i++) { /* i * size / count: spread evenly */
         json_t *item = json_array_get(items, i * size / count);
 
-        status = json_is_object(item)
-                     ? each(run, item, payload, err)
-                     : err_set(err, RAP_E_FORMAT, "%s/%s: item %zu is no object",
-                               run->options->folder, file, i * size / count);
+        status = json_is_object(item) ? each(run, item, payload, err)
+                                      : err_set(err, RAP_E_FORMAT, "%s/%s: item %zu is no object",
+                                                run->options->folder, file, i * size / count);
         if (status == RAP_OK)
             status = step(run, err);
     }
@@ -86,9 +122,10 @@ rap_status eval_each(eval_run_state *run, const char *file, eval_item *each, voi
 
 static rap_status count_items(eval_run_state *run, rap_err *err)
 {
-    for (size_t i = 0; i < sizeof task_files / sizeof *task_files; i++) {
+    for (size_t i = 0; i < TASKS; i++) {
+        const char *file = wanted_file(run->options, tasks[i].name);
         json_t *items = NULL;
-        rap_status status = load_items(&items, run->options, task_files[i], err);
+        rap_status status = file ? load_items(&items, run->options, file, err) : RAP_OK;
 
         if (status != RAP_OK)
             return status;
@@ -185,11 +222,14 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
     rap_status status = RAP_OK;
 
     memset(out, 0, sizeof *out);
+    status = check_tasks(options, err);
+    if (status != RAP_OK)
+        goto cleanup;
     if (!folder || !run.names)
         status = err_memory(err, "starting the evaluation");
     else if (!mkdtemp(folder))
-        status = err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base,
-                         strerror(errno));
+        status =
+            err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base, strerror(errno));
     if (status == RAP_OK && options->log && !(run.log = fopen(options->log, "w")))
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
     if (status == RAP_OK)
@@ -198,6 +238,7 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
     if (folder)
         rmdir(folder);
+cleanup:
     free(folder);
     json_decref(run.names);
     return status;

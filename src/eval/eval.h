@@ -15,12 +15,15 @@
 #include <stdio.h>
 
 typedef struct eval_scores {
-    double caption_precision, caption_recall, caption_f1; /* of names in captions, over all captions */
-    double recognition_positive, recognition_negative;    /* accuracy of yes/no                       */
-    double recognition_weighted;                          /* the mean of both, as in the paper        */
-    double vqa, text_qa;                                  /* accuracy                                 */
-    double top1, top2;       /* the stored thing is the first, or one of the first two, at its region */
-    double detection_recall; /* things with a region of IoU ≥ 0.5                                     */
+    double caption_precision, caption_recall,
+        caption_f1; /* of names in captions, over all captions */
+    double recognition_positive,
+        recognition_negative;    /* accuracy of yes/no                       */
+    double recognition_weighted; /* the mean of both, as in the paper        */
+    double vqa, text_qa;         /* accuracy                                 */
+    double top1, top2; /* the stored thing is the first, or one of the first two, at its region */
+    double
+        detection_recall; /* things with a region of IoU ≥ 0.5                                     */
 } eval_scores;
 
 typedef struct eval_counts {
@@ -32,7 +35,9 @@ typedef struct eval_options {
     const char *profile; /* NULL: as rap_open                                 */
     int threads;         /* 0: all                                            */
     int sample;          /* 0: everything; else at most so many items a task, spread evenly */
-    const char *log;     /* NULL; else every question with its answers goes there, a JSON line each */
+    const char *const
+        *tasks;      /* NULL: every task; else their names as in the table, ended by NULL */
+    const char *log; /* NULL; else every question with its answers goes there, a JSON line each */
     rap_on_progress *on_progress;
     void *payload;
 } eval_options;
@@ -52,24 +57,26 @@ json_t *eval_json(const eval_report *report); /* the caller owns it */
 
 typedef struct eval_run_state {
     const eval_options *options;
-    rap *r;     /* the default policy */
-    rap *paper; /* the paper policy: it gives two candidates a region */
+    rap *r;        /* the default policy */
+    rap *paper;    /* the paper policy: it gives two candidates a region */
     json_t *names; /* every stored name, an array of strings */
     FILE *log;
     const char *side; /* "memory" or "baseline" */
     uint64_t done, total;
 } eval_run_state;
 
-/* Steps over the items of <folder>/<file>, an array of objects. `each` returns RAP_OK or stops. */
+/* Steps over the items of the task's file, an array of objects; over none when the task is not asked for.
+ * `each` returns RAP_OK or stops. */
 typedef rap_status eval_item(eval_run_state *run, json_t *item, void *payload, rap_err *err);
-rap_status eval_each(eval_run_state *run, const char *file, eval_item *each, void *payload,
+rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, void *payload,
                      rap_err *err);
 int eval_item_count(const eval_options *options, json_t *items);
 
 /* A text field of an item, "" when absent. */
 const char *eval_text(const json_t *item, const char *key);
 
-rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
+rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts *counts,
+                          rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 
 #endif

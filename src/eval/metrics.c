@@ -41,7 +41,8 @@ static bool is_listed(const json_t *names, const char *name)
     size_t i;
     json_t *value;
 
-    json_array_foreach((json_t *)names, i, value) {
+    json_array_foreach((json_t *)names, i, value)
+    {
         if (strcmp(json_string_value(value), name) == 0)
             return true;
     }
@@ -55,7 +56,8 @@ void metrics_add_names(metrics_counts *c, const char *answer, const json_t *all_
     size_t i;
     json_t *value;
 
-    json_array_foreach((json_t *)all_names, i, value) {
+    json_array_foreach((json_t *)all_names, i, value)
+    {
         const char *name = json_string_value(value);
         bool said = folded && holds_word(folded, name);
         bool right = is_listed(true_names, name);
@@ -107,7 +109,8 @@ static bool names_other_option(const char *answer, const char *expected, const j
     size_t i;
     json_t *value;
 
-    json_array_foreach((json_t *)options, i, value) {
+    json_array_foreach((json_t *)options, i, value)
+    {
         const char *option = json_string_value(value);
 
         if (option && strcmp(option, expected) != 0 && holds_word(answer, option))
@@ -122,9 +125,8 @@ bool metrics_answer(const char *answer, const char *expected, const json_t *opti
     bool correct = false;
 
     if (a && e && *e)
-        correct = strcmp(a, e) == 0 ||
-                  (json_array_size(options) > 0 && text_find_word(a, e) >= 0 &&
-                   !names_other_option(a, expected, options));
+        correct = strcmp(a, e) == 0 || (json_array_size(options) > 0 && text_find_word(a, e) >= 0 &&
+                                        !names_other_option(a, expected, options));
     free(a);
     free(e);
     return correct;

@@ -13,8 +13,8 @@ typedef struct tally {
     metrics_counts names;
 } tally;
 
-static void log_answer(eval_run_state *run, const char *task, const json_t *item, const char *question,
-                       const rap_answer *answer)
+static void log_answer(eval_run_state *run, const char *task, const json_t *item,
+                       const char *question, const rap_answer *answer)
 {
     json_t *found = json_array(), *line;
 
@@ -32,8 +32,8 @@ static void log_answer(eval_run_state *run, const char *task, const json_t *item
 }
 
 /* Asks; *out_text is the caller's to free(). */
-static rap_status ask(eval_run_state *run, const char *task, const json_t *item, const char *question,
-                      char **out_text, rap_err *err)
+static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
+                      const char *question, char **out_text, rap_err *err)
 {
     const char *image = eval_text(item, "image");
     char *path = *image ? path_join(run->options->folder, image) : NULL;
@@ -63,7 +63,8 @@ static rap_status caption(eval_run_state *run, json_t *item, void *payload, rap_
     tally *t = payload;
     const char *question = eval_text(item, "question");
     char *text = NULL;
-    rap_status status = ask(run, "caption", item, *question ? question : CAPTION_QUESTION, &text, err);
+    rap_status status =
+        ask(run, "caption", item, *question ? question : CAPTION_QUESTION, &text, err);
 
     if (status == RAP_OK)
         metrics_add_names(&t->names, text, run->names, json_object_get(item, "names"));
@@ -104,8 +105,8 @@ static rap_status open_question(eval_run_state *run, const char *task, json_t *i
 
     t->asked[0]++;
     if (status == RAP_OK)
-        t->right[0] += metrics_answer(text, eval_text(item, "answer"),
-                                      json_object_get(item, "options"));
+        t->right[0] +=
+            metrics_answer(text, eval_text(item, "answer"), json_object_get(item, "options"));
     free(text);
     return status;
 }
@@ -123,14 +124,14 @@ static rap_status text_qa(eval_run_state *run, json_t *item, void *payload, rap_
 rap_status eval_questions(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
 {
     tally c = { 0 }, r = { 0 }, v = { 0 }, x = { 0 };
-    rap_status status = eval_each(run, "captions.json", caption, &c, err);
+    rap_status status = eval_each(run, "caption", caption, &c, err);
 
     if (status == RAP_OK)
-        status = eval_each(run, "recognition.json", recognition, &r, err);
+        status = eval_each(run, "recognition", recognition, &r, err);
     if (status == RAP_OK)
-        status = eval_each(run, "vqa.json", vqa, &v, err);
+        status = eval_each(run, "vqa", vqa, &v, err);
     if (status == RAP_OK)
-        status = eval_each(run, "text_qa.json", text_qa, &x, err);
+        status = eval_each(run, "text_qa", text_qa, &x, err);
     s->caption_precision = metrics_precision(c.names);
     s->caption_recall = metrics_recall(c.names);
     s->caption_f1 = metrics_f1(c.names);

@@ -1,9 +1,11 @@
 /* report.c: the table for people and the JSON for programs. */
 #include "eval/eval.h"
 
-static void row(FILE *out, const char *task, const char *measure, double memory, double baseline, int n)
+static void row(FILE *out, const char *task, const char *measure, double memory, double baseline,
+                int n)
 {
-    fprintf(out, "%-12s %-12s %8.3f %12.3f %7d\n", task, measure, memory, baseline, n);
+    if (n > 0)
+        fprintf(out, "%-12s %-12s %8.3f %12.3f %7d\n", task, measure, memory, baseline, n);
 }
 
 void eval_print_table(FILE *out, const eval_report *e)
@@ -31,11 +33,11 @@ void eval_print_table(FILE *out, const eval_report *e)
 static json_t *scores_json(const eval_scores *s)
 {
     return json_pack("{s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, s:{s:f}, s:{s:f}, s:{s:f,s:f}, s:{s:f}}",
-                     "caption", "precision", s->caption_precision, "recall", s->caption_recall, "f1",
-                     s->caption_f1, "recognition", "positive", s->recognition_positive, "negative",
-                     s->recognition_negative, "weighted", s->recognition_weighted, "vqa", "accuracy",
-                     s->vqa, "text_qa", "accuracy", s->text_qa, "retrieval", "top1", s->top1, "top2",
-                     s->top2, "detection", "recall", s->detection_recall);
+                     "caption", "precision", s->caption_precision, "recall", s->caption_recall,
+                     "f1", s->caption_f1, "recognition", "positive", s->recognition_positive,
+                     "negative", s->recognition_negative, "weighted", s->recognition_weighted,
+                     "vqa", "accuracy", s->vqa, "text_qa", "accuracy", s->text_qa, "retrieval",
+                     "top1", s->top1, "top2", s->top2, "detection", "recall", s->detection_recall);
 }
 
 json_t *eval_json(const eval_report *e)
@@ -45,8 +47,9 @@ json_t *eval_json(const eval_report *e)
 
     json_object_set_new(out, "baseline", scores_json(&e->baseline));
     json_object_set_new(out, "items",
-                        json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "caption", n->captions, "recognition",
-                                  n->recognition, "vqa", n->vqa, "text_qa", n->text_qa, "retrieval",
-                                  n->retrieval, "detection", n->detection));
+                        json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "caption", n->captions,
+                                  "recognition", n->recognition, "vqa", n->vqa, "text_qa",
+                                  n->text_qa, "retrieval", n->retrieval, "detection",
+                                  n->detection));
     return out;
 }

@@ -31,8 +31,7 @@ static rap_status see(rap *r, eval_run_state *run, const json_t *item, int limit
     rap_status status;
 
     image.path = path;
-    status = path ? rap_retrieve(r, &image, NULL, limit, out)
-                  : err_memory(err, "naming a picture");
+    status = path ? rap_retrieve(r, &image, NULL, limit, out) : err_memory(err, "naming a picture");
     if (path && status != RAP_OK)
         err_set(err, status, "%s", rap_error(r));
     free(path);
@@ -86,7 +85,8 @@ static rap_status detection(eval_run_state *run, json_t *item, void *payload, ra
     size_t i;
     json_t *box;
 
-    json_array_foreach(json_object_get(item, "boxes"), i, box) {
+    json_array_foreach(json_object_get(item, "boxes"), i, box)
+    {
         t->things++;
         t->found += status == RAP_OK && region_at(m, read_box(box));
     }
@@ -97,10 +97,10 @@ static rap_status detection(eval_run_state *run, json_t *item, void *payload, ra
 rap_status eval_vision(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
 {
     vision_tally t = { 0 };
-    rap_status status = eval_each(run, "retrieval.json", retrieval, &t, err);
+    rap_status status = eval_each(run, "retrieval", retrieval, &t, err);
 
     if (status == RAP_OK)
-        status = eval_each(run, "detection.json", detection, &t, err);
+        status = eval_each(run, "detection", detection, &t, err);
     s->top1 = metrics_ratio(t.first, t.asked);
     s->top2 = metrics_ratio(t.second, t.asked);
     s->detection_recall = metrics_ratio(t.found, t.things);
