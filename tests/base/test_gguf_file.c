@@ -372,6 +372,8 @@ static uint32_t next_random(uint64_t *seed)
     return (uint32_t)(*seed >> 33);
 }
 
+static volatile char touched; /* a read that the compiler may not leave out */
+
 /* Reads everything that an opened file offers. */
 static void use_all(const gguf_file *g)
 {
@@ -383,13 +385,13 @@ static void use_all(const gguf_file *g)
     for (size_t k = 0; k < 5; k++) {
         gguf_get_float(g, keys[k], &d, NULL);
         if (gguf_get_string(g, keys[k], &s, &len, NULL) == RAP_OK && len)
-            assert_true(s[len - 1] < 1000);
+            touched = s[len - 1];
         if (gguf_array_count(g, keys[k], &n, NULL) != RAP_OK)
             continue;
         for (size_t i = 0; i < n; i++) {
             gguf_array_float(g, keys[k], i, &d, NULL);
             if (gguf_array_string(g, keys[k], i, &s, &len, NULL) == RAP_OK && len)
-                assert_true(s[len - 1] < 1000);
+                touched = s[len - 1];
         }
     }
     for (size_t i = 0; i < gguf_tensor_count(g); i++) {

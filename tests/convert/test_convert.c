@@ -48,7 +48,7 @@ static void fails(const char *merges, const char *file, const char *reason)
 
 static gguf_file *converted(const char *merges)
 {
-    gguf_file *g;
+    gguf_file *g = NULL;
     rap_err err = { 0 };
     if (convert_file(in, out, merges, &err) != RAP_OK || gguf_file_open(&g, out, &err) != RAP_OK)
         fail_msg("%s", err.text);

@@ -34,10 +34,10 @@ static void save_two(made_entry a, made_entry b)
 
 static void opens_both(made_entry a)
 {
-    torch_zip *z;
+    torch_zip *z = NULL;
     rap_err err = { 0 };
-    const uint8_t *bytes;
-    size_t size;
+    const uint8_t *bytes = NULL;
+    size_t size = 0;
     save_two(a, second);
     if (torch_zip_open(&z, path, &err) != RAP_OK ||
         torch_zip_read(z, "data.pkl", &bytes, &size, &err) != RAP_OK)
