@@ -10,6 +10,9 @@ message(STATUS "llama.cpp: ${LLAMA_HOME}")
 
 file(GLOB llama_archives ${LLAMA_HOME}/lib/*.a)
 file(STRINGS ${LLAMA_HOME}/openmp llama_openmp) # the OpenMP runtime it was built with, if any
+if(llama_openmp) # two OpenMP runtimes in one process would each count threads; clang's serves both
+    set(llama_openmp OpenMP::OpenMP_C)
+endif()
 add_library(llama_all INTERFACE)
 target_include_directories(llama_all SYSTEM INTERFACE ${LLAMA_HOME}/include)
 target_link_libraries(llama_all INTERFACE -Wl,--start-group ${llama_archives} -Wl,--end-group
