@@ -118,6 +118,11 @@ dot_block(float *out, const float *row, int rows, const float *query, int querie
         const float *a = row + (size_t)r * (size_t)stride;
         const float *b = r + 1 < rows ? a + stride : a;
 
+        /* The rows after next are asked for now: the hardware's own prefetching starts anew with every
+         * page, and waiting for it took half of the time. */
+        if (r + 6 <= rows)
+            for (int d = 0; d < 2 * stride; d += LANES)
+                __builtin_prefetch(a + 4 * (ptrdiff_t)stride + d);
         for (int q = 0; q < queries; q += QUERY_TILE) {
             float dot[2 * QUERY_TILE];
 
