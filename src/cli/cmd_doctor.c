@@ -21,7 +21,7 @@ static void print_value(const json_t *value)
         cli_print_plain(json_string_value(value));
         return;
     }
-    text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
     fputs(text ? text : "?", stdout);
     rap_free(text);
 }
