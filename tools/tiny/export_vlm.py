@@ -14,7 +14,7 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from spm import Spm  # noqa: E402
-from vlm_model import CLIP_MEAN, CLIP_STD, Config, Tower, Vlm  # noqa: E402
+from vlm_model import CLIP_MEAN, CLIP_STD, SCALE, Config, Tower, Vlm  # noqa: E402
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}USER: {{ m['content'] }}"
@@ -45,7 +45,7 @@ def write_tokenizer(w, spm):
 
 def decoder_tensors(model):
     c = model.cfg
-    yield "token_embd.weight", model.embed.weight
+    yield "token_embd.weight", SCALE * model.embed.weight
     yield "output_norm.weight", model.norm.weight
     yield "output.weight", model.head.weight
     for i, b in enumerate(model.blocks):
@@ -130,7 +130,7 @@ def write_mmproj(path, model, tower, half=True):
     p = model.projector
     weight, bias = p.folded()
     for name, t in (("mm.0.weight", weight), ("mm.0.bias", bias),
-                    ("mm.2.weight", p.fc2.weight), ("mm.2.bias", p.fc2.bias)):
+                    ("mm.2.weight", SCALE * p.fc2.weight), ("mm.2.bias", SCALE * p.fc2.bias)):
         w.add_tensor(name, array(t, half))
     finish(w)
 

@@ -535,9 +535,9 @@ def talk_picture(rng, talk, count):
     talk.ask("caption", *caption(rng, talk))
     while len(talk.chains) < count:
         r = rng.random()
-        if r < 0.24 and talk.concepts:
+        if r < 0.42 and talk.concepts:
             talk.ask("info", *info_question(rng, pick(rng, talk.concepts)))
-        elif r < 0.36:
+        elif 0.42 <= r < 0.48:
             qa = grounding(rng, talk)
             if qa:
                 talk.ask("box", *qa)

@@ -34,7 +34,7 @@ import vlm_data as data  # noqa: E402
 from export_vlm import load_clip  # noqa: E402
 from muon import Muon  # noqa: E402
 from spm import CHUNK, SPACE, Spm, escape, learn  # noqa: E402
-from vlm_model import N_PATCH, Config, Vlm  # noqa: E402
+from vlm_model import N_PATCH, SCALE, Config, Vlm, rotate  # noqa: E402
 
 START = time.time()
 
@@ -188,6 +188,70 @@ def train_projector(trainer, feats, labels, minutes, identity, old=None):
 
 # ---------------------------------------------------------------- losses
 
+MATCH_HEADS = 2
+MIDDLE = torch.arange(N_PATCH).view(8, 8)[2:6, 2:6].flatten()
+
+
+def match_loss(block, x, cos, sin, mask, batch, at):
+    """Shows the first comparing heads where to look: from the places `at` [N, Q] of a concept to the
+    patches of the scene that show it, or to the very first token when none does."""
+    B, T, D = x.shape
+    hd = D // block.heads
+    row, scene = batch["probes"][:, 0], batch["probes"][:, 4]
+    n = block.attn_norm(x)
+    weight = block.qkv.weight
+    loss = 0
+    for h in range(MATCH_HEADS):
+        wq, wk = weight[h * hd:(h + 1) * hd], weight[D + h * hd:D + (h + 1) * hd]
+        r = row[:, None].expand_as(at)
+        q = rotate(F.linear(n[r, at], wq), cos[r, 0, at], sin[r, 0, at])          # [N, Q, hd]
+        k = rotate(F.linear(n, wk), cos[:, 0], sin[:, 0])                         # [B, T, hd]
+        logp = (q @ k[row].mT / hd ** 0.5 + mask[r, 0, at]).log_softmax(-1)       # [N, Q, T]
+        target = torch.zeros(len(row), T, dtype=torch.bool)
+        target.scatter_(1, scene[:, None] + torch.arange(N_PATCH), batch["covers"])
+        target[:, 0] = ~batch["covers"].any(1)
+        loss = loss - torch.logsumexp(logp.masked_fill(~target[:, None], -1e9), -1).mean()
+    return loss / MATCH_HEADS
+
+
+def point_loss(block, head, x, cos, sin, mask, row, at, target):
+    """Shows one head where to look: from (row, at) [N] to target [N, T]."""
+    hd = x.shape[-1] // block.heads
+    n, w = block.attn_norm(x), block.qkv.weight
+    q = rotate(F.linear(n[row, at], w[head * hd:(head + 1) * hd]), cos[row, 0, at], sin[row, 0, at])
+    k = rotate(F.linear(n, w[x.shape[-1] + head * hd:x.shape[-1] + (head + 1) * hd]), cos[:, 0], sin[:, 0])
+    logits = torch.einsum("nd,ntd->nt", q, k[row]) / hd ** 0.5 + mask[row, 0, at]
+    return -torch.logsumexp(logits.log_softmax(-1).masked_fill(~target, -1e9), -1).mean()
+
+
+def copy_targets(batch, first_piece=259, most=160):
+    """Answer tokens that stand a few times in the prefix's text: (row, place before, where it stands)."""
+    b, t = (batch["weights"][:, 1:] > 0).nonzero(as_tuple=True)
+    keep = (batch["blocks"][b, t + 1] > 0) & (batch["tokens"][b, t + 1] >= first_piece)
+    b, t = b[keep], t[keep]
+    same = (batch["tokens"][b] == batch["tokens"][b, t + 1][:, None]) & (batch["blocks"][b] == 0)
+    count = same.sum(1)
+    keep = ((count > 0) & (count <= 3)).nonzero()[:, 0]
+    keep = keep[torch.randperm(len(keep))[:most]]
+    return b[keep], t[keep], same[keep]
+
+
+def pointing(blocks, i, x, cos, sin, mask, batch):
+    """Losses of the heads that look up the asked concept (head 2) and the word to copy (head 3)."""
+    out = {}
+    if i in (3, 4) and len(batch["links"]):
+        row, at = batch["links"][:, 0], batch["links"][:, 1]
+        target = torch.zeros(len(row), x.shape[1], dtype=torch.bool)
+        target.scatter_(1, batch["links"][:, 2:4], True)
+        out[f"link{i}"] = point_loss(blocks[i], 2, x, cos, sin, mask, row, at, target)
+    if i == 4:
+        row, at, target = copy_targets(batch)
+        if len(row):
+            for head in (1, 3):
+                out[f"copy{head}"] = point_loss(blocks[i], head, x, cos, sin, mask, row, at, target)
+    return out
+
+
 def wanted(weights):
     """Places whose next token counts: padded per row, at [B, S]; and for each (row, place, slot)."""
     b, t = (weights[:, 1:] > 0).nonzero(as_tuple=True)
@@ -211,6 +275,8 @@ class Trainer(nn.Module):
         self.dense = Dense(cfg.width)
         self.ideal = Ideal(cfg.width)
         self.probe_at = cfg.layers - 2
+        self.tag = nn.Linear(cfg.width, N_PATCH + 1)         # at the end of its name
+        self.match = [0, 0, 0]
         self.probe = nn.Linear(cfg.width, N_PATCH + 1)       # at the end of a concept's line
         self.look = nn.Linear(cfg.width, N_PATCH + 1)        # in the concept's picture, one block earlier
 
@@ -233,6 +299,7 @@ class Trainer(nn.Module):
 
     def hidden(self, batch, scene, avatar):
         x, img = self.embed(batch, scene, avatar)
+        x = SCALE * x
         m, blocks = self.model, batch["blocks"]
         B, T = blocks.shape
         allowed = (blocks[:, None, :] == 0) | (blocks[:, None, :] == blocks[:, :, None])
@@ -240,14 +307,19 @@ class Trainer(nn.Module):
         mask = torch.zeros(B, 1, T, T).masked_fill_(~allowed[:, None], -1e9)
         cos, sin = m.cos[batch["positions"]][:, None], m.sin[batch["positions"]][:, None]
         probed = None
-        looked = None
+        looked, self.points = None, {}
         for i, block in enumerate(m.blocks[:-1]):
+            if len(batch["probes"]) and 0 < i < 4:
+                at = batch["probes"][:, [1, 5]] if i == 3 else batch["probes"][:, 3:4] + MIDDLE
+                self.match[i - 1] = match_loss(block, x, cos, sin, mask, batch, at)
+            if self.training:
+                self.points.update(pointing(m.blocks, i, x, cos, sin, mask, batch))
             x = block(x, cos, sin, mask)
             if len(batch["probes"]) and i == self.probe_at - 2:
                 looked = self.look(norm(self.pooled(x, batch)))
             if len(batch["probes"]) and i == self.probe_at - 1:
                 row, at = batch["probes"][:, 0], batch["probes"][:, 1]
-                probed = self.probe(norm(x[row, at])), looked
+                probed = self.probe(norm(x[row, at])), looked, self.tag(norm(x[row, batch["probes"][:, 5]]))
         at, slot = wanted(batch["weights"])
         return m.norm(m.blocks[-1].forward_at(x, cos, sin, mask, at)), slot, img, probed
 
@@ -262,11 +334,13 @@ class Trainer(nn.Module):
         weight = batch["weights"][b, t + 1]
         lm = (ce * weight).sum() / weight.sum()
         out = {"lm": lm}
-        total = lm
+        out.update(self.points)
+        total = lm + 0.3 * sum(self.points.values())
         if probed is not None:
             where = torch.where(batch["probes"][:, 2] < 0, N_PATCH, batch["probes"][:, 2])
-            out["probe"], out["look"] = (F.cross_entropy(p, where) for p in probed)
-            total = total + aux * (0.5 * out["probe"] + 0.25 * out["look"])
+            out["probe"], out["look"], out["tag"] = (F.cross_entropy(p, where) for p in probed)
+            out["match1"], out["match2"], out["match3"] = self.match
+            total = total + aux * (0.4 * out["probe"] + 0.25 * out["look"] + 0.5 * out["tag"]) + 0.4 * sum(self.match)
         if img is not None and scene.is_floating_point():
             y = torch.stack([labels[0][i] if s else labels[1][i] for s, i in zip(batch["scene"], batch["index"])])
             out["dense"] = self.dense.loss(img.flatten(0, 1), y.flatten(0, 1).long())
@@ -290,7 +364,7 @@ def stream(spm, metas, avatars, rank, seed, size):
         packs = sorted((packer.pack() for _ in range(size * 8)), key=lambda p: len(p.tokens))
         groups = [packs[i:i + size] for i in range(0, len(packs), size)]
         shuffle.shuffle(groups)
-        packer.hard = min(1.0, 0.2 + 2.5 * progress)
+        packer.hard = min(1.0, max(0.1, 2.0 * progress - 0.2))
         for g in groups:
             progress = (yield to_torch(data.collate(g))) or progress
 
@@ -464,6 +538,7 @@ def parse():
     ap.add_argument("--resume", action="store_true", help="go on from --out")
     ap.add_argument("--adopt", help="start from a checkpoint trained with --ideal, or on --adopt-clip's tower")
     ap.add_argument("--adopt-clip", help="the tower of --adopt")
+    ap.add_argument("--eyes", action="store_true", help="of --adopt keep only projector, embeddings and their heads")
     ap.add_argument("--ideal", action="store_true", help="pictures from labels, no tower")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--projector-minutes", type=float, default=2)
@@ -471,7 +546,7 @@ def parse():
     ap.add_argument("--procs", type=int, default=3, help="processes that render and compute features")
     ap.add_argument("--batch", type=int, default=4, help="packs per worker and step")
     ap.add_argument("--lr", type=float, default=1e-3)
-    ap.add_argument("--muon-lr", type=float, default=0.02)
+    ap.add_argument("--muon-lr", type=float, default=0.009)
     ap.add_argument("--scenes", type=int, default=20000)
     ap.add_argument("--avatars", type=int, default=12000)
     ap.add_argument("--vocab", type=int, default=2048)
@@ -506,6 +581,9 @@ def fit_projector(a, trainer, identity, old, job):
     train_projector(trainer, job["feats"], job["labels"], a.projector_minutes, identity, old)
 
 
+EYES = ("model.projector", "model.embed", "dense", "ideal")
+
+
 def fit_inputs(a, width):
     """What fit_projector needs besides the data: the tower's identity map, another tower's features."""
     identity = Identity(os.path.splitext(a.clip)[0] + ".ckpt", width)
@@ -525,14 +603,15 @@ def main():
     step, elapsed, ck = 0, 0.0, None
     if a.resume or a.adopt:
         ck = torch.load(a.out if a.resume else a.adopt, weights_only=False)
-        trainer.load_state_dict(ck["trainer"])
+        kept = {k: v for k, v in ck["trainer"].items() if a.resume or not a.eyes or k.startswith(EYES)}
+        trainer.load_state_dict(kept, strict=False)
     else:
         trainer.ideal.borrow_words(trainer.model.embed, spm)
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.model.parameters())} parameters")
     if a.resume:
         step, elapsed = ck["step"], ck["elapsed"]
     job = {"feats": feats, "labels": labels, "metas": metas, "dev": dev,
-           "fit": None if a.ideal or a.resume else fit_inputs(a, cfg.width)}
+           "fit": None if a.ideal or a.resume or a.eyes else fit_inputs(a, cfg.width)}
     train(a, trainer, spm, job, step, elapsed)
 
 

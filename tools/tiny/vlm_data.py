@@ -236,7 +236,7 @@ def choose_concepts(rng, scene, count, avatars, things, hard=1.0):
 # ---------------------------------------------------------------- packs
 
 PLAIN, ANSWER, KEY = 0.0, 1.0, 2.5     # loss weights; KEY: yes, no and names
-INFO = 0.15
+INFO, BOX = 0.05, 0.3
 
 
 class Packer:
@@ -273,7 +273,10 @@ class Packer:
             else:
                 told = p.current is not None and part == " " + p.current.info
                 p.add(self.spm.encode(part), INFO if told else PLAIN)
+                if p.current is not None and part == p.current.tag:
+                    p.tag_end = len(p.tokens) - 1
                 if told:
+                    p.lines[p.current.tag] = (p.tag_end, len(p.tokens) - 1)
                     p.probe(talk)
         p.close_prefix()
         for turns in talk.chains:
@@ -289,7 +292,10 @@ class Packer:
             ids = self.spm.encode(answer) + [EOS]
             key = answer in ("Yes", "No") or len(ids) <= 3
             p.answers.append((len(p.tokens), len(ids), tag))
-            p.add(ids, KEY if key else ANSWER)
+            asked = [where for name, where in p.lines.items() if name in question]
+            if len(asked) == 1 or (tag == "recognition" and not asked):
+                p.links.append((len(p.tokens) - 1, *(asked[0] if asked else (0, 0))))
+            p.add(ids, KEY if key else BOX if tag == "box" else ANSWER)
             if "<" in answer and not key:
                 p.raise_names(self.spm, len(ids))
 
@@ -299,8 +305,9 @@ class Pack:
 
     def __init__(self):
         self.tokens, self.positions, self.blocks, self.weights = [], [], [], []
-        self.images, self.probes, self.answers = [], [], []
-        self.block, self.position, self.current, self.base = 0, 0, None, 0
+        self.images, self.probes, self.covers, self.answers = [], [], [], []
+        self.lines, self.links = {}, []
+        self.block, self.position, self.current, self.base, self.tag_end = 0, 0, None, 0, 0
 
     def add(self, ids, weight):
         n = len(ids)
@@ -320,7 +327,9 @@ class Pack:
         if talk.scene is None:
             return
         box = next((o.box for o in talk.scene.objects if o.inst == c.inst), None)
-        self.probes.append((len(self.tokens) - 1, -1 if box is None else _patch_of(box), self.images[-1][0]))
+        self.probes.append((len(self.tokens) - 1, -1 if box is None else _patch_of(box), self.images[-1][0],
+                            self.images[0][0], self.tag_end))
+        self.covers.append(_covered(box))
 
     def close_prefix(self):
         self.base = self.position
@@ -347,6 +356,14 @@ def _patch_of(box):
     return min(side - 1, int(y)) * side + min(side - 1, int(x))
 
 
+def _covered(box):
+    """Which patches have their middle in the box, [P] bool; none when there is no box."""
+    side = int(N_PATCH ** 0.5)
+    mid = (np.arange(side) + 0.5) * 320 / side
+    x0, y0, x1, y1 = box or (0, 0, 0, 0)
+    return (((mid > y0) & (mid < y1))[:, None] & ((mid > x0) & (mid < x1))[None]).reshape(-1)
+
+
 def collate(packs):
     """Packs to one batch: arrays padded to the longest, images gathered by kind."""
     B, T = len(packs), max(len(p.tokens) for p in packs)
@@ -363,7 +380,8 @@ def collate(packs):
         for start, (kind, i) in p.images:
             rows.append(b), starts.append(start), kinds.append(kind == "scene"), index.append(i)
         probes += [(b, *probe) for probe in p.probes]
+    links = [(b, *link) for b, p in enumerate(packs) for link in p.links]
     i64 = functools.partial(np.array, dtype=np.int64)
     return {"tokens": tokens, "positions": positions, "blocks": blocks, "weights": weights,
             "rows": i64(rows), "starts": i64(starts), "scene": np.array(kinds, bool), "index": i64(index),
-            "probes": i64(probes).reshape(-1, 4), "answers": [p.answers for p in packs]}
+            "probes": i64(probes).reshape(-1, 6), "covers": np.array([c for p in packs for c in p.covers], bool).reshape(-1, N_PATCH), "links": i64(links).reshape(-1, 4), "answers": [p.answers for p in packs]}

@@ -17,6 +17,7 @@ IMAGE = 128
 PATCH = 16
 N_PATCH = (IMAGE // PATCH) ** 2
 PROJECTOR = 512
+SCALE = 20.0     # of embeddings and pictures in the residual stream, so that blocks add to them, not drown them
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -220,7 +221,7 @@ class Vlm(nn.Module):
             if name.endswith(("out.weight", "down.weight")):
                 p.data.mul_(1 / math.sqrt(2 * cfg.layers))
         self.head.weight.data.copy_(self.embed.weight.data)
-        for block in self.blocks:
+        for block in self.blocks[1:4]:
             block.start_matching()
 
     def decode(self, x, positions, mask, caches=None):
@@ -239,9 +240,9 @@ def greedy(model, parts, feats, limit=64, eos=2, first=False):
     xs = []
     for part in parts:
         if isinstance(part, int):
-            xs.append(model.projector(feats[part].float()))
+            xs.append(SCALE * model.projector(feats[part].float()))
         else:
-            xs.append(model.embed(torch.tensor(part, dtype=torch.long)))
+            xs.append(SCALE * model.embed(torch.tensor(part, dtype=torch.long)))
     x = torch.cat(xs)[None]
     caches = [{} for _ in model.blocks]
     past, out, start = 0, [], None
@@ -256,5 +257,5 @@ def greedy(model, parts, feats, limit=64, eos=2, first=False):
             break
         out.append(token)
         past += T
-        x = model.embed(torch.tensor([[token]]))
+        x = SCALE * model.embed(torch.tensor([[token]]))
     return (out, start) if first else out
