@@ -10,6 +10,7 @@ picture=$(ls -d "$root"/examples/toy/concepts/* | head -1)
 adds=${1:-200}
 : >"$work/acknowledged"
 for i in $(seq "$adds"); do
+    : >"$work/out" # a kill can come before the program's own redirection empties it
     "$RAP_BIN" remember "n$i" --image "$picture" >"$work/out" 2>/dev/null &
     pid=$!
     if [ $((RANDOM % 2)) = 0 ]; then # a kill within 0 to 150 ms
