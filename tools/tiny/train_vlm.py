@@ -605,6 +605,8 @@ def main():
         ck = torch.load(a.out if a.resume else a.adopt, weights_only=False)
         kept = {k: v for k, v in ck["trainer"].items() if a.resume or not a.eyes or k.startswith(EYES)}
         trainer.load_state_dict(kept, strict=False)
+        if not a.resume:
+            trainer.model.start_words()
     else:
         trainer.ideal.borrow_words(trainer.model.embed, spm)
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.model.parameters())} parameters")

@@ -31,7 +31,7 @@ class Config:
     ffn: int = 512
     context: int = 2048
     tower_width: int = 192
-    rope: float = 50000.0
+    rope: float = 1e7
     eps: float = 1e-5
 
     def dict(self):
@@ -152,21 +152,6 @@ class Block(nn.Module):
         self.gate_up = nn.Linear(D, 2 * cfg.ffn, bias=False)
         self.down = nn.Linear(cfg.ffn, D, bias=False)
 
-    @torch.no_grad()
-    def start_matching(self):
-        """Half of the heads begin as comparers: what looks alike attends to each other.
-
-        Comparing a concept with the picture is what training from scratch finds last; this start
-        makes it easy to find."""
-        D = self.qkv.in_features
-        hd = D // self.heads
-        q, k = self.qkv.weight[:D], self.qkv.weight[D:2 * D]
-        for h in range(self.heads // 2):
-            basis = torch.linalg.qr(torch.randn(D, hd))[0].T
-            rows = slice(h * hd, (h + 1) * hd)
-            q[rows] = 0.3 * q[rows] + 0.8 * basis
-            k[rows] = 0.3 * k[rows] + 0.8 * basis
-
     def attend(self, x, cos, sin, mask, cache):
         B, T, D = x.shape
         qkv = self.qkv(self.attn_norm(x)).view(B, T, 3, self.heads, -1)
@@ -221,8 +206,54 @@ class Vlm(nn.Module):
             if name.endswith(("out.weight", "down.weight")):
                 p.data.mul_(1 / math.sqrt(2 * cfg.layers))
         self.head.weight.data.copy_(self.embed.weight.data)
-        for block in self.blocks[1:4]:
-            block.start_matching()
+        self.start_circuits(cfg)
+
+    @torch.no_grad()
+    def start_circuits(self, cfg):
+        """Starts the heads as what training from scratch finds last. Block 0: three heads that fetch
+        the tokens one, two and three places back. Later blocks: heads 0 and 1 compare contents, head 2
+        compares what stands before, head 3 finds what follows an earlier occurrence and copies it.
+        Comparing uses RoPE's slow pairs only (dims 16 and up of a head)."""
+        D, hd, fast = cfg.width, cfg.width // cfg.heads, 16
+        const = 0                                   # a coordinate that is alike in all tokens
+
+        def basis(rows):
+            q = torch.linalg.qr(torch.randn(D, rows))[0].T
+            q[:, const] = 0
+            return q
+
+        take, put = [basis(hd) for _ in range(3)], [basis(hd) for _ in range(3)]
+        freq = cfg.rope ** (-torch.arange(0, hd, 2).float() / hd)
+        for i, block in enumerate(self.blocks):
+            w, out = block.qkv.weight, block.out.weight
+            w[:2 * D] *= 0.3
+            for h in range(cfg.heads):
+                q, k = w[h * hd:(h + 1) * hd], w[D + h * hd:D + (h + 1) * hd]
+                v, o = w[2 * D + h * hd:2 * D + (h + 1) * hd], out[:, h * hd:(h + 1) * hd]
+                if i == 0 and h < 3:
+                    q.zero_(), k.zero_()
+                    angle = freq[:fast // 2] * (h + 1)
+                    q[0:fast:2, const] = 1.8
+                    k[0:fast:2, const], k[1:fast:2, const] = 1.8 * torch.cos(angle), 1.8 * torch.sin(angle)
+                    v.copy_(take[h]), o.copy_(put[h].T)
+                elif i > 0 and h < 2 and i < 4:
+                    q[fast:] = k[fast:] = 1.4 * basis(hd - fast)
+                elif i > 0 and h == 2:
+                    half = (hd - fast) // 2
+                    q[fast:] = k[fast:] = 1.9 * torch.cat([put[0][:half], put[1][:half]])
+                elif i > 0 and h == 3:
+                    q[fast:], k[fast:] = 1.9 * take[0][:hd - fast], 1.9 * put[0][:hd - fast]
+                    copy = basis(hd)
+                    v.copy_(copy), o.copy_(0.7 * copy.T)
+
+    @torch.no_grad()
+    def start_words(self):
+        """After embeddings are in place: the common coordinate, and an output that says what it holds."""
+        self.embed.weight[:, 0] = 0.25
+        self.projector.fc2.weight[0] = 0
+        self.projector.fc2.bias[0] = 0.25
+        self.head.weight.copy_(2 * self.embed.weight)
+        self.head.weight[:, 0] = 0
 
     def decode(self, x, positions, mask, caches=None):
         """x [B, T, D] embeddings, positions [B, T], mask [B, 1, T, T] (True: may look)."""
