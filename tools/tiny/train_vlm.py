@@ -340,7 +340,7 @@ class Trainer(nn.Module):
             where = torch.where(batch["probes"][:, 2] < 0, N_PATCH, batch["probes"][:, 2])
             out["probe"], out["look"], out["tag"] = (F.cross_entropy(p, where) for p in probed)
             out["match1"], out["match2"], out["match3"] = self.match
-            total = total + aux * (0.4 * out["probe"] + 0.25 * out["look"] + 0.5 * out["tag"]) + 0.4 * sum(self.match)
+            total = total + aux * 0.12 * (out["probe"] + out["look"] + out["tag"]) + 0.4 * sum(self.match)
         if img is not None and scene.is_floating_point():
             y = torch.stack([labels[0][i] if s else labels[1][i] for s, i in zip(batch["scene"], batch["index"])])
             out["dense"] = self.dense.loss(img.flatten(0, 1), y.flatten(0, 1).long())
