@@ -191,7 +191,8 @@ rap_status store_add_view(store *s, const char *name, const store_view *view,
     return store_end(s, status, err);
 }
 
-rap_status store_add_alias(store *s, const char *name, const char *alias, rap_err *err)
+static rap_status change_alias(store *s, const char *name, const char *alias, bool add,
+                               rap_err *err)
 {
     int64_t id = 0;
     rap_status status = store_begin(s, STORE_DURABLE, err);
@@ -200,25 +201,21 @@ rap_status store_add_alias(store *s, const char *name, const char *alias, rap_er
         return status;
     status = name_require(&id, s, name, err);
     if (status == RAP_OK)
-        status = name_insert(s, id, alias, true, err);
+        status = add ? name_insert(s, id, alias, true, err)
+                     : name_remove_alias(s, id, alias ? alias : "", err);
     if (status == RAP_OK)
-        status = concept_touch(s, id, "alias", err);
+        status = concept_touch(s, id, add ? "alias" : "unalias", err);
     return store_end(s, status, err);
+}
+
+rap_status store_add_alias(store *s, const char *name, const char *alias, rap_err *err)
+{
+    return change_alias(s, name, alias, true, err);
 }
 
 rap_status store_remove_alias(store *s, const char *name, const char *alias, rap_err *err)
 {
-    int64_t id = 0;
-    rap_status status = store_begin(s, STORE_DURABLE, err);
-
-    if (status != RAP_OK)
-        return status;
-    status = name_require(&id, s, name, err);
-    if (status == RAP_OK)
-        status = name_remove_alias(s, id, alias ? alias : "", err);
-    if (status == RAP_OK)
-        status = concept_touch(s, id, "unalias", err);
-    return store_end(s, status, err);
+    return change_alias(s, name, alias, false, err);
 }
 
 rap_status store_forget(store *s, const char *name, rap_err *err)
