@@ -90,6 +90,24 @@ class Dense(nn.Module):
         return [float((h(x[keep]).argmax(-1) == labels[keep][:, i]).float().mean()) for i, h in enumerate(self.heads)]
 
 
+class Ground(nn.Module):
+    """Training-only heads: which column and row is this patch of, and what place lies behind it?"""
+
+    def __init__(self, width):
+        super().__init__()
+        self.column, self.row, self.place = (nn.Linear(width, n) for n in (8, 8, len(data.world.PLACES)))
+
+    def loss(self, x, labels, scene, places):
+        """x [I, P, D], labels [I, P, 6]; scene [I] bool; places [I], of scenes only."""
+        at = torch.arange(N_PATCH).repeat(len(x))
+        flat = x.flatten(0, 1)
+        total = F.cross_entropy(self.column(flat), at % 8) + F.cross_entropy(self.row(flat), at // 8)
+        bare = (labels[..., 0] == 0) & scene[:, None]
+        if bare.any():
+            total = total + F.cross_entropy(self.place(x[bare]), places[:, None].expand_as(bare)[bare])
+        return total / 3
+
+
 class Ideal(nn.Module):
     """Training-only: the picture tokens a perfect projector might give, made from patch labels."""
     DROP = (0.15, 0.1, 0.3, 0.3, 0.5, 0.5)
@@ -275,10 +293,11 @@ class Trainer(nn.Module):
         self.dense = Dense(cfg.width)
         self.ideal = Ideal(cfg.width)
         self.probe_at = cfg.layers - 2
-        self.tag = nn.Linear(cfg.width, N_PATCH + 1)         # at the end of its name
         self.match = [0, 0, 0]
-        self.probe = nn.Linear(cfg.width, N_PATCH + 1)       # at the end of a concept's line
-        self.look = nn.Linear(cfg.width, N_PATCH + 1)        # in the concept's picture, one block earlier
+        self.ground = Ground(cfg.width)
+        self.find_tag = nn.Linear(cfg.width, 18)        # column and row, or absent: at the end of its name,
+        self.find_line = nn.Linear(cfg.width, 18)       # at the end of a concept's line,
+        self.find_look = nn.Linear(cfg.width, 18)       # in the concept's picture, one block earlier
 
     def embed(self, batch, scene, avatar):
         """Token embeddings with the pictures put in; also the projected pictures [I, P, D].
@@ -316,10 +335,10 @@ class Trainer(nn.Module):
                 self.points.update(pointing(m.blocks, i, x, cos, sin, mask, batch))
             x = block(x, cos, sin, mask)
             if len(batch["probes"]) and i == self.probe_at - 2:
-                looked = self.look(norm(self.pooled(x, batch)))
+                looked = self.find_look(norm(self.pooled(x, batch)))
             if len(batch["probes"]) and i == self.probe_at - 1:
                 row, at = batch["probes"][:, 0], batch["probes"][:, 1]
-                probed = self.probe(norm(x[row, at])), looked, self.tag(norm(x[row, batch["probes"][:, 5]]))
+                probed = self.find_line(norm(x[row, at])), looked, self.find_tag(norm(x[row, batch["probes"][:, 5]]))
         at, slot = wanted(batch["weights"])
         return m.norm(m.blocks[-1].forward_at(x, cos, sin, mask, at)), slot, img, probed
 
@@ -337,14 +356,17 @@ class Trainer(nn.Module):
         out.update(self.points)
         total = lm + 0.3 * sum(self.points.values())
         if probed is not None:
-            where = torch.where(batch["probes"][:, 2] < 0, N_PATCH, batch["probes"][:, 2])
-            out["probe"], out["look"], out["tag"] = (F.cross_entropy(p, where) for p in probed)
+            patch = batch["probes"][:, 2]
+            where = torch.stack([torch.where(patch < 0, 8, patch % 8), torch.where(patch < 0, 8, patch // 8)], 1)
+            out["probe"], out["look"], out["tag"] = (F.cross_entropy(p.view(-1, 9), where.flatten()) for p in probed)
             out["match1"], out["match2"], out["match3"] = self.match
             total = total + aux * 0.12 * (out["probe"] + out["look"] + out["tag"]) + 0.4 * sum(self.match)
         if img is not None and scene.is_floating_point():
             y = torch.stack([labels[0][i] if s else labels[1][i] for s, i in zip(batch["scene"], batch["index"])])
             out["dense"] = self.dense.loss(img.flatten(0, 1), y.flatten(0, 1).long())
-            total = total + aux * 0.3 * out["dense"]
+            places = labels[2][torch.from_numpy(np.where(batch["scene"], batch["index"], 0))]
+            out["ground"] = self.ground.loss(img, y, torch.from_numpy(batch["scene"]), places)
+            total = total + aux * 0.3 * (out["dense"] + out["ground"])
         return total, out
 
 
@@ -528,7 +550,8 @@ def dense_labels(metas, avatars, split="train"):
     things = data.pool(split)
     scene = torch.from_numpy(np.stack([data.patch_labels(m["objects"], things) for m in metas]))
     one = np.stack([data.avatar_labels(things[i]) for i in range(len(things))])
-    return scene, torch.from_numpy(one[np.arange(avatars) % len(things)])
+    places = torch.tensor([data.world.PLACES.index(m["place"]) for m in metas])
+    return scene, torch.from_numpy(one[np.arange(avatars) % len(things)]), places
 
 
 def parse():
@@ -564,8 +587,8 @@ def load_data(a):
     """Features (labels with --ideal) and labels of the training split, its metas, and the dev split."""
     if a.ideal:
         metas, dm = data.layouts(a.scenes), data.layouts(400, "dev")
-        labels, (ds, da) = dense_labels(metas, a.avatars), dense_labels(dm, 800, "dev")
-        return labels, labels, metas, {"scene": ds, "avatar": da, "metas": dm}
+        labels, (ds, da, _) = dense_labels(metas, a.avatars), dense_labels(dm, 800, "dev")
+        return labels[:2], labels, metas, {"scene": ds, "avatar": da, "metas": dm}
     feats, metas = load_features(a, a.clip, "train", (a.scenes, a.avatars))
     (ds, da), dm = load_features(a, a.clip, "dev", (400, 800))
     return feats, dense_labels(metas, a.avatars), metas, {"scene": ds, "avatar": da, "metas": dm}

@@ -250,15 +250,15 @@ class Packer:
     def talk(self):
         rng = self.rng
         r = rng.random()
-        if r < 0.80:
+        if r < 0.72:
             index = int(rng.integers(len(self.metas)))
             scene = PoolScene(index, self.metas[index], self.things)
             many = 0.15 + 0.25 * self.hard
-            count = 0 if r < 0.09 else int(rng.choice(3, p=(0.65 - many, 0.35, many))) + 1
+            count = 0 if r < 0.07 else int(rng.choice(3, p=(0.65 - many, 0.35, many))) + 1
         else:
             scene, count = None, 0 if r > 0.97 else int(rng.choice(3, p=(0.3, 0.4, 0.3))) + 1
         concepts = choose_concepts(rng, scene, count, self.avatars, self.things, self.hard)
-        return qa.talk_about(rng, scene, concepts, 9)
+        return qa.talk_about(rng, scene, concepts, 13)
 
     def pack(self):
         talk = self.talk()
@@ -344,8 +344,8 @@ class Pack:
         for i in range(len(self.tokens) - count, len(self.tokens)):
             if self.tokens[i] == low:
                 inside = True
-            if inside:
-                self.weights[i] = KEY if self.tokens[i] == low else 1.5
+            if inside:                      # where it is decided that a name comes, and which
+                self.weights[i] = KEY if low in (self.tokens[i], self.tokens[i - 1]) else ANSWER
             if self.tokens[i] == spm.ids[">"]:
                 inside = False
 
