@@ -32,9 +32,9 @@ bool convert_has(const conversion *c, const char *name)
 int64_t convert_size(const conversion *c, const char *name, int axis_from_end)
 {
     const state_tensor *t = state_dict_find(c->in, name);
-    if (!t || axis_from_end >= t->shape->dims)
+    if (!t || axis_from_end >= t->dims)
         return 0;
-    return t->shape->size[t->shape->dims - 1 - axis_from_end];
+    return t->size[t->dims - 1 - axis_from_end];
 }
 
 int64_t convert_grid(int64_t rows)
@@ -45,7 +45,7 @@ int64_t convert_grid(int64_t rows)
     return 0;
 }
 
-static bool same_shape(const pickle_tensor *t, convert_shape shape)
+static bool same_shape(const state_tensor *t, convert_shape shape)
 {
     int first = 0;
     while (t->dims - first > shape.dims && t->size[first] == 1)
@@ -102,14 +102,14 @@ void convert_tensor(conversion *c, const char *from, const char *to, convert_sha
         convert_fail(c, RAP_E_FORMAT, "has no tensor '%s'", from);
         return;
     }
-    if (!same_shape(t->shape, shape) || !gguf_type_of(&type, t->type)) {
+    if (!same_shape(t, shape) || !gguf_type_of(&type, t->type)) {
         convert_fail(c, RAP_E_FORMAT, "tensor '%s' has an unexpected shape or type", from);
         return;
     }
     if ((c->status = state_tensor_read(t, &bytes, &size, c->err)) != RAP_OK)
         return;
     if (t->type == DTYPE_F64)
-        narrow_doubles(bytes, (size_t)t->shape->elements);
+        narrow_doubles(bytes, (size_t)t->elements);
     for (int i = 0; i < shape.dims; i++)
         ne[i] = shape.d[shape.dims - 1 - i];
     gguf_put_tensor(c->out, to, type, shape.dims, ne, bytes);
@@ -226,21 +226,31 @@ static void check_leftovers(conversion *c)
                          state_dict_at(c->in, i)->name);
 }
 
+/* One line per kind of model; the first that recognises its tensors takes the checkpoint. */
+static const struct {
+    const char *architecture;
+    bool (*recognise)(const conversion *c);
+    void (*convert)(conversion *c);
+} kinds[] = {
+    { "clip", clip_recognise, clip_convert },
+    { "vit", vit_recognise, vit_convert },
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
 static rap_status convert_dict(conversion *c, const char *out)
 {
-    bool clip = clip_recognise(c), vit = vit_recognise(c);
-    if (!clip && !vit)
+    int kind = 0;
+    while (kind < KINDS && !kinds[kind].recognise(c))
+        kind++;
+    if (kind == KINDS)
         return convert_fail(c, RAP_E_UNSUPPORTED,
                             "neither a CLIP as OpenAI names it nor a ViT as timm does");
     c->used = mem_array(state_dict_count(c->in), sizeof *c->used);
-    c->out = gguf_writer_new(clip ? "clip" : "vit");
+    c->out = gguf_writer_new(kinds[kind].architecture);
     if (!c->used || !c->out)
         return c->status = err_memory(c->err, "converting");
     put_name(c, state_dict_path(c->in));
-    if (clip)
-        clip_convert(c);
-    else
-        vit_convert(c);
+    kinds[kind].convert(c);
     check_leftovers(c);
     return c->status == RAP_OK ? gguf_writer_save(c->out, out, c->err) : c->status;
 }

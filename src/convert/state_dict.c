@@ -1,77 +1,13 @@
-/* state_dict.c: archive and pickle together: which tensors a checkpoint holds, and where. */
+/* state_dict.c: opens whatever holds a checkpoint, and hands out its tensors in order of name.
+ *
+ * Read state_dict_open() first; state_folder.c, state_torch.c and safetensors.c do the reading. */
 #include "convert/state_dict.h"
+#include "base/gguf_types.h"
 #include "base/mem.h"
-#include "convert/torch_zip.h"
+#include "convert/state_inside.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_NAME = 200, MAX_TENSORS = 100000 };
-
-struct state_dict {
-    torch_zip *zip;
-    unpickled *pickle;
-    state_tensor *tensors; /* [count] sorted by name */
-    size_t count;
-};
-
-static size_t count_tensors(const pickle_value *dict)
-{
-    size_t n = 0;
-    for (size_t i = 1; dict && dict->kind == PICKLE_DICT && i < dict->as.list.count; i += 2)
-        n += dict->as.list.items[i]->kind == PICKLE_TENSOR;
-    return n;
-}
-
-static const pickle_value *find_dict(const pickle_value *root)
-{
-    static const char *const places[] = { "state_dict", "model_state_dict", "model" };
-    const pickle_value *best = root;
-    for (size_t i = 0; i < 3 && !count_tensors(best); i++) {
-        const pickle_value *inner = pickle_get(root, places[i]);
-        if (count_tensors(inner))
-            best = inner;
-    }
-    return count_tensors(best) ? best : NULL;
-}
-
-/* Finds the storage's bytes; they must be all there. */
-static rap_status locate(state_tensor *t, const state_dict *d, const pickle_storage *s,
-                         rap_err *err)
-{
-    char entry[64];
-    size_t size, needed;
-    if (s->key->as.text.len > 20)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a storage has a long name",
-                       state_dict_path(d));
-    snprintf(entry, sizeof entry, "data/%.*s", (int)s->key->as.text.len, s->key->as.text.bytes);
-    rap_status status = torch_zip_read(d->zip, entry, &t->bytes, &size, err);
-    if (status != RAP_OK)
-        return status;
-    if (!mem_mul(&needed, (size_t)s->elements, dtype_size(s->type)) || needed > size)
-        return err_set(err, RAP_E_FORMAT,
-                       "%s: damaged checkpoint: '%s' holds %zu bytes, fewer than tensor '%s' needs",
-                       state_dict_path(d), entry, size, t->name);
-    return RAP_OK;
-}
-
-static rap_status add_tensor(state_dict *d, const pickle_value *key, const pickle_value *value,
-                             rap_err *err)
-{
-    if (key->kind != PICKLE_TEXT || key->as.text.len == 0 || key->as.text.len > MAX_NAME ||
-        memchr(key->as.text.bytes, 0, key->as.text.len))
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
-                       state_dict_path(d));
-    state_tensor *t = &d->tensors[d->count];
-    t->name = mem_string_n(key->as.text.bytes, key->as.text.len);
-    if (!t->name)
-        return err_memory(err, "reading a checkpoint");
-    d->count++;
-    t->type = value->as.tensor.storage->type;
-    t->shape = &value->as.tensor;
-    return locate(t, d, value->as.tensor.storage, err);
-}
 
 static int by_name(const void *a, const void *b)
 {
@@ -79,24 +15,88 @@ static int by_name(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-static rap_status list_tensors(state_dict *d, rap_err *err)
+/* ---- opening ------------------------------------------------------------------------------ */
+
+rap_status state_reserve(state_dict *d, size_t more, rap_err *err)
 {
-    const pickle_value *dict = find_dict(unpickle_root(d->pickle));
-    size_t count = count_tensors(dict);
-    if (!dict)
-        return err_set(err, RAP_E_FORMAT, "%s: holds no state dict (names and tensors)",
-                       state_dict_path(d));
-    if (count > MAX_TENSORS)
-        return err_set(err, RAP_E_LIMIT, "%s: holds %zu tensors", state_dict_path(d), count);
-    d->tensors = mem_array(count, sizeof *d->tensors);
-    if (!d->tensors)
+    if (more > STATE_MAX_TENSORS || d->count + more > STATE_MAX_TENSORS)
+        return err_set(err, RAP_E_LIMIT, "%s: holds %zu tensors", d->path, d->count + more);
+    size_t cap = d->count + more;
+    if (cap <= d->cap)
+        return RAP_OK;
+    state_tensor *grown = realloc(d->tensors, cap * sizeof *grown);
+    if (!grown)
         return err_memory(err, "reading a checkpoint");
-    for (size_t i = 0; i + 1 < dict->as.list.count; i += 2) {
-        const pickle_value *key = dict->as.list.items[i], *value = dict->as.list.items[i + 1];
-        rap_status status = value->kind == PICKLE_TENSOR ? add_tensor(d, key, value, err) : RAP_OK;
-        if (status != RAP_OK)
-            return status;
+    d->tensors = grown;
+    d->cap = cap;
+    return RAP_OK;
+}
+
+rap_status state_add(state_tensor **out, state_dict *d, const char *name, size_t len,
+                     const char *file, rap_err *err)
+{
+    if (len == 0 || len > STATE_MAX_NAME || memchr(name, 0, len))
+        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
+                       file);
+    state_tensor *t = &d->tensors[d->count];
+    *t = (state_tensor){ .name = mem_string_n(name, len), .part = d->part_count - 1 };
+    if (!t->name)
+        return err_memory(err, "reading a checkpoint");
+    d->count++;
+    *out = t;
+    return RAP_OK;
+}
+
+state_part *state_new_part(state_dict *d, const char *path, rap_err *err)
+{
+    state_part *grown = realloc(d->parts, ((size_t)d->part_count + 1) * sizeof *grown);
+    if (!grown) {
+        err_memory(err, "reading a checkpoint");
+        return NULL;
     }
+    d->parts = grown;
+    state_part *p = &d->parts[d->part_count];
+    *p = (state_part){ .path = mem_string(path) };
+    if (!p->path) {
+        err_memory(err, "reading a checkpoint");
+        return NULL;
+    }
+    d->part_count++;
+    return p;
+}
+
+/* A safetensors header begins with '{' behind its length; a zip archive with "PK". */
+rap_status state_open_file(state_dict *d, const char *path, rap_err *err)
+{
+    file_map map;
+    rap_status status = file_map_open(&map, path, err);
+    if (status != RAP_OK)
+        return status;
+    bool zip = map.size >= 2 && map.data[0] == 'P' && map.data[1] == 'K';
+    bool json = map.size > 8 && map.data[8] == '{';
+    file_map_close(&map);
+    if (d->part_count >= STATE_MAX_PARTS)
+        return err_set(err, RAP_E_LIMIT, "%s: has more than %d shards", d->path, STATE_MAX_PARTS);
+    if (!zip && (json || !strcmp(path_extension(path), "safetensors")))
+        return state_open_safetensors(d, path, err);
+    return state_open_torch(d, path, err);
+}
+
+/* A .pt stands for itself; what Hugging Face publishes has its config beside it. */
+static rap_status find_folder(state_dict *d, bool folder, rap_err *err)
+{
+    const char *extension = path_extension(d->path);
+    if (!folder && strcmp(extension, "safetensors") && strcmp(extension, "bin") &&
+        !state_is_index(d->path))
+        return RAP_OK;
+    d->folder = folder ? mem_string(d->path) : path_folder(d->path);
+    if (!d->folder)
+        return err_memory(err, "reading a checkpoint");
+    return state_dict_beside_json(d, "config.json", &d->config, err);
+}
+
+static rap_status sort_tensors(state_dict *d, rap_err *err)
+{
     qsort(d->tensors, d->count, sizeof *d->tensors, by_name);
     for (size_t i = 1; i < d->count; i++)
         if (!by_name(&d->tensors[i - 1], &d->tensors[i]))
@@ -105,37 +105,23 @@ static rap_status list_tensors(state_dict *d, rap_err *err)
     return RAP_OK;
 }
 
-/* Numbers are little-endian here and in every checkpoint of our time; the archive says so. */
-static rap_status check_byte_order(const state_dict *d, rap_err *err)
-{
-    const uint8_t *order;
-    size_t size;
-    if (!torch_zip_has(d->zip, "byteorder"))
-        return RAP_OK;
-    rap_status status = torch_zip_read(d->zip, "byteorder", &order, &size, err);
-    if (status != RAP_OK)
-        return status;
-    if (size < 6 || memcmp(order, "little", 6))
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: its numbers are not little-endian",
-                       state_dict_path(d));
-    return RAP_OK;
-}
-
 rap_status state_dict_open(state_dict **out, const char *path, rap_err *err)
 {
-    const uint8_t *bytes;
-    size_t size;
-    rap_status status;
+    bool folder = file_is_folder(path);
+    rap_status status = RAP_E_MEMORY;
     state_dict *d = mem_array(1, sizeof *d);
 
     *out = NULL;
-    if (!d)
-        return err_memory(err, "reading a checkpoint");
-    if ((status = torch_zip_open(&d->zip, path, err)) != RAP_OK ||
-        (status = check_byte_order(d, err)) != RAP_OK ||
-        (status = torch_zip_read(d->zip, "data.pkl", &bytes, &size, err)) != RAP_OK ||
-        (status = unpickle(&d->pickle, bytes, size, torch_zip_path(d->zip), err)) != RAP_OK ||
-        (status = list_tensors(d, err)) != RAP_OK)
+    if (!d || !(d->path = mem_string(path))) {
+        err_memory(err, "reading a checkpoint");
+        goto cleanup;
+    }
+    status = folder                 ? state_open_folder(d, path, err)
+             : state_is_index(path) ? state_open_index(d, path, err)
+                                    : state_open_file(d, path, err);
+    if (status != RAP_OK || (status = sort_tensors(d, err)) != RAP_OK ||
+        (status = state_check_index(d, err)) != RAP_OK ||
+        (status = find_folder(d, folder, err)) != RAP_OK)
         goto cleanup;
     *out = d;
     d = NULL;
@@ -151,14 +137,25 @@ void state_dict_close(state_dict *d)
     for (size_t i = 0; i < d->count; i++)
         free(d->tensors[i].name);
     free(d->tensors);
-    unpickle_free(d->pickle);
-    torch_zip_close(d->zip);
+    for (int i = 0; i < d->part_count; i++) {
+        unpickle_free(d->parts[i].pickle);
+        torch_zip_close(d->parts[i].zip);
+        file_map_close(&d->parts[i].map);
+        free(d->parts[i].path);
+    }
+    free(d->parts);
+    json_decref(d->config);
+    json_decref(d->index);
+    free(d->folder);
+    free(d->path);
     free(d);
 }
 
+/* ---- reading ------------------------------------------------------------------------------ */
+
 const char *state_dict_path(const state_dict *d)
 {
-    return torch_zip_path(d->zip);
+    return d->path;
 }
 
 size_t state_dict_count(const state_dict *d)
@@ -177,7 +174,7 @@ const state_tensor *state_dict_find(const state_dict *d, const char *name)
     return bsearch(&key, d->tensors, d->count, sizeof key, by_name);
 }
 
-static bool is_dense(const pickle_tensor *t)
+static bool is_dense(const state_tensor *t)
 {
     int64_t expected = 1;
     for (int i = t->dims - 1; i >= 0; i--) {
@@ -191,15 +188,14 @@ static bool is_dense(const pickle_tensor *t)
 /* Walks the index like an odometer, last axis fastest. */
 static void gather(uint8_t *out, const state_tensor *t, size_t width)
 {
-    const pickle_tensor *s = t->shape;
-    int64_t index[TENSOR_MAX_DIMS] = { 0 }, at = s->offset;
-    for (int64_t n = 0; n < s->elements; n++) {
+    int64_t index[TENSOR_MAX_DIMS] = { 0 }, at = t->offset;
+    for (int64_t n = 0; n < t->elements; n++) {
         memcpy(out + (size_t)n * width, t->bytes + (size_t)at * width, width);
-        for (int i = s->dims - 1; i >= 0; i--) {
-            at += s->stride[i];
-            if (++index[i] < s->size[i])
+        for (int i = t->dims - 1; i >= 0; i--) {
+            at += t->stride[i];
+            if (++index[i] < t->size[i])
                 break;
-            at -= s->stride[i] * s->size[i];
+            at -= t->stride[i] * t->size[i];
             index[i] = 0;
         }
     }
@@ -208,16 +204,62 @@ static void gather(uint8_t *out, const state_tensor *t, size_t width)
 rap_status state_tensor_read(const state_tensor *t, void **out, size_t *out_bytes, rap_err *err)
 {
     size_t width = dtype_size(t->type);
-    size_t bytes = (size_t)t->shape->elements * width; /* unpickle bounds it by the storage */
+    size_t bytes = (size_t)t->elements * width; /* bounded by the storage when it was opened */
     uint8_t *copy = malloc(bytes ? bytes : 1);
     *out = NULL;
     if (!copy)
         return err_memory(err, "reading a checkpoint");
-    if (is_dense(t->shape))
-        memcpy(copy, t->bytes + (size_t)t->shape->offset * width, bytes);
+    if (is_dense(t) && bytes)
+        memcpy(copy, t->bytes + (size_t)t->offset * width, bytes);
     else
         gather(copy, t, width);
     *out = copy;
     *out_bytes = bytes;
     return RAP_OK;
+}
+
+static bool widen(float *out, const void *bytes, dtype type, size_t count)
+{
+    switch (type) {
+    case DTYPE_F32:
+        memcpy(out, bytes, count * sizeof *out);
+        return true;
+    case DTYPE_F16:
+        gguf_halves_to_floats(out, bytes, count);
+        return true;
+    case DTYPE_BF16:
+        gguf_bfloats_to_floats(out, bytes, count);
+        return true;
+    case DTYPE_F64:
+        for (size_t i = 0; i < count; i++) {
+            double wide;
+            memcpy(&wide, (const char *)bytes + i * sizeof wide, sizeof wide);
+            out[i] = (float)wide;
+        }
+        return true;
+    default:
+        return false;
+    }
+}
+
+rap_status state_tensor_floats(const state_tensor *t, float **out, rap_err *err)
+{
+    void *bytes;
+    size_t size;
+    *out = NULL;
+    rap_status status = state_tensor_read(t, &bytes, &size, err);
+    if (status != RAP_OK)
+        return status;
+    float *floats = mem_array(t->elements ? (size_t)t->elements : 1, sizeof *floats);
+    if (!floats)
+        status = err_memory(err, "reading a checkpoint");
+    else if (!widen(floats, bytes, t->type, (size_t)t->elements))
+        status =
+            err_set(err, RAP_E_UNSUPPORTED, "tensor '%s' does not hold floating numbers", t->name);
+    free(bytes);
+    if (status == RAP_OK)
+        *out = floats;
+    else
+        free(floats);
+    return status;
 }
