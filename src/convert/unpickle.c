@@ -1,4 +1,4 @@
-/* unpickle.c: the opcodes of pickle protocols 2 to 4 that a state dict needs.
+/* unpickle.c: the opcodes of pickle protocols 2 to 4 that a state dict or a module needs.
  *
  * A stack machine: each opcode has one small function in step()'s tables. Values live in blocks that
  * are freed together, so shared and cyclic values cost nothing and nothing here recurses. */
@@ -268,15 +268,17 @@ static rap_status unmark(unpickled *u, size_t *out_count)
     return RAP_OK;
 }
 
-/* Moves the top `count` values into the container below them. */
+/* Moves the top `count` values into the container below them. What an object that is also a list or a
+ * dict holds is dropped. */
 static rap_status fill(unpickled *u, pickle_kind kind, size_t count)
 {
     if (poppable(u) < count + 1)
         return underflow(u);
     pickle_value *to = u->stack[u->depth - count - 1];
-    if (to->kind != kind || (kind == PICKLE_DICT && count % 2))
+    if ((to->kind != kind && to->kind != PICKLE_OBJECT) || (kind == PICKLE_DICT && count % 2))
         return unpickle_bad(u, "it fills something that is no container");
-    rap_status status = append(u, to, u->stack + u->depth - count, count);
+    rap_status status =
+        to->kind == PICKLE_OBJECT ? RAP_OK : append(u, to, u->stack + u->depth - count, count);
     u->depth -= count;
     return status;
 }
@@ -329,24 +331,34 @@ static rap_status push_stack_global(unpickled *u)
     return status == RAP_OK ? push(u, v) : status;
 }
 
-static rap_status reduce(unpickled *u)
+typedef rap_status maker(pickle_value **out, unpickled *u, const pickle_value *from,
+                         const pickle_value *args);
+
+/* The two values on top become the one that `make` makes of them. */
+static rap_status apply(unpickled *u, maker *make)
 {
     if (poppable(u) < 2)
         return underflow(u);
     pickle_value *v = NULL;
-    rap_status status = unpickle_call(&v, u, u->stack[u->depth - 2], u->stack[u->depth - 1]);
+    rap_status status = make(&v, u, u->stack[u->depth - 2], u->stack[u->depth - 1]);
     u->depth -= 2;
     return status == RAP_OK ? push(u, v) : status;
 }
 
-/* A state dict carries `_metadata` as its attributes: dropped. Nothing else has attributes. */
+/* Sets the attributes of an object, once. A state dict carries `_metadata` as its attributes: dropped.
+ * Nothing else has attributes. */
 static rap_status build(unpickled *u)
 {
     if (poppable(u) < 2)
         return underflow(u);
-    u->depth--;
-    return top(u)->kind == PICKLE_DICT ? RAP_OK
-                                       : unpickle_bad(u, "it sets attributes of something");
+    const pickle_value *state = u->stack[--u->depth];
+    pickle_value *to = top(u);
+    if (to->kind == PICKLE_DICT)
+        return RAP_OK;
+    if (to->kind != PICKLE_OBJECT || to->as.object.state)
+        return unpickle_bad(u, "it sets attributes of something");
+    to->as.object.state = state;
+    return RAP_OK;
 }
 
 static rap_status persistent(unpickled *u)
@@ -396,7 +408,9 @@ static rap_status step_plain(unpickled *u, uint8_t op)
     case 'u':
         return fill_marked(u, PICKLE_DICT);
     case 'R':
-        return reduce(u);
+        return apply(u, unpickle_call);
+    case 0x81:
+        return apply(u, unpickle_object);
     case 'b':
         return build(u);
     case 'Q':
@@ -407,7 +421,7 @@ static rap_status step_plain(unpickled *u, uint8_t op)
         return remember(u, u->memo_count);
     default:
         return err_set(u->err, RAP_E_FORMAT,
-                       "%s: uses pickle opcode 0x%02x: not a plain state dict", u->name, op);
+                       "%s: uses pickle opcode 0x%02x, which no checkpoint needs", u->name, op);
     }
 }
 
@@ -498,15 +512,27 @@ rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const ch
 
 /* ---- reading what came out ---------------------------------------------------------------- */
 
+static bool same_text(pickle_chars a, const char *b)
+{
+    return a.len == strlen(b) && !memcmp(a.bytes, b, a.len);
+}
+
 bool pickle_text_is(const pickle_value *v, const char *text)
 {
-    return v->kind == PICKLE_TEXT && v->as.text.len == strlen(text) &&
-           !memcmp(v->as.text.bytes, text, v->as.text.len);
+    return v->kind == PICKLE_TEXT && same_text(v->as.text, text);
+}
+
+bool pickle_is_a(const pickle_value *v, const char *class_name)
+{
+    return v && v->kind == PICKLE_OBJECT &&
+           same_text(v->as.object.type->as.global.name, class_name);
 }
 
 const pickle_value *pickle_get(const pickle_value *dict, const char *key)
 {
-    if (dict->kind != PICKLE_DICT)
+    if (dict && dict->kind == PICKLE_OBJECT)
+        dict = dict->as.object.state;
+    if (!dict || dict->kind != PICKLE_DICT)
         return NULL;
     for (size_t i = dict->as.list.count; i >= 2; i -= 2) /* the last one set counts */
         if (pickle_text_is(dict->as.list.items[i - 2], key))

@@ -1,8 +1,9 @@
-/* unpickle.h: reads the pickle of a state dict and executes nothing.
+/* unpickle.h: reads the pickle of a state dict, or of a whole module, and executes nothing.
  *
  * A pickle is a program; running one runs whatever its author wanted. This reader knows the opcodes
- * that dicts, lists, tuples, strings, numbers and tensors need, and a closed list of names it may
- * mention. Every other name, and every other opcode, ends the reading with a line that says which. */
+ * that dicts, lists, tuples, strings, numbers, tensors and objects need, and a closed list of names it
+ * may mention. Every other name, and every other opcode, ends the reading with a line that says which.
+ * An object is inert: the name of its class and the attributes it was saved with. */
 #ifndef RAP_CONVERT_UNPICKLE_H
 #define RAP_CONVERT_UNPICKLE_H
 
@@ -36,6 +37,7 @@ typedef enum pickle_kind {
     PICKLE_LIST,
     PICKLE_DICT,   /* keys and values alternate in items */
     PICKLE_GLOBAL, /* a name of the closed list */
+    PICKLE_OBJECT,
     PICKLE_STORAGE,
     PICKLE_TENSOR
 } pickle_kind;
@@ -60,20 +62,29 @@ typedef struct pickle_tensor {
     int64_t elements;
 } pickle_tensor;
 
+typedef struct pickle_chars {
+    const char *bytes; /* in the pickle; not NUL-ended */
+    size_t len;
+} pickle_chars;
+
 struct pickle_value {
     pickle_kind kind;
     union {
         int64_t integer; /* bool and int */
         double real;
-        struct {
-            const char *bytes; /* in the pickle; not NUL-ended */
-            size_t len;
-        } text;
+        pickle_chars text;
         struct {
             pickle_value **items;
             size_t count, cap;
         } list; /* tuple, list and dict */
-        int global;
+        struct {
+            int known; /* its place on the list; -1: a class of a listed library */
+            pickle_chars module, name;
+        } global;
+        struct {
+            const pickle_value *type;  /* global */
+            const pickle_value *state; /* its attributes, mostly a dict; NULL: none */
+        } object;
         pickle_storage storage;
         pickle_tensor tensor;
     } as;
@@ -89,7 +100,10 @@ void unpickle_free(unpickled *u); /* NULL-safe */
 const pickle_value *unpickle_root(const unpickled *u);
 
 bool pickle_text_is(const pickle_value *v, const char *text);
-/* The value under a text key of a dict, NULL when absent or no dict. */
+/* The value under a text key of a dict, or of an object's attributes; NULL when absent or neither. */
 const pickle_value *pickle_get(const pickle_value *dict, const char *key);
+
+/* Is it an object of the class with this name, whatever module it comes from? */
+bool pickle_is_a(const pickle_value *v, const char *class_name);
 
 #endif

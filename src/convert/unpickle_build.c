@@ -1,12 +1,20 @@
-/* unpickle_build.c: the closed list of names, and the three things that may be called.
+/* unpickle_build.c: the closed list of names, and the few things that may be called.
  *
  * Nothing is looked up and nothing is run: OrderedDict gives an empty dict, _rebuild_tensor_v2 a
- * checked description of a tensor, _rebuild_parameter the tensor inside it. */
+ * checked description of a tensor, _rebuild_parameter the tensor inside it, and everything else that may
+ * be mentioned an inert object, which is its class's name. */
 #include "convert/unpickle_inside.h"
 
 #include <string.h>
 
-typedef enum callable { NOT_CALLABLE, MAKE_DICT, MAKE_TENSOR, MAKE_PARAMETER } callable;
+typedef enum callable {
+    STORAGE_CLASS, /* never called */
+    MAKE_DICT,
+    MAKE_TENSOR,
+    MAKE_PARAMETER,
+    MAKE_METHOD, /* getattr(object, name): a fused module keeps its forward() this way */
+    MAKE_OBJECT  /* whatever it is called with */
+} callable;
 
 typedef struct known_global {
     const char *module, *name;
@@ -18,18 +26,42 @@ static const known_global known[] = {
     { "collections", "OrderedDict", MAKE_DICT, 0 },
     { "torch._utils", "_rebuild_tensor_v2", MAKE_TENSOR, 0 },
     { "torch._utils", "_rebuild_parameter", MAKE_PARAMETER, 0 },
-    { "torch", "FloatStorage", NOT_CALLABLE, DTYPE_F32 },
-    { "torch", "HalfStorage", NOT_CALLABLE, DTYPE_F16 },
-    { "torch", "BFloat16Storage", NOT_CALLABLE, DTYPE_BF16 },
-    { "torch", "DoubleStorage", NOT_CALLABLE, DTYPE_F64 },
-    { "torch", "LongStorage", NOT_CALLABLE, DTYPE_I64 },
-    { "torch", "IntStorage", NOT_CALLABLE, DTYPE_I32 },
-    { "torch", "ShortStorage", NOT_CALLABLE, DTYPE_I16 },
-    { "torch", "CharStorage", NOT_CALLABLE, DTYPE_I8 },
-    { "torch", "ByteStorage", NOT_CALLABLE, DTYPE_U8 },
-    { "torch", "BoolStorage", NOT_CALLABLE, DTYPE_BOOL },
+    { "torch", "FloatStorage", STORAGE_CLASS, DTYPE_F32 },
+    { "torch", "HalfStorage", STORAGE_CLASS, DTYPE_F16 },
+    { "torch", "BFloat16Storage", STORAGE_CLASS, DTYPE_BF16 },
+    { "torch", "DoubleStorage", STORAGE_CLASS, DTYPE_F64 },
+    { "torch", "LongStorage", STORAGE_CLASS, DTYPE_I64 },
+    { "torch", "IntStorage", STORAGE_CLASS, DTYPE_I32 },
+    { "torch", "ShortStorage", STORAGE_CLASS, DTYPE_I16 },
+    { "torch", "CharStorage", STORAGE_CLASS, DTYPE_I8 },
+    { "torch", "ByteStorage", STORAGE_CLASS, DTYPE_U8 },
+    { "torch", "BoolStorage", STORAGE_CLASS, DTYPE_BOOL },
+    /* What a whole module and its training settings mention besides their own classes. */
+    { "__builtin__", "getattr", MAKE_METHOD, 0 },
+    { "builtins", "getattr", MAKE_METHOD, 0 },
+    { "__builtin__", "set", MAKE_OBJECT, 0 },
+    { "builtins", "set", MAKE_OBJECT, 0 },
+    { "torch", "Size", MAKE_OBJECT, 0 },
+    { "torch", "device", MAKE_OBJECT, 0 },
+    { "torch", "float16", MAKE_OBJECT, 0 },
+    { "torch", "bfloat16", MAKE_OBJECT, 0 },
+    { "torch", "float32", MAKE_OBJECT, 0 },
+    { "pathlib", "PosixPath", MAKE_OBJECT, 0 },
+    { "pathlib", "WindowsPath", MAKE_OBJECT, 0 },
+    { "pathlib._local", "PosixPath", MAKE_OBJECT, 0 },
+    { "pathlib._local", "WindowsPath", MAKE_OBJECT, 0 },
+    { "numpy", "dtype", MAKE_OBJECT, 0 },
+    { "numpy.core.multiarray", "scalar", MAKE_OBJECT, 0 },
+    { "numpy._core.multiarray", "scalar", MAKE_OBJECT, 0 },
+    { "_codecs", "encode", MAKE_OBJECT, 0 },
+    { "datetime", "datetime", MAKE_OBJECT, 0 },
 };
 enum { KNOWN_COUNT = sizeof known / sizeof *known };
+
+/* Modules whose classes may occur as objects: the layers of PyTorch, and the packages that publish
+ * whole modules. */
+static const char *const libraries[] = { "torch.nn.modules.", "ultralytics.", "clip." };
+enum { LIBRARY_COUNT = sizeof libraries / sizeof *libraries };
 
 size_t dtype_size(dtype type)
 {
@@ -37,34 +69,61 @@ size_t dtype_size(dtype type)
     return sizes[type];
 }
 
-static bool same(const char *text, const char *bytes, size_t len)
+static bool same(const char *text, pickle_chars t)
 {
-    return strlen(text) == len && !memcmp(text, bytes, len);
+    return strlen(text) == t.len && !memcmp(text, t.bytes, t.len);
 }
 
-static int shown(size_t len)
+static bool starts(pickle_chars t, const char *prefix)
 {
-    return len < 80 ? (int)len : 80;
+    return t.len >= strlen(prefix) && !memcmp(t.bytes, prefix, strlen(prefix));
+}
+
+/* The beginning of a text as something to print: "%.*s". */
+static int shown(pickle_chars t)
+{
+    return t.len < 80 ? (int)t.len : 80;
+}
+
+/* The place on the list; -1: a class of a listed library; -2: neither. */
+static int find_known(pickle_chars module, pickle_chars name)
+{
+    for (int i = 0; i < KNOWN_COUNT; i++)
+        if (same(known[i].module, module) && same(known[i].name, name))
+            return i;
+    for (int i = 0; i < LIBRARY_COUNT; i++)
+        if (starts(module, libraries[i]))
+            return -1;
+    return -2;
 }
 
 rap_status unpickle_global(pickle_value **out, unpickled *u, const char *module, size_t module_len,
                            const char *name, size_t name_len)
 {
-    for (int i = 0; i < KNOWN_COUNT; i++) {
-        if (!same(known[i].module, module, module_len) || !same(known[i].name, name, name_len))
-            continue;
+    pickle_chars m = { module, module_len }, n = { name, name_len };
+    int place = find_known(m, n);
+    if (place >= -1) {
         if (!(*out = unpickle_new(u, PICKLE_GLOBAL)))
             return RAP_E_LIMIT;
-        (*out)->as.global = i;
+        (*out)->as.global.known = place;
+        (*out)->as.global.module = m;
+        (*out)->as.global.name = n;
         return RAP_OK;
     }
-    if (module_len >= 9 && !memcmp(module, "__torch__", 9))
+    if (starts(m, "__torch__"))
         return err_set(
             u->err, RAP_E_UNSUPPORTED,
             "%s: is a TorchScript program, not a plain state dict; save its state_dict() instead",
             u->name);
-    return err_set(u->err, RAP_E_FORMAT, "%s: refuses to load '%.*s.%.*s': not a plain state dict",
-                   u->name, shown(module_len), module, shown(name_len), name);
+    return err_set(u->err, RAP_E_FORMAT,
+                   "%s: refuses to load '%.*s.%.*s', which no checkpoint needs", u->name, shown(m),
+                   m.bytes, shown(n), n.bytes);
+}
+
+static bool is_storage_class(const pickle_value *v)
+{
+    return v->kind == PICKLE_GLOBAL && v->as.global.known >= 0 &&
+           known[v->as.global.known].call == STORAGE_CLASS;
 }
 
 rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value *id)
@@ -72,14 +131,13 @@ rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value
     if (id->kind != PICKLE_TUPLE || id->as.list.count != 5)
         return unpickle_bad(u, "a storage is not described by five values");
     pickle_value **part = id->as.list.items; /* "storage", class, key, device, elements */
-    if (!pickle_text_is(part[0], "storage") || part[1]->kind != PICKLE_GLOBAL ||
-        known[part[1]->as.global].call != NOT_CALLABLE || part[2]->kind != PICKLE_TEXT ||
-        part[4]->kind != PICKLE_INT || part[4]->as.integer < 0)
+    if (!pickle_text_is(part[0], "storage") || !is_storage_class(part[1]) ||
+        part[2]->kind != PICKLE_TEXT || part[4]->kind != PICKLE_INT || part[4]->as.integer < 0)
         return unpickle_bad(u, "a storage's description makes no sense");
     if (!(*out = unpickle_new(u, PICKLE_STORAGE)))
         return RAP_E_LIMIT;
     (*out)->as.storage =
-        (pickle_storage){ known[part[1]->as.global].type, part[2], part[4]->as.integer };
+        (pickle_storage){ known[part[1]->as.global.known].type, part[2], part[4]->as.integer };
     return RAP_OK;
 }
 
@@ -136,12 +194,55 @@ static rap_status build_tensor(pickle_value **out, unpickled *u, const pickle_va
     return tensor_fits(t) ? RAP_OK : unpickle_bad(u, "a tensor does not fit its storage");
 }
 
+/* ---- objects ------------------------------------------------------------------------------ */
+
+static rap_status inert(pickle_value **out, unpickled *u, const pickle_value *type)
+{
+    if (!(*out = unpickle_new(u, PICKLE_OBJECT)))
+        return RAP_E_LIMIT;
+    (*out)->as.object.type = type;
+    return RAP_OK;
+}
+
+rap_status unpickle_object(pickle_value **out, unpickled *u, const pickle_value *type,
+                           const pickle_value *args)
+{
+    if (type->kind != PICKLE_GLOBAL || args->kind != PICKLE_TUPLE ||
+        (type->as.global.known >= 0 && known[type->as.global.known].call != MAKE_OBJECT))
+        return unpickle_bad(u, "it makes an object of something that is no class");
+    return inert(out, u, type);
+}
+
+/* A library's class may be called like a plain namespace, without arguments; anything more might be a
+ * function that does something. */
+static rap_status call_library(pickle_value **out, unpickled *u, const pickle_value *callee,
+                               const pickle_value *args)
+{
+    pickle_chars m = callee->as.global.module, n = callee->as.global.name;
+    if (args->as.list.count == 0)
+        return inert(out, u, callee);
+    return err_set(u->err, RAP_E_FORMAT,
+                   "%s: refuses to call '%.*s.%.*s', which no checkpoint needs", u->name, shown(m),
+                   m.bytes, shown(n), n.bytes);
+}
+
+static rap_status build_method(pickle_value **out, unpickled *u, const pickle_value *callee,
+                               const pickle_value *args)
+{
+    pickle_value **arg = args->as.list.items;
+    if (args->as.list.count != 2 || arg[0]->kind != PICKLE_OBJECT || arg[1]->kind != PICKLE_TEXT)
+        return unpickle_bad(u, "it takes an attribute of something that is no object");
+    return inert(out, u, callee);
+}
+
 rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *callee,
                          const pickle_value *args)
 {
     if (callee->kind != PICKLE_GLOBAL || args->kind != PICKLE_TUPLE)
         return unpickle_bad(u, "it calls something that is not a function");
-    switch (known[callee->as.global].call) {
+    if (callee->as.global.known < 0)
+        return call_library(out, u, callee, args);
+    switch (known[callee->as.global.known].call) {
     case MAKE_DICT:
         if (args->as.list.count != 0)
             return unpickle_bad(u, "an OrderedDict is built from something");
@@ -154,7 +255,11 @@ rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *c
             return unpickle_bad(u, "a parameter holds no tensor");
         *out = args->as.list.items[0];
         return RAP_OK;
-    case NOT_CALLABLE:
+    case MAKE_METHOD:
+        return build_method(out, u, callee, args);
+    case MAKE_OBJECT:
+        return inert(out, u, callee);
+    case STORAGE_CLASS:
         break;
     }
     return unpickle_bad(u, "it calls a storage class");

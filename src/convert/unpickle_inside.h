@@ -5,7 +5,7 @@
 
 #include "convert/unpickle.h"
 
-/* Bounds: a state dict of a few thousand tensors needs a hundredth of each. */
+/* Bounds: a module or state dict of a few thousand tensors needs a tenth of each. */
 enum {
     PICKLE_MAX_BYTES = 64 << 20,
     PICKLE_MAX_VALUES = 1 << 20,
@@ -39,9 +39,12 @@ rap_status unpickle_bad(unpickled *u, const char *reason);
 /* The value a name stands for, when it is on the list. */
 rap_status unpickle_global(pickle_value **out, unpickled *u, const char *module, size_t module_len,
                            const char *name, size_t name_len);
-/* What calling a listed name with a tuple gives. */
+/* What calling a listed name with a tuple gives: REDUCE. */
 rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *callee,
                          const pickle_value *args);
+/* An object of a listed class, still without attributes: NEWOBJ. */
+rap_status unpickle_object(pickle_value **out, unpickled *u, const pickle_value *type,
+                           const pickle_value *args);
 /* What a persistent id (a tuple that names a storage) stands for. */
 rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value *id);
 

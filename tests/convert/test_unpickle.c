@@ -36,6 +36,8 @@ static void refuses_bytes(const char *bytes, size_t size, const char *reason)
 
 static const made_tensor honest = { "w", "HalfStorage", "0", 12, 2, 2, { 2, 3 }, { 3, 1 } };
 
+#define CONV "cultralytics.nn.modules.conv\nConv\n"
+
 static void reads_a_tensor(void **state)
 {
     buf b = BUF_INIT;
@@ -78,12 +80,61 @@ static void reads_plain_values(void **state)
     unpickle_free(u);
 }
 
+/* A module with attributes, one of them a method of itself, and a namespace called without arguments. */
+static void reads_objects(void **state)
+{
+    static const char bytes[] =
+        "\x80\x02" CONV ")\x81q\1}(\x8c\1sK\2\x8c\7forward"
+        "c__builtin__\ngetattr\nh\1\x8c\14forward_fuse\x86R\x8c\4save"
+        "c__builtin__\nset\n]\x85R\x8c\4args"
+        "cultralytics.utils\nIterableSimpleNamespace\n)R}\x8c\5imgszM\x80\2sbub.";
+    unpickled *u;
+    rap_err err = { 0 };
+    if (unpickle(&u, (const uint8_t *)bytes, sizeof bytes - 1, "good.pt", &err) != RAP_OK)
+        fail_msg("%s", err.text);
+    const pickle_value *root = unpickle_root(u);
+    assert_true(pickle_is_a(root, "Conv"));
+    assert_false(pickle_is_a(root, "Con"));
+    assert_int_equal(pickle_get(root, "s")->as.integer, 2);
+    assert_true(pickle_is_a(pickle_get(root, "forward"), "getattr"));
+    assert_true(pickle_is_a(pickle_get(root, "save"), "set"));
+    assert_int_equal(pickle_get(pickle_get(root, "args"), "imgsz")->as.integer, 640);
+    assert_null(pickle_get(pickle_get(root, "save"), "x"));
+    unpickle_free(u);
+}
+
+static void refuses_wrong_objects(void **state)
+{
+    REFUSES("N)\x81.", "no class");
+    REFUSES(CONV "N\x81.", "no class");
+    REFUSES("ccollections\nOrderedDict\n)\x81.", "no class");
+    REFUSES("ctorch\nFloatStorage\n)\x81.", "no class");
+    REFUSES("c__builtin__\ngetattr\n)\x81.", "no class");
+    REFUSES("\x81.", "more from the stack");
+    REFUSES(CONV ")\x81}b}b.", "sets attributes");
+    REFUSES(CONV "K\1\x85R.", "refuses to call 'ultralytics.nn.modules.conv.Conv'");
+    REFUSES("cultralytics.utils.checks\ncheck_requirements\n\x8c\4evil\x85R.",
+            "refuses to call 'ultralytics.utils.checks.check_requirements'");
+    REFUSES("c__builtin__\ngetattr\nN\x8c\4evil\x86R.", "no object");
+    REFUSES("c__builtin__\ngetattr\n" CONV ")\x81N\x86R.", "no object");
+    REFUSES("c__builtin__\ngetattr\n)R.", "no object");
+    REFUSES("c__builtin__\ngetattr\n" CONV ")\x81\x8c\4evil\x86R)R.", "not a function");
+}
+
 static void refuses_code(void **state)
 {
     static const char *const names[][2] = {
-        { "os", "system" },      { "posix", "system" },        { "builtins", "eval" },
-        { "builtins", "exec" },  { "subprocess", "Popen" },    { "torch", "load" },
-        { "torch.hub", "load" }, { "torch", "FloatStorageX" }, { "collections", "defaultdict" },
+        { "os", "system" },
+        { "posix", "system" },
+        { "builtins", "eval" },
+        { "builtins", "exec" },
+        { "subprocess", "Popen" },
+        { "torch", "load" },
+        { "torch.hub", "load" },
+        { "torch", "FloatStorageX" },
+        { "torch.nn.modulesx", "Conv2d" },
+        { "clip", "load" },
+        { "collections", "defaultdict" },
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char expected[128];
@@ -93,7 +144,7 @@ static void refuses_code(void **state)
         buf_putc(&b, '(');
         pickle_text(&b, "touch /tmp/owned");
         buf_puts(&b, "tR.");
-        snprintf(expected, sizeof expected, "refuses to load '%s.%s': not a plain state dict",
+        snprintf(expected, sizeof expected, "refuses to load '%s.%s', which no checkpoint needs",
                  names[i][0], names[i][1]);
         refuses(&b, expected);
     }
@@ -104,15 +155,14 @@ static void refuses_code(void **state)
 /* Opcodes that build objects in other ways. */
 static void refuses_other_opcodes(void **state)
 {
-    REFUSES("(ios\nsystem\n.", "opcode 0x69");            /* INST */
-    REFUSES("(\x8c\2osoN.", "opcode 0x6f");               /* OBJ */
-    REFUSES("ccollections\nOrderedDict\n)\x81.", "0x81"); /* NEWOBJ */
-    REFUSES("\x82\1.", "0x82");                           /* EXT1 */
-    REFUSES("N0N.", "0x30");                              /* POP */
-    REFUSES("N2.", "0x32");                               /* DUP */
-    REFUSES("P1\n.", "0x50");                             /* PERSID */
-    REFUSES("I1\n.", "0x49");                             /* INT as text */
-    REFUSES("\x8f.", "0x8f");                             /* EMPTY_SET */
+    REFUSES("(ios\nsystem\n.", "opcode 0x69"); /* INST */
+    REFUSES("(\x8c\2osoN.", "opcode 0x6f");    /* OBJ */
+    REFUSES("\x82\1.", "0x82");                /* EXT1 */
+    REFUSES("N0N.", "0x30");                   /* POP */
+    REFUSES("N2.", "0x32");                    /* DUP */
+    REFUSES("P1\n.", "0x50");                  /* PERSID */
+    REFUSES("I1\n.", "0x49");                  /* INT as text */
+    REFUSES("\x8f.", "0x8f");                  /* EMPTY_SET */
 }
 
 static void refuses_wrong_calls(void **state)
@@ -279,6 +329,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_a_tensor),
         cmocka_unit_test(reads_plain_values),
+        cmocka_unit_test(reads_objects),
+        cmocka_unit_test(refuses_wrong_objects),
         cmocka_unit_test(refuses_code),
         cmocka_unit_test(refuses_other_opcodes),
         cmocka_unit_test(refuses_wrong_calls),
