@@ -293,11 +293,16 @@ typedef struct rap_embedding {
 RAP_API rap_status rap_embed(rap *r, const rap_image *image, const char *text, rap_embedding **out);
 RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
 
-/* Turns a published checkpoint (OpenAI CLIP or timm ViT `.pt` state dict) into GGUF. `vocab` (NULL:
- * none) is the BPE merges file of a CLIP, plain or gzip. Needs no handle: on failure the line is
- * written to `error` (`error_size` bytes, may be NULL). */
-RAP_API rap_status rap_convert(const char *in_path, const char *out_path, const char *vocab,
-                               char *error, size_t error_size);
+typedef struct rap_convert_options {
+    const char *vocab; /* NULL: what lies beside the checkpoint. A CLIP's BPE merges, plain or gzip */
+    const char *type;  /* NULL: as in the checkpoint. "f32", "f16", "bf16" or "q8_0"               */
+} rap_convert_options;
+
+/* Turns a published checkpoint into GGUF: a file, an index of shards, or a folder as Hugging Face lays it
+ * out. `options` may be NULL. Needs no handle: on failure the line is written to `error` (`error_size`
+ * bytes, may be NULL). */
+RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
+                               const rap_convert_options *options, char *error, size_t error_size);
 
 /* What the handle runs on, as JSON (profile, models, store, versions, CPU). Free with rap_free(). */
 RAP_API rap_status rap_describe(rap *r, char **out);

@@ -77,18 +77,21 @@ void rap_embedding_free(rap_embedding *embedding)
     free(embedding);
 }
 
-rap_status rap_convert(const char *in_path, const char *out_path, const char *vocab, char *error,
-                       size_t error_size)
+rap_status rap_convert(const char *in_path, const char *out_path,
+                       const rap_convert_options *options, char *error, size_t error_size)
 {
     rap_err err = { 0 };
     rap_status status;
+    convert_options inside = { .vocab = options ? options->vocab : NULL };
 
     if (error && error_size)
         *error = '\0';
     if (!in_path || !out_path)
         status = err_set(&err, RAP_E_ARGUMENT, "converting needs a file to read and one to write");
     else
-        status = convert_file(in_path, out_path, vocab, &err);
+        status = convert_type_of(&inside.type, options ? options->type : NULL, &err);
+    if (status == RAP_OK)
+        status = convert_file(in_path, out_path, &inside, &err);
     if (status != RAP_OK && error && error_size)
         snprintf(error, error_size, "%s", err.text);
     return status;

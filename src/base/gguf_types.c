@@ -4,6 +4,7 @@
  * assert on it. */
 #include "base/gguf_types.h"
 
+#include <math.h>
 #include <string.h>
 
 static const gguf_block blocks[] = {
@@ -123,4 +124,51 @@ void gguf_q8_0_to_floats(float *out, const void *in, size_t count)
         for (size_t j = 0; j < 32; j++)
             out[i + j] = scale * (float)(int8_t)block[2 + j];
     }
+}
+
+bool gguf_floats_to_halves(void *out, const float *in, size_t count)
+{
+    uint8_t *bytes = out;
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half = gguf_float_to_half(in[i]);
+        if ((half & 0x7c00) == 0x7c00)
+            return false;
+        memcpy(bytes + 2 * i, &half, 2);
+    }
+    return true;
+}
+
+bool gguf_floats_to_bfloats(void *out, const float *in, size_t count)
+{
+    uint8_t *bytes = out;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &in[i], sizeof bits);
+        uint16_t bfloat = (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+        if ((bfloat & 0x7f80) == 0x7f80)
+            return false;
+        memcpy(bytes + 2 * i, &bfloat, 2);
+    }
+    return true;
+}
+
+/* The largest number of a block becomes 127. */
+bool gguf_floats_to_q8_0(void *out, const float *in, size_t count)
+{
+    uint8_t *block = out;
+    for (size_t i = 0; i < count; i += 32, block += 34) {
+        float largest = 0;
+        for (size_t j = 0; j < 32; j++)
+            largest = fmaxf(largest, fabsf(in[i + j]));
+        float scale = largest / 127, inverse = scale > 0 ? 1 / scale : 0;
+        uint16_t half = gguf_float_to_half(scale);
+        if ((half & 0x7c00) == 0x7c00)
+            return false;
+        memcpy(block, &half, 2);
+        for (size_t j = 0; j < 32; j++) {
+            float level = isfinite(inverse) ? roundf(in[i + j] * inverse) : 0;
+            block[2 + j] = (uint8_t)(int8_t)level;
+        }
+    }
+    return true;
 }

@@ -2,6 +2,7 @@
 #ifndef RAP_BASE_GGUF_TYPES_H
 #define RAP_BASE_GGUF_TYPES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,10 @@ uint16_t gguf_float_to_half(float value); /* round to nearest even; overflow giv
 void gguf_halves_to_floats(float *out, const void *in, size_t count);
 void gguf_bfloats_to_floats(float *out, const void *in, size_t count);
 void gguf_q8_0_to_floats(float *out, const void *in, size_t count); /* count: a multiple of 32 */
+
+/* The other way, for finite numbers; false when one of them is too large for the type. */
+bool gguf_floats_to_halves(void *out, const float *in, size_t count);
+bool gguf_floats_to_bfloats(void *out, const float *in, size_t count); /* to nearest even */
+bool gguf_floats_to_q8_0(void *out, const float *in, size_t count);    /* count: a multiple of 32 */
 
 #endif

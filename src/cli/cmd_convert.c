@@ -8,17 +8,26 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_convert = {
     "convert",
     "IN OUT.gguf",
-    "Turn a CLIP or ViT checkpoint (.pt) into GGUF",
-    "Reads OpenAI-format CLIP and timm ViT state dicts without executing anything in them. A CLIP\n"
-    "needs its vocabulary: the bpe_simple_vocab file, plain or gzip.",
+    "Turn a published CLIP or ViT checkpoint into GGUF",
+    "IN is a file of torch.save (.pt, .bin), a .safetensors file, an index of shards, or a folder "
+    "as\n"
+    "Hugging Face lays it out; nothing in it is executed. Read are CLIP as OpenAI and Hugging "
+    "Face\n"
+    "publish it, and timm's ViT.\n"
+    "\n"
+    "A CLIP needs its vocabulary: the merges.txt or tokenizer.json beside it, or --vocab.\n"
+    "--type says how matrices are written: f32, f16, bf16 or q8_0 (q8_0 takes about a quarter of "
+    "f32;\n"
+    "docs/models.md says what each costs). Without it they stay what they are.",
     run,
 };
 
 static int run(cli *c, int argc, char **argv)
 {
-    const char *vocab = NULL;
+    rap_convert_options how = { 0 };
     const cli_option options[] = {
-        { "--vocab", CLI_TEXT, &vocab, "FILE", "the BPE merges of a CLIP, plain or .gz" },
+        { "--vocab", CLI_TEXT, &how.vocab, "FILE", "the BPE merges of a CLIP, plain or .gz" },
+        { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0; as it is by default" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     char error[1024] = "";
@@ -27,7 +36,7 @@ static int run(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE)
         return code;
-    status = rap_convert(argv[0], argv[1], vocab, error, sizeof error);
+    status = rap_convert(argv[0], argv[1], &how, error, sizeof error);
     if (status != RAP_OK) {
         cli_say("%s", *error ? error : rap_status_text(status));
         return rap_status_exit_code(status);

@@ -1,15 +1,34 @@
 /* convert.h: a published checkpoint becomes our GGUF.
  *
- * The kind is recognised by the names of the tensors: OpenAI's CLIP, or a plain ViT as timm names it.
- * Every tensor must have the shape its neighbours imply, and none may be left over that means
- * something: a model that is only nearly of these kinds is refused, not half converted. */
+ * The checkpoint is any file or folder that state_dict.h opens; the kind of model is recognised by the
+ * names of its tensors. Every tensor must have the shape its neighbours (and config.json, where there is
+ * one) imply, and none may be left over that means something: a model that is only nearly of these kinds
+ * is refused, not half converted. */
 #ifndef RAP_CONVERT_CONVERT_H
 #define RAP_CONVERT_CONVERT_H
 
 #include "base/err.h"
 
-/* vocab (NULL: none) is the BPE merges file of a CLIP, plain or gzip; needed when it has a text
- * tower. The output is written atomically. */
-rap_status convert_file(const char *in, const char *out, const char *vocab, rap_err *err);
+/* What the matrices and convolutions are written in. Norms, biases and single vectors are f32 unless the
+ * type is kept. q8_0 is for linear layers with rows of a multiple of 32; the rest is then f16. */
+typedef enum convert_type {
+    CONVERT_KEEP = 0, /* as in the checkpoint; f64 becomes f32 */
+    CONVERT_F32,
+    CONVERT_F16,
+    CONVERT_BF16,
+    CONVERT_Q8_0
+} convert_type;
+
+typedef struct convert_options {
+    const char *vocab; /* NULL: what lies beside the checkpoint. BPE merges of a CLIP, plain or gzip */
+    convert_type type;
+} convert_options;
+
+/* The output is written atomically. */
+rap_status convert_file(const char *in, const char *out, const convert_options *options,
+                        rap_err *err);
+
+/* "f32", "f16", "bf16", "q8_0"; NULL: kept. RAP_E_ARGUMENT for anything else. */
+rap_status convert_type_of(convert_type *out, const char *text, rap_err *err);
 
 #endif

@@ -3,11 +3,13 @@
 #define RAP_CONVERT_CONVERT_INSIDE_H
 
 #include "base/gguf_file.h"
+#include "convert/convert.h"
 #include "convert/state_dict.h"
 
 typedef struct conversion {
     const state_dict *in;
-    const char *vocab; /* NULL: none */
+    const char *vocab; /* NULL: none given */
+    convert_type type; /* of the output */
     gguf_writer *out;
     bool *used;        /* [tensors of in] */
     rap_status status; /* the first failure; later calls do nothing */
@@ -26,12 +28,26 @@ typedef struct convert_shape {
     int64_t d[4];
 } convert_shape;
 
-/* Copies tensor `from` (axes of one in front are dropped) as `to` after comparing its shape. f16 and
- * bf16 stay what they are; f64 becomes f32. */
-void convert_tensor(conversion *c, const char *from, const char *to, convert_shape shape);
+/* ---- tensors: convert_tensor.c ---- */
 
+/* Copies tensor `from` (axes of one in front are dropped) as `to` after comparing its shape. */
+void convert_tensor(conversion *c, const char *from, const char *to, convert_shape shape);
+/* The same with both names in two parts. */
+void convert_joined(conversion *c, const char *from, const char *from_end, const char *to,
+                    const char *to_end, convert_shape shape);
 /* A weight and bias pair: from + ".weight", ".bias". */
 void convert_pair(conversion *c, const char *from, const char *to, convert_shape weight);
+/* from [columns, rows] becomes to [rows, columns]. */
+void convert_transposed(conversion *c, const char *from, const char *to, int64_t rows,
+                        int64_t columns);
+/* Several tensors of shape `one`, one after the other along the first axis. */
+void convert_stacked(conversion *c, const char *const *from, int count, const char *to,
+                     convert_shape one);
+
+/* For what has to be computed: the numbers of a tensor after comparing its shape (free(); NULL after a
+ * failure), and numbers that become a tensor. */
+float *convert_read(conversion *c, const char *from, convert_shape shape);
+void convert_floats(conversion *c, const char *to, convert_shape shape, const float *values);
 
 /* Says that a tensor carries nothing we need. A trailing '*' stands for any ending. */
 void convert_ignore(conversion *c, const char *name);
@@ -39,9 +55,11 @@ void convert_ignore(conversion *c, const char *name);
 rap_status convert_fail(conversion *c, rap_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* One transformer block of both kinds of model, under its published names and ours. */
+/* One transformer block under its published names. Query, key and value are one matrix (qkv_weight,
+ * qkv_bias) or, when qkv_weight is NULL, three (q, k, v). */
 typedef struct block_names {
     const char *ln1, *ln2, *qkv_weight, *qkv_bias, *out, *up, *down;
+    const char *q, *k, *v;
 } block_names;
 /* Copies blocks 0, 1, … as long as they are there; gives their number and the hidden width. */
 int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names,
@@ -51,13 +69,24 @@ int convert_blocks(conversion *c, const char *from, const char *to, const block_
 void convert_preprocessing(conversion *c, const char *prefix, int64_t size, const float mean[3],
                            const float std[3]);
 
+/* ---- config.json: convert_config.c. Fields are dotted paths ("vision_config.hidden_size"). ---- */
+
+bool convert_config_is(const conversion *c, const char *field, const char *text);
+/* Each leaves *out as it was when there is no config or no such field. */
+void convert_config_int(conversion *c, const char *field, int low, int high, int *out);
+void convert_config_float(conversion *c, const char *field, float low, float high, float *out);
+void convert_config_string(conversion *c, const char *field, const char **out);
+/* Fails when the field is there and says something else than the tensors. */
+void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say);
+
 /* The name maps. */
 bool clip_recognise(const conversion *c);
 void clip_convert(conversion *c);
 bool vit_recognise(const conversion *c);
 void vit_convert(conversion *c);
 
-/* Reads `count` merges ("a b") from a BPE file, plain or gzip, and writes them as an array. */
-void vocab_convert(conversion *c, const char *path, size_t count);
+/* Writes `count` merges ("a b") as an array: from c->vocab (a BPE file, plain or gzip), else from the
+ * merges.txt or the tokenizer.json beside the checkpoint, whose numbering is compared with CLIP's. */
+void vocab_convert(conversion *c, size_t count);
 
 #endif

@@ -1,9 +1,12 @@
-/* map_clip.c: OpenAI's CLIP with a ViT image tower, and its text tower where there is one. */
+/* map_clip.c: CLIP with a ViT image tower, and its text tower where there is one, as OpenAI names its
+ * tensors and as Hugging Face does. Both give the same GGUF, tensor for tensor. */
 #include "convert/convert_inside.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-static const block_names names = {
+static const block_names openai_block = {
     .ln1 = "ln_1",
     .ln2 = "ln_2",
     .qkv_weight = "attn.in_proj_weight",
@@ -13,6 +16,68 @@ static const block_names names = {
     .down = "mlp.c_proj",
 };
 
+static const block_names hf_block = {
+    .ln1 = "layer_norm1",
+    .ln2 = "layer_norm2",
+    .q = "self_attn.q_proj",
+    .k = "self_attn.k_proj",
+    .v = "self_attn.v_proj",
+    .out = "self_attn.out_proj",
+    .up = "mlp.fc1",
+    .down = "mlp.fc2",
+};
+
+typedef struct tower_names {
+    const char *position, *blocks, *post_ln, *proj;
+    const char *class_embd, *patch, *pre_ln; /* of the image tower */
+    const char *token;                       /* of the text tower */
+    const char *config;                      /* its part of config.json */
+    int default_heads;                       /* when that part names none */
+} tower_names;
+
+typedef struct clip_names {
+    tower_names image, text;
+    const block_names *block;
+    bool proj_out_in; /* the projections are stored [E, D], not [D, E] */
+} clip_names;
+
+static const clip_names openai = {
+    .image = { .class_embd = "visual.class_embedding",
+               .patch = "visual.conv1.weight",
+               .position = "visual.positional_embedding",
+               .pre_ln = "visual.ln_pre",
+               .blocks = "visual.transformer.resblocks.",
+               .post_ln = "visual.ln_post",
+               .proj = "visual.proj" },
+    .text = { .token = "token_embedding.weight",
+              .position = "positional_embedding",
+              .blocks = "transformer.resblocks.",
+              .post_ln = "ln_final",
+              .proj = "text_projection" },
+    .block = &openai_block,
+};
+
+static const clip_names hugging_face = {
+    .image = { .class_embd = "vision_model.embeddings.class_embedding",
+               .patch = "vision_model.embeddings.patch_embedding.weight",
+               .position = "vision_model.embeddings.position_embedding.weight",
+               .pre_ln = "vision_model.pre_layrnorm",
+               .blocks = "vision_model.encoder.layers.",
+               .post_ln = "vision_model.post_layernorm",
+               .proj = "visual_projection.weight",
+               .config = "vision_config.",
+               .default_heads = 12 },
+    .text = { .token = "text_model.embeddings.token_embedding.weight",
+              .position = "text_model.embeddings.position_embedding.weight",
+              .blocks = "text_model.encoder.layers.",
+              .post_ln = "text_model.final_layer_norm",
+              .proj = "text_projection.weight",
+              .config = "text_config.",
+              .default_heads = 8 },
+    .block = &hf_block,
+    .proj_out_in = true,
+};
+
 static const float mean[3] = { 0.48145466f, 0.4578275f, 0.40821073f };
 static const float std[3] = { 0.26862954f, 0.26130258f, 0.27577711f };
 
@@ -20,96 +85,194 @@ enum { HEAD_WIDTH = 64, BYTE_TOKENS = 512, SPECIAL_TOKENS = 2 };
 
 bool clip_recognise(const conversion *c)
 {
-    return convert_has(c, "visual.conv1.weight") || convert_has(c, "token_embedding.weight");
+    return convert_has(c, openai.image.patch) || convert_has(c, openai.text.token) ||
+           convert_has(c, "vision_model.pre_layrnorm.weight");
 }
 
-static void put_tower(conversion *c, bool image, int64_t width, int64_t hidden, int layers)
+/* ---- config.json -------------------------------------------------------------------------- */
+
+/* A field of a tower's part of the config; a file with nothing but the image tower has no parts. */
+static const char *field_of(char out[96], const conversion *c, const tower_names *n,
+                            const char *field)
 {
-    gguf_put_int(c->out, image ? "clip.vision.embedding_length" : "clip.text.embedding_length",
-                 (uint32_t)width);
-    gguf_put_int(c->out,
-                 image ? "clip.vision.feed_forward_length" : "clip.text.feed_forward_length",
-                 (uint32_t)hidden);
-    gguf_put_int(c->out, image ? "clip.vision.block_count" : "clip.text.block_count",
-                 (uint32_t)layers);
-    gguf_put_int(c->out,
-                 image ? "clip.vision.attention.head_count" : "clip.text.attention.head_count",
-                 (uint32_t)(width / HEAD_WIDTH));
-    gguf_put_float(c->out,
-                   image ? "clip.vision.attention.layer_norm_epsilon"
-                         : "clip.text.attention.layer_norm_epsilon",
-                   1e-5f);
+    bool alone = convert_config_is(c, "model_type", "clip_vision_model");
+    snprintf(out, 96, "%s%s", alone || !n->config ? "" : n->config, field);
+    return out;
 }
 
-static void image_tower(conversion *c)
+static void agrees(conversion *c, const tower_names *n, const char *field, int64_t tensors_say)
 {
-    int64_t patch = convert_size(c, "visual.conv1.weight", 0),
-            width = convert_size(c, "visual.conv1.weight", 3);
-    int64_t rows = convert_size(c, "visual.positional_embedding", 1),
-            embed = convert_size(c, "visual.proj", 0);
+    char full[96];
+    convert_config_agrees(c, field_of(full, c, n, field), tensors_say);
+}
+
+static int64_t heads_of(conversion *c, const tower_names *n, int64_t width)
+{
+    char full[96];
+    int heads = n->default_heads;
+    if (!n->config)
+        heads = width % HEAD_WIDTH ? 0 : (int)(width / HEAD_WIDTH);
+    else
+        convert_config_int(c, field_of(full, c, n, "num_attention_heads"), 1, 256, &heads);
+    if (heads < 1 || width % heads)
+        convert_fail(c, RAP_E_UNSUPPORTED, "%d heads do not divide a width of %" PRId64, heads,
+                     width);
+    return heads;
+}
+
+static float epsilon_of(conversion *c, const tower_names *n)
+{
+    char full[96];
+    float epsilon = 1e-5f;
+    convert_config_float(c, field_of(full, c, n, "layer_norm_eps"), 1e-12f, 1e-2f, &epsilon);
+    return epsilon;
+}
+
+/* Both towers have the same activation; OpenAI's is QuickGELU. */
+static bool uses_gelu(conversion *c, const clip_names *n, bool text)
+{
+    char full[96];
+    const char *image_act = "quick_gelu", *text_act = "quick_gelu";
+    convert_config_string(c, field_of(full, c, &n->image, "hidden_act"), &image_act);
+    if (text)
+        convert_config_string(c, field_of(full, c, &n->text, "hidden_act"), &text_act);
+    else
+        text_act = image_act;
+    bool gelu = !strcmp(image_act, "gelu");
+    if (c->status == RAP_OK &&
+        (strcmp(image_act, text_act) || (!gelu && strcmp(image_act, "quick_gelu"))))
+        convert_fail(c, RAP_E_UNSUPPORTED,
+                     "its towers have activations '%.40s' and '%.40s', not both quick_gelu or gelu",
+                     image_act, text_act);
+    return gelu;
+}
+
+/* ---- towers ------------------------------------------------------------------------------- */
+
+static void put_tower(conversion *c, const char *keys, const tower_names *n, int64_t width,
+                      int64_t hidden, int layers)
+{
+    const struct {
+        const char *key;
+        int64_t value;
+    } numbers[] = { { "embedding_length", width },
+                    { "feed_forward_length", hidden },
+                    { "block_count", layers },
+                    { "attention.head_count", heads_of(c, n, width) } };
+    char key[96];
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        snprintf(key, sizeof key, "%s.%s", keys, numbers[i].key);
+        gguf_put_int(c->out, key, (uint32_t)numbers[i].value);
+    }
+    snprintf(key, sizeof key, "%s.attention.layer_norm_epsilon", keys);
+    gguf_put_float(c->out, key, epsilon_of(c, n));
+    agrees(c, n, "hidden_size", width);
+    agrees(c, n, "intermediate_size", hidden);
+    agrees(c, n, "num_hidden_layers", layers);
+}
+
+/* The width of the shared space. */
+static int64_t shared_width(const conversion *c, const clip_names *n)
+{
+    return convert_size(c, n->image.proj, n->proj_out_in ? 1 : 0);
+}
+
+static void projection(conversion *c, const clip_names *n, const char *from, const char *to,
+                       int64_t width)
+{
+    int64_t embed = shared_width(c, n);
+    if (n->proj_out_in)
+        convert_transposed(c, from, to, width, embed);
+    else
+        convert_tensor(c, from, to, (convert_shape){ 2, { width, embed } });
+}
+
+static void image_tower(conversion *c, const clip_names *n)
+{
+    const tower_names *t = &n->image;
+    int64_t patch = convert_size(c, t->patch, 0), width = convert_size(c, t->patch, 3);
+    int64_t rows = convert_size(c, t->position, 1), embed = shared_width(c, n);
     int64_t grid = convert_grid(rows), hidden;
-    if (!grid || !patch || patch > 256 || !width || width % HEAD_WIDTH || !embed) {
-        convert_fail(c, RAP_E_UNSUPPORTED, "its image tower is not a ViT (only those are read)");
+    if (!grid || !patch || patch > 256 || !width || !embed) {
+        convert_fail(c, RAP_E_UNSUPPORTED,
+                     "its image tower is not a ViT with a projection (only those are read)");
         return;
     }
-    convert_tensor(c, "visual.class_embedding", "v.class_embd", (convert_shape){ 1, { width } });
-    convert_tensor(c, "visual.conv1.weight", "v.patch_embd.weight",
+    convert_tensor(c, t->class_embd, "v.class_embd", (convert_shape){ 1, { width } });
+    convert_tensor(c, t->patch, "v.patch_embd.weight",
                    (convert_shape){ 4, { width, 3, patch, patch } });
-    convert_tensor(c, "visual.positional_embedding", "v.position_embd.weight",
-                   (convert_shape){ 2, { rows, width } });
-    convert_pair(c, "visual.ln_pre", "v.pre_ln", (convert_shape){ 1, { width } });
-    int layers =
-        convert_blocks(c, "visual.transformer.resblocks.", "v.blk.", &names, width, &hidden);
-    convert_pair(c, "visual.ln_post", "v.post_ln", (convert_shape){ 1, { width } });
-    convert_tensor(c, "visual.proj", "v.proj", (convert_shape){ 2, { width, embed } });
-    put_tower(c, true, width, hidden, layers);
+    convert_tensor(c, t->position, "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
+    convert_pair(c, t->pre_ln, "v.pre_ln", (convert_shape){ 1, { width } });
+    int layers = convert_blocks(c, t->blocks, "v.blk.", n->block, width, &hidden);
+    convert_pair(c, t->post_ln, "v.post_ln", (convert_shape){ 1, { width } });
+    projection(c, n, t->proj, "v.proj", width);
+    put_tower(c, "clip.vision", t, width, hidden, layers);
     gguf_put_int(c->out, "clip.vision.patch_size", (uint32_t)patch);
     gguf_put_int(c->out, "clip.projection_dim", (uint32_t)embed);
+    agrees(c, t, "patch_size", patch);
+    agrees(c, t, "image_size", grid * patch);
+    convert_config_agrees(c, "projection_dim", embed);
     convert_preprocessing(c, "clip", grid * patch, mean, std);
 }
 
-static void text_tower(conversion *c)
+/* First of all, because a missing vocabulary is the mistake that users make. */
+static void text_vocabulary(conversion *c, const clip_names *n)
 {
-    int64_t vocab = convert_size(c, "token_embedding.weight", 1);
-    int64_t width = convert_size(c, "token_embedding.weight", 0);
-    int64_t context = convert_size(c, "positional_embedding", 1), hidden;
-    int64_t embed = convert_size(c, "visual.proj", 0);
-    if (vocab < BYTE_TOKENS + SPECIAL_TOKENS || vocab > 1 << 20 || !width || width % HEAD_WIDTH ||
-        context < 3) {
+    int64_t vocab = convert_size(c, n->text.token, 1), width = convert_size(c, n->text.token, 0);
+    int64_t context = convert_size(c, n->text.position, 1);
+    if (vocab < BYTE_TOKENS + SPECIAL_TOKENS || vocab > 1 << 20 || !width || context < 3)
         convert_fail(c, RAP_E_UNSUPPORTED, "its text tower has an impossible shape");
-        return;
-    }
-    if (!c->vocab) {
-        convert_fail(c, RAP_E_ARGUMENT,
-                     "has a text tower, which needs its BPE vocabulary: pass --vocab "
-                     "bpe_simple_vocab_16e6.txt.gz");
-        return;
-    }
-    convert_tensor(c, "token_embedding.weight", "t.token_embd.weight",
-                   (convert_shape){ 2, { vocab, width } });
-    convert_tensor(c, "positional_embedding", "t.position_embd.weight",
+    else
+        vocab_convert(c, (size_t)vocab - BYTE_TOKENS - SPECIAL_TOKENS);
+}
+
+static void text_tower(conversion *c, const clip_names *n)
+{
+    const tower_names *t = &n->text;
+    int64_t vocab = convert_size(c, t->token, 1), width = convert_size(c, t->token, 0);
+    int64_t context = convert_size(c, t->position, 1), hidden;
+    convert_tensor(c, t->token, "t.token_embd.weight", (convert_shape){ 2, { vocab, width } });
+    convert_tensor(c, t->position, "t.position_embd.weight",
                    (convert_shape){ 2, { context, width } });
-    int layers = convert_blocks(c, "transformer.resblocks.", "t.blk.", &names, width, &hidden);
-    convert_pair(c, "ln_final", "t.post_ln", (convert_shape){ 1, { width } });
-    convert_tensor(c, "text_projection", "t.proj", (convert_shape){ 2, { width, embed } });
+    int layers = convert_blocks(c, t->blocks, "t.blk.", n->block, width, &hidden);
+    convert_pair(c, t->post_ln, "t.post_ln", (convert_shape){ 1, { width } });
+    projection(c, n, t->proj, "t.proj", width);
     convert_tensor(c, "logit_scale", "logit_scale", (convert_shape){ 1, { 1 } });
-    put_tower(c, false, width, hidden, layers);
+    put_tower(c, "clip.text", t, width, hidden, layers);
     gguf_put_int(c->out, "clip.text.context_length", (uint32_t)context);
-    vocab_convert(c, c->vocab, (size_t)vocab - BYTE_TOKENS - SPECIAL_TOKENS);
+    agrees(c, t, "vocab_size", vocab);
+    agrees(c, t, "max_position_embeddings", context);
+}
+
+/* Numbers that stand in the checkpoint as tensors, and tables that count from 0. */
+static void ignore_buffers(conversion *c, bool text)
+{
+    static const char *const names[] = { "input_resolution", "context_length", "vocab_size",
+                                         "vision_model.embeddings.position_ids",
+                                         "text_model.embeddings.position_ids" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        convert_ignore(c, names[i]);
+    if (!text)
+        convert_ignore(c, "logit_scale");
 }
 
 void clip_convert(conversion *c)
 {
-    bool text = convert_has(c, "token_embedding.weight");
+    const clip_names *n = convert_has(c, openai.image.patch) ? &openai : &hugging_face;
+    bool text = convert_has(c, n->text.token);
+    if (n->image.config && !state_dict_config(c->in)) {
+        convert_fail(c, RAP_E_ARGUMENT,
+                     "needs the config.json that is published with it, in the same folder");
+        return;
+    }
     gguf_put_bool(c->out, "clip.has_vision_encoder", true);
     gguf_put_bool(c->out, "clip.has_text_encoder", text);
-    gguf_put_bool(c->out, "clip.use_gelu", false); /* QuickGELU */
-    image_tower(c);
+    gguf_put_bool(c->out, "clip.use_gelu", uses_gelu(c, n, text));
+    if (text)
+        text_vocabulary(c, n);
+    if (c->status == RAP_OK)
+        image_tower(c, n);
     if (text && c->status == RAP_OK)
-        text_tower(c);
-    convert_ignore(c, "input_resolution");
-    convert_ignore(c, "context_length");
-    convert_ignore(c, "vocab_size");
-    if (!text)
-        convert_ignore(c, "logit_scale");
+        text_tower(c, n);
+    ignore_buffers(c, text);
 }

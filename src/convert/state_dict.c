@@ -3,6 +3,7 @@
  * Read state_dict_open() first; state_folder.c, state_torch.c and safetensors.c do the reading. */
 #include "convert/state_dict.h"
 #include "base/gguf_types.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "convert/state_inside.h"
 
@@ -92,7 +93,10 @@ static rap_status find_folder(state_dict *d, bool folder, rap_err *err)
     d->folder = folder ? mem_string(d->path) : path_folder(d->path);
     if (!d->folder)
         return err_memory(err, "reading a checkpoint");
-    return state_dict_beside_json(d, "config.json", &d->config, err);
+    rap_status status = state_dict_beside(d, "config.json", &d->config_path, err);
+    if (status == RAP_OK && d->config_path)
+        status = json_read(&d->config, d->config_path, STATE_MAX_JSON, err);
+    return status;
 }
 
 static rap_status sort_tensors(state_dict *d, rap_err *err)
@@ -146,6 +150,7 @@ void state_dict_close(state_dict *d)
     free(d->parts);
     json_decref(d->config);
     json_decref(d->index);
+    free(d->config_path);
     free(d->folder);
     free(d->path);
     free(d);

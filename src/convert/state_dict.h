@@ -35,6 +35,7 @@ const state_tensor *state_dict_find(const state_dict *d, const char *name); /* N
 /* What lies beside the weights of a folder, an index, a .safetensors or a .bin file. config is
  * config.json, NULL when there is none. */
 const json_t *state_dict_config(const state_dict *d);
+const char *state_dict_config_path(const state_dict *d); /* for errors; "config.json" when none */
 /* Another file beside the weights; free(). *out is NULL, with RAP_OK, when there is none. */
 rap_status state_dict_beside(const state_dict *d, const char *name, char **out, rap_err *err);
 /* The same, read as JSON; json_decref(). */

@@ -119,6 +119,11 @@ const json_t *state_dict_config(const state_dict *d)
     return d->config;
 }
 
+const char *state_dict_config_path(const state_dict *d)
+{
+    return d->config_path ? d->config_path : "config.json";
+}
+
 rap_status state_dict_beside(const state_dict *d, const char *name, char **out, rap_err *err)
 {
     *out = NULL;

@@ -25,6 +25,7 @@ typedef struct state_part {
 struct state_dict {
     char *path;
     char *folder; /* of config.json and the like; NULL: what lies beside the file is not its own */
+    char *config_path; /* NULL: none */
     json_t *config;
     json_t *index; /* of shards; NULL: none */
     state_part *parts; /* [part_count] */

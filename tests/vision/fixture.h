@@ -45,7 +45,7 @@ static inline int fixture_convert(const char *out, const char *checkpoint, const
     rap_err err = { 0 };
     char *in = fixture_path(checkpoint), *merges = vocab ? fixture_path(vocab) : NULL;
     int there = in && (!vocab || merges);
-    if (there && convert_file(in, out, merges, &err) != RAP_OK)
+    if (there && convert_file(in, out, &(convert_options){ .vocab = merges }, &err) != RAP_OK)
         fail_msg("%s", err.text);
     free(in);
     free(merges);

@@ -58,7 +58,8 @@ static encoder *made_encoder(bool clip, precision p)
     else
         make_vit(&m);
     save_model(checkpoint, &m, 0);
-    if (convert_file(checkpoint, model, clip ? vocab : NULL, &err) != RAP_OK)
+    if (convert_file(checkpoint, model, &(convert_options){ .vocab = clip ? vocab : NULL }, &err) !=
+        RAP_OK)
         fail_msg("%s", err.text);
     return fixture_encoder(model, p);
 }

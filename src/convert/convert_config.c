@@ -1,0 +1,44 @@
+/* convert_config.c: what the config.json beside a checkpoint says. It is believed only where the tensors
+ * cannot tell (heads, activation, epsilon); where they can, both must agree. */
+#include "base/json.h"
+#include "convert/convert_inside.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <string.h>
+
+bool convert_config_is(const conversion *c, const char *field, const char *text)
+{
+    const json_t *value = json_at(state_dict_config(c->in), field);
+    return json_is_string(value) && !strcmp(json_string_value(value), text);
+}
+
+void convert_config_int(conversion *c, const char *field, int low, int high, int *out)
+{
+    if (c->status == RAP_OK && state_dict_config(c->in))
+        c->status = json_get_int(out, state_dict_config(c->in), field, low, high,
+                                 state_dict_config_path(c->in), c->err);
+}
+
+void convert_config_float(conversion *c, const char *field, float low, float high, float *out)
+{
+    if (c->status == RAP_OK && state_dict_config(c->in))
+        c->status = json_get_float(out, state_dict_config(c->in), field, low, high,
+                                   state_dict_config_path(c->in), c->err);
+}
+
+void convert_config_string(conversion *c, const char *field, const char **out)
+{
+    if (c->status == RAP_OK && state_dict_config(c->in))
+        c->status = json_get_string(out, state_dict_config(c->in), field,
+                                    state_dict_config_path(c->in), c->err);
+}
+
+void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say)
+{
+    int said = (int)tensors_say;
+    convert_config_int(c, field, INT_MIN, INT_MAX, &said);
+    if (c->status == RAP_OK && said != tensors_say)
+        c->status = err_set(c->err, RAP_E_FORMAT, "%s: \"%s\" is %d, but the tensors say %" PRId64,
+                            state_dict_config_path(c->in), field, said, tensors_say);
+}
