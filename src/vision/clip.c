@@ -1,24 +1,23 @@
 /* clip.c: CLIP as OpenAI published it. MODELS.md says the same in prose, with all shapes. */
 #include "vision/clip.h"
 
-static rap_status read_image(clip_shape *s, const gguf_file *g, rap_err *err)
+static rap_status read_image(clip_shape *s, const gguf_file *g, nn_act act, rap_err *err)
 {
     rap_status status;
-    if ((status = transformer_read(&s->image, g, "clip.vision", err)) ||
-        (status = transformer_int(&s->image_size, g, "clip.vision", "image_size", 1, 1024, err)) ||
-        (status = transformer_int(&s->patch, g, "clip.vision", "patch_size", 1, 256, err)) ||
+    if ((status = transformer_read(&s->image, g, "clip.vision", act, err)) ||
+        (status = transformer_read_grid(&s->grid, g, "clip.vision", err)) ||
         (status = transformer_int(&s->embed, g, "clip", "projection_dim", 1, 16384, err)))
         return status;
     s->image.prefix = "v";
     s->image.first_row = true;
-    return transformer_check_grid(g, s->image_size, s->patch, err);
+    return RAP_OK;
 }
 
-static rap_status read_text(clip_shape *s, const gguf_file *g, rap_err *err)
+static rap_status read_text(clip_shape *s, const gguf_file *g, nn_act act, rap_err *err)
 {
     rap_status status;
     const gguf_tensor *table = gguf_find(g, "t.token_embd.weight");
-    if ((status = transformer_read(&s->text, g, "clip.text", err)) ||
+    if ((status = transformer_read(&s->text, g, "clip.text", act, err)) ||
         (status = transformer_int(&s->context, g, "clip.text", "context_length", 3, 1024, err)))
         return status;
     if (!table || table->dims != 2 || table->ne[0] != s->text.width)
@@ -35,20 +34,17 @@ rap_status clip_read(clip_shape *out, const gguf_file *g, rap_err *err)
     bool gelu = false;
     rap_status status;
     *out = (clip_shape){ 0 };
-    if ((status = read_image(out, g, err)) ||
-        (status = gguf_get_bool(g, "clip.has_text_encoder", &out->has_text, err)) ||
-        (status = gguf_get_bool(g, "clip.use_gelu", &gelu, err)))
+    if ((status = gguf_get_bool(g, "clip.has_text_encoder", &out->has_text, err)) ||
+        (status = gguf_get_bool(g, "clip.use_gelu", &gelu, err)) ||
+        (status = read_image(out, g, gelu ? NN_GELU : NN_QUICK_GELU, err)))
         return status;
-    if (out->has_text && (status = read_text(out, g, err)))
-        return status;
-    out->image.act = out->text.act = gelu ? NN_GELU : NN_QUICK_GELU;
-    return RAP_OK;
+    return out->has_text ? read_text(out, g, gelu ? NN_GELU : NN_QUICK_GELU, err) : RAP_OK;
 }
 
 nn_tensor *clip_image(nn_graph *g, nn_tensor *pixels, const clip_shape *s)
 {
     int64_t count = nn_shape_of(pixels).d[0];
-    nn_tensor *x = transformer_patches(g, pixels, s->patch, s->image.width, NULL);
+    nn_tensor *x = transformer_patches(g, pixels, &s->grid, s->image.width);
     x = nn_layer_norm(g, x, "v.pre_ln.weight", "v.pre_ln.bias", s->image.eps);
     x = transformer_build(g, x, &s->image); /* [N, 1, D] */
     x = nn_layer_norm(g, x, "v.post_ln.weight", "v.post_ln.bias", s->image.eps);

@@ -5,8 +5,8 @@
 #include "vision/transformer.h"
 
 typedef struct clip_shape {
-    int64_t image_size, patch; /* pixels */
-    int64_t embed;             /* E, of the shared space */
+    patch_grid grid;
+    int64_t embed; /* E, of the shared space */
     transformer image;
     bool has_text;
     transformer text;

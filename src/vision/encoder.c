@@ -1,6 +1,6 @@
 /* encoder.c: one face for every image encoder.
  *
- * An encoder is a file, what it says about itself (clip.h or vit.h, pixels.h), and a few compiled
+ * An encoder is a file, what it says about itself (clip.h and its like, pixels.h), and a few compiled
  * graphs: one for each batch size or text length met lately. Read encoder_open(), then
  * encoder_images(); texts go the same way. */
 #include "vision/encoder.h"
@@ -8,7 +8,9 @@
 #include "base/mem.h"
 #include "vision/clip.h"
 #include "vision/clip_tokenizer.h"
+#include "vision/dinov2.h"
 #include "vision/pixels.h"
+#include "vision/siglip.h"
 #include "vision/vit.h"
 
 #include <stdio.h>
@@ -29,12 +31,15 @@ typedef struct cached_graph {
     uint64_t used;   /* when, for throwing out the oldest */
 } cached_graph;
 
+typedef struct encoder_kind encoder_kind;
+
 struct encoder {
     gguf_file *file;
     nn *net;
-    bool is_clip;
-    clip_shape clip;
-    vit_shape vit;
+    const encoder_kind *kind;
+    clip_shape clip;     /* of the one kind that it is */
+    siglip_shape siglip; /* … */
+    vit_shape vit;       /* of ViT and DINOv2 */
     pixels_recipe recipe;
     clip_tokenizer *tokenizer; /* NULL without a text tower */
     char name[128], fingerprint[48];
@@ -66,11 +71,17 @@ static rap_status read_fingerprint(encoder *e, const char *path, rap_err *err)
     return status;
 }
 
+/* One for each general.architecture: reads the shape and the width of the feature; draws the graph. */
+struct encoder_kind {
+    const char *architecture, *keys;
+    rap_status (*read)(encoder *e, rap_err *err);
+    nn_tensor *(*image)(nn_graph *g, nn_tensor *pixels, const encoder *e);
+};
+
 static rap_status read_clip(encoder *e, rap_err *err)
 {
-    rap_status status;
-    if ((status = clip_read(&e->clip, e->file, err)) ||
-        (status = pixels_read(&e->recipe, e->file, "clip.vision", err)))
+    rap_status status = clip_read(&e->clip, e->file, err);
+    if (status != RAP_OK)
         return status;
     e->dim = (int)e->clip.embed;
     if (!e->clip.has_text)
@@ -78,26 +89,69 @@ static rap_status read_clip(encoder *e, rap_err *err)
     return clip_tokenizer_new(&e->tokenizer, e->file, e->clip.vocabulary, err);
 }
 
+static rap_status read_siglip(encoder *e, rap_err *err)
+{
+    rap_status status = siglip_read(&e->siglip, e->file, err);
+    e->dim = (int)e->siglip.blocks.width;
+    return status;
+}
+
+static rap_status read_dinov2(encoder *e, rap_err *err)
+{
+    rap_status status = dinov2_read(&e->vit, e->file, err);
+    e->dim = (int)e->vit.blocks.width;
+    return status;
+}
+
 static rap_status read_vit(encoder *e, rap_err *err)
 {
-    rap_status status;
-    if ((status = vit_read(&e->vit, e->file, err)) ||
-        (status = pixels_read(&e->recipe, e->file, "vit.vision", err)))
-        return status;
+    rap_status status = vit_read(&e->vit, e->file, "vit.vision", err);
     e->dim = (int)e->vit.blocks.width;
-    return RAP_OK;
+    return status;
 }
+
+static nn_tensor *image_clip(nn_graph *g, nn_tensor *pixels, const encoder *e)
+{
+    return clip_image(g, pixels, &e->clip);
+}
+
+static nn_tensor *image_siglip(nn_graph *g, nn_tensor *pixels, const encoder *e)
+{
+    return siglip_image(g, pixels, &e->siglip);
+}
+
+static nn_tensor *image_dinov2(nn_graph *g, nn_tensor *pixels, const encoder *e)
+{
+    return dinov2_image(g, pixels, &e->vit);
+}
+
+static nn_tensor *image_vit(nn_graph *g, nn_tensor *pixels, const encoder *e)
+{
+    return vit_image(g, pixels, &e->vit);
+}
+
+static const encoder_kind kinds[] = {
+    { "clip", "clip.vision", read_clip, image_clip },
+    { "siglip", "siglip.vision", read_siglip, image_siglip },
+    { "dinov2", "dinov2.vision", read_dinov2, image_dinov2 },
+    { "vit", "vit.vision", read_vit, image_vit },
+};
 
 static rap_status read_model(encoder *e, rap_err *err)
 {
-    const char *kind = gguf_file_architecture(e->file);
-    e->is_clip = !strcmp(kind, "clip");
-    if (e->is_clip)
-        return read_clip(e, err);
-    if (!strcmp(kind, "vit"))
-        return read_vit(e, err);
-    return err_set(err, RAP_E_FORMAT, "%s: its architecture is '%.40s', an encoder is clip or vit",
-                   gguf_file_path(e->file), kind);
+    rap_status status;
+    const char *name = gguf_file_architecture(e->file);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        e->kind = &kinds[i];
+        if (strcmp(name, e->kind->architecture))
+            continue;
+        if ((status = pixels_read(&e->recipe, e->file, e->kind->keys, err)))
+            return status;
+        return e->kind->read(e, err);
+    }
+    return err_set(err, RAP_E_FORMAT,
+                   "%s: its architecture is '%.40s', an encoder is clip, siglip, dinov2 or vit",
+                   gguf_file_path(e->file), name);
 }
 
 /* The length to which a text of `longest` tokens is cut. */
@@ -180,7 +234,7 @@ static nn_tensor *build(nn_graph *g, const encoder *e, bool text, int count, int
         return clip_text(g, ids, ends, &e->clip);
     }
     nn_tensor *pixels = nn_input(g, NN_SHAPE(count, size, size, 3));
-    return e->is_clip ? clip_image(g, pixels, &e->clip) : vit_image(g, pixels, &e->vit);
+    return e->kind->image(g, pixels, e);
 }
 
 static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int rows, rap_err *err)

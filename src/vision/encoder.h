@@ -1,4 +1,4 @@
-/* encoder.h: one face for every image encoder (CLIP, ViT). Pictures in, features out. */
+/* encoder.h: one face for every image encoder (CLIP, SigLIP, DINOv2, ViT). Pictures in, features out. */
 #ifndef RAP_VISION_ENCODER_H
 #define RAP_VISION_ENCODER_H
 
@@ -9,7 +9,7 @@ typedef struct encoder encoder;
 
 typedef enum precision { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
 
-/* Opens a GGUF whose general.architecture is "clip" or "vit". threads 0: all. */
+/* Opens a GGUF whose general.architecture is "clip", "siglip", "dinov2" or "vit". threads 0: all. */
 rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err);
 void encoder_close(encoder *e);
 

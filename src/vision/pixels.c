@@ -1,4 +1,5 @@
-/* pixels.c: torchvision's Resize, CenterCrop, ToTensor and Normalize, number for number. */
+/* pixels.c: torchvision's Resize, CenterCrop, ToTensor and Normalize, and those of Hugging Face's image
+ * processors, number for number. */
 #include "vision/pixels.h"
 #include "vision/transformer.h"
 
@@ -23,32 +24,41 @@ static rap_status read_triple(float out[3], const gguf_file *g, const char *keys
     return RAP_OK;
 }
 
-static rap_status read_filter(image_filter *out, const gguf_file *g, const char *keys, rap_err *err)
+/* Which of two words a key holds: *out is true for `second`. A key that is not there is the first. */
+static rap_status read_word(bool *out, const gguf_file *g, const char *keys, const char *key,
+                            const char *first, const char *second, rap_err *err)
 {
     char name[96];
     const char *text;
     size_t len;
-    snprintf(name, sizeof name, "%s.interpolation", keys);
+    snprintf(name, sizeof name, "%s.%s", keys, key);
+    *out = false;
+    if (!gguf_has(g, name))
+        return RAP_OK;
     rap_status status = gguf_get_string(g, name, &text, &len, err);
     if (status != RAP_OK)
         return status;
-    *out = len == 8 && !memcmp(text, "bilinear", 8) ? IMAGE_BILINEAR : IMAGE_BICUBIC;
-    if (*out == IMAGE_BICUBIC && (len != 7 || memcmp(text, "bicubic", 7)))
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: unknown interpolation '%.*s'",
-                       gguf_file_path(g), len < 40 ? (int)len : 40, text);
+    *out = len == strlen(second) && !memcmp(text, second, len);
+    if (!*out && (len != strlen(first) || memcmp(text, first, len)))
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: unknown %s '%.*s'", gguf_file_path(g), key,
+                       len < 40 ? (int)len : 40, text);
     return RAP_OK;
 }
 
 rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys, rap_err *err)
 {
     int64_t size, scale;
+    bool bilinear;
     rap_status status;
     if ((status = transformer_int(&size, g, keys, "image_size", 1, MAX_SIZE, err)) ||
         (status = transformer_int(&scale, g, keys, "resize_size", size, 2 * MAX_SIZE, err)) ||
         (status = read_triple(out->mean, g, keys, "image_mean", err)) ||
         (status = read_triple(out->std, g, keys, "image_std", err)) ||
-        (status = read_filter(&out->filter, g, keys, err)))
+        (status = read_word(&bilinear, g, keys, "interpolation", "bicubic", "bilinear", err)) ||
+        (status = read_word(&out->squash, g, keys, "resize", "shortest", "squash", err)) ||
+        (status = read_word(&out->floor, g, keys, "crop", "center", "center_floor", err)))
         return status;
+    out->filter = bilinear ? IMAGE_BILINEAR : IMAGE_BICUBIC;
     out->size = (int)size;
     out->scale_size = (int)scale;
     for (int c = 0; c < 3; c++)
@@ -74,6 +84,8 @@ static rap_status cut_long(image *out, const image *im, rap_err *err)
 static rap_status scale(image *out, const image *im, const pixels_recipe *r, rap_err *err)
 {
     int64_t w = im->width, h = im->height, size = r->scale_size;
+    if (r->squash)
+        return image_resize(out, im, (int)size, (int)size, r->filter, err);
     if (w > h * MAX_ASPECT || h > w * MAX_ASPECT) {
         image cut = { 0 };
         rap_status status = cut_long(&cut, im, err);
@@ -87,15 +99,19 @@ static rap_status scale(image *out, const image *im, const pixels_recipe *r, rap
     return image_resize(out, im, (int)(size * w / h), (int)size, r->filter, err);
 }
 
+/* Where the cut begins. Half pixels round to even, as Python does, or down. */
+static int cut_at(int side, const pixels_recipe *r)
+{
+    return r->floor ? (side - r->size) / 2 : (int)lrint((side - r->size) / 2.0);
+}
+
 rap_status pixels_prepare(float *out, const image *im, const pixels_recipe *r, rap_err *err)
 {
     image scaled = { 0 };
     rap_status status = scale(&scaled, im, r, err);
     if (status != RAP_OK)
         return status;
-    /* Half pixels round to even, as Python does. */
-    int left = (int)lrint((scaled.width - r->size) / 2.0);
-    int top = (int)lrint((scaled.height - r->size) / 2.0);
+    int left = cut_at(scaled.width, r), top = cut_at(scaled.height, r);
     for (int y = 0; y < r->size; y++) {
         const uint8_t *row =
             scaled.rgb + 3 * ((size_t)(top + y) * (size_t)scaled.width + (size_t)left);

@@ -5,17 +5,22 @@
 #include "base/gguf_file.h"
 #include "image/image.h"
 
+#include <stdbool.h>
+
 /* Raised when the same picture would give other pixels than before; part of the fingerprint. */
 #define PIXELS_VERSION 1
 
 typedef struct pixels_recipe {
     int size;       /* side of the square that comes out */
     int scale_size; /* the shortest side after scaling; the centre is cut from it */
+    bool squash;    /* both sides are scaled to scale_size, whatever the proportions */
+    bool floor;     /* half a pixel of the cut goes down, not to even */
     image_filter filter;
     float mean[3], std[3];
 } pixels_recipe;
 
-/* Reads "<keys>.image_size", "image_mean", "image_std", "resize_size", "interpolation". */
+/* Reads "<keys>.image_size", "image_mean", "image_std", "resize_size", "interpolation", and where they are
+ * there "resize" (else "shortest") and "crop" (else "center"). */
 rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys, rap_err *err);
 
 /* out [size, size, 3]. */

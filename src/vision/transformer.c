@@ -1,13 +1,14 @@
-/* transformer.c: the pre-norm transformer blocks that CLIP's towers and ViT share.
+/* transformer.c: the pre-norm transformer blocks that all of our transformers share.
  *
  *     x = x + out(attention(qkv(ln1(x))))
- *     x = x + down(act(up(ln2(x)))) */
+ *     x = x + down(act(up(ln2(x))))                 or down(act(gate(ln2(x))) · up(ln2(x))) */
 #include "vision/transformer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
-enum { MAX_GRID = 64 };
+enum { MAX_GRID = 64, MAX_LEAD = 64 };
 
 rap_status transformer_int(int64_t *out, const gguf_file *g, const char *keys, const char *key,
                            int64_t low, int64_t high, rap_err *err)
@@ -21,7 +22,46 @@ rap_status transformer_int(int64_t *out, const gguf_file *g, const char *keys, c
     return status;
 }
 
-rap_status transformer_read(transformer *out, const gguf_file *g, const char *keys, rap_err *err)
+static rap_status read_act(nn_act *out, const gguf_file *g, const char *key, rap_err *err)
+{
+    static const struct {
+        const char *name;
+        nn_act act;
+    } known[] = { { "gelu", NN_GELU },
+                  { "gelu_tanh", NN_GELU_TANH },
+                  { "quick_gelu", NN_QUICK_GELU },
+                  { "silu", NN_SILU } };
+    const char *text;
+    size_t len;
+    if (!gguf_has(g, key))
+        return RAP_OK;
+    rap_status status = gguf_get_string(g, key, &text, &len, err);
+    if (status != RAP_OK)
+        return status;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (len == strlen(known[i].name) && !memcmp(text, known[i].name, len)) {
+            *out = known[i].act;
+            return RAP_OK;
+        }
+    return err_set(err, RAP_E_UNSUPPORTED, "%s: %s is not gelu, gelu_tanh, quick_gelu or silu",
+                   gguf_file_path(g), key);
+}
+
+static rap_status read_mlp(transformer *out, const gguf_file *g, const char *keys, nn_act act,
+                           rap_err *err)
+{
+    char name[96];
+    out->act = act;
+    snprintf(name, sizeof name, "%s.activation", keys);
+    rap_status status = read_act(&out->act, g, name, err);
+    snprintf(name, sizeof name, "%s.feed_forward_gated", keys);
+    if (status == RAP_OK && gguf_has(g, name))
+        status = gguf_get_bool(g, name, &out->gated, err);
+    return status;
+}
+
+rap_status transformer_read(transformer *out, const gguf_file *g, const char *keys, nn_act act,
+                            rap_err *err)
 {
     int64_t layers, heads;
     double eps;
@@ -32,7 +72,8 @@ rap_status transformer_read(transformer *out, const gguf_file *g, const char *ke
         (status = transformer_int(&out->hidden, g, keys, "feed_forward_length", 1, 65536, err)) ||
         (status = transformer_int(&layers, g, keys, "block_count", 1, 256, err)) ||
         (status = transformer_int(&heads, g, keys, "attention.head_count", 1, 256, err)) ||
-        (status = gguf_get_float(g, name, &eps, err)))
+        (status = gguf_get_float(g, name, &eps, err)) ||
+        (status = read_mlp(out, g, keys, act, err)))
         return status;
     if (out->width % heads)
         return err_set(err, RAP_E_FORMAT, "%s: %" PRId64 " heads do not divide a width of %" PRId64,
@@ -45,14 +86,29 @@ rap_status transformer_read(transformer *out, const gguf_file *g, const char *ke
     return RAP_OK;
 }
 
-rap_status transformer_check_grid(const gguf_file *g, int64_t image_size, int64_t patch,
-                                  rap_err *err)
+rap_status transformer_read_grid(patch_grid *out, const gguf_file *g, const char *keys,
+                                 rap_err *err)
 {
-    if (image_size % patch || image_size / patch > MAX_GRID)
+    char name[96];
+    rap_status status;
+    out->lead = 1;
+    snprintf(name, sizeof name, "%s.lead_tokens", keys);
+    if ((status = transformer_int(&out->image_size, g, keys, "image_size", 1, 1024, err)) ||
+        (status = transformer_int(&out->patch, g, keys, "patch_size", 1, 256, err)) ||
+        (gguf_has(g, name) &&
+         (status = transformer_int(&out->lead, g, keys, "lead_tokens", 0, MAX_LEAD, err))))
+        return status;
+    const gguf_tensor *kernel = gguf_find(g, "v.patch_embd.weight");
+    if (kernel && (kernel->ne[0] != out->patch || kernel->ne[1] != out->patch))
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: patches of %" PRId64 " pixels, but v.patch_embd.weight has others",
+                       gguf_file_path(g), out->patch);
+    int64_t side = out->image_size / out->patch;
+    if (side < 1 || side > MAX_GRID)
         return err_set(err, RAP_E_FORMAT,
                        "%s: patches of %" PRId64 " do not make a grid of up to %d from %" PRId64
                        " pixels",
-                       gguf_file_path(g), patch, MAX_GRID, image_size);
+                       gguf_file_path(g), out->patch, MAX_GRID, out->image_size);
     return RAP_OK;
 }
 
@@ -66,6 +122,25 @@ static nn_tensor *attend_first(nn_graph *g, nn_tensor *qkv, const transformer *t
     nn_tensor *k = nn_slice(g, qkv, 2, t->width, t->width);                /* [N, T, D] */
     nn_tensor *v = nn_slice(g, qkv, 2, 2 * t->width, t->width);
     return nn_attention(g, q, k, v, t->heads, false);
+}
+
+nn_tensor *transformer_mlp(nn_graph *g, nn_tensor *x, nn_tensor *residual, const transformer *t,
+                           const char *name)
+{
+    const char *up = nn_name(g, "%s.ffn_up.weight", name);
+    nn_tensor *h = nn_linear(g, x, up, nn_name(g, "%s.ffn_up.bias", name),
+                             (nn_linear_options){ .act = t->gated ? NN_NONE : t->act });
+    if (h && nn_shape_of(h).d[2] != t->hidden) /* [N, T, hidden] */
+        return nn_fail(g, RAP_E_FORMAT, "%s has not the width that its keys say", up);
+    if (t->gated) {
+        nn_tensor *gate =
+            nn_linear(g, x, nn_name(g, "%s.ffn_gate.weight", name),
+                      nn_name(g, "%s.ffn_gate.bias", name), (nn_linear_options){ .act = t->act });
+        h = nn_mul(g, h, gate);
+    }
+    return nn_linear(g, h, nn_name(g, "%s.ffn_down.weight", name),
+                     nn_name(g, "%s.ffn_down.bias", name),
+                     (nn_linear_options){ .residual = residual });
 }
 
 static nn_tensor *block(nn_graph *g, nn_tensor *x, const transformer *t, int i)
@@ -82,13 +157,7 @@ static nn_tensor *block(nn_graph *g, nn_tensor *x, const transformer *t, int i)
     x = nn_linear(g, h, NAME("attn_out.weight"), NAME("attn_out.bias"),
                   (nn_linear_options){ .residual = x });
     h = nn_layer_norm(g, x, NAME("ln2.weight"), NAME("ln2.bias"), t->eps);
-    h = nn_linear(g, h, NAME("ffn_up.weight"), NAME("ffn_up.bias"),
-                  (nn_linear_options){ .act = t->act }); /* [N, T, hidden] */
-    if (h && nn_shape_of(h).d[2] != t->hidden)
-        return nn_fail(g, RAP_E_FORMAT,
-                       "%s.blk.%d.ffn_up.weight has not the width that its keys say", t->prefix, i);
-    return nn_linear(g, h, NAME("ffn_down.weight"), NAME("ffn_down.bias"),
-                     (nn_linear_options){ .residual = x });
+    return transformer_mlp(g, h, x, t, nn_name(g, "%s.blk.%d", t->prefix, i));
 }
 
 nn_tensor *transformer_build(nn_graph *g, nn_tensor *x, const transformer *t)
@@ -98,18 +167,18 @@ nn_tensor *transformer_build(nn_graph *g, nn_tensor *x, const transformer *t)
     return x;
 }
 
-nn_tensor *transformer_patches(nn_graph *g, nn_tensor *pixels, int64_t patch, int64_t width,
-                               const char *bias)
+nn_tensor *transformer_patches(nn_graph *g, nn_tensor *pixels, const patch_grid *p, int64_t width)
 {
-    nn_shape in = nn_shape_of(pixels);
-    int64_t count = in.d[0], rows = (in.d[1] / patch) * (in.d[2] / patch);
-    nn_tensor *x =
-        nn_conv(g, pixels, "v.patch_embd.weight", bias, (nn_conv_options){ .stride = (int)patch });
+    int64_t count = nn_shape_of(pixels).d[0], side = p->image_size / p->patch, rows = side * side;
+    nn_tensor *x = nn_conv(g, pixels, "v.patch_embd.weight", p->bias ? "v.patch_embd.bias" : NULL,
+                           (nn_conv_options){ .stride = (int)p->patch });
     if (x && nn_shape_of(x).d[3] != width)
         return nn_fail(g, RAP_E_FORMAT, "v.patch_embd.weight has not the width that its keys say");
     x = nn_reshape(g, x, NN_SHAPE(count, rows, width));
-    nn_tensor *token = nn_weight(g, "v.class_embd", NN_SHAPE(1, 1, width));
-    token = nn_repeat(g, token, count);
-    x = nn_concat(g, (nn_tensor *[]){ token, x }, 2, 1); /* [N, 1 + rows, D] */
-    return nn_add(g, x, nn_weight(g, "v.position_embd.weight", NN_SHAPE(rows + 1, width)));
+    if (p->lead > 0) {
+        nn_tensor *lead = nn_weight(g, "v.class_embd", NN_SHAPE(1, p->lead, width));
+        lead = nn_repeat(g, lead, count);
+        x = nn_concat(g, (nn_tensor *[]){ lead, x }, 2, 1); /* [N, lead + rows, D] */
+    }
+    return nn_add(g, x, nn_weight(g, "v.position_embd.weight", NN_SHAPE(p->lead + rows, width)));
 }
