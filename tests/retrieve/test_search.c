@@ -162,6 +162,162 @@ static void vectors_without_direction_are_left_out(void **state)
     search_index_free(index);
 }
 
+/* Every kernel that this processor can run against the plain loop, and their sums against each other. */
+static void every_kernel_finds_the_same(void **state)
+{
+    enum { ROWS = 2500, QUERIES = 6, K = 5 };
+    static const int dims[] = { 1, 63, 64, 100, 512, 768 };
+    const search_kernel *kernel;
+
+    for (size_t i = 0; i < sizeof dims / sizeof *dims; i++) {
+        int dim = dims[i];
+        float *data = malloc((size_t)(ROWS * dim) * sizeof *data);
+        float *query = malloc((size_t)(QUERIES * dim) * sizeof *query);
+        search_hit got[QUERIES * K], want[K];
+        search_index *index = NULL;
+        int64_t id[ROWS];
+
+        fill(data, (size_t)(ROWS * dim));
+        fill(query, (size_t)(QUERIES * dim));
+        for (int row = 0; row < ROWS; row++)
+            id[row] = dim == 1 ? row % 2 : row; /* one number has two directions */
+        if (dim == 1)
+            for (int row = 0; row < ROWS; row++)
+                data[row] = row % 2 ? 2.0f : -3.0f;
+        assert_int_equal(search_index_new(&index, data, id, ROWS, dim, NULL), RAP_OK);
+        for (int n = 0; (kernel = search_kernel_get(n)); n++) {
+            assert_int_equal(search_nearest_by(kernel, index, query, QUERIES, K, 2, got, NULL),
+                             RAP_OK);
+            for (int q = 0; q < QUERIES; q++) {
+                brute(want, data, id, ROWS, dim, query + q * dim, K);
+                for (int j = 0; j < K; j++)
+                    assert_int_equal(got[q * K + j].id, want[j].id);
+            }
+        }
+        search_index_free(index);
+        free(data);
+        free(query);
+    }
+}
+
+static void kernels_sum_alike(void **state)
+{
+    enum { ROWS = 37, QUERIES = 8, DIM = 192 };
+    static _Alignas(64) int8_t row[ROWS * DIM];
+    static _Alignas(64) int16_t query[QUERIES * DIM];
+    static int32_t got[QUERIES * ROWS];
+
+    for (int i = 0; i < ROWS * DIM; i++)
+        row[i] = (int8_t)(noise() * 127);
+    for (int i = 0; i < QUERIES * DIM; i++)
+        query[i] = (int16_t)(noise() * 32767);
+    for (int n = 0; search_kernel_get(n); n++) {
+        search_kernel_get(n)->dots(got, ROWS, row, ROWS, query, QUERIES, DIM);
+        for (int q = 0; q < QUERIES; q++)
+            for (int r = 0; r < ROWS; r++) {
+                int32_t sum = 0;
+
+                for (int d = 0; d < DIM; d++)
+                    sum += row[r * DIM + d] * query[q * DIM + d];
+                assert_int_equal(got[q * ROWS + r], sum);
+            }
+    }
+}
+
+/* The bound must hold for vectors of every make, also where one number outweighs all others. */
+static void no_row_exceeds_its_bound(void **state)
+{
+    enum { DIM = 192 };
+    static _Alignas(64) int8_t code[DIM];
+    static _Alignas(64) int16_t query_code[DIM];
+    float unit[DIM], query[DIM], row[DIM];
+    search_bound bound, query_bound;
+
+    for (int round = 0; round < 20000; round++) {
+        int8_t unused[DIM];
+        int32_t dot = 0;
+        double exact = 0;
+
+        fill(row, DIM);
+        fill(query, DIM);
+        if (round % 3 == 1)
+            row[round % DIM] = 300; /* all others lose their digits */
+        if (round % 3 == 2)
+            for (int d = 0; d < DIM; d++)
+                query[d] = row[d] + 0.01f * query[d]; /* nearly the same */
+        assert_true(search_pack(&query_bound, unused, unit, query, DIM));
+        memcpy(query, unit, sizeof query);
+        search_pack_query(&query_bound, query_code, query, DIM);
+        assert_true(search_pack(&bound, code, unit, row, DIM));
+        for (int d = 0; d < DIM; d++) {
+            dot += code[d] * query_code[d];
+            exact += (double)unit[d] * query[d];
+        }
+        assert_true(search_upper(dot, bound, query_bound) >= exact);
+        assert_true(search_upper(dot, bound, query_bound) <= exact + 2.5 * bound.slack + 0.01);
+    }
+}
+
+/* All alike, but for the last digits: codes cannot tell these apart, distances must. */
+static void near_duplicates_are_told_apart(void **state)
+{
+    enum { ROWS = 3000, DIM = 64 };
+    float *data = malloc(ROWS * DIM * sizeof *data), query[DIM];
+    int64_t id[ROWS];
+    search_hit got[3], want[3];
+    search_index *index = NULL;
+
+    fill(query, DIM);
+    for (int i = 0; i < ROWS; i++) {
+        id[i] = i + 1;
+        for (int d = 0; d < DIM; d++)
+            data[i * DIM + d] = query[d] + 1e-4f * noise();
+    }
+    assert_int_equal(search_index_new(&index, data, id, ROWS, DIM, NULL), RAP_OK);
+    assert_int_equal(search_nearest(index, query, 1, 3, 3, got, NULL), RAP_OK);
+    brute(want, data, id, ROWS, DIM, query, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(got[i].id, want[i].id);
+    search_index_free(index);
+    free(data);
+}
+
+/* Rows that lie elsewhere, some of them gone, with rows of the index's own behind them. */
+static void lent_rows_and_own_rows(void **state)
+{
+    enum { LENT = 1000, OWN = 700, DIM = 64 };
+    static _Alignas(64) int8_t code[LENT * DIM];
+    static _Alignas(64) float unit[LENT * DIM];
+    static search_bound bound[LENT];
+    static float data[(LENT + OWN) * DIM];
+    static int64_t id[LENT + OWN];
+    static uint64_t sum[LENT];
+    search_rows rows = { LENT, id, bound, code, unit, sum };
+    search_index *index = NULL;
+    search_hit hit[2];
+
+    fill(data, (LENT + OWN) * DIM);
+    for (int i = 0; i < LENT + OWN; i++)
+        id[i] = i % 10 == 3 && i < LENT ? -1 : i;
+    for (int i = 0; i < LENT; i++) {
+        assert_true(search_pack(&bound[i], code + i * DIM, unit + i * DIM, data + i * DIM, DIM));
+        sum[i] = search_sum(unit + i * DIM, DIM);
+    }
+    assert_int_equal(search_index_over(&index, &rows, DIM, NULL), RAP_OK);
+    assert_int_equal(search_index_add(index, data + LENT * DIM, id + LENT, 300, NULL), RAP_OK);
+    assert_int_equal(
+        search_index_add(index, data + (LENT + 300) * DIM, id + LENT + 300, OWN - 300, NULL),
+        RAP_OK);
+    assert_int_equal(search_index_count(index), LENT + OWN - 100);
+    for (int i = 0; i < LENT + OWN; i += 7) {
+        assert_int_equal(search_nearest(index, data + i * DIM, 1, 2, 2, hit, NULL), RAP_OK);
+        assert_int_equal(hit[0].id == i, id[i] >= 0);
+    }
+    unit[5 * DIM + 1] += 0.25f; /* damage shows when the row is looked at */
+    assert_int_equal(search_nearest(index, data + 5 * DIM, 1, 1, 1, hit, NULL), RAP_E_FORMAT);
+    search_index_free(index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +327,11 @@ int main(void)
         cmocka_unit_test(empty_index_finds_nobody),
         cmocka_unit_test(the_same_vector_is_at_distance_zero),
         cmocka_unit_test(vectors_without_direction_are_left_out),
+        cmocka_unit_test(every_kernel_finds_the_same),
+        cmocka_unit_test(kernels_sum_alike),
+        cmocka_unit_test(no_row_exceeds_its_bound),
+        cmocka_unit_test(near_duplicates_are_told_apart),
+        cmocka_unit_test(lent_rows_and_own_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|check|npm: installs the Debian packages that a purpose needs and that are missing.
+# deps.sh build|check|bench|npm: installs the Debian packages that a purpose needs and that are missing.
 #
 # As root, or through sudo; where neither is possible it prints the one line to run and fails. With
 # everything there it only asks dpkg, and touches no network. On other systems it does nothing: the
@@ -13,6 +13,7 @@ build)
     case "${CC:-cc}" in *clang*) packages+=(clang libomp-dev) ;; esac
     ;;
 check) packages=(clang-format) ;;
+bench) packages=(libfaiss-dev libopenblas0-openmp) ;;
 npm) packages=(npm) ;;
 *)
     echo "deps.sh: $1: no such purpose" >&2
