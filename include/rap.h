@@ -109,8 +109,10 @@ typedef struct rap_options {
     rap_policy policy;            /* RAP_POLICY_DEFAULT                                           */
     rap_on_progress *on_progress; /* NULL: silent                                                 */
     void *payload;                /* NULL: handed to on_progress                                  */
+    int token_cache_mib;          /* room for the concepts' image tokens in the store; those used
+                                     longest ago go. 0: $RAP_TOKEN_CACHE_MIB, else 1024; −1: none */
 } rap_options;
-#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL }
+#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0 }
 
 /* Opens the store; models load when first needed. `*out` is a handle even on failure (so that
  * rap_error() can be read) unless memory ran out; rap_close() it either way. */

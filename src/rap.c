@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/threads.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,25 @@ static char *default_store_path(void)
     const char *given = getenv("RAP_STORE");
 
     return given && *given ? mem_string(given) : profile_data_path("store.db");
+}
+
+/* How much the store may keep of what is only cached. */
+static rap_status limit_tokens(rap *r)
+{
+    const char *set = getenv("RAP_TOKEN_CACHE_MIB");
+    long mib = r->options.token_cache_mib;
+    char *end = NULL;
+
+    if (mib == 0 && set && *set) {
+        mib = strtol(set, &end, 10);
+        if (*end || mib < 0 || mib > INT_MAX)
+            return err_set(&r->err, RAP_E_ARGUMENT,
+                           "RAP_TOKEN_CACHE_MIB is '%s': a number of MiB is wanted", set);
+        mib = mib ? mib : -1;
+    }
+    if (mib != 0)
+        store_limit_tokens(r->store, mib < 0 ? 0 : (int64_t)mib << 20);
+    return RAP_OK;
 }
 
 static rap_status open_store(rap *r, const char *given)
@@ -39,6 +59,8 @@ static rap_status open_store(rap *r, const char *given)
         err_set(&r->err, status, "%s: its folder cannot be made: %s", path, why.text);
     if (status == RAP_OK)
         status = store_open(&r->store, path, r->options.read_only, &r->err);
+    if (status == RAP_OK)
+        status = limit_tokens(r);
     free(folder);
     free(path);
     return status;

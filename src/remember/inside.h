@@ -19,6 +19,7 @@ struct store {
     bool read_only;
     bool scrub;      /* something was deleted and may still stand in the log */
     int64_t changes; /* own commits that changed concepts or vectors */
+    int64_t token_limit; /* bytes */
 };
 
 /* ---- store.c ---- */
@@ -30,6 +31,8 @@ typedef enum store_durability {
 } store_durability;
 rap_status store_begin(store *s, store_durability durability, rap_err *err);
 rap_status store_end(store *s, rap_status status, rap_err *err);
+/* store_end() of a change of what is only cached: nobody has to reload anything. */
+rap_status store_end_cache(store *s, rap_status status, rap_err *err);
 /* Says that this transaction deletes: after it the log is emptied into the file. */
 void store_will_delete(store *s);
 db *store_db(store *s);
@@ -76,6 +79,11 @@ rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err);
 /* ---- vector.c ---- */
 
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
+/* The bytes that are stored; free(). NULL: out of memory. */
+void *vector_bytes(const float *numbers, size_t count);
+/* The numbers in the one column of the one row, if there is one; free(). Finalizes the statement. */
+rap_status vector_read_row(float **out, size_t *out_count, int *out_found, store *s,
+                           sqlite3_stmt *statement, rap_err *err);
 /* Copies `count` f32 between memory and the little-endian bytes of a file. */
 void vector_copy(void *out, const void *in, size_t count);
 

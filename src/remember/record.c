@@ -271,29 +271,40 @@ static void unite(char **strings, size_t *count)
     *count = kept;
 }
 
+/* From one distinct category to the next through the index: as many steps as categories, not concepts. */
+static const char categories_sql[] =
+    "WITH RECURSIVE step(category) AS ("
+    " SELECT min(category COLLATE NOCASE) FROM concept UNION ALL"
+    " SELECT (SELECT min(c.category COLLATE NOCASE) FROM concept c"
+    "  WHERE c.category COLLATE NOCASE > step.category) FROM step WHERE step.category IS NOT NULL)"
+    " SELECT category FROM step WHERE category <> ''";
+
+static rap_status add_category(char ***out, size_t *out_count, const char *text, rap_err *err)
+{
+    bool full = (*out_count & (*out_count + 1)) == 0; /* room for 2^n − 1, and one more */
+    char **grown = full ? realloc(*out, (2 * *out_count + 2) * sizeof *grown) : *out;
+
+    if (!grown)
+        return err_memory(err, "reading categories");
+    *out = grown;
+    grown[*out_count] = text ? text_fold(text) : NULL;
+    if (!grown[*out_count])
+        return err_memory(err, "reading categories");
+    ++*out_count;
+    return RAP_OK;
+}
+
 static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
-    size_t room = 0;
     bool row = false;
-    void *strings = NULL;
-    rap_status status = make_room(
-        &strings, &room, s, "SELECT count(DISTINCT category) FROM concept", sizeof **out, err);
+    rap_status status = db_query(&statement, &s->d, err, categories_sql, "");
 
-    *out = strings;
-    if (status == RAP_OK)
-        status = db_query(&statement, &s->d, err,
-                          "SELECT DISTINCT category FROM concept WHERE category <> ''", "");
-    while (status == RAP_OK && *out_count < room &&
-           (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
-        const char *text = (const char *)sqlite3_column_text(statement, 0);
-
-        (*out)[*out_count] = text ? text_fold(text) : NULL;
-        if ((*out)[*out_count])
-            ++*out_count;
-        else
-            status = err_memory(err, "reading categories");
-    }
+    *out = mem_array(1, sizeof **out);
+    if (!*out)
+        status = err_memory(err, "reading categories");
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
+        status = add_category(out, out_count, (const char *)sqlite3_column_text(statement, 0), err);
     sqlite3_finalize(statement);
     if (status == RAP_OK)
         unite(*out, out_count);

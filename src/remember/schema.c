@@ -103,8 +103,40 @@ static const char store_tables[] =
     " concept_id INTEGER NOT NULL"
     ") STRICT;";
 
-/* step[v] brings version v to v + 1. A step that was once released never changes. */
-static const char *const step[SCHEMA_VERSION][2] = { { shared_tables, store_tables } };
+/* Version 2: what large stores need. */
+static const char large_stores[] =
+    /* The cache with a size, and the hour (since 1970) of last use: what was used longest ago makes room. */
+    "CREATE TABLE bounded_cache ("
+    " id INTEGER PRIMARY KEY,"
+    " view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,"
+    " model TEXT NOT NULL," /* fingerprint of the projector */
+    " used INTEGER NOT NULL,"
+    " size INTEGER NOT NULL,"
+    " tokens BLOB NOT NULL,"
+    " UNIQUE (view_id, model)"
+    ") STRICT;"
+    "INSERT INTO bounded_cache (view_id, model, used, size, tokens)"
+    " SELECT view_id, model, 0, length(tokens), tokens FROM cache;"
+    "DROP TABLE cache;"
+    "ALTER TABLE bounded_cache RENAME TO cache;"
+    "CREATE INDEX cache_by_use ON cache(used, id, size);"
+
+    /* The file beside the store that holds the vectors of an encoder ready for searching (snapshot.h):
+     * it is used only when it names this token. */
+    "CREATE TABLE snapshot ("
+    " encoder_id INTEGER PRIMARY KEY REFERENCES encoder(id),"
+    " token TEXT NOT NULL"
+    ") STRICT;"
+
+    /* The detector asks for the distinct categories of all concepts. */
+    "CREATE INDEX category_of_concept ON concept(category COLLATE NOCASE);";
+
+/* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
+ * released never changes. */
+static const char *const step[SCHEMA_VERSION][2] = {
+    { shared_tables, store_tables },
+    { "", large_stores },
+};
 
 /* ---- inspect ---- */
 
@@ -218,11 +250,11 @@ static rap_status check_numbers(db *d, schema_kind kind, int64_t *out_version, r
     return *out_version < 0 ? wrong_kind(d->path, kind, 0, err) : RAP_OK;
 }
 
-static rap_status run_steps(db *d, schema_kind kind, int64_t version, rap_err *err)
+static rap_status run_steps(db *d, schema_kind kind, int64_t version, int64_t to, rap_err *err)
 {
     rap_status status = RAP_OK;
 
-    for (; version < SCHEMA_VERSION && status == RAP_OK; version++) {
+    for (; version < to && status == RAP_OK; version++) {
         status = db_exec(d, step[version][0], err);
         if (status == RAP_OK && kind == SCHEMA_STORE)
             status = db_exec(d, step[version][1], err);
@@ -238,7 +270,7 @@ rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
 
     if (status != RAP_OK || version == SCHEMA_VERSION)
         return status;
-    status = run_steps(d, kind, version, err);
+    status = run_steps(d, kind, version, SCHEMA_VERSION, err);
     if (status != RAP_OK)
         return status;
     sqlite3_snprintf(sizeof numbers, numbers,
@@ -271,8 +303,8 @@ static rap_status describe(buf *out, db *d, rap_err *err)
     return status;
 }
 
-/* The same of a new file in memory. */
-static rap_status describe_expected(buf *out, schema_kind kind, rap_err *err)
+/* The same of a new file in memory, of this version. */
+static rap_status describe_expected(buf *out, schema_kind kind, int64_t version, rap_err *err)
 {
     db fresh = { NULL, NULL };
     rap_status status =
@@ -280,7 +312,7 @@ static rap_status describe_expected(buf *out, schema_kind kind, rap_err *err)
                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, NULL, err);
 
     if (status == RAP_OK)
-        status = schema_migrate(&fresh, kind, err);
+        status = run_steps(&fresh, kind, 0, version, err);
     if (status == RAP_OK)
         status = describe(out, &fresh, err);
     db_close(&fresh);
@@ -293,10 +325,13 @@ rap_status schema_verify(db *d, schema_kind kind, rap_err *err)
     int64_t version = 0;
     rap_status status = check_numbers(d, kind, &version, err);
 
-    if (status == RAP_OK && version != SCHEMA_VERSION)
-        status = err_set(err, RAP_E_FORMAT, "%s: is not complete", d->path);
+    if (status == RAP_OK && (version < 1 || (kind == SCHEMA_STORE && version < SCHEMA_VERSION)))
+        status = err_set(err, RAP_E_FORMAT, "%s: %s", d->path,
+                         version < 1 ? "is not complete"
+                                     : "written by an older version of this program: open it once "
+                                       "for writing");
     if (status == RAP_OK)
-        status = describe_expected(&expected, kind, err);
+        status = describe_expected(&expected, kind, version, err);
     if (status == RAP_OK)
         status = describe(&found, d, err);
     if (status == RAP_OK && strcmp(buf_text(&expected), buf_text(&found)) != 0)

@@ -196,6 +196,7 @@ rap_status store_open(store **out, const char *path, int read_only, rap_err *err
     if (!s)
         return err_memory(err, "opening a store");
     s->read_only = read_only != 0;
+    s->token_limit = STORE_TOKEN_LIMIT;
     status = read_only ? open_reading(s, path, err) : open_writing(s, path, is_new, err);
     if (status != RAP_OK) {
         store_close(s);
@@ -254,6 +255,14 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
     /* After a failure as well: on a full disk the log's room is what the next change needs. */
     if ((status == RAP_OK && s->scrub) || status == RAP_E_IO)
         scrub(s);
+    return status;
+}
+
+rap_status store_end_cache(store *s, rap_status status, rap_err *err)
+{
+    status = store_end(s, status, err);
+    if (status == RAP_OK)
+        s->changes--;
     return status;
 }
 

@@ -113,7 +113,12 @@ rap_status store_put_text_vector(store *s, const char *text, const store_vector 
  * found 0 when absent. */
 rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float **out,
                             size_t *out_floats, int *out_found, rap_err *err);
+/* What would not fit the limit even alone is not kept, which is no error. */
 rap_status store_put_tokens(store *s, int64_t view_id, const char *model, const float *tokens,
                             size_t floats, rap_err *err);
+/* All tokens together take at most this many bytes: those used longest ago make room when others are put
+ * in. 0: none are kept. */
+#define STORE_TOKEN_LIMIT ((int64_t)1 << 30)
+void store_limit_tokens(store *s, int64_t bytes);
 
 #endif

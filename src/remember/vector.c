@@ -1,5 +1,5 @@
-/* vector.c: numbers that a model made: the vectors that views are found by, the detector's words, the
- * image tokens of a language model. The last two can be computed again at any time. */
+/* vector.c: numbers that a model made: the vectors that views are found by, and the detector's words,
+ * which can be computed again at any time. */
 #include "base/mem.h"
 #include "remember/inside.h"
 
@@ -18,8 +18,7 @@ void vector_copy(void *out, const void *in, size_t count)
 #endif
 }
 
-/* The bytes that are stored; free(). NULL: out of memory. */
-static void *to_bytes(const float *numbers, size_t count)
+void *vector_bytes(const float *numbers, size_t count)
 {
     void *bytes = mem_array(count, sizeof(float));
 
@@ -104,7 +103,7 @@ rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, 
 
     if (status == RAP_OK)
         status = encoder_require(&encoder, s, vector, err);
-    if (status == RAP_OK && !(bytes = to_bytes(vector->data, (size_t)vector->dim)))
+    if (status == RAP_OK && !(bytes = vector_bytes(vector->data, (size_t)vector->dim)))
         status = err_memory(err, "storing a vector");
     if (status == RAP_OK)
         status = db_run(&s->d, err,
@@ -215,9 +214,8 @@ void store_vectors_release(store_vectors *v)
 
 /* ---- what can be computed again ---- */
 
-/* The numbers in the one column of the one row, if there is one. */
-static rap_status read_numbers(float **out, size_t *out_count, int *out_found, store *s,
-                               sqlite3_stmt *statement, rap_err *err)
+rap_status vector_read_row(float **out, size_t *out_count, int *out_found, store *s,
+                           sqlite3_stmt *statement, rap_err *err)
 {
     bool row = false;
     rap_status status = db_step(&row, &s->d, statement, err);
@@ -226,15 +224,6 @@ static rap_status read_numbers(float **out, size_t *out_count, int *out_found, s
         status = from_column(out, out_count, s, statement, 0, err);
     *out_found = row && status == RAP_OK;
     sqlite3_finalize(statement);
-    return status;
-}
-
-/* Commits without counting as a change of the store: nobody has to reload anything. */
-static rap_status end_cache(store *s, rap_status status, rap_err *err)
-{
-    status = store_end(s, status, err);
-    if (status == RAP_OK)
-        s->changes--;
     return status;
 }
 
@@ -251,7 +240,7 @@ rap_status store_get_text_vector(store *s, const char *text, const char *encoder
                       "SELECT vector FROM vocabulary WHERE text = ? AND encoder = ?", "ss", text,
                       encoder);
     if (status == RAP_OK)
-        status = read_numbers(out, &count, out_found, s, statement, err);
+        status = vector_read_row(out, &count, out_found, s, statement, err);
     *out_dim = (int)count;
     return status;
 }
@@ -266,7 +255,7 @@ rap_status store_put_text_vector(store *s, const char *text, const store_vector 
         status = store_begin(s, STORE_DERIVED, err);
     if (status != RAP_OK)
         return status;
-    bytes = to_bytes(vector->data, (size_t)vector->dim);
+    bytes = vector_bytes(vector->data, (size_t)vector->dim);
     if (!bytes)
         status = err_memory(err, "storing a word");
     else
@@ -275,43 +264,5 @@ rap_status store_put_text_vector(store *s, const char *text, const store_vector 
                         " ON CONFLICT (text, encoder) DO UPDATE SET vector = excluded.vector",
                         "ssb", text, vector->encoder, bytes, (size_t)vector->dim * sizeof(float));
     free(bytes);
-    return end_cache(s, status, err);
-}
-
-rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float **out,
-                            size_t *out_floats, int *out_found, rap_err *err)
-{
-    sqlite3_stmt *statement = NULL;
-    rap_status status;
-
-    *out = NULL;
-    *out_floats = 0;
-    *out_found = 0;
-    status =
-        db_query(&statement, &s->d, err, "SELECT tokens FROM cache WHERE view_id = ? AND model = ?",
-                 "is", view_id, model);
-    return status == RAP_OK ? read_numbers(out, out_floats, out_found, s, statement, err) : status;
-}
-
-rap_status store_put_tokens(store *s, int64_t view_id, const char *model, const float *tokens,
-                            size_t floats, rap_err *err)
-{
-    void *bytes = NULL;
-    rap_status status;
-
-    if (floats == 0 || floats > STORE_MAX_PICTURE)
-        return err_set(err, RAP_E_LIMIT, "%zu numbers of image tokens are not kept", floats);
-    status = store_begin(s, STORE_DERIVED, err);
-    if (status != RAP_OK)
-        return status;
-    status = view_require(s, view_id, err);
-    if (status == RAP_OK && !(bytes = to_bytes(tokens, floats)))
-        status = err_memory(err, "storing image tokens");
-    if (status == RAP_OK)
-        status = db_run(&s->d, err,
-                        "INSERT INTO cache (view_id, model, tokens) VALUES (?, ?, ?)"
-                        " ON CONFLICT (view_id, model) DO UPDATE SET tokens = excluded.tokens",
-                        "isb", view_id, model, bytes, floats * sizeof(float));
-    free(bytes);
-    return end_cache(s, status, err);
+    return store_end_cache(s, status, err);
 }
