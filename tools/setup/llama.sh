@@ -8,6 +8,9 @@
 #   3. the git bundle inside the npm package node-llama-cpp
 # What 2 and 3 deliver is believed only when its git tree is the pinned one, byte for byte.
 #
+# One defect of that version is repaired in what is compiled (repair_class_token below); your own copy is
+# never written to.
+#
 # The result lies in ${RAP_CACHE:-${XDG_CACHE_HOME:-~/.cache}/rap}/llama.cpp-<tree>-<how built>,
 # outside the build folder, so that plain and sanitizer builds share it. Progress goes to stderr.
 set -euo pipefail
@@ -44,7 +47,7 @@ tree_of() {
 # How it is built: compiler, flags and processor (it is compiled for the very processor it runs on).
 recipe() {
     {
-        echo "${flags[@]}"
+        echo "${flags[@]}" "class token first"
         c++ --version | head -1
         uname -m
         grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true
@@ -78,6 +81,23 @@ obtain() {
         say "its tree is $found, not the pinned $tree_pin: not used"
     done
     die "could not be obtained; put its source (tree $tree_pin) somewhere and set LLAMA_CPP_DIR"
+}
+
+# mtmd puts the class token of a CLIP tower behind the patches but fills in positions and picks rows as if
+# it came first (upstream issue 25814): each patch gets its neighbour's position, the first patch is lost
+# and the class token stands in for the last. Exchanging two arguments puts it first, as CLIP has it.
+# Sets $source to a repaired copy when $source has the defect.
+repair_class_token() {
+    local file=tools/mtmd/models/llava.cpp
+    grep -qs 'ggml_concat(ctx0, inp, model.class_embedding, 1)' "$source/$file" || return 0
+    if [ "$source" != "$work/source" ]; then
+        mkdir -p "$work/source"
+        cp -r "$source"/. "$work/source"
+        source=$work/source
+    fi
+    sed -i 's/ggml_concat(ctx0, inp, model.class_embedding, 1)/ggml_concat(ctx0, model.class_embedding, inp, 1)/' \
+        "$source/$file"
+    say "repaired the order of the class token in $file"
 }
 
 # Configures and compiles $1; only ggml, llama and mtmd are built. GIT_CEILING keeps its version
@@ -132,6 +152,7 @@ if [ ! -f "$home/done" ]; then
             obtain
             source=$work/source
         fi
+        repair_class_token
         compile "$source"
         keep "$source" "$home"
         rm -rf "$work"
