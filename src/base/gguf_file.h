@@ -69,6 +69,7 @@ void gguf_put_int(gguf_writer *w, const char *key, uint32_t value);
 void gguf_put_float(gguf_writer *w, const char *key, float value);
 void gguf_put_bool(gguf_writer *w, const char *key, bool value);
 void gguf_put_string(gguf_writer *w, const char *key, const char *value, size_t len);
+void gguf_put_ints(gguf_writer *w, const char *key, const uint32_t *value, size_t count);
 void gguf_put_floats(gguf_writer *w, const char *key, const float *value, size_t count);
 void gguf_put_strings(gguf_writer *w, const char *key, const char *const *value, size_t count);
 /* Copies the data. ne in ggml order. */

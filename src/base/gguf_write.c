@@ -105,6 +105,13 @@ void gguf_put_floats(gguf_writer *w, const char *key, const float *value, size_t
     buf_add(&w->keys, value, count * sizeof *value);
 }
 
+void gguf_put_ints(gguf_writer *w, const char *key, const uint32_t *value, size_t count)
+{
+    put_array(w, key, GGUF_KIND_U32, count);
+    for (size_t i = 0; i < count; i++)
+        put_u32(&w->keys, value[i]);
+}
+
 void gguf_put_strings(gguf_writer *w, const char *key, const char *const *value, size_t count)
 {
     put_array(w, key, GGUF_KIND_STRING, count);

@@ -134,6 +134,7 @@ static const struct {
 } kinds[] = {
     { "clip", clip_recognise, clip_convert },
     { "vit", vit_recognise, vit_convert },
+    { "yolo-world", yolo_recognise, yolo_convert },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -145,7 +146,8 @@ static rap_status convert_dict(conversion *c, const char *out)
     if (kind == KINDS)
         return convert_fail(
             c, RAP_E_UNSUPPORTED,
-            "not a kind of model that is read here (CLIP of OpenAI or Hugging Face, ViT of timm)");
+            "not a kind of model that is read here (CLIP of OpenAI or Hugging Face, ViT of timm, "
+            "YOLO-World v2 of Ultralytics)");
     c->used = mem_array(state_dict_count(c->in), sizeof *c->used);
     c->out = gguf_writer_new(kinds[kind].architecture);
     if (!c->used || !c->out)

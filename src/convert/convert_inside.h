@@ -84,6 +84,8 @@ bool clip_recognise(const conversion *c);
 void clip_convert(conversion *c);
 bool vit_recognise(const conversion *c);
 void vit_convert(conversion *c);
+bool yolo_recognise(const conversion *c);
+void yolo_convert(conversion *c);
 
 /* Writes `count` merges ("a b") as an array: from c->vocab (a BPE file, plain or gzip), else from the
  * merges.txt or the tokenizer.json beside the checkpoint, whose numbering is compared with CLIP's. */

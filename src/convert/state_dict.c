@@ -163,6 +163,16 @@ const char *state_dict_path(const state_dict *d)
     return d->path;
 }
 
+const pickle_value *state_dict_module(const state_dict *d)
+{
+    return d->module;
+}
+
+const pickle_value *state_dict_saved(const state_dict *d)
+{
+    return d->saved;
+}
+
 size_t state_dict_count(const state_dict *d)
 {
     return d->count;

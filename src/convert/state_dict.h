@@ -22,7 +22,7 @@ typedef struct state_tensor {
 typedef struct state_dict state_dict;
 
 /* `path` is a .pt or .bin file (the top level of its pickle, or what it keeps under "state_dict",
- * "model_state_dict" or "model"), a .safetensors file, an index of shards (.index.json), or a folder
+ * "model_state_dict" or "model"; or a module, there or under "ema" or "model"), a .safetensors file, an index of shards (.index.json), or a folder
  * with model.safetensors, pytorch_model.bin or the index of either. */
 rap_status state_dict_open(state_dict **out, const char *path, rap_err *err);
 void state_dict_close(state_dict *d); /* NULL-safe */
@@ -31,6 +31,11 @@ const char *state_dict_path(const state_dict *d); /* as it was given */
 size_t state_dict_count(const state_dict *d);
 const state_tensor *state_dict_at(const state_dict *d, size_t i);           /* in order of name */
 const state_tensor *state_dict_find(const state_dict *d, const char *name); /* NULL when absent */
+
+/* The module that a .pt holds instead of a plain dict, and all that was saved along with it; NULL for
+ * every other kind. */
+const pickle_value *state_dict_module(const state_dict *d);
+const pickle_value *state_dict_saved(const state_dict *d);
 
 /* What lies beside the weights of a folder, an index, a .safetensors or a .bin file. config is
  * config.json, NULL when there is none. */

@@ -30,6 +30,8 @@ struct state_dict {
     json_t *index; /* of shards; NULL: none */
     state_part *parts; /* [part_count] */
     int part_count;
+    const pickle_value *module; /* whose tensors these are, of the first part; NULL: of a dict */
+    const pickle_value *saved;  /* all that was saved with the module */
     state_tensor *tensors; /* [count] sorted by name once open */
     size_t count, cap;
 };

@@ -1,5 +1,7 @@
-/* state_torch.c: archive and pickle together: which tensors a file of torch.save holds, and where. */
+/* state_torch.c: archive and pickle together: which tensors a file of torch.save holds, and where. Read
+ * list_tensors() first: a dict of tensors, or a whole module. */
 #include "base/mem.h"
+#include "convert/module_tree.h"
 #include "convert/state_inside.h"
 
 #include <stdio.h>
@@ -45,14 +47,11 @@ static rap_status locate(state_tensor *t, const state_part *p, const pickle_stor
     return RAP_OK;
 }
 
-static rap_status add_tensor(state_dict *d, const state_part *p, const pickle_value *key,
+static rap_status add_tensor(state_dict *d, const state_part *p, const char *name, size_t len,
                              const pickle_tensor *value, rap_err *err)
 {
     state_tensor *t;
-    if (key->kind != PICKLE_TEXT)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
-                       p->path);
-    rap_status status = state_add(&t, d, key->as.text.bytes, key->as.text.len, p->path, err);
+    rap_status status = state_add(&t, d, name, len, p->path, err);
     if (status != RAP_OK)
         return status;
     t->type = value->storage->type;
@@ -64,18 +63,74 @@ static rap_status add_tensor(state_dict *d, const state_part *p, const pickle_va
     return locate(t, p, value->storage, err);
 }
 
-static rap_status list_tensors(state_dict *d, const state_part *p, rap_err *err)
+static rap_status list_dict(state_dict *d, const state_part *p, const pickle_value *dict,
+                            rap_err *err)
 {
-    const pickle_value *dict = find_dict(unpickle_root(p->pickle));
-    if (!dict)
-        return err_set(err, RAP_E_FORMAT, "%s: holds no state dict (names and tensors)", p->path);
     rap_status status = state_reserve(d, count_tensors(dict), err);
     for (size_t i = 0; status == RAP_OK && i + 1 < dict->as.list.count; i += 2) {
         const pickle_value *key = dict->as.list.items[i], *value = dict->as.list.items[i + 1];
-        if (value->kind == PICKLE_TENSOR)
-            status = add_tensor(d, p, key, &value->as.tensor, err);
+        if (value->kind != PICKLE_TENSOR)
+            continue;
+        if (key->kind != PICKLE_TEXT)
+            return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
+                           p->path);
+        status = add_tensor(d, p, key->as.text.bytes, key->as.text.len, &value->as.tensor, err);
     }
     return status;
+}
+
+/* ---- a whole module ----------------------------------------------------------------------- */
+
+/* The module itself, or one that a trainer saved: the average of its last steps before the last. */
+static const pickle_value *find_module(const pickle_value *root)
+{
+    static const char *const places[] = { "ema", "model" };
+    for (size_t i = 0; i < 2 && !module_is(root); i++)
+        if (module_is(pickle_get(root, places[i])))
+            return pickle_get(root, places[i]);
+    return module_is(root) ? root : NULL;
+}
+
+typedef struct listing {
+    state_dict *d;
+    const state_part *p;
+    size_t count;
+} listing;
+
+static rap_status count_one(void *payload, const char *name, const pickle_tensor *tensor,
+                            rap_err *err)
+{
+    ((listing *)payload)->count++;
+    return RAP_OK;
+}
+
+static rap_status add_one(void *payload, const char *name, const pickle_tensor *tensor,
+                          rap_err *err)
+{
+    const listing *l = payload;
+    return add_tensor(l->d, l->p, name, strlen(name), tensor, err);
+}
+
+static rap_status list_module(state_dict *d, const state_part *p, rap_err *err)
+{
+    listing l = { .d = d, .p = p };
+    rap_status status = module_walk(d->module, p->path, count_one, &l, err);
+    if (status == RAP_OK)
+        status = state_reserve(d, l.count, err);
+    return status == RAP_OK ? module_walk(d->module, p->path, add_one, &l, err) : status;
+}
+
+static rap_status list_tensors(state_dict *d, const state_part *p, rap_err *err)
+{
+    const pickle_value *root = unpickle_root(p->pickle), *dict = find_dict(root);
+    if (dict)
+        return list_dict(d, p, dict, err);
+    d->module = find_module(root);
+    d->saved = root;
+    return d->module
+               ? list_module(d, p, err)
+               : err_set(err, RAP_E_FORMAT,
+                         "%s: holds no state dict (names and tensors) and no module", p->path);
 }
 
 /* Numbers are little-endian here and in every checkpoint of our time; the archive says so. */

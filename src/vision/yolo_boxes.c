@@ -99,10 +99,10 @@ static float clamp(float v, float top)
 static bool onto_picture(detection *out, const candidate *c, yolo_letterbox fit, const image *im)
 {
     float w = (float)im->width, h = (float)im->height;
-    float x1 = clamp((c->box[0] - (float)fit.left) / fit.gain, w);
-    float y1 = clamp((c->box[1] - (float)fit.top) / fit.gain, h);
-    float x2 = clamp((c->box[2] - (float)fit.left) / fit.gain, w);
-    float y2 = clamp((c->box[3] - (float)fit.top) / fit.gain, h);
+    float x1 = clamp((c->box[0] - (float)fit.left) / fit.gain_x, w);
+    float y1 = clamp((c->box[1] - (float)fit.top) / fit.gain_y, h);
+    float x2 = clamp((c->box[2] - (float)fit.left) / fit.gain_x, w);
+    float y2 = clamp((c->box[3] - (float)fit.top) / fit.gain_y, h);
     *out = (detection){ { x1, y1, x2 - x1, y2 - y1 }, c->confidence, c->label };
     return out->box.w > 0 && out->box.h > 0; /* wholly on the grey: not in the picture */
 }

@@ -12,6 +12,7 @@
 
 #define YOLO_ATTENTIONS 4
 #define YOLO_LEVELS 3
+#define YOLO_MAX_SIZE 2048
 #define YOLO_MAX_NAMES 10000
 #define YOLO_BLOCK 64 /* places that one matrix product of an attention takes together */
 
@@ -73,8 +74,8 @@ void yolo_text_release(yolo_world *y);
 
 /* ---- yolo_letterbox.c */
 typedef struct yolo_letterbox {
-    float gain;    /* canvas pixels per picture pixel */
-    int left, top; /* of the picture on the canvas */
+    float gain_x, gain_y; /* canvas pixels per picture pixel; sides are rounded, each by itself */
+    int left, top;        /* of the picture on the canvas */
 } yolo_letterbox;
 /* canvas [size, size, 3] in 0..1. */
 yolo_letterbox yolo_fit(float *canvas, int size, const image *im);

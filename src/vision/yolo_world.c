@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SIZE 2048
-
 /* A whole number of the file between two bounds. */
 static rap_status read_int(const gguf_file *f, const char *key, int low, int high, int *out,
                            rap_err *err)
@@ -51,7 +49,7 @@ static rap_status read_keys(yolo_world *y, rap_err *err)
     if (strcmp(gguf_file_architecture(f), "yolo-world"))
         return err_set(err, RAP_E_FORMAT, "%s: not a yolo-world model but \"%s\"",
                        gguf_file_path(f), gguf_file_architecture(f));
-    rap_status s = read_int(f, "yolo-world.image_size", 32, MAX_SIZE, &y->size, err);
+    rap_status s = read_int(f, "yolo-world.image_size", 32, YOLO_MAX_SIZE, &y->size, err);
     if (s == RAP_OK)
         s = read_int(f, "yolo-world.text_dim", 1, 8192, &y->text_dim, err);
     if (s == RAP_OK)

@@ -256,7 +256,7 @@ static void test_letterbox_of_a_fitting_picture_is_itself(void **state)
     yolo_letterbox fit = yolo_fit(canvas, 4, &im);
     assert_int_equal(fit.left, 0);
     assert_int_equal(fit.top, 1);
-    assert_true(fit.gain == 1.0f);
+    assert_true(fit.gain_x == 1.0f && fit.gain_y == 1.0f);
     for (int i = 0; i < 24; i++)
         assert_true(fabsf(canvas[12 + i] - (float)rgb[i] / 255) < 1e-6f);
     assert_true(fabsf(canvas[0] - 114.0f / 255) < 1e-6f &&
