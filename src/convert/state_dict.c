@@ -22,9 +22,9 @@ rap_status state_reserve(state_dict *d, size_t more, rap_err *err)
 {
     if (more > STATE_MAX_TENSORS || d->count + more > STATE_MAX_TENSORS)
         return err_set(err, RAP_E_LIMIT, "%s: holds %zu tensors", d->path, d->count + more);
-    size_t cap = d->count + more;
-    if (cap <= d->cap)
+    if (d->count + more <= d->cap)
         return RAP_OK;
+    size_t cap = d->count + more > 2 * d->cap ? d->count + more : 2 * d->cap;
     state_tensor *grown = realloc(d->tensors, cap * sizeof *grown);
     if (!grown)
         return err_memory(err, "reading a checkpoint");

@@ -2,6 +2,7 @@
  * list_tensors() first: a dict of tensors, or a whole module. */
 #include "base/mem.h"
 #include "convert/module_tree.h"
+#include "convert/script_tree.h"
 #include "convert/state_inside.h"
 
 #include <stdio.h>
@@ -111,24 +112,30 @@ static rap_status add_one(void *payload, const char *name, const pickle_tensor *
     return add_tensor(l->d, l->p, name, strlen(name), tensor, err);
 }
 
-static rap_status list_module(state_dict *d, const state_part *p, rap_err *err)
+/* The tensors below `tree`, as module_walk() or script_walk() finds them. */
+static rap_status list_tree(state_dict *d, const state_part *p, const pickle_value *tree,
+                            rap_status walk(const pickle_value *, const char *, module_visit *,
+                                            void *, rap_err *),
+                            rap_err *err)
 {
     listing l = { .d = d, .p = p };
-    rap_status status = module_walk(d->module, p->path, count_one, &l, err);
+    rap_status status = walk(tree, p->path, count_one, &l, err);
     if (status == RAP_OK)
         status = state_reserve(d, l.count, err);
-    return status == RAP_OK ? module_walk(d->module, p->path, add_one, &l, err) : status;
+    return status == RAP_OK ? walk(tree, p->path, add_one, &l, err) : status;
 }
 
 static rap_status list_tensors(state_dict *d, const state_part *p, rap_err *err)
 {
     const pickle_value *root = unpickle_root(p->pickle), *dict = find_dict(root);
+    if (script_is(root))
+        return list_tree(d, p, root, script_walk, err);
     if (dict)
         return list_dict(d, p, dict, err);
     d->module = find_module(root);
     d->saved = root;
     return d->module
-               ? list_module(d, p, err)
+               ? list_tree(d, p, d->module, module_walk, err)
                : err_set(err, RAP_E_FORMAT,
                          "%s: holds no state dict (names and tensors) and no module", p->path);
 }

@@ -58,9 +58,10 @@ static const known_global known[] = {
 };
 enum { KNOWN_COUNT = sizeof known / sizeof *known };
 
-/* Modules whose classes may occur as objects: the layers of PyTorch, and the packages that publish
- * whole modules. */
-static const char *const libraries[] = { "torch.nn.modules.", "ultralytics.", "clip." };
+/* Modules whose classes may occur as objects: the layers of PyTorch, the packages that publish whole
+ * modules, and the classes that a TorchScript archive brings along (as code, which nobody here reads). */
+static const char *const libraries[] = { "torch.nn.modules.", "ultralytics.", "clip.",
+                                         "__torch__" };
 enum { LIBRARY_COUNT = sizeof libraries / sizeof *libraries };
 
 size_t dtype_size(dtype type)
@@ -110,11 +111,6 @@ rap_status unpickle_global(pickle_value **out, unpickled *u, const char *module,
         (*out)->as.global.name = n;
         return RAP_OK;
     }
-    if (starts(m, "__torch__"))
-        return err_set(
-            u->err, RAP_E_UNSUPPORTED,
-            "%s: is a TorchScript program, not a plain state dict; save its state_dict() instead",
-            u->name);
     return err_set(u->err, RAP_E_FORMAT,
                    "%s: refuses to load '%.*s.%.*s', which no checkpoint needs", u->name, shown(m),
                    m.bytes, shown(n), n.bytes);

@@ -149,7 +149,6 @@ static void refuses_code(void **state)
         refuses(&b, expected);
     }
     REFUSES("\x8c\2os\x8c\6system\x93(\x8c\2idtR.", "refuses to load 'os.system'");
-    REFUSES("c__torch__.clip\nCLIP\n)\x81}b.", "TorchScript");
 }
 
 /* Opcodes that build objects in other ways. */
