@@ -133,6 +133,9 @@ static const struct {
     void (*convert)(conversion *c);
 } kinds[] = {
     { "clip", clip_recognise, clip_convert },
+    { "siglip", siglip_recognise, siglip_convert },
+    { "siglip", timm_siglip_recognise, timm_siglip_convert },
+    { "dinov2", dinov2_recognise, dinov2_convert },
     { "vit", vit_recognise, vit_convert },
     { "yolo-world", yolo_recognise, yolo_convert },
 };
@@ -146,8 +149,8 @@ static rap_status convert_dict(conversion *c, const char *out)
     if (kind == KINDS)
         return convert_fail(
             c, RAP_E_UNSUPPORTED,
-            "not a kind of model that is read here (CLIP of OpenAI or Hugging Face, ViT of timm, "
-            "YOLO-World v2 of Ultralytics)");
+            "not a kind of model that is read here (CLIP of OpenAI or Hugging Face, SigLIP or "
+            "DINOv2 of Hugging Face, ViT of timm, YOLO-World v2 of Ultralytics)");
     c->used = mem_array(state_dict_count(c->in), sizeof *c->used);
     c->out = gguf_writer_new(kinds[kind].architecture);
     if (!c->used || !c->out)

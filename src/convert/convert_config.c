@@ -42,3 +42,24 @@ void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say
         c->status = err_set(c->err, RAP_E_FORMAT, "%s: \"%s\" is %d, but the tensors say %" PRId64,
                             state_dict_config_path(c->in), field, said, tensors_say);
 }
+
+const char *convert_config_act(conversion *c, const char *field, const char *usual)
+{
+    static const char *const known[][2] = {
+        { "gelu", "gelu" },
+        { "gelu_pytorch_tanh", "gelu_tanh" },
+        { "gelu_new", "gelu_tanh" },
+        { "gelu_tanh", "gelu_tanh" },
+        { "quick_gelu", "quick_gelu" },
+        { "silu", "silu" },
+    };
+    const char *name = usual;
+    convert_config_string(c, field, &name);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (!strcmp(name, known[i][0]))
+            return known[i][1];
+    if (c->status == RAP_OK)
+        c->status = err_set(c->err, RAP_E_UNSUPPORTED, "%s: unknown activation '%.40s'",
+                            state_dict_config_path(c->in), name);
+    return usual;
+}

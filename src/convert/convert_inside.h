@@ -55,15 +55,54 @@ void convert_ignore(conversion *c, const char *name);
 rap_status convert_fail(conversion *c, rap_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ---- transformer blocks: convert_blocks.c ---- */
+
 /* One transformer block under its published names. Query, key and value are one matrix (qkv_weight,
- * qkv_bias) or, when qkv_weight is NULL, three (q, k, v). */
+ * qkv_bias) or, when qkv_weight is NULL, three (q, k, v). NULL: this kind of model has no such thing. */
 typedef struct block_names {
     const char *ln1, *ln2, *qkv_weight, *qkv_bias, *out, *up, *down;
     const char *q, *k, *v;
+    bool bias_optional;          /* q, k and v may be without bias; it is written as zeros */
+    const char *scale1, *scale2; /* layer scale, folded into out and down, where block 0 has it */
+    const char *gate_and_up, *down_gated; /* a gated MLP, gate and up packed into one matrix */
 } block_names;
 /* Copies blocks 0, 1, … as long as they are there; gives their number and the hidden width. */
 int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names,
                    int64_t width, int64_t *out_hidden);
+/* Is the MLP gated? A packed one may share its names with a plain one; the sizes tell. */
+bool convert_gated(const conversion *c, const char *from, const block_names *names);
+
+typedef struct block_sizes {
+    int64_t width, hidden; /* D, and of the MLP */
+    int layers, heads;
+    bool gated;
+    float eps;
+    const char *activation; /* as transformer.h names it */
+} block_sizes;
+/* Writes "<keys>.embedding_length" and so on. */
+void convert_put_sizes(conversion *c, const char *keys, const block_sizes *s);
+
+/* The attention pooling of SigLIP: map_siglip.c. Without kv_weight the three projections are one matrix,
+ * q first. */
+typedef struct head_names {
+    const char *probe, *q_weight, *q_bias, *kv_weight, *kv_bias, *out, *norm, *up, *down;
+} head_names;
+void siglip_convert_head(conversion *c, const head_names *n, const block_sizes *s);
+
+/* ---- preprocessing: convert_pictures.c ---- */
+
+typedef struct picture_recipe {
+    bool squash;      /* both sides become `resize`; else the shorter one, keeping proportions */
+    int resize, size; /* the side to scale to, the side of the square cut from its centre */
+    bool floor;       /* half a pixel of the cut goes down (Hugging Face), else to even (torchvision) */
+    const char *interpolation; /* "bicubic", "bilinear" */
+    float mean[3], std[3];
+} picture_recipe;
+
+/* Reads preprocessor_config.json over what *out holds, where there is one; refuses what we do not do. */
+void convert_read_recipe(conversion *c, picture_recipe *out);
+/* The keys are the same for every encoder: "<keys>.image_size" and so on. */
+void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r);
 
 /* How pictures are prepared; the same keys for every encoder. */
 void convert_preprocessing(conversion *c, const char *prefix, int64_t size, const float mean[3],
@@ -78,10 +117,25 @@ void convert_config_float(conversion *c, const char *field, float low, float hig
 void convert_config_string(conversion *c, const char *field, const char **out);
 /* Fails when the field is there and says something else than the tensors. */
 void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say);
+/* Our name for the activation that the field names, or for `usual` where there is none. */
+const char *convert_config_act(conversion *c, const char *field, const char *usual);
+
+/* ---- timm's config.json: convert_timm.c ---- */
+
+/* Preprocessing over what *out holds. */
+void convert_timm_recipe(conversion *c, picture_recipe *out);
+int convert_timm_heads(conversion *c, int64_t width);
+const char *convert_timm_act(conversion *c);
 
 /* The name maps. */
 bool clip_recognise(const conversion *c);
 void clip_convert(conversion *c);
+bool siglip_recognise(const conversion *c);
+void siglip_convert(conversion *c);
+bool timm_siglip_recognise(const conversion *c);
+void timm_siglip_convert(conversion *c);
+bool dinov2_recognise(const conversion *c);
+void dinov2_convert(conversion *c);
 bool vit_recognise(const conversion *c);
 void vit_convert(conversion *c);
 bool yolo_recognise(const conversion *c);

@@ -1,51 +1,220 @@
-/* map_vit.c: the plain Vision Transformer, as timm names it. The feature is the class token after the
- * last norm, so the classifier behind it is left out. */
+/* map_vit.c: the Vision Transformer as timm names it: with a class token, registers or neither, layer
+ * scale or not, a norm before the blocks or not. The feature is what the classifier behind it would see:
+ * the class token or the patches' mean after the last norm; the classifier is left out. Also timm's SigLIP,
+ * which is such a ViT with attention pooling. */
+#include "base/mem.h"
 #include "convert/convert_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const block_names names = {
     .ln1 = "norm1",
     .ln2 = "norm2",
     .qkv_weight = "attn.qkv.weight",
     .qkv_bias = "attn.qkv.bias",
+    .bias_optional = true,
     .out = "attn.proj",
     .up = "mlp.fc1",
     .down = "mlp.fc2",
+    .scale1 = "ls1.gamma",
+    .scale2 = "ls2.gamma",
+    .gate_and_up = "mlp.fc1",
+    .down_gated = "mlp.fc2",
 };
 
-/* What timm's own ViTs are trained with. */
-static const float half[3] = { 0.5f, 0.5f, 0.5f };
+static const head_names timm_head = {
+    .probe = "attn_pool.latent",
+    .q_weight = "attn_pool.q.weight",
+    .q_bias = "attn_pool.q.bias",
+    .kv_weight = "attn_pool.kv.weight",
+    .kv_bias = "attn_pool.kv.bias",
+    .out = "attn_pool.proj",
+    .norm = "attn_pool.norm",
+    .up = "attn_pool.mlp.fc1",
+    .down = "attn_pool.mlp.fc2",
+};
 
-enum { HEAD_WIDTH = 64 };
+enum { MAX_REGISTERS = 32 };
+
+typedef struct layout {
+    int64_t patch, width, grid;
+    int64_t lead, rows; /* tokens before the patches; rows of the position table */
+    bool class_token;
+} layout;
 
 bool vit_recognise(const conversion *c)
 {
-    return convert_has(c, "patch_embed.proj.weight") && convert_has(c, "cls_token") &&
-           convert_has(c, "pos_embed");
+    return convert_has(c, "patch_embed.proj.weight") && convert_has(c, "pos_embed");
+}
+
+bool timm_siglip_recognise(const conversion *c)
+{
+    return vit_recognise(c) && convert_has(c, "attn_pool.latent");
+}
+
+/* Some position tables have rows for the leading tokens, some for the patches only. */
+static bool read_layout(conversion *c, layout *l)
+{
+    l->patch = convert_size(c, "patch_embed.proj.weight", 0);
+    l->width = convert_size(c, "patch_embed.proj.weight", 3);
+    l->rows = convert_size(c, "pos_embed", 1);
+    l->class_token = convert_has(c, "cls_token");
+    l->lead = convert_size(c, "reg_token", 1) + l->class_token;
+    l->grid = convert_grid(l->rows + 1);
+    if (!l->grid && l->rows > l->lead)
+        l->grid = convert_grid(l->rows - l->lead + 1);
+    if (l->grid && l->patch && l->patch <= 256 && l->width && l->width <= 16384 &&
+        l->lead <= MAX_REGISTERS)
+        return true;
+    convert_fail(c, RAP_E_UNSUPPORTED, "not a plain ViT with a square of patches");
+    return false;
+}
+
+/* Registers, behind the class token where there is one: [lead, D]. */
+static void put_tokens(conversion *c, const layout *l)
+{
+    int64_t registers = l->lead - l->class_token, d = l->width;
+    if (registers == 0) {
+        convert_tensor(c, "cls_token", "v.class_embd", (convert_shape){ 1, { d } });
+        return;
+    }
+    float *more = convert_read(c, "reg_token", (convert_shape){ 2, { registers, d } });
+    float *token =
+        l->class_token ? convert_read(c, "cls_token", (convert_shape){ 1, { d } }) : NULL;
+    float *all = more ? mem_array((size_t)(l->lead * d), sizeof *all) : NULL;
+    if (more && !all)
+        c->status = err_memory(c->err, "converting");
+    if (c->status == RAP_OK) {
+        if (token)
+            memcpy(all, token, (size_t)d * sizeof *all);
+        memcpy(all + l->class_token * d, more, (size_t)(registers * d) * sizeof *all);
+        convert_floats(c, "v.class_embd", (convert_shape){ 2, { l->lead, d } }, all);
+    }
+    free(all);
+    free(token);
+    free(more);
+}
+
+/* [lead + T, D]; leading tokens without a position get zeros. */
+static void put_positions(conversion *c, const layout *l)
+{
+    const convert_shape have = { 2, { l->rows, l->width } };
+    const convert_shape want = { 2, { l->lead + l->grid * l->grid, l->width } };
+    if (l->rows == want.d[0]) {
+        convert_tensor(c, "pos_embed", "v.position_embd.weight", have);
+        return;
+    }
+    float *in = convert_read(c, "pos_embed", have);
+    float *out = in ? mem_array((size_t)(want.d[0] * l->width), sizeof *out) : NULL;
+    if (in && !out)
+        c->status = err_memory(c->err, "converting");
+    if (out) {
+        memcpy(out + l->lead * l->width, in, (size_t)(l->rows * l->width) * sizeof *out);
+        convert_floats(c, "v.position_embd.weight", want, out);
+    }
+    free(in);
+    free(out);
+}
+
+static void patches(conversion *c, const layout *l)
+{
+    convert_shape kernel = { 4, { l->width, 3, l->patch, l->patch } };
+    if (l->lead > 0)
+        put_tokens(c, l);
+    put_positions(c, l);
+    if (convert_has(c, "patch_embed.proj.bias"))
+        convert_pair(c, "patch_embed.proj", "v.patch_embd", kernel);
+    else
+        convert_tensor(c, "patch_embed.proj.weight", "v.patch_embd.weight", kernel);
+}
+
+static block_sizes blocks(conversion *c, const layout *l, float eps)
+{
+    block_sizes s = { .width = l->width, .eps = eps };
+    s.gated = convert_gated(c, "blocks.", &names);
+    s.layers = convert_blocks(c, "blocks.", "v.blk.", &names, l->width, &s.hidden);
+    s.heads = convert_timm_heads(c, l->width);
+    s.activation = s.gated ? "silu" : convert_timm_act(c);
+    if (c->status == RAP_OK && (s.heads < 1 || l->width % s.heads))
+        convert_fail(c, RAP_E_FORMAT, "%d heads do not divide a width of %d", s.heads,
+                     (int)l->width);
+    return s;
+}
+
+/* The keys that ViT and SigLIP share. */
+static void keys(conversion *c, const char *prefix, const layout *l, const block_sizes *s)
+{
+    char key[64];
+    int size = (int)(l->grid * l->patch);
+    picture_recipe r = { .resize = size,
+                         .size = size,
+                         .interpolation = "bicubic",
+                         .mean = { 0.5f, 0.5f, 0.5f }, /* what timm's own ViTs are trained with */
+                         .std = { 0.5f, 0.5f, 0.5f } };
+    convert_timm_recipe(c, &r);
+    if (c->status == RAP_OK && r.size / l->patch != l->grid)
+        convert_fail(c, RAP_E_FORMAT,
+                     "has positions for %d × %d patches of %d pixels, pictures are prepared to %d",
+                     (int)l->grid, (int)l->grid, (int)l->patch, r.size);
+    if (c->status != RAP_OK)
+        return;
+    convert_put_sizes(c, prefix, s);
+    snprintf(key, sizeof key, "%s.patch_size", prefix);
+    gguf_put_int(c->out, key, (uint32_t)l->patch);
+    snprintf(key, sizeof key, "%s.lead_tokens", prefix);
+    gguf_put_int(c->out, key, (uint32_t)l->lead);
+    convert_put_recipe(c, prefix, &r);
+}
+
+/* "token" or "mean". Without a config the tensors tell: a norm called fc_norm follows a mean. */
+static bool pools_mean(conversion *c, const layout *l)
+{
+    bool mean = convert_has(c, "fc_norm.weight") || !l->class_token;
+    const char *pool = mean ? "avg" : "token";
+    convert_config_string(c, "global_pool", &pool);
+    convert_config_string(c, "model_args.global_pool", &pool);
+    if (strcmp(pool, "avg") && strcmp(pool, "token"))
+        convert_fail(c, RAP_E_UNSUPPORTED, "config.json: unknown global_pool '%.40s'", pool);
+    else if (!strcmp(pool, "token") && !l->class_token)
+        convert_fail(c, RAP_E_FORMAT, "config.json: global_pool is a token that is not there");
+    return !strcmp(pool, "avg");
 }
 
 void vit_convert(conversion *c)
 {
-    int64_t patch = convert_size(c, "patch_embed.proj.weight", 0);
-    int64_t width = convert_size(c, "patch_embed.proj.weight", 3),
-            rows = convert_size(c, "pos_embed", 1);
-    int64_t grid = convert_grid(rows), hidden;
-    if (!grid || !patch || patch > 256 || !width || width % HEAD_WIDTH) {
+    layout l;
+    if (!read_layout(c, &l))
+        return;
+    bool mean = pools_mean(c, &l), later = mean && convert_has(c, "fc_norm.weight");
+    bool pre_norm = convert_has(c, "norm_pre.weight");
+    patches(c, &l);
+    if (pre_norm)
+        convert_pair(c, "norm_pre", "v.pre_ln", (convert_shape){ 1, { l.width } });
+    block_sizes s = blocks(c, &l, pre_norm ? 1e-5f : 1e-6f); /* with it, timm follows CLIP */
+    convert_pair(c, later ? "fc_norm" : "norm", "v.post_ln", (convert_shape){ 1, { l.width } });
+    convert_ignore(c, "head.*");
+    keys(c, "vit.vision", &l, &s);
+    gguf_put_string(c->out, "vit.vision.pooling", mean ? "mean" : "token", mean ? 4 : 5);
+    gguf_put_bool(c->out, "vit.vision.norm_after_pooling", later);
+    gguf_put_bool(c->out, "vit.vision.pre_norm", pre_norm);
+}
+
+void timm_siglip_convert(conversion *c)
+{
+    layout l;
+    if (!read_layout(c, &l))
+        return;
+    if (l.lead > 0) {
         convert_fail(c, RAP_E_UNSUPPORTED,
-                     "not a plain ViT with a class token and a square of patches");
+                     "attention pooling with a class token or registers is not read");
         return;
     }
-    convert_tensor(c, "cls_token", "v.class_embd", (convert_shape){ 1, { width } });
-    convert_pair(c, "patch_embed.proj", "v.patch_embd",
-                 (convert_shape){ 4, { width, 3, patch, patch } });
-    convert_tensor(c, "pos_embed", "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
-    int layers = convert_blocks(c, "blocks.", "v.blk.", &names, width, &hidden);
-    convert_pair(c, "norm", "v.post_ln", (convert_shape){ 1, { width } });
+    patches(c, &l);
+    block_sizes s = blocks(c, &l, 1e-6f);
+    convert_pair(c, "norm", "v.post_ln", (convert_shape){ 1, { l.width } });
+    siglip_convert_head(c, &timm_head, &s);
     convert_ignore(c, "head.*");
-    gguf_put_int(c->out, "vit.vision.patch_size", (uint32_t)patch);
-    gguf_put_int(c->out, "vit.vision.embedding_length", (uint32_t)width);
-    gguf_put_int(c->out, "vit.vision.feed_forward_length", (uint32_t)hidden);
-    gguf_put_int(c->out, "vit.vision.block_count", (uint32_t)layers);
-    gguf_put_int(c->out, "vit.vision.attention.head_count", (uint32_t)(width / HEAD_WIDTH));
-    gguf_put_float(c->out, "vit.vision.attention.layer_norm_epsilon", 1e-6f);
-    convert_preprocessing(c, "vit", grid * patch, half, half);
+    keys(c, "siglip.vision", &l, &s);
 }

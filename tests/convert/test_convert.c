@@ -165,15 +165,19 @@ static void shape_errors(void **state)
 {
     made_model m;
     make_vit(&m);
-    add(&m, "blocks.0.ls1.gamma", 1, 64, 0, 0, 0);
+    add(&m, "blocks.0.ls1.gamma", 1, 64, 0, 0, 0); /* one scale where all have two */
     save_model(in, &m, 0);
-    fails(NULL, "net_a.pt", "'blocks.0.ls1.gamma'");
+    fails(NULL, "net_a.pt", "has no tensor 'blocks.0.ls2.gamma'");
+    make_vit(&m);
+    add(&m, "blocks.0.attn.q_norm.weight", 1, 64, 0, 0, 0);
+    save_model(in, &m, 0);
+    fails(NULL, "net_a.pt", "'blocks.0.attn.q_norm.weight'");
     make_vit(&m);
     m.tensor[5].size[0] = 32;
     save_model(in, &m, 0);
     fails(NULL, "net_a.pt", "unexpected shape");
     make_vit(&m);
-    m.tensor[1].size[1] = 4; /* three patches are no square */
+    m.tensor[1].size[1] = 3; /* neither three nor two patches are a square */
     save_model(in, &m, 0);
     fails(NULL, "net_a.pt", "square of patches");
     make_vit(&m);

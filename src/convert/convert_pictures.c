@@ -1,0 +1,157 @@
+/* convert_pictures.c: how pictures are prepared, from the preprocessor_config.json beside a checkpoint.
+ *
+ * What it says is bounded; what we do not do is refused with its name, never passed over. */
+#include "base/json.h"
+#include "convert/convert_inside.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_SIDE = 1024, MAX_RESIZE = 2048 };
+
+static const char FILE_NAME[] = "preprocessor_config.json";
+
+/* What errors call it. */
+static const char *called(char out[512], const conversion *c)
+{
+    snprintf(out, 512, "%s: %s", state_dict_path(c->in), FILE_NAME);
+    return out;
+}
+
+static void refuse(conversion *c, const char *what)
+{
+    convert_fail(c, RAP_E_UNSUPPORTED, "%s: %s", FILE_NAME, what);
+}
+
+static bool read_bool(conversion *c, const json_t *j, const char *field, bool fallback)
+{
+    char file[512];
+    bool value = fallback;
+    if (c->status == RAP_OK)
+        c->status = json_get_bool(&value, j, field, called(file, c), c->err);
+    return value;
+}
+
+static int read_int(conversion *c, const json_t *j, const char *field, int fallback, int high)
+{
+    char file[512];
+    int value = fallback;
+    if (c->status == RAP_OK)
+        c->status = json_get_int(&value, j, field, 1, high, called(file, c), c->err);
+    return value;
+}
+
+/* A number, or a height and width that are the same; 0 when it is neither. */
+static int read_square(conversion *c, const json_t *j, const char *field)
+{
+    char name[64];
+    if (json_is_integer(json_at(j, field)))
+        return read_int(c, j, field, 0, MAX_RESIZE);
+    snprintf(name, sizeof name, "%s.height", field);
+    int height = read_int(c, j, name, 0, MAX_RESIZE);
+    snprintf(name, sizeof name, "%s.width", field);
+    if (height != read_int(c, j, name, 0, MAX_RESIZE))
+        refuse(c, "pictures that are not square are not prepared");
+    return height;
+}
+
+static void read_sizes(conversion *c, const json_t *j, picture_recipe *r)
+{
+    if (!read_bool(c, j, "do_resize", true))
+        refuse(c, "pictures must be scaled (do_resize)");
+    if (json_at(j, "size.longest_edge"))
+        refuse(c, "pictures are not fitted into a longest_edge");
+    if (json_at(j, "size.shortest_edge") || json_is_integer(json_at(j, "size"))) {
+        bool plain = json_is_integer(json_at(j, "size")); /* as early files have it */
+        r->resize = read_int(c, j, plain ? "size" : "size.shortest_edge", 0, MAX_RESIZE);
+        r->squash = plain && r->squash;
+    } else if (json_at(j, "size")) {
+        r->resize = read_square(c, j, "size");
+        r->squash = true;
+    }
+    if (read_bool(c, j, "do_center_crop", !r->squash))
+        r->size = json_at(j, "crop_size") ? read_square(c, j, "crop_size")
+                                          : (r->squash ? r->resize : r->size);
+    else if (r->squash)
+        r->size = r->resize;
+    else
+        refuse(c, "pictures must be cut to a square (do_center_crop)");
+    r->floor = true;
+    if (r->size < 1 || r->size > MAX_SIDE || r->resize < r->size)
+        refuse(c, "its sizes are impossible");
+}
+
+static void read_triple(conversion *c, const json_t *j, const char *field, float low, float out[3])
+{
+    const json_t *array = json_at(j, field);
+    if (!array)
+        return;
+    for (size_t i = 0; i < 3; i++) {
+        const json_t *number = json_array_get(array, i);
+        float value = (float)json_number_value(number);
+        if (json_array_size(array) != 3 || !json_is_number(number) || !(value >= low) ||
+            value > 10) {
+            convert_fail(c, RAP_E_FORMAT, "%s: %s is not three sensible numbers", FILE_NAME, field);
+            return;
+        }
+        out[i] = value;
+    }
+}
+
+static void read_colours(conversion *c, const json_t *j, picture_recipe *r)
+{
+    char file[512];
+    float factor = 1 / 255.0f;
+    if (c->status == RAP_OK)
+        c->status = json_get_float(&factor, j, "rescale_factor", 0, 1, called(file, c), c->err);
+    if (!read_bool(c, j, "do_rescale", true) || fabsf(factor * 255 - 1) > 1e-3f)
+        refuse(c, "colours must be divided by 255 (do_rescale, rescale_factor)");
+    read_triple(c, j, "image_mean", -10, r->mean);
+    read_triple(c, j, "image_std", 1e-3f, r->std);
+    if (!read_bool(c, j, "do_normalize", true))
+        for (int i = 0; i < 3; i++)
+            r->mean[i] = 0, r->std[i] = 1;
+}
+
+void convert_read_recipe(conversion *c, picture_recipe *r)
+{
+    enum { BILINEAR = 2, BICUBIC = 3 }; /* Pillow's numbers */
+    json_t *j = NULL;
+    if (c->status == RAP_OK)
+        c->status = state_dict_beside_json(c->in, FILE_NAME, &j, c->err);
+    if (c->status == RAP_OK && j) {
+        int filter = read_int(c, j, "resample", strcmp(r->interpolation, "bilinear") ? 3 : 2, 9);
+        if (filter != BILINEAR && filter != BICUBIC)
+            refuse(c, "its resampling is neither bilinear nor bicubic");
+        r->interpolation = filter == BILINEAR ? "bilinear" : "bicubic";
+        read_sizes(c, j, r);
+        read_colours(c, j, r);
+        if (read_bool(c, j, "do_pad", false))
+            refuse(c, "pictures are not padded (do_pad)");
+    }
+    json_decref(j);
+}
+
+static void put_text(conversion *c, const char *keys, const char *name, const char *text)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s.%s", keys, name);
+    gguf_put_string(c->out, key, text, strlen(text));
+}
+
+void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r)
+{
+    char key[96];
+    snprintf(key, sizeof key, "%s.image_size", keys);
+    gguf_put_int(c->out, key, (uint32_t)r->size);
+    snprintf(key, sizeof key, "%s.image_mean", keys);
+    gguf_put_floats(c->out, key, r->mean, 3);
+    snprintf(key, sizeof key, "%s.image_std", keys);
+    gguf_put_floats(c->out, key, r->std, 3);
+    put_text(c, keys, "resize", r->squash ? "squash" : "shortest");
+    snprintf(key, sizeof key, "%s.resize_size", keys);
+    gguf_put_int(c->out, key, (uint32_t)r->resize);
+    put_text(c, keys, "interpolation", r->interpolation);
+    put_text(c, keys, "crop", r->floor ? "center_floor" : "center");
+}
