@@ -7,6 +7,7 @@
 #include "convert/map_yolo.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
+#include "convert/module_tree.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -15,9 +16,8 @@
 #include <string.h>
 
 enum { MAX_NAME = 128, MAX_DEPTH = 12, MAX_CHANNELS = 8192, LEVELS = 3, ATTENTIONS = 4 };
+#define NORM_EPS 1e-3 /* of every batch norm of the published models, and of ours */
 enum { MAX_IMAGE = 2048, USUAL_IMAGE = 640, COARSEST = 32 };
-
-static const double norm_eps = YOLO_NORM_EPS;
 
 /* A name made for one expression: at("model.%d.cv1", layer).text */
 typedef struct made_name {
@@ -42,6 +42,17 @@ static void same(conversion *c, made_name name, convert_shape shape)
     convert_tensor(c, name.text, name.text, shape);
 }
 
+/* The ε of a batch norm: the module says it, a state dict does not. */
+static double epsilon(conversion *c, const char *norm)
+{
+    const pickle_value *eps = pickle_get(module_find(state_dict_module(c->in), norm), "eps");
+    if (!eps)
+        return NORM_EPS;
+    if (eps->kind != PICKLE_FLOAT || !(eps->as.real > 0 && eps->as.real < 1))
+        convert_fail(c, RAP_E_FORMAT, "the norm '%s' has an impossible epsilon", norm);
+    return eps->as.real;
+}
+
 /* weight · gain and bias = shift − mean · gain, where gain = scale / √(variance + ε). */
 static void fold(conversion *c, const char *base, float *weight, float *bias, int64_t out,
                  int64_t each)
@@ -51,8 +62,9 @@ static void fold(conversion *c, const char *base, float *weight, float *bias, in
           *shift = convert_read(c, at("%s.bn.bias", base).text, one);
     float *mean = convert_read(c, at("%s.bn.running_mean", base).text, one);
     float *variance = convert_read(c, at("%s.bn.running_var", base).text, one);
+    double eps = epsilon(c, at("%s.bn", base).text);
     for (int64_t o = 0; c->status == RAP_OK && o < out; o++) {
-        double gain = scale[o] / sqrt(variance[o] + norm_eps);
+        double gain = scale[o] / sqrt(variance[o] + eps);
         if (!isfinite(gain))
             convert_fail(c, RAP_E_FORMAT, "the norm '%s.bn' has no finite scale", base);
         for (int64_t i = 0; i < each; i++)
@@ -138,12 +150,12 @@ static uint32_t attention(conversion *c, int layer, int64_t width, int64_t text)
 {
     const made_name base = at("model.%d.attn", layer);
     int64_t heads = convert_size(c, at("%s.bias", base.text).text, 0);
-    if (heads < 1 || width % heads)
-        convert_fail(c, RAP_E_FORMAT, "layer %d attends with %lld channels in %lld heads", layer,
-                     (long long)width, (long long)heads);
     same(c, at("%s.gl.weight", base.text), (convert_shape){ 2, { width, text } });
     same(c, at("%s.gl.bias", base.text), (convert_shape){ 1, { width } });
     same(c, at("%s.bias", base.text), (convert_shape){ 1, { heads } });
+    if (c->status == RAP_OK && width % heads)
+        convert_fail(c, RAP_E_FORMAT, "layer %d attends with %lld channels in %lld heads", layer,
+                     (long long)width, (long long)heads);
     if (convert_has(c, at("%s.ec.conv.weight", base.text).text) &&
         conv(c, at("%s.ec", base.text).text, width, 1) != width)
         convert_fail(c, RAP_E_UNSUPPORTED, "layer %d attends in several widths", layer);
@@ -188,11 +200,30 @@ static int64_t bins(conversion *c)
     return c->status == RAP_OK ? count : 0;
 }
 
+/* Our ε is fixed, so a norm with another one gets its variance moved by the difference. */
+static void contrast_variance(conversion *c, int level, convert_shape one)
+{
+    const made_name name = at("model.22.cv4.%d.norm.running_var", level);
+    double more = epsilon(c, at("model.22.cv4.%d.norm", level).text) - NORM_EPS;
+    float *variance = fabs(more) > 1e-9 ? convert_read(c, name.text, one) : NULL;
+    if (!variance) {
+        same(c, name, one);
+        return;
+    }
+    for (int64_t i = 0; i < one.d[0]; i++)
+        if ((variance[i] += (float)more) < 0)
+            convert_fail(c, RAP_E_UNSUPPORTED, "'%s' is smaller than its epsilon", name.text);
+    convert_floats(c, name.text, one, variance);
+    free(variance);
+}
+
 static void contrast(conversion *c, int level, int64_t text)
 {
-    static const char *const norm[] = { "weight", "bias", "running_mean", "running_var" };
-    for (int i = 0; i < 4; i++)
-        same(c, at("model.22.cv4.%d.norm.%s", level, norm[i]), (convert_shape){ 1, { text } });
+    static const char *const norm[] = { "weight", "bias", "running_mean" };
+    const convert_shape one = { 1, { text } };
+    for (int i = 0; i < 3; i++)
+        same(c, at("model.22.cv4.%d.norm.%s", level, norm[i]), one);
+    contrast_variance(c, level, one);
     same(c, at("model.22.cv4.%d.bias", level), (convert_shape){ 1, { 1 } });
     same(c, at("model.22.cv4.%d.logit_scale", level), (convert_shape){ 1, { 1 } });
     convert_ignore(c, at("model.22.cv4.%d.norm.num_batches_tracked", level).text);

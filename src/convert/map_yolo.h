@@ -4,8 +4,6 @@
 
 #include "convert/convert_inside.h"
 
-#define YOLO_NORM_EPS 1e-3 /* of every batch norm of the published models */
-
 /* Fails the conversion of what is no YOLO-World v2, saying what it is. */
 void yolo_check_kind(conversion *c);
 /* Fails when a module's layers are wired or set otherwise than ours. A state dict says nothing of that. */

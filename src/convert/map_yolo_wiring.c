@@ -102,12 +102,6 @@ static void check_conv2d(conversion *c, const pickle_value *conv, const char *na
     expect(c, is_number(pickle_get(conv, "groups"), 1), name, "number of groups");
 }
 
-static void check_norm(conversion *c, const pickle_value *norm, const char *name)
-{
-    expect(c, pickle_is_a(norm, "BatchNorm2d"), name, "norm");
-    expect(c, is_number(pickle_get(norm, "eps"), YOLO_NORM_EPS), name, "epsilon");
-}
-
 /* Conv: convolution, norm unless folded in, activation. */
 static void check_conv(conversion *c, const pickle_value *layer, const char *name, int stride)
 {
@@ -115,8 +109,8 @@ static void check_conv(conversion *c, const pickle_value *layer, const char *nam
     bool linear = (len > 8 && !strcmp(name + len - 8, ".attn.ec")) ||
                   (len > 15 && !strcmp(name + len - 15, ".attn.proj_conv"));
     check_conv2d(c, module_child(layer, "conv"), name, stride);
-    if (module_child(layer, "bn"))
-        check_norm(c, module_child(layer, "bn"), name);
+    expect(c, !module_child(layer, "bn") || pickle_is_a(module_child(layer, "bn"), "BatchNorm2d"),
+           name, "norm");
     expect(c, pickle_is_a(module_child(layer, "act"), linear ? "Identity" : "SiLU"), name,
            "activation");
 }
@@ -139,7 +133,7 @@ static void check_one(conversion *c, const pickle_value *layer, const char *name
     } else if (pickle_is_a(layer, "MaxSigmoidAttnBlock")) {
         expect(c, is_number_or_absent(layer, "scale", 1), name, "scale");
     } else if (pickle_is_a(layer, "BNContrastiveHead")) {
-        check_norm(c, module_child(layer, "norm"), name);
+        expect(c, pickle_is_a(module_child(layer, "norm"), "BatchNorm2d"), name, "norm");
     } else if (pickle_is_a(layer, "Upsample")) {
         const pickle_value *mode = pickle_get(layer, "mode");
         expect(c,

@@ -15,7 +15,7 @@ typedef rap_status module_visit(void *payload, const char *name, const pickle_te
 rap_status module_walk(const pickle_value *module, const char *file, module_visit *visit,
                        void *payload, rap_err *err);
 
-/* The layer at a path ("model.22.cv4.0"); NULL when absent. */
+/* The layer at a path ("model.22.cv4.0"); NULL when absent. module may be NULL. */
 const pickle_value *module_find(const pickle_value *module, const char *path);
 /* The layer called `name` directly below; NULL when absent. */
 const pickle_value *module_child(const pickle_value *module, const char *name);
