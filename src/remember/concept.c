@@ -2,7 +2,7 @@
  * functions that other files share (inside.h). */
 #include "base/mem.h"
 #include "base/text.h"
-#include "remember/inside.h"
+#include "remember/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -229,6 +229,8 @@ rap_status store_forget(store *s, const char *name, rap_err *err)
     status = name_require(&id, s, name, err);
     if (status == RAP_OK)
         status = read_category(&category, s, id, err);
+    if (status == RAP_OK)
+        status = snapshot_scrub_concept(s, id, err);
     if (status == RAP_OK) { /* names, views, pictures, keys and caches go with it */
         store_will_delete(s);
         status = db_run(&s->d, err, "DELETE FROM concept WHERE id = ?", "i", id);

@@ -20,6 +20,7 @@ struct store {
     bool scrub;      /* something was deleted and may still stand in the log */
     int64_t changes; /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
+    size_t snapshot_min; /* vectors; fewer are read from the file in no time */
 };
 
 /* ---- store.c ---- */

@@ -18,6 +18,7 @@
 
 #define STORE_WAIT_MS 10000
 #define STORE_SCRUB_WAIT_MS 2000
+#define STORE_SNAPSHOT_MIN 8192
 /* Page numbers stay below 2^25, which slack.c relies on: 256 GiB. */
 #define STORE_PAGES "33554431"
 
@@ -197,6 +198,7 @@ rap_status store_open(store **out, const char *path, int read_only, rap_err *err
         return err_memory(err, "opening a store");
     s->read_only = read_only != 0;
     s->token_limit = STORE_TOKEN_LIMIT;
+    s->snapshot_min = STORE_SNAPSHOT_MIN;
     status = read_only ? open_reading(s, path, err) : open_writing(s, path, is_new, err);
     if (status != RAP_OK) {
         store_close(s);

@@ -1,7 +1,7 @@
 /* vector.c: numbers that a model made: the vectors that views are found by, and the detector's words,
  * which can be computed again at any time. */
 #include "base/mem.h"
-#include "remember/inside.h"
+#include "remember/snapshot.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -135,6 +135,8 @@ rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vecto
     if (status != RAP_OK)
         return status;
     status = view_require(s, view_id, err);
+    if (status == RAP_OK) /* a snapshot takes a view's vector for one that never changes */
+        status = snapshot_scrub(s, &view_id, 1, err);
     if (status == RAP_OK)
         status = vector_insert(s, view_id, vector, err);
     return store_end(s, status, err);

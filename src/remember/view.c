@@ -1,7 +1,7 @@
 /* view.c: the pictures of a concept: their original bytes, where in them it is, which is the avatar. */
 #include "base/file.h"
 #include "base/mem.h"
-#include "remember/inside.h"
+#include "remember/snapshot.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -54,8 +54,12 @@ rap_status view_insert(int64_t *out_id, store *s, int64_t concept_id, const stor
 
 rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err)
 {
+    rap_status status = snapshot_scrub_concept(s, concept_id, err);
+
     store_will_delete(s);
-    return db_run(&s->d, err, "DELETE FROM view WHERE concept_id = ?", "i", concept_id);
+    return status == RAP_OK
+               ? db_run(&s->d, err, "DELETE FROM view WHERE concept_id = ?", "i", concept_id)
+               : status;
 }
 
 /* ---- reading ---- */
@@ -124,12 +128,18 @@ static rap_status unembedded_ids(int64_t **out, size_t *out_count, store *s, con
                                  rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t count = 0;
+    int64_t count = 0, embedded = 0;
     size_t used = 0;
     bool row = false;
     rap_status status = db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM view", "");
 
-    if (status != RAP_OK)
+    if (status == RAP_OK)
+        status = db_int(&embedded, NULL, &s->d, err,
+                        "SELECT count(*) FROM key WHERE encoder_id ="
+                        " (SELECT id FROM encoder WHERE fingerprint = ?)",
+                        "s", encoder);
+    /* Each vector has a view of its own: as many of them are all of them, and counting is quick. */
+    if (status != RAP_OK || embedded == count)
         return status;
     *out = mem_array((size_t)count + 1, sizeof **out);
     if (!*out)

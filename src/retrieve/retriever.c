@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/threads.h"
+#include "retrieve/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 struct retriever {
     retriever_options o;
     detect *detect; /* NULL: no detector */
-    search_index *index;
-    int64_t generation; /* of the store when index and vocabulary were read */
+    memory *memory;
+    int64_t generation; /* of the store when memory and vocabulary were read */
 };
 
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err)
@@ -37,7 +38,7 @@ void retriever_free(retriever *r)
     if (!r)
         return;
     detect_free(r->detect);
-    search_index_free(r->index);
+    memory_free(r->memory);
     free(r);
 }
 
@@ -98,21 +99,14 @@ static rap_status embed_missing(retriever *r, rap_err *err)
 
 static rap_status load_index(retriever *r, rap_err *err)
 {
-    store_vectors v = { 0 };
-    search_index *index = NULL;
-    int dim = encoder_dim(r->o.encoder);
-    rap_status status = store_load_vectors(r->o.store, encoder_fingerprint(r->o.encoder), &v, err);
+    memory *fresh = NULL;
+    rap_status status = memory_load(&fresh, r->o.store, encoder_fingerprint(r->o.encoder),
+                                    encoder_dim(r->o.encoder), r->o.on_progress, r->o.payload, err);
 
-    if (status == RAP_OK && v.count > 0 && v.dim != dim)
-        status = err_set(err, RAP_E_FORMAT, "%s: holds vectors of %d numbers, %s makes %d",
-                         store_path(r->o.store), v.dim, encoder_name(r->o.encoder), dim);
-    if (status == RAP_OK)
-        status = search_index_new(&index, v.data, v.concept_id, v.count, dim, err);
-    store_vectors_release(&v);
     if (status != RAP_OK)
         return status;
-    search_index_free(r->index);
-    r->index = index;
+    memory_free(r->memory);
+    r->memory = fresh;
     return RAP_OK;
 }
 
@@ -123,7 +117,7 @@ static rap_status refresh(retriever *r, rap_err *err)
     int64_t now = store_generation(r->o.store), before;
     rap_status status = RAP_OK;
 
-    if (r->index && now == r->generation)
+    if (r->memory && now == r->generation)
         return RAP_OK;
     for (int round = 0; round < 4; round++) {
         before = now;
@@ -183,6 +177,23 @@ static rap_status embed_regions(retriever *r, const image *photo, const sighting
     return status;
 }
 
+/* What changed under the search was forgotten by another process, or is damaged: then everything is loaded
+ * again, the second time without the snapshot that may be the reason. */
+static rap_status search(retriever *r, const float *feature, sighting *out, rap_err *err)
+{
+    rap_status status = RAP_E_FORMAT;
+
+    for (int attempt = 0; status == RAP_E_FORMAT && attempt < 3; attempt++) {
+        if (attempt == 2)
+            store_rows_distrust(r->o.store, encoder_fingerprint(r->o.encoder));
+        if (attempt && (status = load_index(r, err)) != RAP_OK)
+            return status;
+        status = search_nearest(memory_index(r->memory), feature, out->count, RANK_HITS,
+                                r->o.threads, out->hit, err);
+    }
+    return status;
+}
+
 static rap_status find_neighbours(retriever *r, const image *photo, sighting *out, rap_err *err)
 {
     size_t floats;
@@ -198,8 +209,7 @@ static rap_status find_neighbours(retriever *r, const image *photo, sighting *ou
                                  : err_memory(err, "looking at the photo");
     embedded = clock_ms();
     if (status == RAP_OK)
-        status =
-            search_nearest(r->index, feature, out->count, RANK_HITS, r->o.threads, out->hit, err);
+        status = search(r, feature, out, err);
     out->embed_ms = embedded - start;
     out->search_ms = clock_ms() - embedded;
     free(feature);

@@ -1,0 +1,259 @@
+/* bench_scale.c: a store of many concepts: how fast they come in, what they weigh, how long opening,
+ * searching, adding, forgetting and listing take. The vectors are made up, 512 numbers each; pictures are
+ * a few bytes. Usage: bench_scale [CONCEPTS [THREADS [FOLDER]]] */
+#include "base/mem.h"
+#include "base/threads.h"
+#include "remember/inside.h"
+#include "retrieve/memory.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIM = 512, QUERIES = 8, K = 2, ROUNDS = 9, BATCH = 500, CATEGORIES = 40 };
+
+static const char encoder[] = "bench";
+static char path[512];
+
+static uint64_t seed = 88172645463325252u;
+
+static float noise(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (float)(seed >> 40) / (1 << 23) - 1;
+}
+
+static int failed(const char *doing, const rap_err *err)
+{
+    fprintf(stderr, "bench_scale: %s: %s\n", doing, err->text);
+    return 1;
+}
+
+static double resident_mib(const char *field)
+{
+    char line[256];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "re");
+
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, field, strlen(field)) == 0)
+            kib = strtol(line + strlen(field) + 1, NULL, 10);
+    if (f)
+        fclose(f);
+    return (double)kib / 1024;
+}
+
+static double file_mib(const char *ending)
+{
+    char name[600];
+    struct stat info;
+
+    snprintf(name, sizeof name, "%s%s", path, ending);
+    return stat(name, &info) == 0 ? (double)info.st_size / (1 << 20) : 0;
+}
+
+/* As if the machine had just been started, as far as a program may. */
+static void drop_from_cache(const char *ending)
+{
+    char name[600];
+    int fd;
+
+    snprintf(name, sizeof name, "%s%s", path, ending);
+    fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fdatasync(fd);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+}
+
+/* ---- filling ---- */
+
+static rap_status add(store *s, long number, rap_err *err)
+{
+    char name[32], category[32], info[160], picture[64];
+    float data[DIM];
+    store_concept c = { name, category, info, NULL };
+    store_view view = { picture, sizeof picture, 64, 64, { 0, 0, 0, 0 } };
+    store_vector vector = { encoder, DIM, data };
+    int64_t id = 0, view_id = 0;
+    rap_status status;
+
+    snprintf(name, sizeof name, "thing %07ld", number);
+    snprintf(category, sizeof category, "kind %ld", number % CATEGORIES);
+    snprintf(info, sizeof info, "<thing %07ld> stands on shelf %ld and is dusted on Fridays.",
+             number, number % 977);
+    memset(picture, 0, sizeof picture);
+    snprintf(picture, sizeof picture, "%ld", number);
+    for (int d = 0; d < DIM; d++)
+        data[d] = noise();
+    status = concept_insert(&id, s, &c, err);
+    if (status == RAP_OK)
+        status = view_insert(&view_id, s, id, &view, true, err);
+    return status == RAP_OK ? vector_insert(s, view_id, &vector, err) : status;
+}
+
+static rap_status fill(store *s, long count, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    for (long at = 0; status == RAP_OK && at < count; at += BATCH) {
+        status = store_begin(s, STORE_DURABLE, err);
+        for (long i = at; status == RAP_OK && i < at + BATCH && i < count; i++)
+            status = add(s, i, err);
+        status = store_end(s, status, err);
+    }
+    return status;
+}
+
+/* ---- measuring ---- */
+
+/* Everything a new process does before its first search. */
+static rap_status open_all(double *out_ms, store **s, memory **m, rap_err *err)
+{
+    double start = clock_ms();
+    rap_status status = store_open(s, path, 0, err);
+
+    if (status == RAP_OK)
+        status = memory_load(m, *s, encoder, DIM, NULL, NULL, err);
+    *out_ms = clock_ms() - start;
+    return status;
+}
+
+static void close_all(store **s, memory **m)
+{
+    memory_free(*m);
+    store_close(*s);
+    *s = NULL;
+    *m = NULL;
+}
+
+static double best_search(const memory *m, int threads, double *out_first)
+{
+    float query[QUERIES * DIM];
+    search_hit hit[QUERIES * K];
+    double best = INFINITY;
+
+    for (int i = 0; i < QUERIES * DIM; i++)
+        query[i] = noise();
+    for (int i = 0; i < ROUNDS; i++) {
+        double start = clock_ms(), took;
+
+        if (search_nearest(memory_index(m), query, QUERIES, K, threads, hit, NULL) != RAP_OK)
+            return NAN;
+        took = clock_ms() - start;
+        if (i == 0)
+            *out_first = took;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+static int count_record(const rap_record *record, void *payload)
+{
+    ++*(long *)payload;
+    return 0;
+}
+
+static int measure_opening(int threads)
+{
+    store *s = NULL;
+    memory *m = NULL;
+    double ms, first = 0;
+    rap_err err = { 0 };
+
+    drop_from_cache("");
+    if (open_all(&ms, &s, &m, &err) != RAP_OK)
+        return failed("opening", &err);
+    printf("  first opening, packs all       %9.0f ms   %.0f MiB of snapshot\n", ms,
+           file_mib("-vectors-1"));
+    close_all(&s, &m);
+    drop_from_cache("");
+    drop_from_cache("-vectors-1");
+    if (open_all(&ms, &s, &m, &err) != RAP_OK)
+        return failed("opening", &err);
+    best_search(m, threads, &first);
+    printf("  opening, nothing in the cache  %9.0f ms   then the first search %.1f ms\n", ms,
+           first);
+    close_all(&s, &m);
+    if (open_all(&ms, &s, &m, &err) != RAP_OK)
+        return failed("opening", &err);
+    printf("  opening again                  %9.0f ms\n", ms);
+    for (int t = 1; t <= threads; t *= 2)
+        printf("  search, %d regions, %d thread%s   %9.1f ms\n", QUERIES, t, t == 1 ? " " : "s",
+               best_search(m, t, &first));
+    printf(
+        "  memory                         %9.0f MiB resident, %.0f of it of this process alone\n",
+        resident_mib("VmRSS:"), resident_mib("RssAnon:"));
+    close_all(&s, &m);
+    return 0;
+}
+
+static int measure_changes(long count)
+{
+    store *s = NULL;
+    memory *m = NULL;
+    long seen = 0;
+    double start, ms;
+    rap_err err = { 0 };
+
+    if (store_open(&s, path, 0, &err) != RAP_OK)
+        return failed("opening", &err);
+    start = clock_ms();
+    if (store_begin(s, STORE_DURABLE, &err) != RAP_OK ||
+        store_end(s, add(s, count, &err), &err) != RAP_OK)
+        return failed("adding", &err);
+    printf("  one more, durable              %9.1f ms\n", clock_ms() - start);
+    start = clock_ms();
+    if (store_forget(s, "thing 0000005", &err) != RAP_OK)
+        return failed("forgetting", &err);
+    printf("  forgetting one                 %9.1f ms\n", clock_ms() - start);
+    start = clock_ms();
+    if (memory_load(&m, s, encoder, DIM, NULL, NULL, &err) != RAP_OK)
+        return failed("loading", &err);
+    printf("  following both changes         %9.0f ms\n", clock_ms() - start);
+    start = clock_ms();
+    if (store_each(s, NULL, count_record, &seen, &err) != RAP_OK)
+        return failed("listing", &err);
+    ms = clock_ms() - start;
+    printf("  listing all                    %9.0f ms   %ld concepts\n", ms, seen);
+    close_all(&s, &m);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    long count = argc > 1 ? strtol(argv[1], NULL, 10) : 100000;
+    int threads = argc > 2 ? (int)strtol(argv[2], NULL, 10) : threads_available();
+    char folder[400], command[420];
+    store *s = NULL;
+    rap_err err = { 0 };
+    double start = clock_ms();
+    int bad;
+
+    snprintf(folder, sizeof folder, "%s/rap-scale-XXXXXX", argc > 3 ? argv[3] : "/tmp");
+    if (count < 10 || threads < 1 || !mkdtemp(folder))
+        return 2;
+    snprintf(path, sizeof path, "%s/store.db", folder);
+    if (store_open(&s, path, 0, &err) != RAP_OK || fill(s, count, &err) != RAP_OK)
+        bad = failed("filling", &err);
+    else
+        bad = 0;
+    store_close(s);
+    printf("%ld concepts x %d, %d threads\n", count, DIM, threads);
+    printf("  coming in                      %9.0f /s   %.0f MiB of store, %d to a transaction\n",
+           (double)count / (clock_ms() - start) * 1e3, file_mib(""), BATCH);
+    fflush(stdout);
+    if (!bad)
+        bad = measure_opening(threads);
+    if (!bad)
+        bad = measure_changes(count);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command) != 0 || bad;
+}

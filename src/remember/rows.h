@@ -1,0 +1,46 @@
+/* rows.h: all vectors of an encoder, ready for searching, without reading each of them from SQLite.
+ *
+ * Beside a store of many vectors lies one file for each encoder, FILE-vectors-N: a snapshot, in which the
+ * vectors are packed as the search wants them. It is mapped when it is needed. SQLite stays the only
+ * truth: what the store says is listed anew each time (ids only), rows of the snapshot that it does not
+ * know are dead, and vectors that the snapshot does not have are read from the store. So a snapshot need
+ * not be rewritten at every change, and one that is missing, damaged, old or of another store costs time
+ * and nothing else. snapshot.h says how that is known. */
+#ifndef RAP_REMEMBER_ROWS_H
+#define RAP_REMEMBER_ROWS_H
+
+#include "remember/store.h"
+
+#include <stdbool.h>
+
+#define STORE_PARTS 3 /* a packed row has three: the last is large and rarely looked at */
+
+/* How a vector is packed: the caller's, this layer knows no search. */
+typedef struct store_packing {
+    int version; /* a snapshot of another version is not used */
+    int dim;
+    size_t size[STORE_PARTS]; /* bytes of a row's parts */
+    /* Into zeroed memory. False: such a vector cannot be searched for. */
+    int (*pack)(void *const part[STORE_PARTS], const float *vector, int dim);
+} store_packing;
+
+typedef struct store_rows {
+    size_t count; /* of the snapshot's rows */
+    const void *part[STORE_PARTS]; /* [count]; each 4096-byte aligned, mapped */
+    const uint64_t *last_sum;      /* [count]: hash_fast(last part of the row, seed 0): not checked yet */
+    int64_t *concept_id;           /* [count]; −1: a row that is not there (any more) */
+    store_vectors fresh;           /* what the snapshot does not have */
+    void *map;
+    size_t map_size;
+} store_rows;
+
+/* on_progress (may be NULL) hears of it when the snapshot is written, which takes seconds for a million. */
+rap_status store_rows_load(store_rows *out, store *s, const char *encoder,
+                           const store_packing *packing, rap_on_progress *on_progress,
+                           void *payload, rap_err *err);
+void store_rows_release(store_rows *rows);
+
+/* Throws the snapshot away, because one of its rows turned out to be damaged. */
+void store_rows_distrust(store *s, const char *encoder);
+
+#endif

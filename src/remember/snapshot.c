@@ -1,0 +1,311 @@
+/* snapshot.c: the snapshot file: layout, opening, making, scrubbing (snapshot.h). */
+#include "remember/snapshot.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE ((size_t)4096)
+#define FORMAT 1
+
+/* What the first page begins with. */
+typedef struct header {
+    char magic[8];
+    uint32_t order, format, packing, dim;
+    uint64_t count, part_size[STORE_PARTS];
+    char token[SNAPSHOT_TOKEN + 8];
+    uint64_t sum; /* of what stands before */
+} header;
+
+static const char magic[8] = "RAPVECT";
+
+char *snapshot_path(const store *s, int64_t encoder_id, bool fresh)
+{
+    buf path = BUF_INIT;
+
+    buf_printf(&path, "%s-vectors-%lld%s", s->d.path, (long long)encoder_id, fresh ? ".new" : "");
+    if (buf_failed(&path)) {
+        buf_release(&path);
+        return NULL;
+    }
+    return buf_detach(&path);
+}
+
+/* ---- layout ---- */
+
+static uint64_t header_sum(const header *h)
+{
+    return hash_fast(h, offsetof(header, sum), FORMAT);
+}
+
+static void header_fill(header *out, const char *token, const store_packing *packing, size_t count)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(out->magic, magic, sizeof magic);
+    out->order = 0x01020304;
+    out->format = FORMAT;
+    out->packing = (uint32_t)packing->version;
+    out->dim = (uint32_t)packing->dim;
+    out->count = count;
+    for (int i = 0; i < STORE_PARTS; i++)
+        out->part_size[i] = packing->size[i];
+    memcpy(out->token, token, strnlen(token, SNAPSHOT_TOKEN));
+    out->sum = header_sum(out);
+}
+
+/* Adds a table of `count` entries of `size` bytes to the file's size; false when it overflows. */
+static bool add_table(size_t *out_offset, size_t *size, size_t count, size_t entry)
+{
+    size_t bytes;
+
+    *out_offset = *size;
+    return mem_mul(&bytes, count, entry) && mem_add(&bytes, bytes, PAGE - 1) &&
+           mem_add(size, *size, bytes / PAGE * PAGE);
+}
+
+/* Where the tables lie; pointers once `map` is set. False for sizes that no memory holds. */
+static bool lay_out(snapshot *s, const uint64_t part_size[STORE_PARTS])
+{
+    size_t offset[3 + STORE_PARTS];
+    bool fits;
+
+    s->size = PAGE;
+    fits = add_table(&offset[0], &s->size, s->count, sizeof *s->view_id) &&
+           add_table(&offset[1], &s->size, s->count, sizeof *s->row_sum) &&
+           add_table(&offset[2], &s->size, s->count, sizeof *s->last_sum);
+    for (int i = 0; i < STORE_PARTS; i++) {
+        s->part_size[i] = (size_t)part_size[i];
+        fits = fits && add_table(&offset[3 + i], &s->size, s->count, s->part_size[i]);
+    }
+    if (!fits || !s->map)
+        return fits;
+    s->view_id = (int64_t *)(void *)(s->map + offset[0]);
+    s->row_sum = (uint64_t *)(void *)(s->map + offset[1]);
+    s->last_sum = (uint64_t *)(void *)(s->map + offset[2]);
+    for (int i = 0; i < STORE_PARTS; i++)
+        s->part[i] = s->map + offset[3 + i];
+    return true;
+}
+
+static bool map_file(snapshot *s, int protection)
+{
+    void *map = mmap(NULL, s->size, protection, MAP_SHARED, s->fd, 0);
+
+    if (map == MAP_FAILED)
+        return false;
+    s->map = map;
+    return true;
+}
+
+void snapshot_close(snapshot *s)
+{
+    if (s->map)
+        munmap(s->map, s->size);
+    if (s->fd >= 0)
+        close(s->fd);
+    *s = (snapshot){ .fd = -1 };
+}
+
+/* ---- opening ---- */
+
+/* A whole header of this format, and a file of the size that it gives. */
+static bool read_header(header *out, snapshot *s, const char *path, int flags)
+{
+    struct stat info;
+
+    *s = (snapshot){ .fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) };
+    if (s->fd < 0 || fstat(s->fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+        pread(s->fd, out, sizeof *out, 0) != (ssize_t)sizeof *out)
+        return false;
+    if (memcmp(out->magic, magic, sizeof magic) != 0 || out->order != 0x01020304 ||
+        out->format != FORMAT || out->sum != header_sum(out) || out->count > SIZE_MAX)
+        return false;
+    s->count = (size_t)out->count;
+    return lay_out(s, out->part_size) && (uint64_t)info.st_size == s->size;
+}
+
+bool snapshot_open(snapshot *out, const char *path, const char *token, const store_packing *packing)
+{
+    header found, wanted;
+    bool fine = read_header(&found, out, path, O_RDONLY);
+
+    header_fill(&wanted, token, packing, out->count);
+    fine = fine && memcmp(&found, &wanted, sizeof found) == 0 && map_file(out, PROT_READ) &&
+           lay_out(out, found.part_size);
+    if (!fine) {
+        snapshot_close(out);
+        return false;
+    }
+    close(out->fd);
+    out->fd = -1;
+    return true;
+}
+
+/* ---- making ---- */
+
+/* Locked, and still the file of this name: a maker that finishes gives its file another one. */
+static bool lock_file(int fd, const char *path)
+{
+    struct stat mine, named;
+
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && stat(path, &named) == 0 &&
+           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev && S_ISREG(mine.st_mode);
+}
+
+bool snapshot_make(snapshot *out, const char *path, const char *token, const store_packing *packing,
+                   size_t count)
+{
+    header h;
+    bool fine;
+
+    header_fill(&h, token, packing, count);
+    *out = (snapshot){ .count = count,
+                       .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) };
+    /* What a maker left that was killed is taken over: its lock went with it. */
+    fine = out->fd >= 0 && lock_file(out->fd, path);
+    if (!fine) {
+        snapshot_close(out);
+        return false;
+    }
+    fine = lay_out(out, h.part_size) && ftruncate(out->fd, 0) == 0 &&
+           posix_fallocate(out->fd, 0, (off_t)out->size) == 0 &&
+           map_file(out, PROT_READ | PROT_WRITE) && lay_out(out, h.part_size);
+    if (fine)
+        memcpy(out->map, &h, sizeof h);
+    else {
+        unlink(path);
+        snapshot_close(out);
+    }
+    return fine;
+}
+
+/* ---- rows ---- */
+
+static uint64_t row_sum(const snapshot *s, size_t row)
+{
+    uint64_t sum =
+        hash_fast(&s->view_id[row], sizeof s->view_id[row], s->last_sum[row] ^ (uint64_t)row);
+
+    for (int i = 0; i < STORE_PARTS - 1; i++)
+        sum = hash_fast(s->part[i] + row * s->part_size[i], s->part_size[i], sum);
+    return sum;
+}
+
+void snapshot_seal_row(snapshot *s, size_t row)
+{
+    const int last = STORE_PARTS - 1;
+
+    s->last_sum[row] = hash_fast(s->part[last] + row * s->part_size[last], s->part_size[last], 0);
+    s->row_sum[row] = row_sum(s, row);
+}
+
+bool snapshot_row_is_whole(const snapshot *s, size_t row)
+{
+    return s->view_id[row] > 0 && s->row_sum[row] == row_sum(s, row);
+}
+
+/* ---- scrubbing ---- */
+
+void snapshot_zero_row(snapshot *s, size_t row)
+{
+    for (int i = 0; i < STORE_PARTS; i++)
+        memset(s->part[i] + row * s->part_size[i], 0, s->part_size[i]);
+    s->row_sum[row] = s->last_sum[row] = 0;
+    s->view_id[row] = 0;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* A file that cannot be understood is removed: nothing of it is needed. */
+static rap_status scrub_file(const char *path, const int64_t *view_id, size_t count, rap_err *err)
+{
+    snapshot s;
+    header h;
+    bool failed;
+
+    if (!read_header(&h, &s, path, O_RDWR) || !map_file(&s, PROT_READ | PROT_WRITE) ||
+        !lay_out(&s, h.part_size)) {
+        snapshot_close(&s);
+        failed = unlink(path) != 0 && errno != ENOENT;
+        return failed ? err_set(err, RAP_E_IO, "%s: cannot be removed", path) : RAP_OK;
+    }
+    for (size_t row = 0; row < s.count; row++)
+        if (s.view_id[row] &&
+            bsearch(&s.view_id[row], view_id, count, sizeof *view_id, compare_ids))
+            snapshot_zero_row(&s, row);
+    failed = msync(s.map, s.size, MS_SYNC) != 0;
+    snapshot_close(&s);
+    return failed ? err_set(err, RAP_E_IO, "%s: writing failed", path) : RAP_OK;
+}
+
+/* Removes what a killed maker left; one at work looks for itself what was forgotten meanwhile. */
+static void remove_leftover(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd >= 0 && lock_file(fd, path))
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
+}
+
+rap_status snapshot_scrub(store *s, const int64_t *view_id, size_t count, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status = db_query(&statement, &s->d, err, "SELECT id FROM encoder", "");
+
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
+        int64_t encoder = sqlite3_column_int64(statement, 0);
+        char *path = snapshot_path(s, encoder, false), *fresh = snapshot_path(s, encoder, true);
+
+        if (path && fresh) {
+            remove_leftover(fresh);
+            status = scrub_file(path, view_id, count, err);
+        } else {
+            status = err_memory(err, "forgetting vectors");
+        }
+        free(path);
+        free(fresh);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+rap_status snapshot_scrub_concept(store *s, int64_t concept_id, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int64_t *ids = NULL, count = 0;
+    size_t used = 0;
+    bool row = false;
+    rap_status status = db_int(&count, NULL, &s->d, err,
+                               "SELECT count(*) FROM view WHERE concept_id = ?", "i", concept_id);
+
+    if (status == RAP_OK && !(ids = mem_array((size_t)count + 1, sizeof *ids)))
+        status = err_memory(err, "forgetting vectors");
+    if (status == RAP_OK)
+        status = db_query(&statement, &s->d, err,
+                          "SELECT id FROM view WHERE concept_id = ? ORDER BY id", "i", concept_id);
+    while (status == RAP_OK && used < (size_t)count &&
+           (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
+        ids[used++] = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    if (status == RAP_OK && used)
+        status = snapshot_scrub(s, ids, used, err);
+    free(ids);
+    return status;
+}

@@ -1,0 +1,57 @@
+/* snapshot.h: the file that holds the packed vectors of one encoder (rows.h): its bytes.
+ *
+ *     one page      magic, byte order, versions, sizes, count, token, sum of all that
+ *     view_id       int64 [count], ascending; 0: a hole
+ *     row_sum       uint64 [count], over view_id, last_sum and the parts but the last
+ *     last_sum      uint64 [count], over the last part
+ *     part 0, 1, 2  [count, size of the part]
+ *
+ * Each table begins on a page of 4096 bytes. When a snapshot is published, its token, a random number, is
+ * written into the store as well. A store that has this token descends from the state that was packed;
+ * in it a view's number was never given twice and its vector never changed (whoever replaces one makes a
+ * hole), so the numbers of the views are all that must be compared. A store of another history (restored
+ * from a backup, or another one altogether) has another token.
+ *
+ * Forgetting zeroes the rows in place before it commits. A row whose sum is wrong, because of a crash or
+ * a bad disk, counts as a hole. Nothing is ever cut off in place, so a mapping stays readable. */
+#ifndef RAP_REMEMBER_SNAPSHOT_H
+#define RAP_REMEMBER_SNAPSHOT_H
+
+#include "remember/inside.h"
+#include "remember/rows.h"
+
+#define SNAPSHOT_TOKEN 32 /* hex digits */
+
+typedef struct snapshot {
+    unsigned char *map; /* NULL: closed */
+    size_t size, count;
+    int64_t *view_id;
+    uint64_t *row_sum, *last_sum;
+    unsigned char *part[STORE_PARTS];
+    size_t part_size[STORE_PARTS];
+    int fd; /* −1: closed already; while writing it holds the lock */
+} snapshot;
+
+/* The file's name; with `fresh` that of one in the making. free() */
+char *snapshot_path(const store *s, int64_t encoder_id, bool fresh);
+
+/* Maps for reading. False, and closed: no file, damaged, or not the one that is wanted. */
+bool snapshot_open(snapshot *out, const char *path, const char *token,
+                   const store_packing *packing);
+/* A new file, mapped for writing, all zero, its room reserved and locked against a second maker. False:
+ * somebody is at it, or the disk is full. */
+bool snapshot_make(snapshot *out, const char *path, const char *token,
+                   const store_packing *packing, size_t count);
+void snapshot_close(snapshot *s);
+
+void snapshot_seal_row(snapshot *s, size_t row); /* after its parts are filled: writes the sums */
+void snapshot_zero_row(snapshot *s, size_t row); /* makes a hole */
+bool snapshot_row_is_whole(const snapshot *s, size_t row);
+
+/* Zeroes the rows of these views (ascending) in the snapshots of every encoder, on disk when it returns.
+ * Inside a transaction of the caller. */
+rap_status snapshot_scrub(store *s, const int64_t *view_id, size_t count, rap_err *err);
+/* The same for all views of a concept. */
+rap_status snapshot_scrub_concept(store *s, int64_t concept_id, rap_err *err);
+
+#endif

@@ -1,0 +1,459 @@
+/* test_rows.c: packed vectors from the snapshot and the store together are always exactly the store's,
+ * whatever happened to the snapshot (src/remember/rows.c, snapshot.c). */
+#include "remember/fixture.h"
+
+#include "base/hash.h"
+#include "remember/rows.h"
+#include "remember/snapshot.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { MANY = 40 };
+
+/* The first number, the second one, all of them. */
+static int pack(void *const part[STORE_PARTS], const float *vector, int dim)
+{
+    memcpy(part[0], vector, sizeof *vector);
+    memcpy(part[1], vector + 1, sizeof *vector);
+    memcpy(part[2], vector, (size_t)dim * sizeof *vector);
+    return vector[0] >= 0; /* −1: cannot be searched for */
+}
+
+static const store_packing packing = {
+    1, FIXTURE_DIM, { sizeof(float), sizeof(float), FIXTURE_DIM * sizeof(float) }, pack
+};
+
+static int setup(void **state)
+{
+    fixture_setup(state);
+    ((fixture *)*state)->s->snapshot_min = 10;
+    return 0;
+}
+
+static void reopen(fixture *f)
+{
+    fixture_reopen(f);
+    f->s->snapshot_min = 10;
+}
+
+static void add(fixture *f, int number)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "n%d", number);
+    assert_int_equal(add_concept(f->s, name, "", "", number, &f->err), RAP_OK);
+}
+
+static void forget(fixture *f, int number)
+{
+    char name[16];
+
+    snprintf(name, sizeof name, "n%d", number);
+    assert_int_equal(store_forget(f->s, name, &f->err), RAP_OK);
+}
+
+static const char *snapshot_file(const fixture *f)
+{
+    return fixture_file(f, "store.db-vectors-1");
+}
+
+/* ---- what was loaded against what the store says ---- */
+
+typedef struct vector_row {
+    int64_t concept_id;
+    float data[FIXTURE_DIM];
+} vector_row;
+
+static int compare_rows(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(vector_row));
+}
+
+static size_t truth(fixture *f, vector_row *out)
+{
+    store_vectors v;
+    size_t count;
+
+    assert_int_equal(store_load_vectors(f->s, "enc-a", &v, &f->err), RAP_OK);
+    for (size_t i = 0; i < v.count; i++) {
+        out[i].concept_id = v.concept_id[i];
+        memcpy(out[i].data, v.data + i * FIXTURE_DIM, sizeof out[i].data);
+    }
+    count = v.count;
+    store_vectors_release(&v);
+    qsort(out, count, sizeof *out, compare_rows);
+    return count;
+}
+
+/* A row whose large part is not what its sum says is damaged: counted, and left out. */
+static size_t loaded(fixture *f, vector_row *out, size_t *out_lent, size_t *out_damaged)
+{
+    store_rows rows;
+    size_t count = 0;
+
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    *out_lent = *out_damaged = 0;
+    for (size_t i = 0; i < rows.count; i++) {
+        const float *data = (const float *)rows.part[2] + i * FIXTURE_DIM;
+
+        if (rows.concept_id[i] < 0)
+            continue;
+        ++*out_lent;
+        if (hash_fast(data, FIXTURE_DIM * sizeof *data, 0) != rows.last_sum[i]) {
+            ++*out_damaged;
+            continue;
+        }
+        assert_true(((const float *)rows.part[0])[i] == data[0]);
+        assert_true(((const float *)rows.part[1])[i] == data[1]);
+        out[count].concept_id = rows.concept_id[i];
+        memcpy(out[count++].data, data, sizeof out->data);
+    }
+    for (size_t i = 0; i < rows.fresh.count; i++) {
+        out[count].concept_id = rows.fresh.concept_id[i];
+        memcpy(out[count++].data, rows.fresh.data + i * FIXTURE_DIM, sizeof out->data);
+    }
+    store_rows_release(&rows);
+    qsort(out, count, sizeof *out, compare_rows);
+    return count;
+}
+
+/* How many rows came out of the snapshot; `damage`: how many may be damaged in their large part. */
+static size_t assert_true_to_store(fixture *f, size_t damage)
+{
+    static vector_row want[4000], got[4000];
+    size_t lent = 0, damaged = 0, count = truth(f, want);
+
+    assert_int_equal(loaded(f, got, &lent, &damaged), count - damaged);
+    assert_true(damaged <= damage);
+    if (!damaged)
+        assert_memory_equal(got, want, count * sizeof *want);
+    return lent;
+}
+
+/* ---- following the store ---- */
+
+static void few_need_no_snapshot(void **state)
+{
+    fixture *f = *state;
+
+    assert_int_equal(assert_true_to_store(f, 0), 0);
+    for (int i = 0; i < 9; i++)
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), 0);
+    assert_false(file_exists(snapshot_file(f)));
+}
+
+static void follows_every_change(void **state)
+{
+    fixture *f = *state;
+    store_vector vector;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    add(f, 100);
+    assert_int_equal(assert_true_to_store(f, 0), MANY); /* and one from the store */
+    forget(f, 7);
+    forget(f, 100);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 1);
+    reopen(f);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 1);
+    vector = make_vector("enc-a", 999); /* replaced in place */
+    assert_int_equal(store_put_vector(f->s, 3, &vector, &f->err), RAP_OK);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 2);
+    for (int i = 200; i < 220; i++) /* many: a new snapshot */
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), MANY + 19);
+}
+
+static void forgotten_bytes_are_gone_from_it(void **state)
+{
+    fixture *f = *state;
+    char *bytes = NULL;
+    size_t size = 0;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_true_to_store(f, 0);
+    for (int i = 0; i < MANY; i += 3) {
+        store_vector vector = make_vector("enc-a", i);
+
+        for (int after = 0; after < 2; after++) {
+            assert_int_equal(file_read(&bytes, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+            assert_int_equal(!memmem(bytes, size, vector.data, sizeof(float) * FIXTURE_DIM), after);
+            free(bytes);
+            if (!after)
+                forget(f, i);
+            vector = make_vector("enc-a", i);
+        }
+        assert_int_equal(count_in_files(f, vector.data, sizeof(float) * FIXTURE_DIM), 0);
+    }
+    assert_true_to_store(f, 0);
+}
+
+/* The snapshot of another process that looked away, and rows that nobody scrubbed. */
+static void dead_rows_are_scrubbed_when_seen(void **state)
+{
+    fixture *f = *state;
+    store_vector vector;
+    char *bytes = NULL;
+    size_t size = 0;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_true_to_store(f, 0);
+    assert_int_equal(db_exec(store_db(f->s), "DELETE FROM concept WHERE id = 5", &f->err), RAP_OK);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 1);
+    vector = make_vector("enc-a", 4);
+    assert_int_equal(file_read(&bytes, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+    assert_null(memmem(bytes, size, vector.data, sizeof(float) * FIXTURE_DIM));
+    free(bytes);
+}
+
+static void vectors_that_cannot_be_packed_come_from_the_store(void **state)
+{
+    fixture *f = *state;
+
+    for (int i = -3; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+}
+
+/* ---- damage ---- */
+
+static void every_wrong_byte_is_noticed(void **state)
+{
+    fixture *f = *state;
+    char *whole = NULL, *bytes;
+    size_t size = 0;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_true_to_store(f, 0);
+    assert_int_equal(file_read(&whole, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+    for (size_t at = 0; at < size; at += at % 4096 < 400 ? 7 : 211) {
+        bytes = mem_copy(whole, size);
+        bytes[at] ^= 0x10;
+        fixture_write(snapshot_file(f), bytes, size);
+        assert_true_to_store(f, 1);
+        free(bytes);
+        if (!file_exists(snapshot_file(f)))
+            break;
+        fixture_write(snapshot_file(f), whole, size);
+    }
+    free(whole);
+}
+
+static void anything_else_in_its_place_is_replaced(void **state)
+{
+    fixture *f = *state;
+    char *whole = NULL;
+    size_t size = 0;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_true_to_store(f, 0);
+    assert_int_equal(file_read(&whole, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+    for (size_t length = 0; length < size; length += length < 300 ? 29 : 1500) {
+        fixture_write(snapshot_file(f), whole, length); /* cut short */
+        assert_int_equal(assert_true_to_store(f, 0), MANY);
+    }
+    free(whole);
+    fixture_write_text(snapshot_file(f), "something else entirely");
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    fixture_write_text(snapshot_file(f), "and now a concept is forgotten");
+    forget(f, 3);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 1);
+    assert_int_equal(unlink(snapshot_file(f)), 0);
+    assert_int_equal(mkdir(snapshot_file(f), 0700), 0); /* then there is none, and all is read */
+    assert_int_equal(assert_true_to_store(f, 0), 0);
+}
+
+/* Somebody else's, of the same shape: its token is not ours. */
+static void a_foreign_or_older_one_is_not_used(void **state)
+{
+    fixture *f = *state;
+    char command[400];
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    store_close(f->s);
+    snprintf(command, sizeof command, "cp %s %s/backup.db", f->path, f->folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+    f->s->snapshot_min = 10;
+    forget(f, 0);
+    add(f, 1000);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    store_close(f->s);
+    /* The backup comes back, and gives the same numbers to other views. */
+    snprintf(command, sizeof command, "cp %s/backup.db %s; rm -f %s-wal %s-shm", f->folder, f->path,
+             f->path, f->path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+    f->s->snapshot_min = 10;
+    add(f, 2000);
+    assert_int_equal(assert_true_to_store(f, 0), MANY + 1);
+}
+
+static void reading_only_leaves_everything(void **state)
+{
+    fixture *f = *state;
+    store *writer = f->s;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(store_open(&f->s, f->path, 1, &f->err), RAP_OK);
+    f->s->snapshot_min = 10;
+    assert_int_equal(assert_true_to_store(f, 0), 0);
+    assert_false(file_exists(snapshot_file(f)));
+    store_close(f->s);
+    f->s = writer;
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    assert_int_equal(store_open(&f->s, f->path, 1, &f->err), RAP_OK);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    store_close(f->s);
+    f->s = writer;
+}
+
+static void another_dimension_is_an_error(void **state)
+{
+    fixture *f = *state;
+    store_packing other = packing;
+    store_rows rows;
+
+    other.dim = 9;
+    add(f, 1);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &other, NULL, NULL, &f->err),
+                     RAP_E_FORMAT);
+    assert_line_has(f, "vectors of 8 numbers");
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-b", &packing, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(rows.count + rows.fresh.count, 0);
+    store_rows_release(&rows);
+}
+
+static int stop(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    return 1;
+}
+
+static void writing_one_can_be_cancelled(void **state)
+{
+    fixture *f = *state;
+    store_rows rows;
+
+    for (int i = 0; i < 4096; i++) {
+        store_vector vector = make_vector("enc-a", i);
+        int64_t id = 0, view = 0;
+        char name[16];
+        store_concept c = { name, NULL, NULL, NULL };
+        store_view picture = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
+
+        if (i == 0)
+            assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
+        snprintf(name, sizeof name, "n%d", i);
+        assert_int_equal(concept_insert(&id, f->s, &c, &f->err), RAP_OK);
+        assert_int_equal(view_insert(&view, f->s, id, &picture, true, &f->err), RAP_OK);
+        assert_int_equal(vector_insert(f->s, view, &vector, &f->err), RAP_OK);
+    }
+    assert_int_equal(store_end(f->s, RAP_OK, &f->err), RAP_OK);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, stop, NULL, &f->err),
+                     RAP_E_CANCELLED);
+    assert_false(file_exists(fixture_file(f, "store.db-vectors-1.new")));
+}
+
+/* ---- several processes ---- */
+
+/* Forgets and adds and loads, over and over, until it is killed. */
+static void busy_child(const fixture *f, unsigned seed)
+{
+    store *s = NULL;
+
+    if (store_open(&s, f->path, 0, NULL) != RAP_OK)
+        _exit(1);
+    s->snapshot_min = 5;
+    for (int i = 0;; i++) {
+        store_rows rows;
+        char name[32];
+
+        seed = seed * 1103515245u + 12345u;
+        snprintf(name, sizeof name, "n%u", seed >> 16 & 63);
+        if (store_forget(s, name, NULL) != RAP_OK)
+            add_concept(s, name, "", "", (int)(seed >> 16 & 63), NULL);
+        if (store_rows_load(&rows, s, "enc-a", &packing, NULL, NULL, NULL) == RAP_OK)
+            store_rows_release(&rows);
+        if (i % 5 == 4) /* the next one makes it anew */
+            store_rows_distrust(s, "enc-a");
+    }
+}
+
+static void killed_and_side_by_side(void **state)
+{
+    fixture *f = *state;
+    char *bytes = NULL;
+    size_t size = 0;
+
+    for (int i = 0; i < 30; i++)
+        add(f, i);
+    for (int round = 0; round < 12; round++) {
+        const struct timespec pause = { 0, (20 + 17 * round) * 1000000L };
+        pid_t child[3];
+
+        store_close(f->s);
+        for (int i = 0; i < 3; i++)
+            if ((child[i] = fork()) == 0)
+                busy_child(f, (unsigned)(round * 3 + i + 1));
+        nanosleep(&pause, NULL);
+        for (int i = 0; i < 3; i++) {
+            kill(child[i], SIGKILL);
+            assert_int_equal(waitpid(child[i], NULL, 0), child[i]);
+        }
+        assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+        f->s->snapshot_min = 5;
+        assert_true_to_store(f, 0);
+        for (int i = 0; i < 64; i++) { /* what is forgotten now is gone, leftovers included */
+            char name[16];
+
+            snprintf(name, sizeof name, "n%d", i);
+            if (i % 4 == round % 4)
+                store_forget(f->s, name, NULL);
+        }
+        assert_true_to_store(f, 0);
+        assert_false(file_exists(fixture_file(f, "store.db-vectors-1.new")));
+        for (int i = round % 4; i < 64 && file_exists(snapshot_file(f)); i += 4) {
+            store_vector vector = make_vector("enc-a", i);
+
+            assert_int_equal(file_read(&bytes, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+            assert_null(memmem(bytes, size, vector.data, sizeof(float) * FIXTURE_DIM));
+            free(bytes);
+        }
+    }
+    assert_sound(f->s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(few_need_no_snapshot, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(follows_every_change, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(forgotten_bytes_are_gone_from_it, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(dead_rows_are_scrubbed_when_seen, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(vectors_that_cannot_be_packed_come_from_the_store, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(every_wrong_byte_is_noticed, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(anything_else_in_its_place_is_replaced, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_foreign_or_older_one_is_not_used, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(reading_only_leaves_everything, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(another_dimension_is_an_error, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(writing_one_can_be_cancelled, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(killed_and_side_by_side, setup, fixture_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
