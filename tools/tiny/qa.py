@@ -310,6 +310,15 @@ def caption(rng, talk):
     return pick(rng, CAPTION), caption_text(talk)
 
 
+WHO = ("Which of the things you know are in this image?", "Who is in this picture?", "Whom do you see here?",
+       "Do you know anything in this photo?", "Which names do you recognise in this image?")
+
+
+def who(rng, talk):
+    tags = [c.tag for c in talk.concepts if talk.present(c)]
+    return pick(rng, WHO), join_words(tags) + "." if tags else "I know nothing here."
+
+
 # ---------------------------------------------------------------- about one thing's looks
 
 def _worn(inst):
@@ -538,6 +547,8 @@ def talk_picture(rng, talk, count):
     if chance(rng, 0.25 if talk.concepts else 0.6):
         talk.ask("recognition", *recognition(rng, talk, random_name(rng, taken=names), False))
     talk.ask("caption", *caption(rng, talk))
+    if talk.concepts:
+        talk.ask("who", *who(rng, talk))
     while len(talk.chains) < count:
         r = rng.random()
         if r < 0.42 and talk.concepts:

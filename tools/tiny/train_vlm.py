@@ -255,13 +255,15 @@ def copy_targets(batch, first_piece=259, most=160):
 
 
 def pointing(blocks, i, x, cos, sin, mask, batch):
-    """Losses of the heads that look up the asked concept (head 2) and the word to copy (head 3)."""
+    """Losses of the heads that look up the asked concept, or the next one to be named (head 2), and the
+    word to copy (head 3)."""
     out = {}
-    if i in (3, 4) and len(batch["links"]):
-        row, at = batch["links"][:, 0], batch["links"][:, 1]
-        target = torch.zeros(len(row), x.shape[1], dtype=torch.bool)
-        target.scatter_(1, batch["links"][:, 2:4], True)
-        out[f"link{i}"] = point_loss(blocks[i], 2, x, cos, sin, mask, row, at, target)
+    for name, wanted_at in (("links", (3, 4)), ("named", (4,))):
+        links = batch[name]
+        if i in wanted_at and len(links):
+            target = torch.zeros(len(links), x.shape[1], dtype=torch.bool)
+            target.scatter_(1, links[:, 2:4], True)
+            out[f"{name}{i}"] = point_loss(blocks[i], 2, x, cos, sin, mask, links[:, 0], links[:, 1], target)
     if i == 4:
         row, at, target = copy_targets(batch)
         if len(row):
@@ -329,7 +331,7 @@ class Trainer(nn.Module):
         looked, self.points = None, {}
         for i, block in enumerate(m.blocks[:-1]):
             if len(batch["probes"]) and 0 < i < 4:
-                at = batch["probes"][:, [1, 5]] if i == 3 else batch["probes"][:, 3:4] + MIDDLE
+                at = batch["probes"][:, [1, 5, 6]] if i == 3 else batch["probes"][:, 3:4] + MIDDLE
                 self.match[i - 1] = match_loss(block, x, cos, sin, mask, batch, at)
             if self.training:
                 self.points.update(pointing(m.blocks, i, x, cos, sin, mask, batch))
@@ -338,7 +340,8 @@ class Trainer(nn.Module):
                 looked = self.find_look(norm(self.pooled(x, batch)))
             if len(batch["probes"]) and i == self.probe_at - 1:
                 row, at = batch["probes"][:, 0], batch["probes"][:, 1]
-                probed = self.find_line(norm(x[row, at])), looked, self.find_tag(norm(x[row, batch["probes"][:, 5]]))
+                name = [self.find_tag(norm(x[row, batch["probes"][:, k]])) for k in (5, 6)]
+                probed = self.find_line(norm(x[row, at])), looked, torch.stack(name, 1)
         at, slot = wanted(batch["weights"])
         return m.norm(m.blocks[-1].forward_at(x, cos, sin, mask, at)), slot, img, probed
 
@@ -358,7 +361,9 @@ class Trainer(nn.Module):
         if probed is not None:
             patch = batch["probes"][:, 2]
             where = torch.stack([torch.where(patch < 0, 8, patch % 8), torch.where(patch < 0, 8, patch // 8)], 1)
-            out["probe"], out["look"], out["tag"] = (F.cross_entropy(p.view(-1, 9), where.flatten()) for p in probed)
+            for key, p in zip(("probe", "look", "tag"), probed):
+                want = where if p.dim() == 2 else where[:, None].expand(-1, 2, -1)
+                out[key] = F.cross_entropy(p.reshape(-1, 9), want.flatten())
             out["match1"], out["match2"], out["match3"] = self.match
             total = total + aux * 0.12 * (out["probe"] + out["look"] + out["tag"]) + 0.4 * sum(self.match)
         if img is not None and scene.is_floating_point():

@@ -9,6 +9,7 @@ import functools
 import io
 import multiprocessing
 import os
+import re
 
 import numpy as np
 import torch
@@ -272,6 +273,8 @@ class Packer:
                 p.current = part
             else:
                 told = p.current is not None and part == " " + p.current.info
+                if p.current is not None and part == p.current.tag:
+                    p.tag_first = len(p.tokens) + 1
                 p.add(self.spm.encode(part), INFO if told else PLAIN)
                 if p.current is not None and part == p.current.tag:
                     p.tag_end = len(p.tokens) - 1
@@ -298,6 +301,8 @@ class Packer:
             p.add(ids, KEY if key else BOX if tag == "box" else ANSWER)
             if "<" in answer and not key:
                 p.raise_names(self.spm, len(ids))
+            if tag in ("caption", "who"):
+                p.name_links(self.spm, len(ids), answer)
 
 
 class Pack:
@@ -306,8 +311,9 @@ class Pack:
     def __init__(self):
         self.tokens, self.positions, self.blocks, self.weights = [], [], [], []
         self.images, self.probes, self.covers, self.answers = [], [], [], []
-        self.lines, self.links = {}, []
-        self.block, self.position, self.current, self.base, self.tag_end = 0, 0, None, 0, 0
+        self.lines, self.links, self.named = {}, [], []
+        self.block, self.position, self.current, self.base = 0, 0, None, 0
+        self.tag_first, self.tag_end = 0, 0
 
     def add(self, ids, weight):
         n = len(ids)
@@ -328,7 +334,7 @@ class Pack:
             return
         box = next((o.box for o in talk.scene.objects if o.inst == c.inst), None)
         self.probes.append((len(self.tokens) - 1, -1 if box is None else _patch_of(box), self.images[-1][0],
-                            self.images[0][0], self.tag_end))
+                            self.images[0][0], self.tag_end, self.tag_first))
         self.covers.append(_covered(box))
 
     def close_prefix(self):
@@ -337,6 +343,14 @@ class Pack:
     def open_block(self):
         self.block += 1
         self.position = self.base
+
+    def name_links(self, spm, count, answer):
+        """Remember where the last answer is about to name a concept, and that concept's line."""
+        tags = iter(re.findall("<[^<>]+>", answer))
+        for i in range(len(self.tokens) - count, len(self.tokens)):
+            if self.tokens[i] == spm.ids["<"]:
+                where = self.lines[next(tags)]
+                self.named += [(i - 1, *where), (i, *where)]
 
     def raise_names(self, spm, count):
         """Give the name tokens of the last answer more weight."""
@@ -380,8 +394,12 @@ def collate(packs):
         for start, (kind, i) in p.images:
             rows.append(b), starts.append(start), kinds.append(kind == "scene"), index.append(i)
         probes += [(b, *probe) for probe in p.probes]
-    links = [(b, *link) for b, p in enumerate(packs) for link in p.links]
+    links, named = ([(b, *link) for b, p in enumerate(packs) for link in getattr(p, which)]
+                    for which in ("links", "named"))
     i64 = functools.partial(np.array, dtype=np.int64)
     return {"tokens": tokens, "positions": positions, "blocks": blocks, "weights": weights,
             "rows": i64(rows), "starts": i64(starts), "scene": np.array(kinds, bool), "index": i64(index),
-            "probes": i64(probes).reshape(-1, 6), "covers": np.array([c for p in packs for c in p.covers], bool).reshape(-1, N_PATCH), "links": i64(links).reshape(-1, 4), "answers": [p.answers for p in packs]}
+            "probes": i64(probes).reshape(-1, 7),
+            "covers": np.array([c for p in packs for c in p.covers], bool).reshape(-1, N_PATCH),
+            "links": i64(links).reshape(-1, 4), "named": i64(named).reshape(-1, 4),
+            "answers": [p.answers for p in packs]}
