@@ -42,6 +42,7 @@ static json_t *describe_files(const profile *p)
         const char *name;
         const profile_file *file;
     } files[] = { { "encoder", &p->encoder },
+                  { "text_encoder", &p->text_encoder },
                   { "detector", &p->detector },
                   { "llm", &p->llm },
                   { "mmproj", &p->mmproj },

@@ -17,6 +17,7 @@ struct rap {
     rap_err profile_err;
     store *store;
     encoder *encoder; /* the models: NULL until first needed */
+    encoder *texts;   /* of the detector's names; NULL: those of `encoder` */
     yolo_world *detector;
     vlm *vlm;
     retriever *retriever;

@@ -36,6 +36,21 @@ rap_status models_encoder(rap *r)
     return status;
 }
 
+/* An encoder without a text tower needs a CLIP beside it for the detector's names. */
+static rap_status open_texts(rap *r)
+{
+    const profile_file *file = &r->profile->text_encoder;
+    rap_status status;
+
+    if (r->texts || !file->path)
+        return RAP_OK;
+    status = profile_need(r->profile, file, "text_encoder", "finding regions", &r->err);
+    if (status == RAP_OK)
+        status = encoder_open_text(&r->texts, file->path, r->options.threads, wanted_precision(r),
+                                   &r->err);
+    return status;
+}
+
 static rap_status open_detector(rap *r)
 {
     rap_status status;
@@ -44,6 +59,8 @@ static rap_status open_detector(rap *r)
         return RAP_OK;
     status =
         profile_need(r->profile, &r->profile->detector, "detector", "finding regions", &r->err);
+    if (status == RAP_OK)
+        status = open_texts(r);
     if (status == RAP_OK)
         status = yolo_world_open(&r->detector, r->profile->detector.path, r->options.threads,
                                  wanted_precision(r), &r->err);
@@ -65,6 +82,7 @@ rap_status models_retriever(rap *r)
     if (status != RAP_OK)
         return status;
     o.encoder = r->encoder;
+    o.texts = r->texts ? r->texts : r->encoder;
     o.detector = r->detector;
     o.crop = r->profile->crop;
     o.detect = (detect_settings){ .confidence = r->profile->detector_confidence,
@@ -109,5 +127,6 @@ void models_close(rap *r)
     retriever_free(r->retriever);
     vlm_close(r->vlm);
     yolo_world_close(r->detector);
+    encoder_close(r->texts);
     encoder_close(r->encoder);
 }

@@ -57,6 +57,7 @@ static rap_status read_files(profile *p, rap_err *err)
         profile_file *out;
         const char *field;
     } files[] = { { &p->encoder, "encoder" },
+                  { &p->text_encoder, "text_encoder" },
                   { &p->detector, "detector" },
                   { &p->llm, "llm" },
                   { &p->mmproj, "mmproj" },
@@ -186,6 +187,7 @@ void profile_close(profile *p)
     if (!p)
         return;
     free(p->encoder.path);
+    free(p->text_encoder.path);
     free(p->detector.path);
     free(p->llm.path);
     free(p->mmproj.path);

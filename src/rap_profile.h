@@ -18,7 +18,7 @@ typedef struct profile {
     char *folder, *file; /* the folder and its profile.json */
     json_t *json;        /* owns the texts below */
     const char *name, *description, *license;
-    profile_file encoder, detector, llm, mmproj, lora;
+    profile_file encoder, text_encoder, detector, llm, mmproj, lora;
     const char *style, *precision; /* "rap" or "chat"; "auto", "f32" or "bf16" */
     prompt_style turns;
     int k, max_regions;

@@ -26,7 +26,8 @@ rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
     *out = NULL;
     if (!encoder_has_text(texts))
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "the detector needs an encoder with a text tower, and %s has none",
+                       "the detector needs an encoder with a text tower, and %s has none: name a "
+                       "CLIP as the profile's text_encoder",
                        encoder_name(texts));
     if (yolo_world_text_dim(model) != encoder_dim(texts))
         return err_set(err, RAP_E_UNSUPPORTED,

@@ -25,7 +25,7 @@ rap_status retriever_new(retriever **out, const retriever_options *options, rap_
         return err_memory(err, "starting retrieval");
     r->o = *options;
     if (options->detector)
-        status = detect_new(&r->detect, options->detector, options->encoder, &options->detect, err);
+        status = detect_new(&r->detect, options->detector, options->texts, &options->detect, err);
     if (status == RAP_OK)
         *out = r;
     else

@@ -12,6 +12,7 @@ typedef struct retriever retriever;
 typedef struct retriever_options { /* everything is borrowed */
     store *store;
     encoder *encoder;
+    encoder *texts;       /* with a detector: has its text tower; often the same */
     yolo_world *detector; /* NULL: the whole photo is the one region */
     embed_crop crop;
     detect_settings detect;

@@ -161,18 +161,29 @@ static int text_rows(const encoder *e, int longest)
     return rows < e->clip.context ? rows : (int)e->clip.context;
 }
 
-/* Building the smallest graph checks that every weight is there and has its shape. The text tower is
- * checked when the first text comes: half of a CLIP's weights need not be packed for pictures only. */
+static rap_status need_text(const encoder *e, rap_err *err)
+{
+    return e->tokenizer ? RAP_OK
+                        : err_set(err, RAP_E_UNSUPPORTED, "%s: this encoder understands no text",
+                                  gguf_file_path(e->file));
+}
+
+/* Building the smallest graph checks that every weight is there and has its shape. The other tower is
+ * checked when it is used first: half of a CLIP's weights need not be packed for pictures only. */
 static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
                             rap_err *err);
 
-static rap_status check_weights(encoder *e, rap_err *err)
+static rap_status check_weights(encoder *e, bool text, rap_err *err)
 {
     nn_graph *g;
-    return graph_for(&g, e, false, 1, 0, err);
+    rap_status status = text ? need_text(e, err) : RAP_OK;
+    if (status != RAP_OK)
+        return status;
+    return graph_for(&g, e, text, 1, text ? text_rows(e, 1) : 0, err);
 }
 
-rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err)
+static rap_status open_for(encoder **out, const char *path, bool text, int threads, precision p,
+                           rap_err *err)
 {
     rap_status status;
     encoder *e = mem_array(1, sizeof *e);
@@ -182,13 +193,24 @@ rap_status encoder_open(encoder **out, const char *path, int threads, precision 
     if ((status = gguf_file_open(&e->file, path, err)) || (status = read_model(e, err)) ||
         (status = read_name(e, err)) || (status = read_fingerprint(e, path, err)) ||
         (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)) ||
-        (status = check_weights(e, err)))
+        (status = check_weights(e, text, err)))
         goto cleanup;
     *out = e;
     e = NULL;
 cleanup:
     encoder_close(e);
     return status;
+}
+
+rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err)
+{
+    return open_for(out, path, false, threads, p, err);
+}
+
+rap_status encoder_open_text(encoder **out, const char *path, int threads, precision p,
+                             rap_err *err)
+{
+    return open_for(out, path, true, threads, p, err);
 }
 
 void encoder_close(encoder *e)
@@ -353,13 +375,6 @@ rap_status encoder_preprocess(encoder *e, const image *im, float **out, int *out
 }
 
 /* ---- texts -------------------------------------------------------------------------------- */
-
-static rap_status need_text(const encoder *e, rap_err *err)
-{
-    return e->tokenizer ? RAP_OK
-                        : err_set(err, RAP_E_UNSUPPORTED, "%s: this encoder understands no text",
-                                  gguf_file_path(e->file));
-}
 
 rap_status encoder_tokens(encoder *e, const char *text, int32_t **out, int *out_count, rap_err *err)
 {

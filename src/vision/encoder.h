@@ -11,6 +11,9 @@ typedef enum precision { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precisi
 
 /* Opens a GGUF whose general.architecture is "clip", "siglip", "dinov2" or "vit". threads 0: all. */
 rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err);
+/* The same for its texts alone: nothing of the image tower is prepared. RAP_E_UNSUPPORTED without text. */
+rap_status encoder_open_text(encoder **out, const char *path, int threads, precision p,
+                             rap_err *err);
 void encoder_close(encoder *e);
 
 int encoder_dim(const encoder *e);

@@ -68,12 +68,13 @@ __attribute__((unused)) static const char *make_profile(const fixture *f, const 
                                                         const char *checkpoint, const char *vocab)
 {
     char error[512] = "";
+    const rap_convert_options how = { .vocab = vocab ? shared(vocab) : NULL };
     const char *folder = path_of("%s/%s", f->folder, name);
 
     write_text(path_of("%s/profile.json", folder),
                "{\"name\": \"test\", \"files\": {\"encoder\": {\"path\": \"encoder.gguf\"}}}");
-    if (rap_convert(shared(checkpoint), path_of("%s/encoder.gguf", folder),
-                    vocab ? shared(vocab) : NULL, error, sizeof error) != RAP_OK)
+    if (rap_convert(shared(checkpoint), path_of("%s/encoder.gguf", folder), &how, error,
+                    sizeof error) != RAP_OK)
         fail_msg("%s", error);
     return folder;
 }

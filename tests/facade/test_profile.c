@@ -48,6 +48,7 @@ static void every_field_is_read(void **state)
     const char *json =
         "{\"name\":\"n\",\"description\":\"d\",\"license\":\"l\",\"precision\":\"f32\","
         "\"files\":{\"encoder\":{\"path\":\"/abs/e\"},\"detector\":{\"path\":\"../d\"},"
+        "\"text_encoder\":{\"path\":\"t\"},"
         "\"llm\":{\"path\":\"m\"},\"mmproj\":{\"path\":\"v\"},\"lora\":{\"path\":\"a\"}},"
         "\"prompt\":{\"style\":\"chat\",\"system\":\"s\",\"before_user\":\"u\",\"before_"
         "assistant\":\"a\","
@@ -62,6 +63,7 @@ static void every_field_is_read(void **state)
     assert_string_equal(p->precision, "f32");
     assert_string_equal(p->encoder.path, "/abs/e");
     assert_string_equal(p->lora.path, path_of("%s/p/a", f->folder));
+    assert_string_equal(p->text_encoder.path, path_of("%s/p/t", f->folder));
     assert_string_equal(p->style, "chat");
     assert_string_equal(p->turns.after_assistant, "e");
     assert_int_equal(p->k, 2);

@@ -52,6 +52,7 @@ static void open_retriever(fixture *f, int detector, int read_only)
 {
     retriever_options o = { .store = f->s,
                             .encoder = f->e,
+                            .texts = f->e,
                             .detector = detector ? f->y : NULL,
                             .crop = { 0, 1 },
                             .detect = { .confidence = 0.1f,
