@@ -193,8 +193,8 @@ rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *ou
 size_t nn_graph_memory(const nn_graph *g);     /* bytes of activations, after compiling */
 double nn_graph_operations(const nn_graph *g); /* multiplications and additions of one run */
 
-/* Writes a line per kind of step with its share of the last runs' time into `out` (free()), after
- * nn_graph_profile(g, true) and at least one run. */
+/* Writes a line for each step and each kind of step with its best time of the runs since
+ * nn_graph_profile(g, true) into `out` (free()). */
 void nn_graph_profile(nn_graph *g, bool on);
 rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err);
 

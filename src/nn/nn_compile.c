@@ -1,5 +1,6 @@
 /* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
 #include "nn/nn_internal.h"
+#include "nn/nn_tiles.h"
 
 #include "base/mem.h"
 
@@ -38,6 +39,7 @@ static nn_kernel_spec describe(const nn_node *nd)
 static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 {
     nn_kernel_spec spec = describe(nd);
+    nd->spec = spec;
     bool want_bf16 = g->n->precision == NN_BF16;
     rap_status status = RAP_E_UNSUPPORTED;
     if (want_bf16 && !g->n->emulate) {
@@ -54,6 +56,9 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         nd->rounds = want_bf16;
         spec.operands = nd->operands = NN_TYPE_F32;
         spec.result = nd->result = NN_TYPE_F32;
+        nd->spec = spec;
+        if ((nd->tiles = nn_tiles_suit(&spec)))
+            return RAP_OK;
         status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
     }
     return status;
@@ -62,6 +67,10 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
 {
     void *packed = NULL;
+    if (nd->tiles) {
+        rap_status status = nn_pack_tiles(g->n, nd->weight, &nd->spec, nd->rounds, &nd->w, err);
+        return status == RAP_OK && nd->bias ? nn_plain(g->n, nd->bias, &nd->b, err) : status;
+    }
     rap_status status = nn_pack(g->n, nd->weight, nd->kernel, nd->in_out, nd->rounds, &packed, err);
     if (status == RAP_OK && nd->bias)
         status = nn_plain(g->n, nd->bias, &nd->b, err);
@@ -132,13 +141,7 @@ size_t nn_graph_memory(const nn_graph *g)
 double nn_graph_operations(const nn_graph *g)
 {
     double sum = 0;
-    for (const nn_node *nd = g->nodes; nd; nd = nd->next) {
-        double out = (double)nn_elements(nd->out->shape);
-        if (nd->kind == NN_CONV || nd->kind == NN_LINEAR)
-            sum += 2 * (double)nn_elements(nn_tensor_shape(nd->weight)) *
-                   (out / (double)nd->out->shape.d[nd->out->shape.dims - 1]);
-        if (nd->kind == NN_ATTENTION) /* two products over all columns */
-            sum += 4 * out * (double)nd->in[nd->inputs == 1 ? 0 : 1]->shape.d[1];
-    }
+    for (const nn_node *nd = g->nodes; nd; nd = nd->next)
+        sum += nn_operations(nd);
     return sum;
 }

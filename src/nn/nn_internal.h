@@ -3,7 +3,8 @@
  * Reading order: nn_context.c (weights), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running and timing), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
- * with the row functions of nn_rows.c. nn_dnnl.c is the only file that knows oneDNN. */
+ * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c
+ * or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
 #ifndef RAP_NN_INTERNAL_H
 #define RAP_NN_INTERNAL_H
 
@@ -19,8 +20,8 @@
 /* A weight in the form a kernel wants, made once and lent to every graph. */
 typedef struct nn_packed {
     const gguf_tensor *tensor;
-    nn_layout *layout; /* NULL: plain f32 in the order of the file */
-    bool in_out, rounded;
+    nn_layout *layout;           /* NULL: plain f32 in the order of the file */
+    bool in_out, rounded, tiles; /* tiles: packed by nn_tiles.c, layout is NULL */
     void *data;
     struct nn_packed *next;
 } nn_packed;
@@ -47,6 +48,9 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
 /* The weight as kernel k wants it (borrowed until nn_close). */
 rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
                    void **out, rap_err *err);
+/* The weight as nn_tiles_run() wants it (borrowed until nn_close). */
+rap_status nn_pack_tiles(nn *n, const gguf_tensor *t, const nn_kernel_spec *spec, bool rounded,
+                         float **out, rap_err *err);
 
 /* ---- graph -------------------------------------------------------------------------------- */
 
@@ -106,6 +110,8 @@ typedef struct nn_node {
     void *payload;
     /* made by compiling */
     nn_kernel *kernel;
+    bool tiles;                 /* nn_tiles.c runs it as `spec` instead of the kernel */
+    nn_kernel_spec spec;        /* of a convolution or linear layer */
     float *w, *b;               /* plain affine part or table */
     nn_type operands, result;   /* what the step computes on */
     bool rounds;                /* emulated bf16: x is rounded on its way in */
@@ -175,11 +181,14 @@ typedef rap_status nn_step_fn(const nn_node *nd, const nn_io *io, rap_err *err);
 nn_step_fn nn_run_unfold, nn_run_layer_norm, nn_run_attention, nn_run_add, nn_run_mul,
     nn_run_activate, nn_run_softmax, nn_run_concat, nn_run_slice, nn_run_transpose, nn_run_repeat,
     nn_run_mean, nn_run_embedding, nn_run_gather, nn_run_upsample, nn_run_max_pool;
+double nn_operations(const nn_node *nd);
 size_t nn_attention_scratch(const nn_node *nd, int threads);
 
-/* ---- rows (nn_rows.c) --------------------------------------------------------------------- */
+/* ---- rows (nn_rows.c, nn_exp.c) ----------------------------------------------------------- */
 
 void nn_row_softmax(float *x, int64_t n, float scale); /* in place, of scale · x */
+/* x [n] = e^(scale (x - top)); gives their sum. */
+float nn_row_weights(float *x, int64_t n, float top, float scale);
 void nn_row_norm(float *out, const float *x, const float *w, const float *b, int64_t n, float eps);
 void nn_row_act(float *out, const float *x, int64_t n, nn_act act);
 void nn_bf16_from_f32(uint16_t *out, const float *x, int64_t n); /* nearest, ties to even */

@@ -1,5 +1,6 @@
 /* nn_run.c: runs a compiled graph, converts between types around steps, keeps times. */
 #include "nn/nn_internal.h"
+#include "nn/nn_tiles.h"
 
 #include "base/buf.h"
 #include "base/threads.h"
@@ -16,7 +17,11 @@ static rap_status run_custom(const nn_node *nd, const nn_io *io, rap_err *err)
 
 static rap_status run_kernel(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    return nn_kernel_run(nd->kernel, io->in[0], io->out, err);
+    if (!nd->tiles)
+        return nn_kernel_run(nd->kernel, io->in[0], io->out, err);
+    nn_tiles_run(&nd->spec, nd->w, nd->b, io->in[0], nd->residual ? io->out : NULL, io->out,
+                 io->threads);
+    return RAP_OK;
 }
 
 static const struct {
@@ -105,10 +110,12 @@ static rap_status run_all(nn_graph *g, float *const *outputs, rap_err *err)
 {
     rap_status status = RAP_OK;
     for (int i = 0; status == RAP_OK && i < g->node_count; i++) {
+        nn_node *nd = g->list[i];
         double start = g->profile ? clock_ms() : 0;
-        status = run_node(g->list[i], g->n->threads, err);
-        if (g->profile)
-            g->list[i]->ms += clock_ms() - start;
+        status = run_node(nd, g->n->threads, err);
+        double took = g->profile ? clock_ms() - start : 0;
+        if (g->profile && (took < nd->ms || !g->runs))
+            nd->ms = took; /* the best: others were disturbed */
     }
     for (int i = 0; status == RAP_OK && i < g->output_count; i++) {
         const nn_tensor *t = g->outputs[i];
@@ -139,21 +146,50 @@ void nn_graph_profile(nn_graph *g, bool on)
         nd->ms = 0;
 }
 
+/* Multiplications and additions of one step, counted as two for each pair. */
+double nn_operations(const nn_node *nd)
+{
+    double out = (double)nn_elements(nd->out->shape);
+    if (nd->kind == NN_CONV || nd->kind == NN_LINEAR)
+        return 2 * (double)nn_elements(nn_tensor_shape(nd->weight)) *
+               (out / (double)nd->out->shape.d[nd->out->shape.dims - 1]);
+    if (nd->kind == NN_ATTENTION) /* two products over all columns */
+        return 4 * out * (double)nd->in[nd->inputs == 1 ? 0 : 1]->shape.d[1];
+    return 0;
+}
+
+static void report_layer(buf *b, const nn_node *nd, double total)
+{
+    char in[96], out[96];
+    nn_shape_text(in, nd->in[0]->shape);
+    nn_shape_text(out, nd->out->shape);
+    buf_printf(b, "%9.3f ms %5.1f %%", nd->ms, total > 0 ? 100 * nd->ms / total : 0);
+    if (nn_operations(nd) > 0 && nd->ms > 0)
+        buf_printf(b, " %7.1f GFLOP/s", nn_operations(nd) / nd->ms / 1e6);
+    else
+        buf_printf(b, " %7s        ", "");
+    buf_printf(b, "  %-11s %-20s → %-20s %s\n", steps[nd->kind].name, in, out,
+               nd->weight ? nd->weight->name : "");
+}
+
 rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err)
 {
     double ms[NN_KIND_COUNT] = { 0 }, total = 0;
     int count[NN_KIND_COUNT] = { 0 };
     buf b = BUF_INIT;
     for (const nn_node *nd = g->nodes; nd; nd = nd->next) {
-        ms[nd->kind] += nd->ms / (g->runs ? g->runs : 1);
+        ms[nd->kind] += nd->ms;
         count[nd->kind]++;
-        total += nd->ms / (g->runs ? g->runs : 1);
+        total += nd->ms;
     }
+    for (const nn_node *nd = g->nodes; nd; nd = nd->next)
+        report_layer(&b, nd, total);
+    buf_putc(&b, '\n');
     for (int k = 0; k < NN_KIND_COUNT; k++)
         if (count[k])
-            buf_printf(&b, "%-12s %4d %9.3f ms %5.1f %%\n", steps[k].name, count[k], ms[k],
-                       total > 0 ? 100 * ms[k] / total : 0);
-    buf_printf(&b, "%-12s %4d %9.3f ms\n", "all", g->node_count, total);
+            buf_printf(&b, "%9.3f ms %5.1f %%  %4d × %s\n", ms[k],
+                       total > 0 ? 100 * ms[k] / total : 0, count[k], steps[k].name);
+    buf_printf(&b, "%9.3f ms          %4d steps\n", total, g->node_count);
     *out = buf_detach(&b);
     return *out ? RAP_OK : err_memory(err, "a profile");
 }

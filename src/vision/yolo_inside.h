@@ -60,6 +60,10 @@ struct yolo_world {
     float *scores; /* [anchors, T] */
 };
 
+/* ---- yolo_world.c */
+/* Runs the network on the canvas and scores every place: fills the levels and y->scores. */
+rap_status yolo_forward(yolo_world *y, rap_err *err);
+
 /* ---- yolo_graph.c */
 rap_status yolo_build(yolo_world *y, rap_err *err);
 

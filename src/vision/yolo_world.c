@@ -126,19 +126,13 @@ int yolo_world_text_dim(const yolo_world *y)
 
 /* ---- a picture ---------------------------------------------------------------------------- */
 
-/* Runs the network and scores every place: fills the levels and y->scores. */
-static rap_status look(yolo_world *y, const image *im, yolo_letterbox *fit, rap_err *err)
+rap_status yolo_forward(yolo_world *y, rap_err *err)
 {
-    if (!y->room.names)
-        return err_set(err, RAP_E_ARGUMENT, "the detector has no vocabulary yet");
-    if (im->width < 1 || im->height < 1 || !im->rgb)
-        return err_set(err, RAP_E_ARGUMENT, "the detector was given an empty picture");
     float *outputs[2 * YOLO_LEVELS];
     for (int i = 0; i < YOLO_LEVELS; i++) {
         outputs[2 * i] = y->level[i].sides;
         outputs[2 * i + 1] = y->level[i].features;
     }
-    *fit = yolo_fit(y->canvas, y->size, im);
     rap_status s = nn_graph_run(y->graph, (const void *[]){ y->canvas }, outputs, err);
     float *scores = y->scores;
     for (int i = 0; s == RAP_OK && i < YOLO_LEVELS; i++) {
@@ -147,6 +141,17 @@ static rap_status look(yolo_world *y, const image *im, yolo_letterbox *fit, rap_
         scores += (size_t)l->side * (size_t)l->side * (size_t)y->room.names;
     }
     return s;
+}
+
+/* Lays the picture onto the canvas, then looks at it. */
+static rap_status look(yolo_world *y, const image *im, yolo_letterbox *fit, rap_err *err)
+{
+    if (!y->room.names)
+        return err_set(err, RAP_E_ARGUMENT, "the detector has no vocabulary yet");
+    if (im->width < 1 || im->height < 1 || !im->rgb)
+        return err_set(err, RAP_E_ARGUMENT, "the detector was given an empty picture");
+    *fit = yolo_fit(y->canvas, y->size, im);
+    return yolo_forward(y, err);
 }
 
 rap_status yolo_world_detect(yolo_world *y, const image *im, const detect_options *options,

@@ -1,0 +1,347 @@
+/* nn_tiles.c: convolutions and linear layers in register tiles of 6 rows × 16 columns (AVX2, FMA).
+ *
+ * Both are one thing here: a row of the result (a token, or a place of a map) is a sum over `taps`, each
+ * a run of numbers of the input times a slab of the weights, 16 columns wide. A linear layer has one tap;
+ * a convolution has kh · kw, whose runs lie in the input as they are because pictures are channels-last,
+ * so nothing is unfolded; a tap outside of the picture reads zeros. Weights are packed as [panels of 16
+ * columns][taps · c][16].
+ *
+ * The work is cut into tasks: a chunk of rows × some panels. For each panel the sum runs in blocks of
+ * DEPTH, so that the slab stays in the first cache while all rows of the chunk pass; the slab after it is
+ * fetched meanwhile. Sums wait in `acc` until bias, activation and residual are applied at once.
+ *
+ * Reading order, from the bottom: nn_tiles_run(), run_task(), run_panel(), TILE. */
+#include "nn/nn_tiles.h"
+
+#include "nn/nn_internal.h"
+
+#include <string.h>
+
+enum {
+    ROWS = 6,
+    COLUMNS = 16,
+    CHUNK = 96,   /* rows of a task */
+    DEPTH = 256,  /* of a block of a sum */
+    MAX_TAPS = 9, /* 3 × 3 */
+    MAX_WIDTH = 4096,
+    EDGE = 16 /* numbers of a row of taps short enough to be one run */
+};
+
+static const float zeros[MAX_WIDTH];
+
+static int64_t taps_of(const nn_kernel_spec *s)
+{
+    return s->linear ? 1 : s->kh * s->kw;
+}
+
+static int64_t panels_of(const nn_kernel_spec *s)
+{
+    return (s->o + COLUMNS - 1) / COLUMNS;
+}
+
+size_t nn_tiles_bytes(const nn_kernel_spec *s)
+{
+    return (size_t)(panels_of(s) * taps_of(s) * s->c * COLUMNS) * sizeof(float);
+}
+
+/* One panel: packed [taps · c, 16]. */
+static void pack_panel(const nn_kernel_spec *s, const float *plain, float *packed, int64_t first)
+{
+    int64_t taps = taps_of(s), left = s->o - first;
+    for (int64_t j = 0; j < COLUMNS; j++)
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t i = 0; i < s->c; i++) {
+                float v = 0;
+                if (j < left)
+                    v = s->in_out ? plain[i * s->o + first + j]
+                                  : plain[((first + j) * s->c + i) * taps + t];
+                packed[(t * s->c + i) * COLUMNS + j] = v;
+            }
+}
+
+void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, int threads)
+{
+    int64_t panels = panels_of(s), size = taps_of(s) * s->c * COLUMNS;
+#pragma omp parallel for num_threads(threads)
+    for (int64_t p = 0; p < panels; p++)
+        pack_panel(s, plain, packed + p * size, p * COLUMNS);
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2,fma")))
+
+bool nn_tiles_suit(const nn_kernel_spec *s)
+{
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        __builtin_cpu_supports("avx512f"))
+        return false;
+    return s->operands == NN_TYPE_F32 && s->result == NN_TYPE_F32 && s->groups <= 1 &&
+           taps_of(s) <= MAX_TAPS && (s->linear || s->c <= MAX_WIDTH);
+}
+
+/* What a tile sums: `taps` runs of `depth` numbers for each row, from `at` [taps][ROWS] and `skip` on. */
+typedef struct sum {
+    const float *const *at;
+    const float *weights; /* [taps · depth, 16] */
+    const float *ahead;   /* what will be needed next */
+    int64_t first_tap, taps, skip, depth;
+    bool fresh; /* acc starts at zero */
+} sum;
+
+#define FOR_1(X) X(0)
+#define FOR_2(X) FOR_1(X) X(1)
+#define FOR_3(X) FOR_2(X) X(2)
+#define FOR_4(X) FOR_3(X) X(3)
+#define FOR_5(X) FOR_4(X) X(4)
+#define FOR_6(X) FOR_5(X) X(5)
+
+#define BEGIN(r)                                                                   \
+    __m256 lo##r = s->fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(acc + r * 16); \
+    __m256 hi##r = s->fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(acc + r * 16 + 8);
+#define POINT(r) const float *a##r = s->at[t * ROWS + r] + s->skip;
+#define MULTIPLY(r)                        \
+    a = _mm256_broadcast_ss(a##r + k);     \
+    lo##r = _mm256_fmadd_ps(a, w0, lo##r); \
+    hi##r = _mm256_fmadd_ps(a, w1, hi##r);
+#define END(r)                             \
+    _mm256_storeu_ps(acc + r * 16, lo##r); \
+    _mm256_storeu_ps(acc + r * 16 + 8, hi##r);
+#define STEP(FOR)                \
+    w0 = _mm256_loadu_ps(w);     \
+    w1 = _mm256_loadu_ps(w + 8); \
+    FOR(MULTIPLY)                \
+    w += COLUMNS;                \
+    k++;
+
+/* acc [rows, 16] += the sum. Each step uses two vectors of weights for all rows. */
+#define TILE(rows)                                              \
+    AVX2 static void tile_##rows(float *acc, const sum *s)      \
+    {                                                           \
+        const float *w = s->weights, *ahead = s->ahead;         \
+        __m256 a, w0, w1;                                       \
+        FOR_##rows(BEGIN) for (int64_t t = 0; t < s->taps; t++) \
+        {                                                       \
+            FOR_##rows(POINT) int64_t k = 0;                    \
+            while (k + 8 <= s->depth) {                         \
+                _mm_prefetch((const char *)ahead, _MM_HINT_T1); \
+                ahead += COLUMNS;                               \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+                STEP(FOR_##rows)                                \
+            }                                                   \
+            while (k < s->depth) {                              \
+                STEP(FOR_##rows)                                \
+            }                                                   \
+        }                                                       \
+        FOR_##rows(END)                                         \
+    }
+
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+TILE(5)
+TILE(6)
+
+static void run_tile(float *acc, int64_t rows, const sum *s)
+{
+    static void (*const tiles[])(float *, const sum *) = { tile_1, tile_2, tile_3,
+                                                           tile_4, tile_5, tile_6 };
+    tiles[rows - 1](acc, s);
+}
+
+/* ---- a task ------------------------------------------------------------------------------- */
+
+/* A chunk of rows, cut into blocks of nearly equal height, and where each row's runs begin. */
+typedef struct chunk {
+    int64_t first, rows, blocks;
+    const float *at[CHUNK / ROWS + 1][MAX_TAPS][ROWS];
+    float edge[CHUNK][3][EDGE]; /* runs that hang over the picture's edge, copied with zeros */
+} chunk;
+
+typedef struct job {
+    const nn_kernel_spec *s;
+    const float *packed, *bias, *src, *residual;
+    float *dst;
+    int64_t rows, chunk, chunks; /* all rows, those of a task */
+    int64_t panels, group;       /* all panels, those of a task */
+    bool joined;                 /* few channels: the taps of one line of the kernel are one run */
+    int64_t taps, width;         /* runs of a row, and numbers of a run */
+} job;
+
+static int64_t block_start(const chunk *c, int64_t block)
+{
+    return c->rows * block / c->blocks;
+}
+
+/* The run of one line of the kernel, x places from the left edge of the picture. */
+static const float *join(float *edge, const nn_kernel_spec *s, const float *line, int64_t x)
+{
+    if (x >= 0 && x + s->kw <= s->w)
+        return line + x * s->c;
+    for (int64_t k = 0; k < s->kw; k++)
+        for (int64_t i = 0; i < s->c; i++)
+            edge[k * s->c + i] = x + k >= 0 && x + k < s->w ? line[(x + k) * s->c + i] : 0;
+    return edge;
+}
+
+/* Where the runs of row m begin: at[t][to] for each tap t. */
+static void point_row(chunk *c, const job *j, int64_t block, int64_t to, int64_t m)
+{
+    const nn_kernel_spec *s = j->s;
+    const float *(*at)[ROWS] = c->at[block];
+    if (s->linear) {
+        at[0][to] = j->src + m * s->c;
+        return;
+    }
+    int64_t picture = m / (s->ow * s->oh), place = m % (s->ow * s->oh), t = 0;
+    int64_t x = place % s->ow * s->stride - s->pad, y = place / s->ow * s->stride - s->pad;
+    for (int64_t ky = y; ky < y + s->kh; ky++) {
+        bool inside = ky >= 0 && ky < s->h;
+        const float *line = j->src + (picture * s->h + (inside ? ky : 0)) * s->w * s->c;
+        if (j->joined) {
+            at[t][to] = inside ? join(c->edge[m - c->first][t], s, line, x) : zeros;
+            t++;
+            continue;
+        }
+        for (int64_t kx = x; kx < x + s->kw; kx++)
+            at[t++][to] = inside && kx >= 0 && kx < s->w ? line + kx * s->c : zeros;
+    }
+}
+
+static void point(chunk *c, const job *j)
+{
+    c->blocks = (c->rows + ROWS - 1) / ROWS;
+    for (int64_t b = 0; b < c->blocks; b++) {
+        int64_t start = block_start(c, b), rows = block_start(c, b + 1) - start;
+        for (int64_t r = 0; r < rows; r++)
+            point_row(c, j, b, r, c->first + start + r);
+    }
+}
+
+/* Bias, activation, residual, and into the result. acc [rows, 16]. Inlined with `columns` constant but at
+ * the last panel. */
+AVX2 static inline void finish_columns(const job *j, const chunk *c, int64_t column,
+                                       int64_t columns, float *acc)
+{
+    int64_t o = j->s->o;
+    if (j->bias)
+        for (int64_t r = 0; r < c->rows; r++)
+            for (int64_t i = 0; i < columns; i++)
+                acc[r * COLUMNS + i] += j->bias[column + i];
+    if (j->s->act != NN_NONE)
+        nn_row_act(acc, acc, c->rows * COLUMNS, j->s->act);
+    for (int64_t r = 0; r < c->rows; r++) {
+        float *to = j->dst + (c->first + r) * o + column;
+        const float *residual = j->residual ? j->residual + (to - j->dst) : NULL;
+        const float *from = acc + r * COLUMNS;
+        if (residual)
+            for (int64_t i = 0; i < columns; i++)
+                to[i] = from[i] + residual[i];
+        else
+            for (int64_t i = 0; i < columns; i++)
+                to[i] = from[i];
+    }
+}
+
+AVX2 static void finish(const job *j, const chunk *c, int64_t column, float *acc)
+{
+    if (j->s->o - column >= COLUMNS)
+        finish_columns(j, c, column, COLUMNS, acc);
+    else
+        finish_columns(j, c, column, j->s->o - column, acc);
+}
+
+/* All rows of a chunk with one block of a panel's sum. */
+static void run_block(const chunk *c, float *acc, sum *s, const float *ahead)
+{
+    int64_t each =
+        s->taps * s->depth * COLUMNS / c->blocks; /* of what comes next, a share for each */
+    for (int64_t b = 0; b < c->blocks; b++) {
+        int64_t start = block_start(c, b), rows = block_start(c, b + 1) - start;
+        sum one = *s;
+        one.at = &c->at[b][s->first_tap][0];
+        one.ahead = ahead + b * each;
+        run_tile(acc + start * COLUMNS, rows, &one);
+    }
+}
+
+static void run_panel(const job *j, const chunk *c, int64_t panel)
+{
+    float acc[(CHUNK + ROWS) * COLUMNS] __attribute__((aligned(64)));
+    int64_t width = j->width, taps = j->taps;
+    const float *w = j->packed + panel * taps * width * COLUMNS;
+    int64_t pieces = (width + DEPTH - 1) / DEPTH, blocks = (taps * width + DEPTH - 1) / DEPTH;
+    int64_t step = pieces > 1 ? 1 : (taps + blocks - 1) / blocks; /* taps of a block */
+    for (int64_t t = 0; t < taps; t += step)
+        for (int64_t p = 0; p < pieces; p++) {
+            int64_t from = width * p / pieces, to = width * (p + 1) / pieces;
+            sum s = { .weights = w,
+                      .first_tap = t,
+                      .taps = taps - t < step ? taps - t : step,
+                      .skip = from,
+                      .depth = to - from,
+                      .fresh = t == 0 && p == 0 };
+            w += s.taps * s.depth * COLUMNS;
+            run_block(c, acc, &s, w);
+        }
+    finish(j, c, panel * COLUMNS, acc);
+}
+
+static void run_task(const job *j, int64_t task)
+{
+    chunk c;
+    int64_t panel = task / j->chunks * j->group, last = panel + j->group;
+    c.first = task % j->chunks * j->chunk;
+    c.rows = j->rows - c.first < j->chunk ? j->rows - c.first : j->chunk;
+    point(&c, j);
+    for (; panel < last && panel < j->panels; panel++)
+        run_panel(j, &c, panel);
+}
+
+/* Enough tasks that a thread which starts late leaves its share to the others. */
+static int64_t panels_of_a_task(int64_t panels, int64_t chunks, int threads)
+{
+    int64_t wanted = threads > 1 ? (4 * threads + chunks - 1) / chunks : 1;
+    int64_t group = panels / wanted;
+    return group < 1 ? 1 : group;
+}
+
+void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
+                  const float *residual, float *dst, int threads)
+{
+    job j = {
+        .s = s, .packed = packed, .bias = bias, .src = src, .residual = residual, .dst = dst
+    };
+    j.rows = s->linear ? s->n : s->n * s->oh * s->ow;
+    j.joined = !s->linear && s->kh <= 3 && s->kw * s->c <= EDGE;
+    j.taps = j.joined ? s->kh : taps_of(s);
+    j.width = j.joined ? s->kw * s->c : s->c;
+    j.panels = panels_of(s);
+    j.chunks = (j.rows + CHUNK - 1) / CHUNK;
+    j.chunk = j.chunks > 1 ? ((j.rows + j.chunks - 1) / j.chunks + ROWS - 1) / ROWS * ROWS : CHUNK;
+    j.chunks = (j.rows + j.chunk - 1) / j.chunk;
+    j.group = panels_of_a_task(j.panels, j.chunks, threads);
+    int64_t tasks = j.chunks * ((j.panels + j.group - 1) / j.group);
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+    for (int64_t i = 0; i < tasks; i++)
+        run_task(&j, i);
+}
+#else
+bool nn_tiles_suit(const nn_kernel_spec *s)
+{
+    return false;
+}
+
+void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
+                  const float *residual, float *dst, int threads)
+{
+}
+#endif

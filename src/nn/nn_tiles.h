@@ -1,0 +1,19 @@
+/* nn_tiles.h: f32 convolutions and linear layers for processors with AVX2 and FMA but without AVX-512, where oneDNN
+ * reaches two thirds of the arithmetic peak on linear layers and half of it on convolutions. */
+#ifndef RAP_NN_NN_TILES_H
+#define RAP_NN_NN_TILES_H
+
+#include "nn/nn_dnnl.h"
+
+/* Does this processor, and this layer, suit? */
+bool nn_tiles_suit(const nn_kernel_spec *s);
+
+/* Bytes of packed weights, and packing them from plain ones as nn_kernel_pack() takes them. */
+size_t nn_tiles_bytes(const nn_kernel_spec *s);
+void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, int threads);
+
+/* dst = act(src · weights + bias) + residual; bias and residual may be NULL, residual may be dst. */
+void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
+                  const float *residual, float *dst, int threads);
+
+#endif
