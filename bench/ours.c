@@ -18,7 +18,7 @@ static rap_status open_encoder(ours *o, int threads, nn_precision p, rap_err *er
         (status = nn_open(&o->n, o->file, threads, p, err)) ||
         (status = nn_graph_new(&o->graph, o->n, err)))
         return status;
-    o->size = s.image_size;
+    o->size = s.grid.image_size;
     o->numbers = s.embed;
     nn_tensor *pixels = nn_input(o->graph, NN_SHAPE(1, o->size, o->size, 3));
     nn_output(o->graph, clip_image(o->graph, pixels, &s));
