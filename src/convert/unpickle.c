@@ -243,7 +243,10 @@ static rap_status push_tuple(unpickled *u, size_t count)
     if (poppable(u) < count)
         return underflow(u);
     pickle_value *v = unpickle_new(u, PICKLE_TUPLE);
-    rap_status status = v ? append(u, v, u->stack + u->depth - count, count) : RAP_E_LIMIT;
+    if (!v)
+        return RAP_E_LIMIT;
+    /* An empty stack has no memory yet. */
+    rap_status status = count ? append(u, v, u->stack + u->depth - count, count) : RAP_OK;
     if (status != RAP_OK)
         return status;
     u->depth -= count;

@@ -1,0 +1,116 @@
+"""Writes the first inputs of the harnesses: tests/fuzz/corpus. Needs torch, transformers and safetensors.
+
+    python tests/fuzz/make_corpus.py
+"""
+import io
+import json
+import os
+import struct
+import tempfile
+import zipfile
+
+import torch
+from safetensors.torch import save
+from torch import nn
+from transformers import (CLIPConfig, CLIPModel, Dinov2Config, Dinov2Model, SiglipVisionConfig,
+                          SiglipVisionModel)
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+SIZES = dict(hidden_size=4, intermediate_size=4, num_hidden_layers=1, num_attention_heads=1)
+PICTURES = dict(SIZES, image_size=4, patch_size=2)
+
+
+def write(harness, name, data):
+    os.makedirs(f"{HERE}/{harness}", exist_ok=True)
+    with open(f"{HERE}/{harness}/{name}", "wb") as f:
+        f.write(data)
+
+
+def saved(value):
+    out = io.BytesIO()
+    torch.save(value, out)
+    return out.getvalue()
+
+
+def pickle_of(archive):
+    with zipfile.ZipFile(io.BytesIO(archive)) as z:
+        return z.read(next(n for n in z.namelist() if n.endswith("/data.pkl")))
+
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(2, 2))
+        self.register_buffer("number", torch.tensor(3))
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def checkpoints():
+    tensors = {"a": torch.ones(2, 3), "b": torch.ones(4).half(), "c": torch.tensor(1), "d": torch.ones(2, 2).T}
+    plain = saved({"state_dict": tensors, "epoch": 3, "best": 0.5, "name": "x", "list": [1, (2, None), True]})
+    script = io.BytesIO()
+    torch.jit.save(torch.jit.script(Tiny()), script)
+    whole = saved({"model": nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.SiLU()), "ema": None})
+    wide = {k: v.contiguous() for k, v in tensors.items()}
+    wide["e"] = torch.ones(2).bfloat16()
+    for name, data in (("plain", plain), ("script", script.getvalue()), ("module", whole)):
+        write("state_dict", name, data)
+        write("unpickle", name, pickle_of(data))
+    write("state_dict", "safetensors", save(wide, {"format": "pt"}))
+
+
+def symbols():
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    return [chr(b) for b in plain] + [chr(256 + i) for i in range(256 - len(plain))]
+
+
+def vocabulary():
+    words = symbols() + [s + "</w>" for s in symbols()] + ["th", "the</w>", "<|startoftext|>", "<|endoftext|>"]
+    return {word: i for i, word in enumerate(words)}
+
+
+def folder(name, kind, model, *texts):
+    with tempfile.TemporaryDirectory() as work:
+        model.save_pretrained(work)
+        with open(f"{work}/model.safetensors", "rb") as f:
+            header = f.read(struct.unpack("<Q", f.read(8))[0]).rstrip()
+        with open(f"{work}/config.json", "rb") as f:
+            config = json.dumps(json.load(f)).encode()
+    write("convert", name, b"\0".join([kind, header, config, *texts]))
+
+
+def folders():
+    n = len(vocabulary())
+    clip = CLIPModel(CLIPConfig(projection_dim=4, vision_config=PICTURES, text_config=dict(
+        SIZES, vocab_size=n, max_position_embeddings=4, bos_token_id=n - 2, eos_token_id=n - 1)))
+    merges, ids = "#version: 0.2\nt h\nth e</w>\n", json.dumps(vocabulary(), ensure_ascii=False)
+    tokenizer = json.dumps({"model": {"type": "BPE", "vocab": vocabulary(), "merges": [["t", "h"], "th e</w>"]}},
+                           separators=(",", ":"), ensure_ascii=False)
+    processor = json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": {"shortest_edge": 4},
+                            "crop_size": {"height": 4, "width": 4}, "resample": 3}).encode()
+    folder("clip", b"\0"[:0], clip, b"", merges.encode(), ids.encode())
+    folder("clip_q8_0", b"\x04", clip, processor, b"", tokenizer.encode())
+    folder("siglip", b"\x02", SiglipVisionModel(SiglipVisionConfig(**PICTURES)), processor)
+    folder("dinov2", b"\x01", Dinov2Model(Dinov2Config(hidden_size=4, num_hidden_layers=1, num_attention_heads=1,
+                                                       mlp_ratio=1, image_size=4, patch_size=2)), processor)
+
+
+def gguf():
+    """Version 3: two keys, one tensor of f32 [2, 3]."""
+    def text(s):
+        return struct.pack("<Q", len(s)) + s.encode()
+    data = b"GGUF" + struct.pack("<IQQ", 3, 1, 4)
+    data += text("general.architecture") + struct.pack("<I", 8) + text("clip")
+    data += text("clip.vision.image_size") + struct.pack("<II", 4, 4)
+    data += text("clip.vision.image_mean") + struct.pack("<IIQ3f", 9, 6, 3, 0.5, 0.5, 0.5)
+    data += text("tokenizer.merges") + struct.pack("<IIQ", 9, 8, 1) + text("t h")
+    data += text("w") + struct.pack("<IQQIQ", 2, 3, 2, 0, 0)
+    write("gguf", "small", data + b"\0" * (-len(data) % 32) + struct.pack("<6f", *range(6)))
+
+
+if __name__ == "__main__":
+    checkpoints()
+    folders()
+    gguf()
