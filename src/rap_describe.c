@@ -41,12 +41,9 @@ static json_t *describe_files(const profile *p)
     const struct {
         const char *name;
         const profile_file *file;
-    } files[] = { { "encoder", &p->encoder },
-                  { "text_encoder", &p->text_encoder },
-                  { "detector", &p->detector },
-                  { "llm", &p->llm },
-                  { "mmproj", &p->mmproj },
-                  { "lora", &p->lora } };
+    } files[] = { { "encoder", &p->encoder },   { "text_encoder", &p->text_encoder },
+                  { "detector", &p->detector }, { "llm", &p->llm },
+                  { "mmproj", &p->mmproj },     { "lora", &p->lora } };
     json_t *out = json_object();
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)

@@ -56,12 +56,9 @@ static rap_status read_files(profile *p, rap_err *err)
     const struct {
         profile_file *out;
         const char *field;
-    } files[] = { { &p->encoder, "encoder" },
-                  { &p->text_encoder, "text_encoder" },
-                  { &p->detector, "detector" },
-                  { &p->llm, "llm" },
-                  { &p->mmproj, "mmproj" },
-                  { &p->lora, "lora" } };
+    } files[] = { { &p->encoder, "encoder" },   { &p->text_encoder, "text_encoder" },
+                  { &p->detector, "detector" }, { &p->llm, "llm" },
+                  { &p->mmproj, "mmproj" },     { &p->lora, "lora" } };
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         rap_status status = read_file_field(p, files[i].out, files[i].field, err);

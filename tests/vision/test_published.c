@@ -249,6 +249,51 @@ static void lying_files(void **state)
     }
 }
 
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return *seed >> 33;
+}
+
+/* Checkpoints with a few wrong bytes in one of their files: refused, or converted into what opens and runs. */
+static void mutated_checkpoints(void **state)
+{
+    static const char *const files[] = { "model.safetensors", "config.json",
+                                         "preprocessor_config.json" };
+    uint64_t seed = 11;
+    int converted = 0, rounds = 150;
+    for (int i = 0; i < NAMES * rounds; i++) {
+        char path[192], *bytes;
+        size_t size;
+        encoder *e;
+        for (int k = 0; k < 3; k++)
+            copy(names[i / rounds], files[k], NULL, NULL);
+        snprintf(path, sizeof path, "%s/%s", work, files[next_random(&seed) % 3]);
+        if (!file_exists(path)) /* timm's have two files */
+            continue;
+        assert_int_equal(file_read(&bytes, &size, path, 1 << 20, NULL), RAP_OK);
+        for (uint64_t k = next_random(&seed) % 3; k < 3; k++) {
+            size_t header = size < 6000 ? size : 6000;
+            bytes[next_random(&seed) % header] =
+                "0123456789\"-.e:,[]{} xA\xff\0"[next_random(&seed) % 27];
+        }
+        assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
+        free(bytes);
+        if (convert_file(work, model, &(convert_options){ 0 }, NULL) != RAP_OK)
+            continue;
+        converted++;
+        if (encoder_open(&e, model, 1, PRECISION_F32, NULL) == RAP_OK) {
+            float *feature = calloc((size_t)encoder_dim(e), sizeof *feature);
+            image im = picture();
+            encoder_images(e, &im, 1, feature, NULL);
+            image_release(&im);
+            free(feature);
+            encoder_close(e);
+        }
+    }
+    printf("%d of %d mutated checkpoints were converted\n", converted, rounds * NAMES);
+}
+
 /* Tensors renamed, which the length of the header allows. */
 static void missing_tensors(void **state)
 {
@@ -346,8 +391,8 @@ static void mutations(void **state)
             encoder *e;
             memcpy(changed, bytes, size);
             for (int k = 0; k < 3; k++) {
-                seed = seed * 6364136223846793005u + 1442695040888963407u;
-                changed[(seed >> 33) % 2500] = (char)(seed >> 25);
+                size_t at = next_random(&seed) % 2500;
+                changed[at] = (char)next_random(&seed);
             }
             assert_int_equal(file_write(model, changed, size, NULL), RAP_OK);
             if (encoder_open(&e, model, 1, PRECISION_F32, NULL) != RAP_OK)
@@ -368,10 +413,15 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(f32),          cmocka_unit_test(bf16),
-        cmocka_unit_test(batches),      cmocka_unit_test(written_as_bf16),
-        cmocka_unit_test(lying_files),  cmocka_unit_test(missing_tensors),
-        cmocka_unit_test(lying_models), cmocka_unit_test(mutations),
+        cmocka_unit_test(f32),
+        cmocka_unit_test(bf16),
+        cmocka_unit_test(batches),
+        cmocka_unit_test(written_as_bf16),
+        cmocka_unit_test(lying_files),
+        cmocka_unit_test(missing_tensors),
+        cmocka_unit_test(lying_models),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(mutated_checkpoints),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
