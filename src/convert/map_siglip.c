@@ -199,6 +199,11 @@ void siglip_convert(conversion *c)
             "a SigLIP 2 for pictures of any shape (NaFlex); those of a fixed size are read");
         return;
     }
+    if (!state_dict_config(c->in)) { /* the tensors do not tell the heads */
+        convert_fail(c, RAP_E_ARGUMENT,
+                     "needs the config.json that is published with it, in the same folder");
+        return;
+    }
     if (!grid || !patch || patch > 256 || !width || width > 16384) {
         convert_fail(c, RAP_E_FORMAT, "its image tower has an impossible shape");
         return;

@@ -260,6 +260,7 @@ static void mutated_checkpoints(void **state)
 {
     static const char *const files[] = { "model.safetensors", "config.json",
                                          "preprocessor_config.json" };
+    static const char instead[] = "0123456789\"-.e:,[]{} xA\xff"; /* and the NUL behind it */
     uint64_t seed = 11;
     int converted = 0, rounds = 150;
     for (int i = 0; i < NAMES * rounds; i++) {
@@ -274,8 +275,7 @@ static void mutated_checkpoints(void **state)
         assert_int_equal(file_read(&bytes, &size, path, 1 << 20, NULL), RAP_OK);
         for (uint64_t k = next_random(&seed) % 3; k < 3; k++) {
             size_t header = size < 6000 ? size : 6000;
-            bytes[next_random(&seed) % header] =
-                "0123456789\"-.e:,[]{} xA\xff\0"[next_random(&seed) % 27];
+            bytes[next_random(&seed) % header] = instead[next_random(&seed) % sizeof instead];
         }
         assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
         free(bytes);
@@ -327,6 +327,27 @@ static void missing_tensors(void **state)
         if (!strstr(err.text, lies[i].reason) || !strstr(err.text, work))
             fail_msg("'%s' does not say '%s'", err.text, lies[i].reason);
     }
+}
+
+/* What can be told without the files beside the weights, and what not. */
+static void weights_alone(void **state)
+{
+    static const char *const files[] = { "config.json", "preprocessor_config.json" };
+    char path[192];
+    rap_err err = { 0 };
+    for (int k = 0; k < 2; k++) {
+        snprintf(path, sizeof path, "%s/%s", work, files[k]);
+        unlink(path);
+    }
+    copy("siglip2", "model.safetensors", NULL, NULL);
+    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "needs the config.json"));
+    copy("timm_mean", "model.safetensors", NULL, NULL); /* its width gives no whole head of 64 */
+    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_FORMAT);
+    assert_non_null(strstr(err.text, "heads do not divide"));
+    copy("dinov2", "model.safetensors", NULL, NULL);
+    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_FORMAT);
+    assert_non_null(strstr(err.text, "heads do not divide"));
 }
 
 /* Changes the value of a u32 key in the converted file. */
@@ -413,15 +434,11 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(f32),
-        cmocka_unit_test(bf16),
-        cmocka_unit_test(batches),
-        cmocka_unit_test(written_as_bf16),
-        cmocka_unit_test(lying_files),
-        cmocka_unit_test(missing_tensors),
-        cmocka_unit_test(lying_models),
-        cmocka_unit_test(mutations),
-        cmocka_unit_test(mutated_checkpoints),
+        cmocka_unit_test(f32),           cmocka_unit_test(bf16),
+        cmocka_unit_test(batches),       cmocka_unit_test(written_as_bf16),
+        cmocka_unit_test(lying_files),   cmocka_unit_test(missing_tensors),
+        cmocka_unit_test(lying_models),  cmocka_unit_test(mutations),
+        cmocka_unit_test(weights_alone), cmocka_unit_test(mutated_checkpoints),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
