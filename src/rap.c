@@ -23,7 +23,7 @@ static char *default_store_path(void)
 {
     const char *given = getenv("RAP_STORE");
 
-    return given && *given ? mem_string(given) : profile_data_path("store.db");
+    return given && *given ? mem_string(given) : path_user_data("store.db");
 }
 
 /* How much the store may keep of what is only cached. */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PROFILE_LIMIT (1u << 20) /* bytes of a profile.json */
 
@@ -198,20 +197,6 @@ void profile_close(profile *p)
 
 /* ---- finding the folder ---- */
 
-char *profile_data_path(const char *name)
-{
-    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    buf path = BUF_INIT;
-
-    if (data && *data == '/')
-        buf_printf(&path, "%s/rap/%s", data, name);
-    else if (home && *home)
-        buf_printf(&path, "%s/.local/share/rap/%s", home, name);
-    else
-        return NULL;
-    return buf_detach(&path);
-}
-
 static int holds_profile(const char *folder)
 {
     char *file = folder ? path_join(folder, "profile.json") : NULL;
@@ -230,21 +215,6 @@ static char *only_if_profile(char *folder)
     return NULL;
 }
 
-static char *beside_program(const char *relative)
-{
-    char program[4096];
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    char *folder, *found;
-
-    if (len <= 0)
-        return NULL;
-    program[len] = '\0';
-    folder = path_folder(program);
-    found = folder ? path_join(folder, relative) : NULL;
-    free(folder);
-    return found;
-}
-
 /* A folder or a name the user gave. NULL when it holds no profile. */
 static char *find_named(const char *where)
 {
@@ -258,19 +228,19 @@ static char *find_named(const char *where)
         return found;
     buf_printf(&name, "profiles/%s", where);
     relative = buf_detach(&name);
-    found = relative ? only_if_profile(profile_data_path(relative)) : NULL;
+    found = relative ? only_if_profile(path_user_data(relative)) : NULL;
     free(relative);
     return found;
 }
 
 static char *find_default(void)
 {
-    char *found = only_if_profile(profile_data_path("profiles/default"));
+    char *found = only_if_profile(path_user_data("profiles/default"));
 
     if (!found)
-        found = only_if_profile(beside_program("../models/tiny"));
+        found = only_if_profile(path_beside_program("../models/tiny"));
     if (!found)
-        found = only_if_profile(beside_program("../share/rap/models/tiny"));
+        found = only_if_profile(path_beside_program("../share/rap/models/tiny"));
     if (!found)
         found = only_if_profile(mem_string(RAP_SOURCE_PROFILE));
     if (!found)

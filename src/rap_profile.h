@@ -36,7 +36,4 @@ void profile_close(profile *p); /* NULL-safe */
 rap_status profile_need(const profile *p, const profile_file *file, const char *field,
                         const char *needed_by, rap_err *err);
 
-/* <user data folder>/rap/`name`, free(); NULL when there is no such folder or no memory. */
-char *profile_data_path(const char *name);
-
 #endif

@@ -28,6 +28,8 @@ char *path_join(const char *folder, const char *name);        /* free(); absolut
 char *path_folder(const char *path);                          /* "." when it has none; free() */
 const char *path_base(const char *path);                      /* borrowed */
 const char *path_extension(const char *path);                 /* without the dot, "" when none */
+char *path_user_data(const char *name);          /* <user data folder>/rap/`name`; NULL: no such; free() */
+char *path_beside_program(const char *relative); /* `relative` to the program's folder; free() */
 
 /* SHA-256 as 64 hex digits and NUL. */
 void sha256_hex(char out[65], const void *bytes, size_t size);

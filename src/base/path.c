@@ -1,9 +1,11 @@
-/* path.c: the pieces of a path. */
+/* path.c: the pieces of a path, and the folders a user and an installation have. */
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 char *path_join(const char *folder, const char *name)
 {
@@ -46,4 +48,33 @@ const char *path_extension(const char *path)
     const char *base = path_base(path), *dot = strrchr(base, '.');
 
     return dot && dot != base ? dot + 1 : "";
+}
+
+char *path_user_data(const char *name)
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    buf path = BUF_INIT;
+
+    if (data && *data == '/')
+        buf_printf(&path, "%s/rap/%s", data, name);
+    else if (home && *home)
+        buf_printf(&path, "%s/.local/share/rap/%s", home, name);
+    else
+        return NULL;
+    return buf_detach(&path);
+}
+
+char *path_beside_program(const char *relative)
+{
+    char program[4096];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    char *folder, *found;
+
+    if (len <= 0)
+        return NULL;
+    program[len] = '\0';
+    folder = path_folder(program);
+    found = folder ? path_join(folder, relative) : NULL;
+    free(folder);
+    return found;
 }

@@ -19,7 +19,8 @@ facade    api base image nn vision convert remember retrieve generate
 dataset   api base generate/prompt.h
 train     api base generate/prompt.h
 eval      api base generate/prompt.h
-cli       api base eval dataset train
+pull      api base convert generate/check.h
+cli       api base eval dataset train pull
 '
 bad=0
 

@@ -1,0 +1,264 @@
+/* cmd_pull.c: rap pull NAME: the models of a profile, from the hub into the user's data folder. */
+#include "base/threads.h"
+#include "cli/cli.h"
+#include "pull/pull.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_pull = {
+    "pull",
+    "NAME",
+    "Download the models of a profile and convert them",
+    "NAME is one of `rap pull --list`, or a recipe of your own (a .json file). Downloads go to the "
+    "model\n"
+    "hub's own cache (HF_HOME, HF_HUB_CACHE), so that files other tools have fetched are used, and "
+    "go\n"
+    "on where they were interrupted. The profile is then used with `--profile NAME`.\n\n"
+    "HF_TOKEN is your token for models that need one; HF_ENDPOINT or RAP_MIRROR names another hub.",
+    run,
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+static int is_interrupted(void *payload)
+{
+    (void)payload;
+    return interrupted;
+}
+
+/* ---- progress ---- */
+
+typedef struct shown {
+    const cli *c;
+    bool terminal;
+    double began, last; /* milliseconds */
+    int64_t first;      /* bytes that were there when the transfer began */
+    char file[128];
+} shown;
+
+/* "605.2 MB" */
+static const char *size_text(char out[32], int64_t bytes)
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+    double value = (double)bytes;
+    int unit = 0;
+
+    while (value >= 999.5 && unit < 4) {
+        value /= 1000;
+        unit++;
+    }
+    if (bytes < 0)
+        snprintf(out, 32, "?");
+    else
+        snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
+static void clear_line(const shown *s)
+{
+    if (s->terminal)
+        fputs("\r\033[K", stderr);
+}
+
+static void draw_bar(shown *s, const char *file, int64_t done, int64_t total)
+{
+    enum { WIDTH = 24 };
+    char bar[WIDTH + 1], so_far[32], whole[32], rate[32];
+    double now = clock_ms(), seconds;
+    int filled = total > 0 ? (int)((double)done * WIDTH / (double)total) : 0;
+
+    if (strncmp(s->file, file, sizeof s->file - 1) != 0) {
+        snprintf(s->file, sizeof s->file, "%s", file);
+        s->began = now;
+        s->first = done;
+        s->last = 0;
+    }
+    if (now - s->last < 100 && done != total)
+        return;
+    s->last = now;
+    seconds = (now - s->began) / 1000;
+    memset(bar, '.', WIDTH);
+    memset(bar, '#', (size_t)(filled > WIDTH ? WIDTH : filled));
+    bar[WIDTH] = '\0';
+    fprintf(stderr, "\r\033[K%.40s [%s] %s of %s", file, bar, size_text(so_far, done),
+            size_text(whole, total));
+    if (seconds > 1)
+        fprintf(stderr, ", %s/s", size_text(rate, (int64_t)((double)(done - s->first) / seconds)));
+    fflush(stderr);
+}
+
+static int on_event(pull_event event, const char *file, const char *text, int64_t done,
+                    int64_t total, void *payload)
+{
+    shown *s = payload;
+    char size[32];
+
+    if (s->c->quiet)
+        return 0;
+    if (event == PULL_BYTES) {
+        if (s->terminal)
+            draw_bar(s, file, done, total);
+        return 0;
+    }
+    clear_line(s);
+    switch (event) {
+    case PULL_FETCHED:
+        fprintf(stderr, "fetched %s (%s)\n", file, size_text(size, total));
+        break;
+    case PULL_REUSED:
+        fprintf(stderr, "have %s (%s, from the cache)\n", file, size_text(size, total));
+        break;
+    case PULL_RETRY:
+        fprintf(stderr, "trying again: %s\n", text);
+        break;
+    case PULL_WAIT:
+        fprintf(stderr, "waiting for %s: %s\n", file, text);
+        break;
+    default:
+        fprintf(stderr, "%s %s\n", text, file);
+        break;
+    }
+    return 0;
+}
+
+/* ---- results ---- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static int64_t bytes_of(const json_t *object)
+{
+    const json_t *bytes = json_object_get(object, "bytes");
+
+    return json_is_integer(bytes) ? (int64_t)json_integer_value(bytes) : -1;
+}
+
+static int print_list(const cli *c)
+{
+    rap_err err = { RAP_OK, "" };
+    json_t *list, *row;
+    size_t i;
+    char size[32];
+    rap_status status = pull_list(&list, &err);
+
+    if (status != RAP_OK) {
+        cli_say("%s", err.text);
+        return rap_status_exit_code(status);
+    }
+    if (c->json)
+        return cli_print_json(list);
+    json_array_foreach(list, i, row)
+    {
+        printf("%-16s %c%8s  %s", text_of(row, "name"),
+               json_is_true(json_object_get(row, "at_least")) ? '>' : ' ',
+               size_text(size, bytes_of(row)),
+               json_is_null(json_object_get(row, "profile")) ? "    " : "here");
+        printf("  %s\n", text_of(row, "description"));
+    }
+    json_decref(list);
+    return cli_flush();
+}
+
+static void print_plan(const json_t *plan)
+{
+    const json_t *file;
+    size_t i;
+    char size[32];
+
+    json_array_foreach(json_object_get(plan, "files"), i, file)
+        printf("%s %9s  %s\n", json_is_true(json_object_get(file, "here")) ? "have " : "fetch",
+               size_text(size, bytes_of(file)), text_of(file, "url"));
+    printf("download: %s, to %s\n",
+           size_text(size, json_integer_value(json_object_get(plan, "download"))),
+           text_of(plan, "cache"));
+    printf("profile: %s\nlicense: %s\n", text_of(plan, "profile"), text_of(plan, "license"));
+}
+
+static int print_result(const cli *c, json_t *result, bool dry_run)
+{
+    bool done = strcmp(text_of(result, "state"), "done") == 0;
+
+    if (c->json)
+        return cli_print_json(result);
+    if (done)
+        printf("%s is here already: %s\n", text_of(result, "name"), text_of(result, "profile"));
+    else if (dry_run)
+        print_plan(result);
+    else
+        printf("made %s: use it with --profile %s\n", text_of(result, "profile"),
+               text_of(result, "name"));
+    json_decref(result);
+    return cli_flush();
+}
+
+static int pull(const cli *c, pull_options *o, bool dry_run)
+{
+    shown progress = { .c = c, .terminal = isatty(STDERR_FILENO) };
+    struct sigaction action = { .sa_handler = on_interrupt };
+    rap_err err = { RAP_OK, "" };
+    json_t *result;
+    rap_status status;
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    o->on_event = on_event;
+    o->cancelled = is_interrupted;
+    o->payload = &progress;
+    status = pull_run(&result, o, dry_run, &err);
+    if (status == RAP_OK)
+        return print_result(c, result, dry_run);
+    if (!c->quiet)
+        clear_line(&progress);
+    cli_say("%s", err.text);
+    return rap_status_exit_code(status);
+}
+
+static int run(cli *c, int argc, char **argv)
+{
+    bool list = false, dry_run = false;
+    long retries = 5;
+    pull_options o = PULL_OPTIONS_INIT;
+    const cli_option options[] = {
+        { "--list", CLI_FLAG, &list, NULL, "tell the profiles there are recipes for" },
+        { "--dry-run", CLI_FLAG, &dry_run, NULL, "only tell what would be downloaded" },
+        { "--offline", CLI_FLAG, &o.offline, NULL, "use only what is in the cache" },
+        { "--force", CLI_FLAG, &o.force, NULL, "make the profile again" },
+        { "--timeout", CLI_NUMBER, &o.stall_seconds, "SECONDS", "of silence (default: 30)" },
+        { "--retries", CLI_NUMBER, &retries, "N", "in a row without progress (default: 5)" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    int code = cli_parse(c, &cmd_pull, options, &argc, argv, 0, 1);
+
+    if (code != CLI_CONTINUE)
+        return code;
+    if (list)
+        return print_list(c);
+    if (argc < 1) {
+        cli_say("pull: which profile? `rap pull --list` tells those there are");
+        return CLI_USAGE;
+    }
+    if (strcmp(argv[0], "tiny") == 0) {
+        puts("tiny is built in: nothing to download");
+        return cli_flush();
+    }
+    o.recipe = argv[0];
+    o.stall_seconds = o.stall_seconds < 1 ? 1 : o.stall_seconds > 3600 ? 3600 : o.stall_seconds;
+    o.retries = retries > 100 ? 100 : (int)retries;
+    return pull(c, &o, dry_run);
+}

@@ -1,0 +1,273 @@
+/* assemble.c: what is in the folder already, the steps of a recipe, and the exchange at the end. */
+#include "pull/assemble.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/gguf_file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "convert/convert.h"
+#include "generate/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROFILE_LIMIT ((size_t)1 << 20)
+
+/* ---- what is there ---- */
+
+static bool file_is(const char *folder, const json_t *file)
+{
+    const char *name = json_string_value(json_object_get(file, "path"));
+    const json_t *bytes = json_object_get(file, "bytes");
+    char *path = name ? path_join(folder, name) : NULL;
+    struct stat info;
+    bool is = path && json_is_integer(bytes) && stat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+              (json_int_t)info.st_size == json_integer_value(bytes);
+
+    free(path);
+    return is;
+}
+
+assemble_state assemble_look(const char *profile, const recipe *r)
+{
+    char *path = path_join(profile, "profile.json");
+    const char *digest, *key;
+    json_t *json = NULL, *file;
+    bool whole = true;
+
+    if (!file_exists(profile)) {
+        free(path);
+        return ASSEMBLE_NONE;
+    }
+    if (!path || json_read(&json, path, PROFILE_LIMIT, NULL) != RAP_OK) {
+        free(path);
+        return ASSEMBLE_FOREIGN;
+    }
+    digest = json_string_value(json_at(json, "recipe.sha256"));
+    json_object_foreach(json_object_get(json, "files"), key, file) whole =
+        whole && file_is(profile, file);
+    whole = whole && digest && strcmp(digest, r->digest) == 0;
+    json_decref(json);
+    free(path);
+    return !digest ? ASSEMBLE_FOREIGN : whole ? ASSEMBLE_DONE : ASSEMBLE_STALE;
+}
+
+/* ---- steps ---- */
+
+typedef struct work {
+    const assemble_input *in;
+    char *folder;  /* where it is made */
+    json_t *files; /* of profile.json */
+    check_facts llm;
+    bool has_llm;
+    rap_err *err;
+} work;
+
+/* One more name for the bytes where the file system can, so that they outlive a cleaning of the cache; else
+ * a link to the cache. */
+static rap_status take(const work *w, const char *from, const char *to)
+{
+    char *real = realpath(from, NULL);
+    rap_status status = RAP_OK;
+
+    if (!real)
+        return err_set(w->err, RAP_E_IO, "%s: %m", from);
+    if (link(real, to) != 0 && symlink(real, to) != 0)
+        status = err_set(w->err, RAP_E_IO, "%s: cannot link %s: %m", to, real);
+    free(real);
+    return status;
+}
+
+static rap_status convert(const work *w, const recipe_step *s, const char *from, const char *to)
+{
+    char *vocab = s->vocab ? path_join(w->in->folder[s->source], s->vocab) : NULL;
+    convert_options options = { .vocab = vocab, .type = CONVERT_KEEP };
+    rap_status status = RAP_OK;
+
+    if (s->vocab && !vocab)
+        return err_memory(w->err, "converting");
+    if (*s->type)
+        status = convert_type_of(&options.type, s->type, w->err);
+    if (status == RAP_OK)
+        status = convert_file(from, to, &options, w->err);
+    free(vocab);
+    return status;
+}
+
+/* A model file is looked at before anybody relies on it. mmproj and lora are compared with the llm. */
+static rap_status check_made(work *w, const recipe_step *s, const char *path)
+{
+    gguf_file *g = NULL;
+    rap_status status;
+
+    if (strcmp(s->role, "llm") == 0) {
+        status = check_model(&w->llm, path, w->err);
+        w->has_llm = status == RAP_OK;
+        return status;
+    }
+    if (w->has_llm && strcmp(s->role, "mmproj") == 0)
+        return check_mmproj(path, &w->llm, w->err);
+    if (w->has_llm && strcmp(s->role, "lora") == 0)
+        return check_lora(path, &w->llm, w->err);
+    status = gguf_file_open(&g, path, w->err);
+    gguf_file_close(g);
+    return status;
+}
+
+static rap_status note(work *w, const recipe_step *s, const char *path)
+{
+    char digest[65];
+    struct stat info;
+    rap_status status = file_sha256(digest, path, w->err);
+
+    if (status != RAP_OK)
+        return status;
+    if (stat(path, &info) != 0)
+        return err_set(w->err, RAP_E_IO, "%s: %m", path);
+    if (json_object_set_new(w->files, s->role,
+                            json_pack("{s:s, s:s, s:I}", "path", s->as, "sha256", digest, "bytes",
+                                      (json_int_t)info.st_size)) != 0)
+        return err_memory(w->err, "writing a profile");
+    return RAP_OK;
+}
+
+static rap_status do_step(work *w, const recipe_step *s)
+{
+    const assemble_input *in = w->in;
+    char *from =
+        s->from ? path_join(in->folder[s->source], s->from) : mem_string(in->folder[s->source]);
+    char *to = path_join(w->folder, s->as);
+    rap_status status = from && to ? RAP_OK : err_memory(w->err, "making a profile");
+
+    if (status == RAP_OK && in->on_step &&
+        in->on_step(s->convert ? "converting" : "checking", s->as, in->payload))
+        status = err_set(w->err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+    if (status == RAP_OK)
+        status = s->convert ? convert(w, s, from, to) : take(w, from, to);
+    if (status == RAP_OK)
+        status = check_made(w, s, to);
+    if (status == RAP_OK)
+        status = note(w, s, to);
+    free(from);
+    free(to);
+    return status;
+}
+
+/* llm before what is compared with it. */
+static rap_status do_steps(work *w)
+{
+    const recipe *r = w->in->recipe;
+    rap_status status = RAP_OK;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; status == RAP_OK && i < r->step_count; i++)
+            if ((strcmp(r->step[i].role, "llm") == 0) == (pass == 0))
+                status = do_step(w, &r->step[i]);
+    return status;
+}
+
+/* The recipe's own fields of profile.json, then what was made. */
+static rap_status write_profile(work *w)
+{
+    const recipe *r = w->in->recipe;
+    json_t *json = json_pack("{s:s, s:s, s:s}", "name", r->name, "description", r->description,
+                             "license", r->license);
+    char *path = path_join(w->folder, "profile.json"), *text = NULL;
+    rap_status status = err_memory(w->err, "writing a profile");
+
+    if (json && path && (!r->profile || json_object_update(json, (json_t *)r->profile) == 0) &&
+        json_object_set(json, "files", w->files) == 0 &&
+        json_object_set_new(json, "recipe",
+                            json_pack("{s:s, s:s}", "name", r->name, "sha256", r->digest)) == 0)
+        text = json_text(json);
+    if (text) {
+        err_clear(w->err);
+        status = file_write(path, text, strlen(text), w->err);
+    }
+    free(text);
+    free(path);
+    json_decref(json);
+    return status;
+}
+
+/* ---- folders ---- */
+
+/* A folder without folders in it: what a profile is. */
+static void remove_flat(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    rmdir(folder);
+}
+
+/* A fresh folder for the work beside the profile: .NAME.making. The caller holds the profile's lock, so what
+ * lies there was left by a run that was killed. */
+static rap_status make_folder(work *w)
+{
+    char *parent = path_folder(w->in->profile);
+    rap_status status =
+        parent ? file_make_folders(parent, w->err) : err_memory(w->err, "making a profile");
+
+    if (status == RAP_OK &&
+        asprintf(&w->folder, "%s/.%s.making", parent, path_base(w->in->profile)) < 0) {
+        w->folder = NULL;
+        status = err_memory(w->err, "making a profile");
+    }
+    free(parent);
+    if (status != RAP_OK)
+        return status;
+    remove_flat(w->folder);
+    if (mkdir(w->folder, 0777) != 0)
+        return err_set(w->err, RAP_E_IO, "%s: making the folder failed: %m", w->folder);
+    return RAP_OK;
+}
+
+/* The new profile takes its place; an older one changes places with it and goes. */
+static rap_status put_in_place(const work *w)
+{
+    const char *profile = w->in->profile;
+
+    if (rename(w->folder, profile) == 0)
+        return RAP_OK;
+    if (errno != EEXIST && errno != ENOTEMPTY)
+        return err_set(w->err, RAP_E_IO, "%s: putting the profile there failed: %m", profile);
+    if (renameat2(AT_FDCWD, w->folder, AT_FDCWD, profile, RENAME_EXCHANGE) != 0) {
+        remove_flat(profile);
+        if (rename(w->folder, profile) != 0)
+            return err_set(w->err, RAP_E_IO, "%s: replacing the profile failed: %m", profile);
+        return RAP_OK;
+    }
+    remove_flat(w->folder);
+    return RAP_OK;
+}
+
+rap_status assemble(const assemble_input *in, rap_err *err)
+{
+    work w = { .in = in, .files = json_object(), .err = err };
+    rap_status status = w.files ? make_folder(&w) : err_memory(err, "making a profile");
+
+    if (status == RAP_OK)
+        status = do_steps(&w);
+    if (status == RAP_OK)
+        status = write_profile(&w);
+    if (status == RAP_OK)
+        status = put_in_place(&w);
+    if (status != RAP_OK && w.folder)
+        remove_flat(w.folder);
+    free(w.folder);
+    json_decref(w.files);
+    return status;
+}

@@ -1,0 +1,267 @@
+/* fetch_body.c: the bytes of one blob: resumed where they stopped, bounded by the size that was announced,
+ * compared with the checksum, and only then given their name. */
+#include "pull/fetch_inside.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <nettle/sha1.h>
+#include <nettle/version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROGRESS_STEP ((int64_t)1 << 20) /* so many new bytes make a failure forgotten */
+
+typedef struct body {
+    const fetch *f;
+    const fetch_settings *set;
+    const char *url;
+    char *part; /* blob.incomplete */
+    int fd;
+    int64_t have;   /* bytes in the file */
+    int64_t total;  /* −1 until some reply says it */
+    int64_t asked;  /* the request's first byte */
+    char etag[128]; /* of the server that sends the bytes: its own name for this version */
+    bool resumed;   /* some of the bytes come from an earlier request */
+} body;
+
+/* ---- the sink ---- */
+
+static rap_status restart(body *b, rap_err *err)
+{
+    if (ftruncate(b->fd, 0) != 0 || lseek(b->fd, 0, SEEK_SET) != 0)
+        return err_set(err, RAP_E_IO, "%s: emptying failed: %m", b->part);
+    b->have = 0;
+    b->resumed = false;
+    return RAP_OK;
+}
+
+static rap_status wrong_size(const body *b, int64_t said, rap_err *err)
+{
+    return err_set(err, RAP_E_FORMAT,
+                   "%s: the server announces %" PRId64 " bytes, not the %" PRId64 " it should have",
+                   b->url, said, b->total);
+}
+
+static rap_status begin_body(const http_reply *reply, void *payload, rap_err *err)
+{
+    body *b = payload;
+    int64_t total = reply->code == 206 ? reply->range_total : reply->length;
+
+    if (reply->code == 206 && (b->asked == 0 || reply->range_from != b->asked))
+        return err_set(err, RAP_E_FORMAT, "%s: the server sends another part than was asked for",
+                       b->url);
+    if (reply->code == 200 && b->have > 0) { /* it knows no ranges, or the file has changed */
+        rap_status status = restart(b, err);
+
+        if (status != RAP_OK)
+            return status;
+    }
+    if (b->total < 0)
+        b->total = total;
+    if (total >= 0 && total != b->total)
+        return wrong_size(b, total, err);
+    if (reply->code == 206 && reply->length >= 0 && b->have + reply->length > b->total)
+        return wrong_size(b, b->have + reply->length, err);
+    snprintf(b->etag, sizeof b->etag, "%s", reply->weak ? "" : reply->etag);
+    return RAP_OK;
+}
+
+static rap_status write_bytes(body *b, const char *data, size_t size, rap_err *err)
+{
+    while (size > 0) {
+        ssize_t put = write(b->fd, data, size);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return err_set(err, RAP_E_IO, "%s: writing failed: %m", b->part);
+        data += put;
+        size -= (size_t)put;
+        b->have += put;
+    }
+    return RAP_OK;
+}
+
+static rap_status take_bytes(const void *data, size_t size, void *payload, rap_err *err)
+{
+    body *b = payload;
+    int64_t limit = b->total >= 0 ? b->total : RECIPE_FILE_LIMIT;
+    rap_status status;
+
+    if ((int64_t)size > limit - b->have)
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: the server sends more than the %" PRId64 " bytes it announced", b->url,
+                       limit);
+    status = write_bytes(b, data, size, err);
+    if (status == RAP_OK && b->set->on_event &&
+        b->set->on_event(FETCH_BYTES, NULL, b->have, b->total, b->set->payload))
+        status = err_set(err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+    return status;
+}
+
+/* ---- requests until it is whole ---- */
+
+static rap_status request(body *b, http_reply *reply, rap_err *err)
+{
+    const http_sink sink = { begin_body, take_bytes, b };
+    rap_status status;
+
+    b->asked = b->have;
+    b->resumed = b->resumed || b->have > 0;
+    status = http_get(b->set->http, b->url, b->asked, b->etag, &sink, reply, err);
+    if (status != RAP_OK && reply->code == 416 && b->asked > 0) {
+        status = restart(b, err);
+        b->asked = 0;
+        if (status == RAP_OK)
+            status = http_get(b->set->http, b->url, 0, NULL, &sink, reply, err);
+    }
+    if (status == RAP_OK && b->total >= 0 && b->have < b->total) {
+        reply->again = true;
+        status =
+            err_set(err, RAP_E_IO, "%s: the transfer ended after %" PRId64 " of %" PRId64 " bytes",
+                    b->url, b->have, b->total);
+    }
+    return status;
+}
+
+static rap_status transfer(body *b, rap_err *err)
+{
+    http_reply reply;
+    int attempt = 0;
+
+    while (b->total < 0 || b->have < b->total || b->total == 0) {
+        int64_t before = b->have;
+        rap_status status = request(b, &reply, err);
+
+        if (status == RAP_OK)
+            return RAP_OK;
+        if (b->have - before >= PROGRESS_STEP)
+            attempt = 0;
+        status = fetch_again(b->set, attempt++, &reply, err);
+        if (status != RAP_OK)
+            return status;
+    }
+    return RAP_OK;
+}
+
+/* ---- the checksum ---- */
+
+/* git's name for a file's content: SHA-1 over "blob SIZE\0" and the bytes. */
+static rap_status git_name(char out[41], const char *path, rap_err *err)
+{
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    struct sha1_ctx context;
+    char head[40];
+    file_map map;
+    rap_status status = file_map_open(&map, path, err);
+
+    if (status != RAP_OK)
+        return status;
+    sha1_init(&context);
+    sha1_update(&context, (size_t)snprintf(head, sizeof head, "blob %zu", map.size) + 1,
+                (const uint8_t *)head);
+    if (map.size)
+        sha1_update(&context, map.size, map.data);
+#if NETTLE_VERSION_MAJOR >= 4
+    sha1_digest(&context, digest);
+#else
+    sha1_digest(&context, sizeof digest, digest);
+#endif
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    file_map_close(&map);
+    return RAP_OK;
+}
+
+/* *same tells whether the bytes are those that were meant; `got` what they are. */
+static rap_status check(const body *b, bool *same, char got[65], rap_err *err)
+{
+    const fetch *f = b->f;
+    rap_status status = RAP_OK;
+
+    *same = true;
+    if (b->set->on_event)
+        b->set->on_event(FETCH_CHECK, NULL, b->have, b->total, b->set->payload);
+    if (strlen(f->etag) == 40) {
+        status = git_name(got, b->part, err);
+        *same = status == RAP_OK && strcmp(got, f->etag) == 0;
+    }
+    if (status == RAP_OK && *same && (*f->file->sha256 || strlen(f->etag) == 64)) {
+        const char *want = *f->file->sha256 ? f->file->sha256 : f->etag;
+
+        status = file_sha256(got, b->part, err);
+        *same = status == RAP_OK && strcmp(got, want) == 0;
+    }
+    return status;
+}
+
+/* Bytes that are wrong after a resumed transfer may be two versions put together: once more, from zero. */
+static rap_status transfer_checked(body *b, rap_err *err)
+{
+    char got[65] = "";
+    bool same = false;
+    rap_status status = transfer(b, err);
+
+    if (status == RAP_OK)
+        status = check(b, &same, got, err);
+    if (status == RAP_OK && !same && b->resumed) {
+        status = restart(b, err);
+        if (status == RAP_OK)
+            status = transfer(b, err);
+        if (status == RAP_OK)
+            status = check(b, &same, got, err);
+    }
+    if (status != RAP_OK || same)
+        return status;
+    unlink(b->part);
+    return err_set(err, RAP_E_FORMAT,
+                   "%s: wrong bytes arrived (checksum %s, not %s); they were thrown away", b->url,
+                   got, *b->f->file->sha256 ? b->f->file->sha256 : b->f->etag);
+}
+
+static rap_status open_part(body *b, rap_err *err)
+{
+    struct stat info;
+
+    b->fd = open(b->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (b->fd < 0 || fstat(b->fd, &info) != 0)
+        return err_set(err, RAP_E_IO, "%s: opening failed: %m", b->part);
+    b->have = (int64_t)info.st_size;
+    b->resumed = b->have > 0;
+    if (b->total >= 0 && b->have > b->total)
+        return restart(b, err);
+    if (lseek(b->fd, b->have, SEEK_SET) != b->have)
+        return err_set(err, RAP_E_IO, "%s: seeking failed: %m", b->part);
+    return RAP_OK;
+}
+
+rap_status fetch_body(fetch *f, const fetch_settings *set, const char *blob, rap_err *err)
+{
+    body b = { .f = f, .set = set, .fd = -1, .total = f->bytes };
+    char *url = hub_url(set->hub, f->source, f->file->path);
+    rap_status status = RAP_OK;
+
+    b.url = url;
+    if (!url || asprintf(&b.part, "%s.incomplete", blob) < 0) {
+        b.part = NULL;
+        status = err_memory(err, "downloading");
+    }
+    if (status == RAP_OK)
+        status = open_part(&b, err);
+    if (status == RAP_OK)
+        status = transfer_checked(&b, err);
+    if (status == RAP_OK && (fsync(b.fd) != 0 || rename(b.part, blob) != 0))
+        status = err_set(err, RAP_E_IO, "%s: saving failed: %m", blob);
+    f->have = b.have;
+    if (b.fd >= 0)
+        close(b.fd);
+    free(b.part);
+    free(url);
+    return status;
+}

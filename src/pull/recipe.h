@@ -1,0 +1,67 @@
+/* recipe.h: what a profile is made of: a JSON file that names repositories of a model hub, their files and
+ * what becomes of them (docs/models.md documents the fields).
+ *
+ * A recipe may come from anywhere, so that every name in it is checked before it becomes a path or a
+ * URL, and every count and length has a bound. */
+#ifndef RAP_PULL_RECIPE_H
+#define RAP_PULL_RECIPE_H
+
+#include "base/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RECIPE_FILE_LIMIT ((int64_t)1 << 40) /* bytes of one file */
+
+typedef struct recipe_file {
+    const char *path;   /* inside the repository: "config.json", "gguf/model.gguf" */
+    int64_t bytes;      /* −1: not known */
+    const char *sha256; /* "" when not known */
+} recipe_file;
+
+typedef struct recipe_source {
+    const char *name;     /* what the steps call it */
+    const char *hub;      /* "openai/clip-vit-base-patch32" */
+    const char *revision; /* a commit, branch or tag */
+    recipe_file *file;    /* [file_count] */
+    int file_count;
+} recipe_source;
+
+typedef struct recipe_step {
+    const char *role;  /* "encoder": the name in profile.json */
+    const char *as;    /* "clip.gguf": the file in the profile's folder */
+    bool convert;      /* else the file is taken as it is */
+    int source;        /* index of the source */
+    const char *from;  /* the file in it; NULL: the repository's whole folder */
+    const char *vocab; /* the BPE merges, a file of the same source; NULL: beside the checkpoint */
+    const char *type;  /* what the weights are written in: "f32", "f16", "bf16", "q8_0"; "": as they are */
+} recipe_step;
+
+typedef struct recipe {
+    json_t *json; /* owns the texts */
+    const char *name, *description, *license;
+    recipe_source *source; /* [source_count] */
+    int source_count;
+    recipe_step *step; /* [step_count] */
+    int step_count;
+    const json_t *profile; /* the rest of profile.json; NULL: nothing */
+    char digest[65];       /* of the whole recipe: tells whether a profile was made by it */
+} recipe;
+
+/* `file` is what errors call it. */
+rap_status recipe_parse(recipe **out, const char *text, size_t len, const char *file, rap_err *err);
+rap_status recipe_read(recipe **out, const char *path, rap_err *err);
+void recipe_free(recipe *r); /* NULL-safe */
+
+/* Where `name` lies: itself when it is a path (has a slash or ends in ".json"), else NAME.json in
+ * $RAP_RECIPES, beside the program, in the source tree, as installed. free(). */
+rap_status recipe_find(char **out, const char *name, rap_err *err);
+
+/* Every recipe of those folders, each name once, in order. The visitor's failure stops the walk. */
+typedef rap_status recipe_visit(const recipe *r, void *payload, rap_err *err);
+rap_status recipe_each(recipe_visit *visit, void *payload, rap_err *err);
+
+int64_t recipe_bytes(const recipe *r, bool *all); /* of the files whose size is known; are all? */
+
+#endif
