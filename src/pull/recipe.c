@@ -210,7 +210,7 @@ static rap_status read_vocab(const reader *in, recipe_step *out)
 static bool is_role(const char *text)
 {
     static const char *const roles[] = { "encoder", "text_encoder", "detector",
-                                         "llm",     "mmproj",   "lora" };
+                                         "llm",     "mmproj",       "lora" };
 
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         if (strcmp(roles[i], text) == 0)

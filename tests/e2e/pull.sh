@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 RAP_BIN=${RAP_BIN:-$root/build/rap}
 RAP_SERVE=${RAP_SERVE:-$root/build/tests/pull_serve}
+[ -x "$RAP_BIN" ] && [ -x "$RAP_SERVE" ] || { echo "$RAP_BIN and $RAP_SERVE must be built"; exit 1; }
 work=$(mktemp -d)
 export HOME=$work HF_HOME=$work/hf XDG_DATA_HOME=$work/data RAP_STORE=$work/store.db
 export NO_PROXY=127.0.0.1,localhost
@@ -41,7 +42,9 @@ start_hub() {
     export HF_ENDPOINT
 }
 
-mkdir -p hub/toy/vlm hub/toy/clip hub/toy/yolo
+mkdir -p hub/toy/vlm hub/toy/clip hub/toy/yolo hub/toy/published
+cp "$root"/tests/data/clip/sharded/* hub/toy/published/
+cp "$root/tests/data/yolo_world.pt" hub/toy/yolo/
 cp "$root"/models/tiny/*model.gguf hub/toy/vlm/
 cp "$root/models/tiny/clip.gguf" hub/toy/clip/
 cp "$root/models/tiny/detector.gguf" hub/toy/yolo/
@@ -66,6 +69,17 @@ cat >vit.json <<EOF
 { "recipe": 1, "name": "vit",
   "sources": { "vit": { "hub": "toy/vit", "files": [ { "path": "vit.pt" } ] } },
   "make": { "encoder": { "file": "vit.gguf", "convert": "vit/vit.pt" } } }
+EOF
+
+cat >published.json <<EOF
+{ "recipe": 1, "name": "published",
+  "sources": {
+    "clip": { "hub": "toy/published", "files": [ $(cd hub/toy/published &&
+        printf '{ "path": "%s" }\n' * | paste -sd,) ] },
+    "yolo": { "hub": "toy/yolo", "files": [ { "path": "yolo_world.pt" } ] } },
+  "make": {
+    "encoder": { "file": "clip.gguf", "convert": "clip", "type": "bf16" },
+    "detector": { "file": "detector.gguf", "convert": "yolo/yolo_world.pt" } } }
 EOF
 
 # Killed and interrupted while the model stalls half way.
@@ -98,6 +112,7 @@ check "again does nothing" pull ./toy.json
 check "and says so" says 'here already'
 check "a checkpoint" pull ./vit.json
 check "is converted" says 'converting vit.gguf'
+check "checkpoints as they are published" pull ./published.json
 check "json" pull ./toy.json --json
 check "json tells the state" says '"state": "done"'
 
@@ -112,7 +127,10 @@ photo=$(ls "$root"/examples/toy/concepts/* | head -1)
 check "used by name" "$RAP_BIN" --profile toy remember bo --image "$photo" --category dog --quiet
 "$RAP_BIN" --profile toy see "$photo" >out 2>err
 check "it sees" says '^bo'
-check "the language model answers" "$RAP_BIN" --profile toy ask "$photo" "What is this?" --max-tokens 4
-check "doctor finds its files" "$RAP_BIN" --profile toy doctor
+check "the language model answers" "$RAP_BIN" --profile toy ask "$photo" "What is this?" --max-tokens 4 >answer
+check "doctor finds its files" "$RAP_BIN" --profile toy doctor >doctor
 check "the converted encoder works" "$RAP_BIN" --profile vit embed --image "$photo" --quiet >out
+"$RAP_BIN" --profile published embed --text "a dog" --json >out 2>err
+check "the converted CLIP works" says '"feature"'
+check "a converted encoder is called by its repository" says 'published'
 exit $failed
