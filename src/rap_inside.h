@@ -32,6 +32,8 @@ int rap_ready(rap *r);
 /* ---- rap_models.c ---- */
 rap_status models_profile(rap *r);
 rap_status models_encoder(rap *r);
+/* Another one like the handle's, to run beside it. */
+rap_status models_encoder_like(encoder **out, rap *r);
 rap_status models_retriever(rap *r); /* encoder and, where the profile has one, detector */
 rap_status models_vlm(rap *r);
 void models_close(rap *r);

@@ -36,6 +36,12 @@ rap_status models_encoder(rap *r)
     return status;
 }
 
+rap_status models_encoder_like(encoder **out, rap *r)
+{
+    return encoder_open(out, r->profile->encoder.path, encoder_threads(r->encoder),
+                        wanted_precision(r), &r->err);
+}
+
 /* An encoder without a text tower needs a CLIP beside it for the detector's names. */
 static rap_status open_texts(rap *r)
 {

@@ -76,7 +76,7 @@ static rap_status copy_all(db *to, store *s, rap_err *err)
 /* Fills the file `temporary`; errors name the final `path`. */
 static rap_status fill(const char *temporary, const char *path, store *s, rap_err *err)
 {
-    db to = { NULL, NULL };
+    db to = { .handle = NULL };
     char page_size[64], *uri = db_uri(temporary, "mode=rw");
     rap_status status;
 

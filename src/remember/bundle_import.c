@@ -48,7 +48,7 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
     char *uri = plain ? db_uri(plain, "mode=ro&immutable=1") : NULL;
     rap_status status = schema_inspect(&empty, path, SCHEMA_BUNDLE, err);
 
-    *out = (db){ NULL, NULL };
+    *out = (db){ .handle = NULL };
     if (status == RAP_OK && !uri)
         status = err_memory(err, "opening a bundle");
     if (status == RAP_OK && empty)
@@ -223,7 +223,7 @@ static rap_status write_records(transfer *t, db *from, rap_err *err)
 
 rap_status bundle_import(transfer *t, rap_err *err)
 {
-    db from = { NULL, NULL };
+    db from = { .handle = NULL };
     rap_status status = bundle_open(&from, t->path, err);
 
     if (status != RAP_OK)

@@ -74,7 +74,7 @@ static void db_harden(sqlite3 *handle)
 rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
                    rap_err *err)
 {
-    *out = (db){ NULL, NULL };
+    *out = (db){ .handle = NULL };
     out->path = mem_string(path);
     if (!out->path)
         return err_memory(err, "opening a store");
@@ -90,9 +90,11 @@ rap_status db_open(db *out, const char *name, const char *path, int flags, const
 
 void db_close(db *d)
 {
+    for (int i = 0; i < DB_KEPT; i++)
+        sqlite3_finalize(d->kept[i].statement);
     sqlite3_close_v2(d->handle);
     free(d->path);
-    *d = (db){ NULL, NULL };
+    *d = (db){ .handle = NULL };
 }
 
 char *db_uri(const char *path, const char *options)
@@ -152,18 +154,95 @@ static int db_bind(sqlite3_stmt *statement, const char *types, va_list values)
     return code;
 }
 
-static rap_status db_query_list(sqlite3_stmt **out, db *d, rap_err *err, const char *sql,
-                                const char *types, va_list values)
+static rap_status bind_list(sqlite3_stmt **out, db *d, const char *types, va_list values,
+                            rap_err *err)
 {
     rap_status status;
 
-    *out = NULL;
-    if (sqlite3_prepare_v2(d->handle, sql, -1, out, NULL) == SQLITE_OK &&
-        db_bind(*out, types, values) == SQLITE_OK)
+    if (*out && db_bind(*out, types, values) == SQLITE_OK)
         return RAP_OK;
     status = db_fail(d, "reading", err);
     sqlite3_finalize(*out);
     *out = NULL;
+    return status;
+}
+
+/* ---- statements that are kept: preparing one takes longer than running it ---- */
+
+static sqlite3_stmt *kept_find(db *d, const char *sql)
+{
+    for (int i = 0; i < DB_KEPT; i++) {
+        sqlite3_stmt *statement = d->kept[i].statement;
+
+        if (statement && !d->kept[i].busy && strcmp(sqlite3_sql(statement), sql) == 0) {
+            d->kept[i].busy = true;
+            return statement;
+        }
+    }
+    return NULL;
+}
+
+/* Pragmas are no statements to keep: some work while they are prepared. */
+static void kept_add(db *d, sqlite3_stmt *statement)
+{
+    if (sqlite3_strnicmp(sqlite3_sql(statement), "PRAGMA", 6) == 0)
+        return;
+    for (int tries = 0; tries < DB_KEPT; tries++) {
+        int i = d->next;
+
+        d->next = (d->next + 1) % DB_KEPT;
+        if (d->kept[i].busy)
+            continue;
+        sqlite3_finalize(d->kept[i].statement);
+        d->kept[i].statement = statement;
+        d->kept[i].busy = true;
+        return;
+    }
+}
+
+void db_give_back(db *d, sqlite3_stmt *statement)
+{
+    for (int i = 0; statement && i < DB_KEPT; i++) {
+        if (d->kept[i].statement != statement)
+            continue;
+        sqlite3_reset(statement);
+        sqlite3_clear_bindings(statement);
+        d->kept[i].busy = false;
+        return;
+    }
+    sqlite3_finalize(statement);
+}
+
+static rap_status db_borrow_list(sqlite3_stmt **out, db *d, rap_err *err, const char *sql,
+                                 const char *types, va_list values)
+{
+    rap_status status;
+
+    *out = kept_find(d, sql);
+    if (*out && db_bind(*out, types, values) != SQLITE_OK) {
+        status = db_fail(d, "reading", err);
+        db_give_back(d, *out);
+        *out = NULL;
+        return status;
+    }
+    if (*out)
+        return RAP_OK;
+    sqlite3_prepare_v2(d->handle, sql, -1, out, NULL);
+    status = bind_list(out, d, types, values, err);
+    if (status == RAP_OK)
+        kept_add(d, *out);
+    return status;
+}
+
+rap_status db_borrow(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types,
+                     ...)
+{
+    va_list values;
+    rap_status status;
+
+    va_start(values, types);
+    status = db_borrow_list(out, d, err, sql, types, values);
+    va_end(values);
     return status;
 }
 
@@ -173,8 +252,10 @@ rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, co
     va_list values;
     rap_status status;
 
+    *out = NULL;
+    sqlite3_prepare_v2(d->handle, sql, -1, out, NULL);
     va_start(values, types);
-    status = db_query_list(out, d, err, sql, types, values);
+    status = bind_list(out, d, types, values, err);
     va_end(values);
     return status;
 }
@@ -197,11 +278,11 @@ rap_status db_run(db *d, rap_err *err, const char *sql, const char *types, ...)
     rap_status status;
 
     va_start(values, types);
-    status = db_query_list(&statement, d, err, sql, types, values);
+    status = db_borrow_list(&statement, d, err, sql, types, values);
     va_end(values);
     while (status == RAP_OK && row)
         status = db_step(&row, d, statement, err);
-    sqlite3_finalize(statement);
+    db_give_back(d, statement);
     return status;
 }
 
@@ -214,7 +295,7 @@ rap_status db_int(int64_t *out, bool *out_found, db *d, rap_err *err, const char
     rap_status status;
 
     va_start(values, types);
-    status = db_query_list(&statement, d, err, sql, types, values);
+    status = db_borrow_list(&statement, d, err, sql, types, values);
     va_end(values);
     if (status == RAP_OK)
         status = db_step(&row, d, statement, err);
@@ -222,7 +303,7 @@ rap_status db_int(int64_t *out, bool *out_found, db *d, rap_err *err, const char
         *out = sqlite3_column_int64(statement, 0);
     if (out_found)
         *out_found = row;
-    sqlite3_finalize(statement);
+    db_give_back(d, statement);
     return status;
 }
 

@@ -10,9 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DB_KEPT 32
+
 typedef struct db {
     sqlite3 *handle; /* NULL: closed */
     char *path;      /* what errors call it */
+    struct {
+        sqlite3_stmt *statement; /* NULL: free */
+        bool busy;
+    } kept[DB_KEPT]; /* prepared statements of db_run(), db_int() and db_borrow() */
+    int next;        /* which one makes room */
 } db;
 
 /* Opens with everything switched off that a hostile file could use: triggers, views, extensions,
@@ -32,6 +39,9 @@ rap_status db_exec(db *d, const char *sql, rap_err *err);
  *   i int64_t   f double   s const char * (NULL: NULL)   b const void *, size_t
  * Text and bytes are borrowed until the statement is finalized. *out is NULL on failure. */
 rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...);
+/* The same, but prepared only once: db_give_back() it instead of finalizing. */
+rap_status db_borrow(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...);
+void db_give_back(db *d, sqlite3_stmt *statement); /* NULL-safe */
 /* The next row: *out_row is false at the end. */
 rap_status db_step(bool *out_row, db *d, sqlite3_stmt *statement, rap_err *err);
 

@@ -107,15 +107,15 @@ rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err)
     *out = (name_owner){ false, false, 0 };
     if (!folded)
         return err_memory(err, "finding a name");
-    status = db_query(&statement, &s->d, err, "SELECT concept_id, alias FROM name WHERE folded = ?",
-                      "s", folded);
+    status = db_borrow(&statement, &s->d, err,
+                       "SELECT concept_id, alias FROM name WHERE folded = ?", "s", folded);
     if (status == RAP_OK)
         status = db_step(&out->found, &s->d, statement, err);
     if (out->found) {
         out->concept_id = sqlite3_column_int64(statement, 0);
         out->alias = sqlite3_column_int(statement, 1) != 0;
     }
-    sqlite3_finalize(statement);
+    db_give_back(&s->d, statement);
     free(folded);
     return status;
 }

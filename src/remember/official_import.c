@@ -13,12 +13,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/threads.h"
 #include "remember/transfer_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define OFFICIAL_MAX_JSON (64u << 20)
+#define OFFICIAL_MAX_JSON (256u << 20) /* a million concepts */
+#define GROUP_BYTES ((size_t)32 << 20)
+#define GROUP_MS 400
 
 typedef struct item {
     const char *key; /* in concept_dict; borrowed from the JSON, as are the texts of concept */
@@ -26,7 +29,7 @@ typedef struct item {
     char *name, *folded;
     char *picture; /* its path */
     char hash[65];
-    store_view view; /* without bytes */
+    store_view view; /* its bytes only while it is embedded */
     store_vector vector;
     char *encoder; /* what vector.encoder and vector.data point to; NULL: no vector */
     float *data;
@@ -270,43 +273,96 @@ static rap_status keep_vector(item *it, const store_vector *vector, rap_err *err
     return RAP_OK;
 }
 
-static rap_status prepare_item(item *it, transfer *t, rap_err *err)
+/* Reads a picture and sees whether it is new; free(*out_bytes). */
+static rap_status read_picture(item *it, char **out_bytes, transfer *t, rap_err *err)
 {
-    store_vector vector = { NULL, 0, NULL };
-    store_view view = it->view;
-    char *bytes = NULL;
     size_t size = 0;
-    rap_status status = file_read(&bytes, &size, it->picture, STORE_MAX_PICTURE, err);
+    rap_status status = file_read(out_bytes, &size, it->picture, STORE_MAX_PICTURE, err);
 
     if (status == RAP_OK && size == 0)
         status = err_set(err, RAP_E_FORMAT, "%s: the picture is empty", it->picture);
     if (status == RAP_OK) {
-        sha256_hex(it->hash, bytes, size);
+        sha256_hex(it->hash, *out_bytes, size);
         status = is_same(&it->skip, t, it, err);
     }
-    view.bytes = bytes;
-    view.size = size;
-    if (status == RAP_OK && !it->skip && t->embed)
-        status = t->embed(&view, &vector, it->picture, t->payload, err);
-    it->view.width = view.width;
-    it->view.height = view.height;
-    it->view.box = view.box; /* cut to the picture */
-    if (status == RAP_OK)
-        status = keep_vector(it, &vector, err);
-    free(bytes);
+    it->view.bytes = *out_bytes;
+    it->view.size = size;
+    return status;
+}
+
+/* Pictures that are embedded together: not too many bytes, and as many as take about GROUP_MS, so that
+ * progress is seen and cancelling does not wait. */
+typedef struct group {
+    item *item[TRANSFER_GROUP];
+    char *bytes[TRANSFER_GROUP];
+    size_t count, size;
+    size_t room; /* 1 … TRANSFER_GROUP */
+} group;
+
+static void group_clear(group *g)
+{
+    for (size_t i = 0; i < g->count; i++) {
+        free(g->bytes[i]);
+        g->item[i]->view.bytes = NULL;
+    }
+    g->count = g->size = 0;
+}
+
+static rap_status embed_group(group *g, transfer *t, rap_err *err)
+{
+    transfer_picture picture[TRANSFER_GROUP];
+    size_t failed = 0;
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; i < g->count; i++)
+        picture[i] = (transfer_picture){ g->item[i]->picture, g->item[i]->view, { NULL, 0, NULL } };
+    if (g->count && t->embed)
+        status = t->embed(picture, g->count, &failed, t->payload, err);
+    if (status != RAP_OK)
+        return transfer_blame(t, g->item[failed]->key, status, err);
+    for (size_t i = 0; i < g->count && status == RAP_OK; i++) {
+        g->item[i]->view = picture[i].view; /* its box is cut to the picture */
+        status = keep_vector(g->item[i], &picture[i].vector, err);
+    }
+    return status;
+}
+
+static rap_status embed_timed(group *g, transfer *t, rap_err *err)
+{
+    double start = clock_ms();
+    rap_status status = embed_group(g, t, err);
+    double took = clock_ms() - start;
+
+    group_clear(g);
+    if (took > GROUP_MS && g->room > 1)
+        g->room /= 2;
+    else if (took < GROUP_MS / 2 && g->room < TRANSFER_GROUP)
+        g->room *= 2;
     return status;
 }
 
 static rap_status prepare(items *all, transfer *t, rap_err *err)
 {
+    group g = { .room = TRANSFER_GROUP / 4 };
     rap_status status = transfer_progress(t, 0, all->count, err);
 
     for (size_t i = 0; i < all->count && status == RAP_OK; i++) {
-        status = prepare_item(&all->item[i], t, err);
-        status = transfer_blame(t, all->item[i].key, status, err);
+        item *it = &all->item[i];
+
+        g.item[g.count] = it;
+        status = read_picture(it, &g.bytes[g.count], t, err);
+        if (status == RAP_OK && it->skip)
+            free(g.bytes[g.count]);
+        else
+            g.size += it->view.size, g.count++;
+        status = transfer_blame(t, it->key, status, err);
+        if (status != RAP_OK || (g.count < g.room && g.size < GROUP_BYTES && i + 1 < all->count))
+            continue;
+        status = embed_timed(&g, t, err);
         if (status == RAP_OK)
             status = transfer_progress(t, i + 1, all->count, err);
     }
+    group_clear(&g);
     return status;
 }
 

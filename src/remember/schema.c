@@ -306,7 +306,7 @@ static rap_status describe(buf *out, db *d, rap_err *err)
 /* The same of a new file in memory, of this version. */
 static rap_status describe_expected(buf *out, schema_kind kind, int64_t version, rap_err *err)
 {
-    db fresh = { NULL, NULL };
+    db fresh = { .handle = NULL };
     rap_status status =
         db_open(&fresh, ":memory:", "memory",
                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, NULL, err);

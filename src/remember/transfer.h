@@ -4,11 +4,18 @@
 
 #include "remember/store.h"
 
-/* Computes the vector of a view about to be imported (the facade supplies it; remember runs no model):
- * decodes and embeds. Fills width/height of the view and *out_vector (data owned by the callee until the
- * next call). */
-typedef rap_status transfer_embed(store_view *view, store_vector *out_vector, const char *name,
+/* A picture about to be imported. */
+typedef struct transfer_picture {
+    const char *name;    /* what errors call it */
+    store_view view;     /* bytes, size and box come in; width, height and the cut box go out */
+    store_vector vector; /* goes out; owned by the callee until the next call */
+} transfer_picture;
+
+/* Computes the vectors of some pictures at once (the facade supplies it; remember runs no model): decodes
+ * and embeds. After a failure *out_failed is the picture that the line is about. */
+typedef rap_status transfer_embed(transfer_picture *picture, size_t count, size_t *out_failed,
                                   void *payload, rap_err *err);
+#define TRANSFER_GROUP 64 /* pictures at once, at most */
 
 /* Imports database.json or a bundle (told apart by content). All or nothing. */
 rap_status transfer_import(store *s, const char *path, int replace, transfer_embed *embed,

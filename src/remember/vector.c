@@ -63,8 +63,8 @@ static rap_status encoder_find(int64_t *out_id, int64_t *out_dim, store *s, cons
     sqlite3_stmt *statement = NULL;
     bool row = false;
     rap_status status =
-        db_query(&statement, &s->d, err, "SELECT id, dim FROM encoder WHERE fingerprint = ?", "s",
-                 fingerprint);
+        db_borrow(&statement, &s->d, err, "SELECT id, dim FROM encoder WHERE fingerprint = ?", "s",
+                  fingerprint);
 
     *out_id = *out_dim = 0;
     if (status == RAP_OK)
@@ -73,7 +73,7 @@ static rap_status encoder_find(int64_t *out_id, int64_t *out_dim, store *s, cons
         *out_id = sqlite3_column_int64(statement, 0);
         *out_dim = sqlite3_column_int64(statement, 1);
     }
-    sqlite3_finalize(statement);
+    db_give_back(&s->d, statement);
     return status;
 }
 

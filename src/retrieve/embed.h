@@ -5,6 +5,8 @@
 #include "image/image.h"
 #include "vision/encoder.h"
 
+#define EMBED_BATCH 16                      /* pictures encoded at once */
+#define EMBED_PIXELS ((size_t)48 << 20) /* held at once: many large crops of a 100-megapixel photo */
 #define EMBED_MIN_SIDE 8 /* pixels; a smaller picture shows nothing to know again */
 
 /* How a box becomes a picture: the same for remembering, retrieving and showing to the language model. */
@@ -23,5 +25,9 @@ rap_status embed_cut(image *out, const image *photo, rap_box box, const embed_cr
 /* Features of the boxes (w == 0: the whole photo): out [count, encoder_dim], caller's memory. */
 rap_status embed_boxes(float *out, encoder *e, const image *photo, const rap_box *box, int count,
                        const embed_crop *crop, rap_err *err);
+
+/* The same of one box in each of several photos: out [count, encoder_dim]. */
+rap_status embed_photos(float *out, encoder *e, const image *const *photo, const rap_box *box,
+                        int count, const embed_crop *crop, rap_err *err);
 
 #endif

@@ -230,6 +230,11 @@ int encoder_dim(const encoder *e)
     return e->dim;
 }
 
+int encoder_threads(const encoder *e)
+{
+    return nn_threads(e->net);
+}
+
 const char *encoder_name(const encoder *e)
 {
     return e->name;

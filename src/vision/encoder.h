@@ -17,6 +17,7 @@ rap_status encoder_open_text(encoder **out, const char *path, int threads, preci
 void encoder_close(encoder *e);
 
 int encoder_dim(const encoder *e);
+int encoder_threads(const encoder *e); /* that one run uses */
 const char *encoder_name(const encoder *e);        /* general.name, e.g. "tiny-clip" */
 const char *encoder_fingerprint(const encoder *e); /* SHA-256 (hex) of the file, cut to 16 digits,
                                                       + preprocessing version; compares encoders */

@@ -7,21 +7,26 @@
 
 typedef struct fake_encoder {
     int calls, fail_at; /* 0: never */
-    float data[FIXTURE_DIM];
+    float data[TRANSFER_GROUP][FIXTURE_DIM];
 } fake_encoder;
 
-__attribute__((unused)) static rap_status fake_embed(store_view *view, store_vector *out_vector,
-                                                     const char *name, void *payload, rap_err *err)
+__attribute__((unused)) static rap_status fake_embed(transfer_picture *picture, size_t count,
+                                                     size_t *out_failed, void *payload, rap_err *err)
 {
     fake_encoder *e = payload;
 
-    if (++e->calls == e->fail_at || view->size < FIXTURE_DIM)
-        return err_set(err, RAP_E_FORMAT, "%s: not a picture", name);
-    for (int i = 0; i < FIXTURE_DIM; i++)
-        e->data[i] = (float)((const unsigned char *)view->bytes)[view->size - 1 - (size_t)i];
-    view->width = 64;
-    view->height = 48;
-    *out_vector = (store_vector){"enc-a", FIXTURE_DIM, e->data};
+    for (size_t n = 0; n < count; n++) {
+        store_view *view = &picture[n].view;
+
+        *out_failed = n;
+        if (++e->calls == e->fail_at || view->size < FIXTURE_DIM)
+            return err_set(err, RAP_E_FORMAT, "%s: not a picture", picture[n].name);
+        for (int i = 0; i < FIXTURE_DIM; i++)
+            e->data[n][i] = (float)((const unsigned char *)view->bytes)[view->size - 1 - (size_t)i];
+        view->width = 64;
+        view->height = 48;
+        picture[n].vector = (store_vector){"enc-a", FIXTURE_DIM, e->data[n]};
+    }
     return RAP_OK;
 }
 
@@ -29,7 +34,7 @@ __attribute__((unused)) static rap_status fake_embed(store_view *view, store_vec
 __attribute__((unused)) static rap_status import_file(fixture *f, store *s, const char *path,
                                                       int replace, rap_import_report *out)
 {
-    fake_encoder e = {0, 0, {0}};
+    fake_encoder e = {0};
 
     return transfer_import(s, path, replace, fake_embed, &e, NULL, NULL, out, &f->err);
 }
