@@ -157,6 +157,14 @@ static bool file_write_all(int fd, const char *data, size_t size)
     return true;
 }
 
+static bool file_write_each(int fd, const file_part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!file_write_all(fd, parts[i].bytes, parts[i].size))
+            return false;
+    return true;
+}
+
 /* A folder keeps a new name across a power cut only when it is synced itself. */
 static void file_sync_folder(const char *path)
 {
@@ -171,14 +179,15 @@ static void file_sync_folder(const char *path)
 }
 
 /* A device or pipe (/dev/null, /dev/stdout) cannot be replaced, only written to. */
-static rap_status file_write_device(const char *path, const void *bytes, size_t size, rap_err *err)
+static rap_status file_write_device(const char *path, const file_part *parts, size_t count,
+                                    rap_err *err)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     rap_status status = RAP_OK;
 
     if (fd < 0)
         return file_fail(err, path, "opening");
-    if (!file_write_all(fd, bytes, size))
+    if (!file_write_each(fd, parts, count))
         status = file_fail(err, path, "writing");
     close(fd);
     return status;
@@ -198,6 +207,11 @@ static char *file_temporary(const char *path)
 
 rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err)
 {
+    return file_write_parts(path, &(file_part){ bytes, size }, 1, err);
+}
+
+rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err)
+{
     struct stat info;
     char *temporary;
     rap_status status = RAP_OK;
@@ -207,7 +221,7 @@ rap_status file_write(const char *path, const void *bytes, size_t size, rap_err 
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return file_write_device(path, bytes, size, err);
+        return file_write_device(path, parts, count, err);
     temporary = file_temporary(path);
     if (!temporary)
         return err_memory(err, "writing a file");
@@ -217,7 +231,7 @@ rap_status file_write(const char *path, const void *bytes, size_t size, rap_err 
         free(temporary);
         return status;
     }
-    good = file_write_all(fd, bytes, size) && fsync(fd) == 0;
+    good = file_write_each(fd, parts, count) && fsync(fd) == 0;
     if (!good)
         status = file_fail(err, path, "writing");
     if (close(fd) != 0 && good) {

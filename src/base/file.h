@@ -13,6 +13,12 @@ rap_status file_read(char **out, size_t *out_size, const char *path, size_t limi
 
 /* Writes atomically: a temporary file beside it, fsync, rename, fsync of the folder. */
 rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err);
+typedef struct file_part {
+    const void *bytes;
+    size_t size;
+} file_part;
+/* The same from several pieces, one after the other. */
+rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err);
 
 typedef struct file_map {
     const uint8_t *data; /* NULL when empty */

@@ -1,7 +1,7 @@
 /* gguf_write.c: builds a GGUF (version 3) in memory and saves it atomically.
  *
- * Keys, tensor infos and tensor bytes grow in three buffers; gguf_writer_save() joins them. Failures
- * are sticky, so that callers put everything and check once. */
+ * Keys, tensor infos and tensor bytes grow in three buffers; gguf_writer_save() writes them one after the
+ * other. Failures are sticky, so that callers put everything and check once. */
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/gguf_inside.h"
@@ -146,23 +146,24 @@ void gguf_put_tensor(gguf_writer *w, const char *name, gguf_type type, int dims,
 
 rap_status gguf_writer_save(gguf_writer *w, const char *path, rap_err *err)
 {
-    buf all = BUF_INIT;
+    buf head = BUF_INIT;
     rap_status status;
 
     if (w->misuse)
         return err_set(err, RAP_E_ARGUMENT, "%s: a tensor to write has an impossible shape", path);
-    buf_puts(&all, "GGUF");
-    put_u32(&all, 3);
-    put_u64(&all, w->tensor_count);
-    put_u64(&all, w->key_count);
-    buf_add(&all, w->keys.data, w->keys.len);
-    buf_add(&all, w->infos.data, w->infos.len);
-    pad(&all);
-    buf_add(&all, w->data.data, w->data.len);
-    if (buf_failed(&w->keys) || buf_failed(&w->infos) || buf_failed(&w->data) || buf_failed(&all))
+    buf_puts(&head, "GGUF");
+    put_u32(&head, 3);
+    put_u64(&head, w->tensor_count);
+    put_u64(&head, w->key_count);
+    buf_add(&head, w->keys.data, w->keys.len);
+    buf_add(&head, w->infos.data, w->infos.len);
+    pad(&head);
+    if (buf_failed(&w->keys) || buf_failed(&w->infos) || buf_failed(&w->data) || buf_failed(&head))
         status = err_memory(err, "writing a GGUF");
-    else
-        status = file_write(path, all.data, all.len, err);
-    buf_release(&all);
+    else /* the numbers may take most of the memory there is: they are not copied */
+        status = file_write_parts(
+            path, (const file_part[]){ { head.data, head.len }, { w->data.data, w->data.len } }, 2,
+            err);
+    buf_release(&head);
     return status;
 }

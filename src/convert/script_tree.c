@@ -36,8 +36,8 @@ static rap_status walk_attribute(walk *w, const pickle_value *key, const pickle_
         return RAP_OK;
     if (w->steps++ >= MAX_STEPS)
         return err_set(w->err, RAP_E_LIMIT, "%s: has more parts than a checkpoint needs", w->file);
-    if (key->kind != PICKLE_TEXT || key->as.text.len == 0 ||
-        key->as.text.len > MAX_NAME - 1 - len || memchr(key->as.text.bytes, 0, key->as.text.len))
+    if (key->kind != PICKLE_TEXT || key->as.text.len == 0 || key->as.text.len > MAX_NAME ||
+        len + 1 + key->as.text.len > MAX_NAME || memchr(key->as.text.bytes, 0, key->as.text.len))
         return err_set(w->err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
                        w->file);
     if (len)
