@@ -175,7 +175,7 @@ nn_tensor *nn_gather(nn_graph *g, nn_tensor *x, nn_tensor *ids);
 nn_tensor *nn_upsample_nearest(nn_graph *g, nn_tensor *x, int factor);
 nn_tensor *nn_max_pool(nn_graph *g, nn_tensor *x, int size, int stride, int pad);
 
-/* A step of the model's own: out and in are dense f32; `threads` may be used with OpenMP. A failure
+/* A step of the model's own: out and in are dense f32; `threads` is for nn_each(). A failure
  * it returns is the run's failure. */
 typedef rap_status nn_custom_fn(float *out, const float *const *in, int threads, void *payload,
                                 rap_err *err);
@@ -198,7 +198,12 @@ double nn_graph_operations(const nn_graph *g); /* multiplications and additions 
 void nn_graph_profile(nn_graph *g, bool on);
 rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err);
 
-/* ---- plain matrix product, for steps of a model's own ------------------------------------- */
+/* ---- loops and plain matrix products, for steps of a model's own -------------------------- */
+
+/* fn for each i in 0 .. count - 1, on up to `threads` threads of the process's one pool, which detectors and
+ * encoders share. `lane` is below `threads` and no two pieces at one time have the same: for scratch. */
+typedef void nn_each_fn(void *payload, int64_t i, int lane);
+void nn_each(int threads, int64_t count, nn_each_fn *fn, void *payload);
 
 /* nn_matmul() outside of a graph's run belongs between these two: they lend the context's thread count
  * to OpenMP and oneDNN, and hand back what was set before. */
@@ -206,8 +211,11 @@ int nn_threads_begin(const nn *n);
 void nn_threads_end(int before);
 
 /* out [m, n] = a [m, k] · b [n, k]ᵀ (b_transposed) or a · b [k, n], f32, rows `lda`, `ldb`, `ldo`
- * apart. Runs on all threads, or on the caller's alone inside a parallel region. */
+ * apart. Runs on all threads, or on the caller's alone within nn_each(). */
 rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const float *b,
                      int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k);
+
+/* x [n] through an activation, in place. */
+void nn_activate_row(float *x, int64_t n, nn_act act);
 
 #endif

@@ -6,7 +6,7 @@
 #include "nn/nn_internal.h"
 
 #include <math.h>
-#include <omp.h>
+#include <stdatomic.h>
 
 #define ROWS 64
 
@@ -66,17 +66,29 @@ static rap_status block(float *out, const attention *a, int64_t picture, int64_t
     return nn_matmul(out, a->d, scores, wide, v, a->k_row, false, rows, a->head, seen);
 }
 
+typedef struct job {
+    attention a;
+    int64_t blocks; /* of query rows, for each head */
+    int heads;
+    float *out, *scratch;
+    atomic_bool failed;
+} job;
+
+static void run_block(void *payload, int64_t i, int lane)
+{
+    job *j = payload;
+    float *scores = j->scratch + lane * ROWS * score_columns(j->a.s);
+    int64_t pair = i / j->blocks;
+    if (block(j->out, &j->a, pair / j->heads, pair % j->heads, i % j->blocks * ROWS, scores))
+        atomic_store(&j->failed, true);
+}
+
 rap_status nn_run_attention(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    attention a = arrange(nd, io);
-    int64_t blocks = (a.t + ROWS - 1) / ROWS, tasks = a.batch * nd->heads * blocks;
-    int failed = 0;
-#pragma omp parallel for num_threads(io->threads) schedule(dynamic) reduction(| : failed)
-    for (int64_t i = 0; i < tasks; i++) {
-        float *scores = (float *)nd->scratch + omp_get_thread_num() * ROWS * score_columns(a.s);
-        int64_t pair = i / blocks;
-        failed |= block(io->out, &a, pair / nd->heads, pair % nd->heads, i % blocks * ROWS,
-                        scores) != RAP_OK;
-    }
-    return failed ? err_set(err, RAP_E_MODEL, "a matrix product failed in an attention") : RAP_OK;
+    job j = { .a = arrange(nd, io), .heads = nd->heads, .out = io->out, .scratch = nd->scratch };
+    j.blocks = (j.a.t + ROWS - 1) / ROWS;
+    nn_each(io->threads, j.a.batch * j.heads * j.blocks, run_block, &j);
+    return atomic_load(&j.failed)
+               ? err_set(err, RAP_E_MODEL, "a matrix product failed in an attention")
+               : RAP_OK;
 }

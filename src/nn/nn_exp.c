@@ -57,3 +57,8 @@ void nn_row_act(float *out, const float *x, int64_t n, nn_act act)
     else if (out != x)
         memcpy(out, x, (size_t)n * sizeof *x);
 }
+
+void nn_activate_row(float *x, int64_t n, nn_act act)
+{
+    nn_row_act(x, x, n, act);
+}

@@ -177,6 +177,10 @@ typedef struct nn_io {
     int threads;
 } nn_io;
 
+/* Piece i of a step; the pieces run on all threads unless the whole step, `work` numbers, is small. */
+typedef void nn_piece_fn(const nn_node *nd, const nn_io *io, int64_t i, int lane);
+void nn_pieces(const nn_node *nd, const nn_io *io, int64_t count, int64_t work, nn_piece_fn *fn);
+
 typedef rap_status nn_step_fn(const nn_node *nd, const nn_io *io, rap_err *err);
 nn_step_fn nn_run_unfold, nn_run_layer_norm, nn_run_attention, nn_run_add, nn_run_mul,
     nn_run_activate, nn_run_softmax, nn_run_concat, nn_run_slice, nn_run_transpose, nn_run_repeat,

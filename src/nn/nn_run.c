@@ -51,23 +51,35 @@ static const struct {
 
 /* ---- types -------------------------------------------------------------------------------- */
 
-/* Blocks are converted on all threads; two types only. */
+typedef struct conversion {
+    char *out;
+    const char *in;
+    nn_type to, from;
+    int64_t count;
+} conversion;
+
+enum { BLOCK = 16384 };
+
+static void convert_block(void *payload, int64_t i, int lane)
+{
+    const conversion *c = payload;
+    int64_t left = c->count - i * BLOCK, len = left < BLOCK ? left : BLOCK;
+    char *out = c->out + (size_t)(i * BLOCK) * nn_type_size(c->to);
+    const char *in = c->in + (size_t)(i * BLOCK) * nn_type_size(c->from);
+    if (c->to == c->from)
+        memcpy(out, in, (size_t)len * nn_type_size(c->to));
+    else if (c->to == NN_TYPE_BF16)
+        nn_bf16_from_f32((uint16_t *)(void *)out, (const float *)(const void *)in, len);
+    else
+        nn_f32_from_bf16((float *)(void *)out, (const uint16_t *)(const void *)in, len);
+}
+
+/* Two types only. */
 static void convert(void *out, nn_type to, const void *in, nn_type from, int64_t count, int threads)
 {
-    const int64_t block = 16384;
-    if (out == in)
-        return;
-#pragma omp parallel for num_threads(threads) if (count > 4 * block)
-    for (int64_t i = 0; i < count; i += block) {
-        int64_t len = count - i < block ? count - i : block;
-        if (to == from)
-            memcpy((char *)out + (size_t)i * nn_type_size(to),
-                   (const char *)in + (size_t)i * nn_type_size(to), (size_t)len * nn_type_size(to));
-        else if (to == NN_TYPE_BF16)
-            nn_bf16_from_f32((uint16_t *)out + i, (const float *)in + i, len);
-        else
-            nn_f32_from_bf16((float *)out + i, (const uint16_t *)in + i, len);
-    }
+    conversion c = { out, in, to, from, count };
+    if (out != in)
+        nn_each(count > 4 * BLOCK ? threads : 1, (count + BLOCK - 1) / BLOCK, convert_block, &c);
 }
 
 static void round_in_place(float *x, int64_t count)

@@ -5,74 +5,112 @@
 #include <string.h>
 
 #define SMALL 32768 /* elements below which one thread is quicker than waking the others */
+#define BLOCK 4096
+
+typedef struct pieces {
+    const nn_node *nd;
+    const nn_io *io;
+    nn_piece_fn *fn;
+} pieces;
+
+static void run_piece(void *payload, int64_t i, int lane)
+{
+    const pieces *p = payload;
+    p->fn(p->nd, p->io, i, lane);
+}
+
+void nn_pieces(const nn_node *nd, const nn_io *io, int64_t count, int64_t work, nn_piece_fn *fn)
+{
+    pieces p = { nd, io, fn };
+    nn_each(work > SMALL ? io->threads : 1, count, run_piece, &p);
+}
+
+static int64_t last_axis(const nn_node *nd)
+{
+    return nd->out->shape.d[nd->out->shape.dims - 1];
+}
+
+static void norm_row(const nn_node *nd, const nn_io *io, int64_t i, int lane)
+{
+    int64_t n = last_axis(nd);
+    nn_row_norm((float *)io->out + i * n, (const float *)io->in[0] + i * n, nd->w, nd->b, n,
+                nd->eps);
+}
 
 rap_status nn_run_layer_norm(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    int64_t n = nd->out->shape.d[nd->out->shape.dims - 1];
-    int64_t rows = nn_elements(nd->out->shape) / n;
-    const float *x = io->in[0];
-    float *out = io->out;
-#pragma omp parallel for num_threads(io->threads) if (rows * n > SMALL)
-    for (int64_t i = 0; i < rows; i++)
-        nn_row_norm(out + i * n, x + i * n, nd->w, nd->b, n, nd->eps);
+    int64_t all = nn_elements(nd->out->shape);
+    nn_pieces(nd, io, all / last_axis(nd), all, norm_row);
     return RAP_OK;
+}
+
+static void softmax_row(const nn_node *nd, const nn_io *io, int64_t i, int lane)
+{
+    int64_t n = last_axis(nd);
+    float *out = (float *)io->out + i * n;
+    memcpy(out, (const float *)io->in[0] + i * n, (size_t)n * sizeof *out);
+    nn_row_softmax(out, n, 1.0f);
 }
 
 rap_status nn_run_softmax(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    int64_t n = nd->out->shape.d[nd->out->shape.dims - 1];
-    int64_t rows = nn_elements(nd->out->shape) / n;
-    const float *x = io->in[0];
-    float *out = io->out;
-#pragma omp parallel for num_threads(io->threads) if (rows * n > SMALL)
-    for (int64_t i = 0; i < rows; i++) {
-        memcpy(out + i * n, x + i * n, (size_t)n * sizeof *x);
-        nn_row_softmax(out + i * n, n, 1.0f);
-    }
+    int64_t all = nn_elements(nd->out->shape);
+    nn_pieces(nd, io, all / last_axis(nd), all, softmax_row);
     return RAP_OK;
+}
+
+static void activate_block(const nn_node *nd, const nn_io *io, int64_t i, int lane)
+{
+    int64_t at = i * BLOCK, left = nn_elements(nd->out->shape) - at;
+    nn_row_act((float *)io->out + at, (const float *)io->in[0] + at, left < BLOCK ? left : BLOCK,
+               nd->act);
 }
 
 rap_status nn_run_activate(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    int64_t n = nn_elements(nd->out->shape);
-    const float *x = io->in[0];
-    float *out = io->out;
-#pragma omp parallel for num_threads(io->threads) if (n > SMALL)
-    for (int64_t i = 0; i < n; i += 4096)
-        nn_row_act(out + i, x + i, n - i < 4096 ? n - i : 4096, nd->act);
+    int64_t all = nn_elements(nd->out->shape);
+    nn_pieces(nd, io, (all + BLOCK - 1) / BLOCK, all, activate_block);
     return RAP_OK;
 }
 
-/* b repeats along the leading axes of a. */
-static void pairwise(const nn_node *nd, const nn_io *io, bool product)
+/* b repeats along the leading axes of a; a block never spans two of its repetitions. */
+static void add_block(const nn_node *nd, const nn_io *io, int64_t i, int lane)
 {
-    int64_t n = nn_elements(nd->in[1]->shape), rows = nn_elements(nd->out->shape) / n;
-    const float *a = io->in[0], *b = io->in[1];
-    float *out = io->out;
-#pragma omp parallel for num_threads(io->threads) if (rows * n > SMALL)
-    for (int64_t i = 0; i < rows; i++) {
-        const float *row = a + i * n;
-        float *to = out + i * n;
-        if (product)
+    int64_t n = nn_elements(nd->in[1]->shape), blocks = (n + BLOCK - 1) / BLOCK;
+    int64_t from = i % blocks * BLOCK, to = from + BLOCK < n ? from + BLOCK : n;
+    const float *a = (const float *)io->in[0] + i / blocks * n, *b = io->in[1];
+    float *out = (float *)io->out + i / blocks * n;
 #pragma omp simd
-            for (int64_t k = 0; k < n; k++)
-                to[k] = row[k] * b[k];
-        else
+    for (int64_t k = from; k < to; k++)
+        out[k] = a[k] + b[k];
+}
+
+static void multiply_block(const nn_node *nd, const nn_io *io, int64_t i, int lane)
+{
+    int64_t n = nn_elements(nd->in[1]->shape), blocks = (n + BLOCK - 1) / BLOCK;
+    int64_t from = i % blocks * BLOCK, to = from + BLOCK < n ? from + BLOCK : n;
+    const float *a = (const float *)io->in[0] + i / blocks * n, *b = io->in[1];
+    float *out = (float *)io->out + i / blocks * n;
 #pragma omp simd
-            for (int64_t k = 0; k < n; k++)
-                to[k] = row[k] + b[k];
-    }
+    for (int64_t k = from; k < to; k++)
+        out[k] = a[k] * b[k];
+}
+
+static void pairwise(const nn_node *nd, const nn_io *io, nn_piece_fn *fn)
+{
+    int64_t n = nn_elements(nd->in[1]->shape), all = nn_elements(nd->out->shape);
+    nn_pieces(nd, io, all / n * ((n + BLOCK - 1) / BLOCK), all, fn);
 }
 
 rap_status nn_run_add(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    pairwise(nd, io, false);
+    pairwise(nd, io, add_block);
     return RAP_OK;
 }
 
 rap_status nn_run_mul(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    pairwise(nd, io, true);
+    pairwise(nd, io, multiply_block);
     return RAP_OK;
 }
 
@@ -151,14 +189,16 @@ static void pool_row(float *out, const float *x, nn_shape s, int64_t wide, int64
     }
 }
 
-rap_status nn_run_max_pool(const nn_node *nd, const nn_io *io, rap_err *err)
+static void pool_line(const nn_node *nd, const nn_io *io, int64_t i, int lane)
 {
     nn_shape s = nd->in[0]->shape, o = nd->out->shape;
-    int64_t rows = o.d[0] * o.d[1], plane = s.d[1] * s.d[2] * s.d[3];
-    const float *x = io->in[0];
-    float *out = io->out;
-#pragma omp parallel for num_threads(io->threads) if (nn_elements(o) * nd->size > SMALL)
-    for (int64_t i = 0; i < rows; i++)
-        pool_row(out + i * o.d[2] * o.d[3], x + i / o.d[1] * plane, s, o.d[2], i % o.d[1], nd);
+    const float *picture = (const float *)io->in[0] + i / o.d[1] * s.d[1] * s.d[2] * s.d[3];
+    pool_row((float *)io->out + i * o.d[2] * o.d[3], picture, s, o.d[2], i % o.d[1], nd);
+}
+
+rap_status nn_run_max_pool(const nn_node *nd, const nn_io *io, rap_err *err)
+{
+    nn_shape o = nd->out->shape;
+    nn_pieces(nd, io, o.d[0] * o.d[1], nn_elements(o) * nd->size, pool_line);
     return RAP_OK;
 }

@@ -59,12 +59,23 @@ static void pack_panel(const nn_kernel_spec *s, const float *plain, float *packe
             }
 }
 
+typedef struct packing {
+    const nn_kernel_spec *s;
+    const float *plain;
+    float *packed;
+} packing;
+
+static void pack_one(void *payload, int64_t panel, int lane)
+{
+    const packing *p = payload;
+    int64_t size = taps_of(p->s) * p->s->c * COLUMNS;
+    pack_panel(p->s, p->plain, p->packed + panel * size, panel * COLUMNS);
+}
+
 void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, int threads)
 {
-    int64_t panels = panels_of(s), size = taps_of(s) * s->c * COLUMNS;
-#pragma omp parallel for num_threads(threads)
-    for (int64_t p = 0; p < panels; p++)
-        pack_panel(s, plain, packed + p * size, p * COLUMNS);
+    packing p = { s, plain, packed };
+    nn_each(threads, panels_of(s), pack_one, &p);
 }
 
 #if defined(__x86_64__)
@@ -72,13 +83,16 @@ void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, i
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
+bool nn_tiles_available(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           !__builtin_cpu_supports("avx512f");
+}
+
 bool nn_tiles_suit(const nn_kernel_spec *s)
 {
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        __builtin_cpu_supports("avx512f"))
-        return false;
-    return s->operands == NN_TYPE_F32 && s->result == NN_TYPE_F32 && s->groups <= 1 &&
-           taps_of(s) <= MAX_TAPS && (s->linear || s->c <= MAX_WIDTH);
+    return nn_tiles_available() && s->operands == NN_TYPE_F32 && s->result == NN_TYPE_F32 &&
+           s->groups <= 1 && taps_of(s) <= MAX_TAPS && (s->linear || s->c <= MAX_WIDTH);
 }
 
 /* What a tile sums: `taps` runs of `depth` numbers for each row, from `at` [taps][ROWS] and `skip` on. */
@@ -295,8 +309,9 @@ static void run_panel(const job *j, const chunk *c, int64_t panel)
     finish(j, c, panel * COLUMNS, acc);
 }
 
-static void run_task(const job *j, int64_t task)
+static void run_task(void *payload, int64_t task, int lane)
 {
+    const job *j = payload;
     chunk c;
     int64_t panel = task / j->chunks * j->group, last = panel + j->group;
     c.first = task % j->chunks * j->chunk;
@@ -330,11 +345,14 @@ void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bia
     j.chunks = (j.rows + j.chunk - 1) / j.chunk;
     j.group = panels_of_a_task(j.panels, j.chunks, threads);
     int64_t tasks = j.chunks * ((j.panels + j.group - 1) / j.group);
-#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
-    for (int64_t i = 0; i < tasks; i++)
-        run_task(&j, i);
+    nn_each(threads, tasks, run_task, &j);
 }
 #else
+bool nn_tiles_available(void)
+{
+    return false;
+}
+
 bool nn_tiles_suit(const nn_kernel_spec *s)
 {
     return false;

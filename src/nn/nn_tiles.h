@@ -5,7 +5,8 @@
 
 #include "nn/nn_dnnl.h"
 
-/* Does this processor, and this layer, suit? */
+/* Does this processor suit, and this layer? */
+bool nn_tiles_available(void);
 bool nn_tiles_suit(const nn_kernel_spec *s);
 
 /* Bytes of packed weights, and packing them from plain ones as nn_kernel_pack() takes them. */

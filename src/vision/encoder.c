@@ -311,23 +311,31 @@ static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, in
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
-/* One picture a thread: scaling a large photo takes as long as encoding it. */
+typedef struct preparing {
+    const encoder *e;
+    const image *images;
+    float *pixels;
+    rap_err *why; /* of each picture */
+} preparing;
+
+static void prepare_one(void *payload, int64_t i, int lane)
+{
+    const preparing *p = payload;
+    size_t one = 3 * (size_t)p->e->recipe.size * (size_t)p->e->recipe.size;
+    pixels_prepare(p->pixels + (size_t)i * one, &p->images[i], &p->e->recipe, &p->why[i]);
+}
+
+/* One picture a thread: scaling a large photo takes as long as encoding it. count ≤ IMAGE_BATCH. */
 static rap_status prepare_all(float *pixels, encoder *e, const image *images, int count,
                               rap_err *err)
 {
-    size_t one = 3 * (size_t)e->recipe.size * (size_t)e->recipe.size;
-    rap_status first = RAP_OK;
-#pragma omp parallel for schedule(dynamic) num_threads(nn_threads(e->net))
-    for (int i = 0; i < count; i++) {
-        rap_err why = { 0 };
-        rap_status status = pixels_prepare(pixels + (size_t)i * one, &images[i], &e->recipe, &why);
-        if (status != RAP_OK) {
-#pragma omp critical(encoder_prepare)
-            if (first == RAP_OK)
-                first = err_set(err, status, "%s", why.text);
-        }
-    }
-    return first;
+    rap_err why[IMAGE_BATCH] = { 0 };
+    preparing p = { e, images, pixels, why };
+    nn_each(nn_threads(e->net), count, prepare_one, &p);
+    for (int i = 0; i < count; i++)
+        if (why[i].status != RAP_OK)
+            return err_set(err, why[i].status, "%s", why[i].text);
+    return RAP_OK;
 }
 
 static rap_status run_images(encoder *e, const image *images, int count, float *pixels, float *out,

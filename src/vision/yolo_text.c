@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 #include <math.h>
-#include <omp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,34 +269,66 @@ static rap_status attend_block(float *out, const float *embed, const float *valu
     return s;
 }
 
+typedef struct attend_job {
+    const yolo_attention *a;
+    const float *embed, *value;
+    float *out;
+    atomic_bool failed;
+} attend_job;
+
+static void attend_piece(void *payload, int64_t i, int lane)
+{
+    attend_job *j = payload;
+    const yolo_attention *a = j->a;
+    int64_t first = i / a->heads * YOLO_BLOCK, left = a->places - first;
+    float *scores = a->room->scores + (int64_t)lane * YOLO_BLOCK * a->room->names;
+    if (attend_block(j->out, j->embed, j->value, a, first, left < YOLO_BLOCK ? left : YOLO_BLOCK,
+                     i % a->heads, scores))
+        atomic_store(&j->failed, true);
+}
+
+static rap_status told(const atomic_bool *failed, rap_err *err)
+{
+    return atomic_load(failed)
+               ? err_set(err, RAP_E_MODEL, "a matrix product failed in the detector")
+               : RAP_OK;
+}
+
 rap_status yolo_attend(float *out, const float *const *in, int threads, void *payload, rap_err *err)
 {
-    const yolo_attention *a = payload;
-    int64_t blocks = (a->places + YOLO_BLOCK - 1) / YOLO_BLOCK;
-    int failed = 0;
-#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(| : failed)
-    for (int64_t i = 0; i < blocks * a->heads; i++) {
-        int64_t first = i / a->heads * YOLO_BLOCK, left = a->places - first;
-        float *scores =
-            a->room->scores + (int64_t)omp_get_thread_num() * YOLO_BLOCK * a->room->names;
-        failed |= attend_block(out, in[0], in[1], a, first, left < YOLO_BLOCK ? left : YOLO_BLOCK,
-                               i % a->heads, scores) != RAP_OK;
+    attend_job j = { .a = payload, .embed = in[0], .value = in[1], .out = out };
+    nn_each(threads, (j.a->places + YOLO_BLOCK - 1) / YOLO_BLOCK * j.a->heads, attend_piece, &j);
+    return told(&j.failed, err);
+}
+
+typedef struct score_job {
+    const yolo_level *l;
+    int64_t names, places;
+    float *scores;
+    atomic_bool failed;
+} score_job;
+
+static void score_piece(void *payload, int64_t i, int lane)
+{
+    score_job *j = payload;
+    const yolo_level *l = j->l;
+    int64_t first = i * YOLO_BLOCK, left = j->places - first;
+    int64_t rows = left < YOLO_BLOCK ? left : YOLO_BLOCK;
+    float *scores = j->scores + first * j->names;
+    if (nn_matmul(scores, j->names, l->features + first * l->width, l->width, l->text, l->width,
+                  true, rows, j->names, l->width))
+        atomic_store(&j->failed, true);
+    for (int64_t p = 0; p < rows; p++, scores += j->names) {
+        for (int64_t t = 0; t < j->names; t++)
+            scores[t] += l->text_bias[t];
+        nn_activate_row(scores, j->names, NN_SIGMOID);
     }
-    return failed ? err_set(err, RAP_E_MODEL, "a matrix product failed in the detector") : RAP_OK;
 }
 
 rap_status yolo_score(const yolo_world *y, const yolo_level *l, float *scores, rap_err *err)
 {
-    int64_t names = y->room.names, places = (int64_t)l->side * l->side;
-    int before = nn_threads_begin(y->n);
-    rap_status s = nn_matmul(scores, names, l->features, l->width, l->text, l->width, true, places,
-                             names, l->width);
-    nn_threads_end(before);
-    if (s != RAP_OK)
-        return err_set(err, s, "a matrix product failed in the detector");
-#pragma omp parallel for num_threads(nn_threads(y->n)) if (places * names > 4096)
-    for (int64_t p = 0; p < places; p++)
-        for (int64_t t = 0; t < names; t++)
-            scores[p * names + t] = sigmoid(scores[p * names + t] + l->text_bias[t]);
-    return RAP_OK;
+    score_job j = { .l = l, .names = y->room.names, .scores = scores };
+    j.places = (int64_t)l->side * l->side;
+    nn_each(nn_threads(y->n), (j.places + YOLO_BLOCK - 1) / YOLO_BLOCK, score_piece, &j);
+    return told(&j.failed, err);
 }

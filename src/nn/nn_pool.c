@@ -1,0 +1,175 @@
+/* nn_pool.c: the one pool of threads that every network of the process shares.
+ *
+ * Why not OpenMP alone: its teams wait for all of their threads at the end of each loop, spinning. On a
+ * machine with other work a thread that is not given a core holds up all others at every layer, and what
+ * takes 30 ms takes seconds. Here a loop waits only for threads that have begun a piece of it: whoever
+ * runs takes the next piece, the caller included, so that a thread without a core delays nobody. Waiting
+ * threads spin for a moment, because the next layer is mostly microseconds away, and then sleep.
+ *
+ * Where oneDNN runs the layers (nn_tiles.c does not suit the processor) its OpenMP threads are used for
+ * our loops as well: two pools would take cores from each other.
+ *
+ * A loop is open while pool.open is its number. A thread that wants to help announces itself in
+ * pool.inside before it looks at pool.open, and the caller closes the loop before it looks at
+ * pool.inside, so one of them sees the other. A second loop at the same time (another thread of the
+ * program, or a loop within a loop) runs on its caller alone. After fork() a child has no helpers and
+ * does all work itself. */
+#include "nn/nn_internal.h"
+#include "nn/nn_tiles.h"
+
+#include "base/threads.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+enum { MAX_HELPERS = 255 };
+#define SPIN_MS 0.1 /* of a helper without work */
+
+static struct {
+    atomic_flag busy; /* a loop is running */
+    int helpers;      /* threads started; under busy */
+    /* the loop: written before `open`, read only by those inside */
+    nn_each_fn *fn;
+    void *payload;
+    int64_t count, grain;
+    int lanes;
+    _Atomic uint64_t open; /* its number; 0: none */
+    uint64_t last;         /* number of the last loop; under busy */
+    _Atomic int64_t next;  /* the first piece that nobody has taken */
+    atomic_int lane, inside, sleeping;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+} pool = { .busy = ATOMIC_FLAG_INIT,
+           .lock = PTHREAD_MUTEX_INITIALIZER,
+           .wake = PTHREAD_COND_INITIALIZER };
+
+static void rest(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void take_pieces(int lane)
+{
+    for (;;) {
+        int64_t i = atomic_fetch_add(&pool.next, pool.grain), end = i + pool.grain;
+        if (i >= pool.count)
+            return;
+        for (; i < end && i < pool.count; i++)
+            pool.fn(pool.payload, i, lane);
+    }
+}
+
+static void help(uint64_t loop)
+{
+    atomic_fetch_add(&pool.inside, 1);
+    if (atomic_load(&pool.open) == loop) {
+        int lane = atomic_fetch_add(&pool.lane, 1);
+        if (lane < pool.lanes)
+            take_pieces(lane);
+    }
+    atomic_fetch_sub(&pool.inside, 1);
+}
+
+/* Waits until a loop other than `seen` is open; gives its number. */
+static uint64_t wait_for_loop(uint64_t seen)
+{
+    double start = clock_ms();
+    uint64_t loop;
+    for (int i = 0; i % 64 || clock_ms() - start < SPIN_MS; i++) {
+        if ((loop = atomic_load(&pool.open)) && loop != seen)
+            return loop;
+        rest();
+    }
+    pthread_mutex_lock(&pool.lock);
+    atomic_fetch_add(&pool.sleeping, 1);
+    while (!(loop = atomic_load(&pool.open)) || loop == seen)
+        pthread_cond_wait(&pool.wake, &pool.lock);
+    atomic_fetch_sub(&pool.sleeping, 1);
+    pthread_mutex_unlock(&pool.lock);
+    return loop;
+}
+
+static void *helper(void *unused)
+{
+    uint64_t seen = 0;
+    omp_set_num_threads(1); /* a matrix product within a piece stays on its thread */
+    for (;;) {
+        seen = wait_for_loop(seen);
+        help(seen);
+    }
+    return NULL;
+}
+
+/* As many helpers as can be had; fewer is slower, not wrong. */
+static void start_helpers(int wanted)
+{
+    pthread_attr_t detached;
+    pthread_t id;
+    if (pthread_attr_init(&detached))
+        return;
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    while (pool.helpers < wanted && !pthread_create(&id, &detached, helper, NULL))
+        pool.helpers++;
+    pthread_attr_destroy(&detached);
+}
+
+static void open_loop(int threads, int64_t count, nn_each_fn *fn, void *payload)
+{
+    start_helpers(threads - 1);
+    pool.fn = fn;
+    pool.payload = payload;
+    pool.count = count;
+    pool.grain = count / (8 * threads) + 1;
+    pool.lanes = threads;
+    atomic_store(&pool.next, 0);
+    atomic_store(&pool.lane, 1); /* 0 is the caller's */
+    atomic_store(&pool.open, ++pool.last);
+    if (atomic_load(&pool.sleeping) == 0)
+        return;
+    pthread_mutex_lock(&pool.lock);
+    pthread_cond_broadcast(&pool.wake);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void close_loop(void)
+{
+    atomic_store(&pool.open, 0);
+    for (int i = 0; atomic_load(&pool.inside) > 0; i++)
+        if (i < 2000)
+            rest();
+        else
+            sched_yield(); /* a helper was put off its core in the middle of a piece */
+}
+
+static void run_with_openmp(int threads, int64_t count, nn_each_fn *fn, void *payload)
+{
+#pragma omp parallel for num_threads(threads) schedule(dynamic)
+    for (int64_t i = 0; i < count; i++)
+        fn(payload, i, omp_get_thread_num());
+}
+
+void nn_each(int threads, int64_t count, nn_each_fn *fn, void *payload)
+{
+    threads = threads > MAX_HELPERS + 1 ? MAX_HELPERS + 1 : threads;
+    threads = threads > count ? (int)count : threads;
+    if (threads > 1 && !nn_tiles_available()) {
+        run_with_openmp(threads, count, fn, payload);
+        return;
+    }
+    if (threads < 2 || atomic_flag_test_and_set(&pool.busy)) {
+        for (int64_t i = 0; i < count; i++)
+            fn(payload, i, 0);
+        return;
+    }
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    open_loop(threads, count, fn, payload);
+    take_pieces(0);
+    close_loop();
+    omp_set_num_threads(before);
+    atomic_flag_clear(&pool.busy);
+}
