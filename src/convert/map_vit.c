@@ -124,10 +124,10 @@ static void patches(conversion *c, const layout *l)
     if (l->lead > 0)
         put_tokens(c, l);
     put_positions(c, l);
-    if (convert_has(c, "patch_embed.proj.bias"))
-        convert_pair(c, "patch_embed.proj", "v.patch_embd", kernel);
-    else
+    if (convert_has(c, "norm_pre.weight")) /* then the patches have no bias */
         convert_tensor(c, "patch_embed.proj.weight", "v.patch_embd.weight", kernel);
+    else
+        convert_pair(c, "patch_embed.proj", "v.patch_embd", kernel);
 }
 
 static block_sizes blocks(conversion *c, const layout *l, float eps)

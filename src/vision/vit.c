@@ -39,13 +39,13 @@ rap_status vit_read(vit_shape *out, const gguf_file *g, const char *keys, rap_er
 {
     rap_status status;
     *out = (vit_shape){ 0 };
-    out->grid.bias = gguf_find(g, "v.patch_embd.bias") != NULL;
     if ((status = transformer_read(&out->blocks, g, keys, NN_GELU, err)) ||
         (status = transformer_read_grid(&out->grid, g, keys, err)) ||
         (status = read_pooling(out, g, keys, err)) ||
         (status = read_bool(&out->pre_norm, g, keys, "pre_norm", err)) ||
         (status = read_bool(&out->norm_later, g, keys, "norm_after_pooling", err)))
         return status;
+    out->grid.bias = !out->pre_norm;
     out->blocks.prefix = "v";
     out->blocks.first_row = !out->mean;
     return RAP_OK;
