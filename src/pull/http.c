@@ -1,8 +1,7 @@
-/* http.c: the handle and its settings, the headers that are read, then HEAD and GET. */
+/* http.c: the handle and its settings, URLs, then HEAD and GET. Headers are read in http_reply.c. */
 #include "pull/http.h"
 
 #include "base/mem.h"
-#include "base/text.h"
 
 #include <curl/curl.h>
 #include <inttypes.h>
@@ -114,97 +113,12 @@ static bool may_send_token(const char *url)
 
 /* ---- headers ---- */
 
-static void clear_reply(http_reply *r)
-{
-    *r = (http_reply){ .length = -1, .range_from = -1, .range_total = -1, .linked_size = -1 };
-}
-
-static int64_t whole_number(const char *text)
-{
-    long value;
-
-    return text_parse_long(&value, text) && value >= 0 ? (int64_t)value : -1;
-}
-
-/* "bytes 100-199/1000" */
-static void read_range(http_reply *r, const char *value)
-{
-    long long from, to, total;
-
-    if (sscanf(value, "bytes %lld-%lld/%lld", &from, &to, &total) != 3)
-        return;
-    if (from < 0 || to < from || total <= to)
-        return;
-    r->range_from = from;
-    r->range_total = total;
-}
-
-/* Without W/ and quotes; nothing that could not be a file's name. */
-static bool read_etag(char out[128], const char *value)
-{
-    bool weak = strncmp(value, "W/", 2) == 0;
-    size_t len;
-
-    value += weak ? 2 : 0;
-    value += *value == '"';
-    len = strcspn(value, "\"");
-    out[0] = '\0';
-    if (len == 0 || len >= 128 || *value == '.' || *value == '-')
-        return weak;
-    for (size_t i = 0; i < len; i++)
-        if (!strchr("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-", value[i]))
-            return weak;
-    memcpy(out, value, len);
-    out[len] = '\0';
-    return weak;
-}
-
-static void read_header(http_reply *r, const char *name, const char *value)
-{
-    char ignored[128];
-
-    if (strcasecmp(name, "content-length") == 0)
-        r->length = whole_number(value);
-    else if (strcasecmp(name, "content-range") == 0)
-        read_range(r, value);
-    else if (strcasecmp(name, "etag") == 0)
-        r->weak = read_etag(r->etag, value);
-    else if (strcasecmp(name, "x-linked-etag") == 0)
-        read_etag(r->linked_etag, value);
-    else if (strcasecmp(name, "x-linked-size") == 0)
-        r->linked_size = whole_number(value);
-    else if (strcasecmp(name, "retry-after") == 0)
-        r->retry_after = whole_number(value) > 0 ? (long)whole_number(value) : 0;
-    else if (strcasecmp(name, "location") == 0)
-        snprintf(r->location, sizeof r->location, "%s", value);
-    else if (strcasecmp(name, "x-repo-commit") == 0) {
-        read_etag(ignored, value);
-        if (strlen(ignored) == 40)
-            memcpy(r->commit, ignored, 41);
-    }
-}
-
-/* Called for each header line of each reply on the way; a status line starts anew. */
 static size_t on_header(char *data, size_t one, size_t size, void *payload)
 {
     transfer *t = payload;
-    char line[2300], *value;
-    size_t len = size < sizeof line ? size : sizeof line - 1;
 
     (void)one;
-    memcpy(line, data, len);
-    line[len] = '\0';
-    line[strcspn(line, "\r\n")] = '\0';
-    if (strncmp(line, "HTTP/", 5) == 0) {
-        clear_reply(t->reply);
-        return size;
-    }
-    value = strchr(line, ':');
-    if (value) {
-        *value++ = '\0';
-        value += strspn(value, " \t");
-        read_header(t->reply, line, value);
-    }
+    http_reply_line(t->reply, data, size);
     return size;
 }
 
@@ -344,7 +258,7 @@ rap_status http_head(http *h, const char *url, http_reply *out, rap_err *err)
 {
     transfer t = { .h = h, .reply = out, .status = RAP_OK, .err = err };
 
-    clear_reply(out);
+    http_reply_clear(out);
     set_common(&t, url);
     curl_easy_setopt(h->curl, CURLOPT_NOBODY, 1L);
     curl_easy_setopt(h->curl, CURLOPT_TIMEOUT, h->set.stall_seconds + CONNECT_SECONDS);
@@ -359,7 +273,7 @@ rap_status http_get(http *h, const char *url, int64_t from, const char *if_range
     char line[200];
     rap_status status;
 
-    clear_reply(out);
+    http_reply_clear(out);
     set_common(&t, url);
     curl_easy_setopt(h->curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(h->curl, CURLOPT_MAXREDIRS, (long)REDIRECTS);

@@ -33,6 +33,11 @@ typedef struct http_reply {
     bool again;                      /* after a failure: trying again may help */
 } http_reply;
 
+void http_reply_clear(http_reply *r); /* nothing said */
+/* One line of a reply's head, not NUL-ended. Those of each reply on the way come here, and a status line
+ * starts anew. */
+void http_reply_line(http_reply *r, const char *bytes, size_t size);
+
 rap_status http_open(http **out, const http_settings *settings, rap_err *err);
 void http_close(http *h); /* NULL-safe */
 
