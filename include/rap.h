@@ -180,6 +180,9 @@ RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
  * record is borrowed until the callback returns. Loads no model. */
 typedef int rap_on_record(const rap_record *record, void *payload);
 RAP_API rap_status rap_each(rap *r, const char *search, rap_on_record *on_record, void *payload);
+/* The same, from the first name on that comes after `after` (NULL: all): for pages of a large store. */
+RAP_API rap_status rap_each_after(rap *r, const char *after, const char *search,
+                                  rap_on_record *on_record, void *payload);
 
 /* The avatar's original bytes. Free with rap_free(). */
 RAP_API rap_status rap_avatar(rap *r, const char *name, void **out, size_t *out_size);

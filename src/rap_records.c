@@ -43,9 +43,15 @@ void rap_record_free(rap_record *record)
 
 rap_status rap_each(rap *r, const char *search, rap_on_record *on_record, void *payload)
 {
+    return rap_each_after(r, NULL, search, on_record, payload);
+}
+
+rap_status rap_each_after(rap *r, const char *after, const char *search, rap_on_record *on_record,
+                          void *payload)
+{
     if (!rap_ready(r) || !on_record)
         return RAP_E_ARGUMENT;
-    return store_each(r->store, search, on_record, payload, &r->err);
+    return store_each_after(r->store, after, search, on_record, payload, &r->err);
 }
 
 rap_status rap_avatar(rap *r, const char *name, void **out, size_t *out_size)

@@ -7,14 +7,25 @@ static int run_list(cli *c, int argc, char **argv);
 static int run_find(cli *c, int argc, char **argv);
 
 const cli_command cmd_list = {
-    "list", "", "List everything that is remembered", NULL, run_list,
+    "list",
+    "",
+    "List what is remembered, by name",
+    "With --limit, the last name printed is what --after takes for the next page.",
+    run_list,
 };
 const cli_command cmd_find = {
     "find", "TEXT",   "Find concepts by a part of their name, alias, category or info",
     NULL,   run_find,
 };
 
-static int print_line(const rap_record *record, void *payload)
+/* A page of records, printed as they come: a store may hold more than memory. */
+typedef struct page {
+    bool json;
+    long limit; /* 0: all */
+    long count;
+} page;
+
+static void print_line(const rap_record *record)
 {
     cli_print_plain(record->name);
     putchar('\t');
@@ -22,41 +33,75 @@ static int print_line(const rap_record *record, void *payload)
     printf("\t%d view%s\t", record->views, record->views == 1 ? "" : "s");
     cli_print_plain(record->info);
     putchar('\n');
-    return 0;
 }
 
-static int collect(const rap_record *record, void *payload)
+static int print_json(const rap_record *record, bool first)
 {
-    return json_array_append_new(payload, cli_json_record(record));
+    json_t *object = cli_json_record(record);
+    int failed;
+
+    fputs(first ? "\n    " : ",\n    ", stdout);
+    failed = !object || json_dumpf(object, stdout, 0);
+    json_decref(object);
+    return failed;
 }
 
-static int print_concepts(cli *c, const char *search)
+/* Non-zero ends the walk: the page is full, or nothing can be printed any more. */
+static int print_record(const rap_record *record, void *payload)
 {
-    json_t *concepts = json_array();
-    rap_status status = rap_each(c->r, search, c->json ? collect : print_line, concepts);
+    page *p = payload;
 
-    if (status == RAP_OK && c->json)
-        return cli_print_json(json_pack("{s:o}", "concepts", concepts));
-    json_decref(concepts);
-    return status == RAP_OK ? cli_flush() : cli_failed(c, status);
+    if (p->json && print_json(record, p->count == 0))
+        return 1;
+    if (!p->json)
+        print_line(record);
+    p->count++;
+    return p->count == p->limit || ferror(stdout);
+}
+
+static int print_concepts(cli *c, const char *search, const char *after, long limit)
+{
+    page p = { c->json, limit, 0 };
+    rap_status status;
+
+    if (limit < 0) {
+        cli_say("--limit %ld: how many concepts to print", limit);
+        return CLI_USAGE;
+    }
+    if (c->json)
+        fputs("{\n  \"concepts\": [", stdout);
+    status = rap_each_after(c->r, after, search, print_record, &p);
+    if (status == RAP_E_CANCELLED && p.count && p.count == limit)
+        status = RAP_OK;
+    if (status != RAP_OK && !ferror(stdout))
+        return cli_failed(c, status);
+    if (c->json)
+        fputs(p.count ? "\n  ]\n}\n" : "]\n}\n", stdout);
+    return cli_flush();
+}
+
+static int run(cli *c, const cli_command *command, int arguments, int argc, char **argv)
+{
+    const char *after = NULL;
+    long limit = 0;
+    const cli_option options[] = {
+        { "--limit", CLI_NUMBER, &limit, "N", "at most N of them" },
+        { "--after", CLI_TEXT, &after, "NAME", "only those whose name comes after this one" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    int code = cli_parse(c, command, options, &argc, argv, arguments, arguments);
+
+    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+        return code;
+    return print_concepts(c, arguments ? argv[0] : NULL, after, limit);
 }
 
 static int run_list(cli *c, int argc, char **argv)
 {
-    const cli_option options[] = { { NULL, CLI_FLAG, NULL, NULL, NULL } };
-    int code = cli_parse(c, &cmd_list, options, &argc, argv, 0, 0);
-
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
-        return code;
-    return print_concepts(c, NULL);
+    return run(c, &cmd_list, 0, argc, argv);
 }
 
 static int run_find(cli *c, int argc, char **argv)
 {
-    const cli_option options[] = { { NULL, CLI_FLAG, NULL, NULL, NULL } };
-    int code = cli_parse(c, &cmd_find, options, &argc, argv, 1, 1);
-
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
-        return code;
-    return print_concepts(c, argv[0]);
+    return run(c, &cmd_find, 1, argc, argv);
 }

@@ -163,25 +163,49 @@ static bool record_matches(const rap_record *record, const char *folded_search)
     return false;
 }
 
-rap_status store_each(store *s, const char *search, rap_on_record *on_record, void *payload,
-                      rap_err *err)
+static rap_status walk(store *s, const char *folded_after, const char *folded_search,
+                       rap_on_record *on_record, void *payload, rap_err *err)
 {
     record_rows r;
     rap_record *record = NULL;
-    char *folded = search ? text_fold(search) : NULL;
-    rap_status status;
+    rap_status status = record_query(
+        &r, &s->d, folded_after ? "WHERE n.folded > ? ORDER BY n.folded" : "ORDER BY n.folded",
+        err);
 
-    if (search && !folded)
-        return err_memory(err, "searching");
-    status = record_query(&r, &s->d, "ORDER BY n.folded", err);
+    if (status == RAP_OK && folded_after)
+        sqlite3_bind_text(r.rows, 1, folded_after, -1, SQLITE_STATIC);
     while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
-        if (record_matches(record, folded) && on_record(record, payload) != 0)
+        if (record_matches(record, folded_search) && on_record(record, payload) != 0)
             status = err_set(err, RAP_E_CANCELLED, "stopped by the caller");
         store_record_free(record);
     }
     record_finish(&r);
-    free(folded);
     return status;
+}
+
+rap_status store_each_after(store *s, const char *after, const char *search,
+                            rap_on_record *on_record, void *payload, rap_err *err)
+{
+    char *folded_after, *folded_search;
+    rap_status status;
+
+    if (after && !text_is_utf8(after))
+        return err_set(err, RAP_E_ARGUMENT, "the name to begin after is not valid UTF-8");
+    folded_after = after ? name_fold(after) : NULL;
+    folded_search = search ? text_fold(search) : NULL;
+    if ((after && !folded_after) || (search && !folded_search))
+        status = err_memory(err, "searching");
+    else
+        status = walk(s, folded_after, folded_search, on_record, payload, err);
+    free(folded_after);
+    free(folded_search);
+    return status;
+}
+
+rap_status store_each(store *s, const char *search, rap_on_record *on_record, void *payload,
+                      rap_err *err)
+{
+    return store_each_after(s, NULL, search, on_record, payload, err);
 }
 
 /* ---- names and categories ---- */

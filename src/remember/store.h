@@ -57,6 +57,9 @@ rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err);
 void store_record_free(rap_record *record);
 rap_status store_each(store *s, const char *search, rap_on_record *on_record, void *payload,
                       rap_err *err);
+/* after: NULL, or the name (or what would be one) behind which to begin. */
+rap_status store_each_after(store *s, const char *after, const char *search,
+                            rap_on_record *on_record, void *payload, rap_err *err);
 rap_status store_count(store *s, int64_t *out, rap_err *err);
 
 /* The avatar: original bytes (free()), its box, its view id. */

@@ -49,6 +49,30 @@ static void lists_in_order_of_name_and_searches(void **state)
     assert_int_equal(s.count, 2);
 }
 
+/* Pages of two, each behind the last name of the one before. */
+static void begins_after_a_name(void **state)
+{
+    static const char *const names[] = { "e", "Ä", "B", "d", "c" };
+    fixture *f = *state;
+    seen s = { "", 0, 2 };
+
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(add_concept(f->s, names[i], "", i % 2 ? "odd" : "even", i, &f->err),
+                         RAP_OK);
+    assert_int_equal(store_each_after(f->s, NULL, NULL, on_record, &s, &f->err), RAP_E_CANCELLED);
+    assert_string_equal(s.names, "B,c,");
+    s = (seen){ "", 0, 2 };
+    assert_int_equal(store_each_after(f->s, " C ", NULL, on_record, &s, &f->err), RAP_E_CANCELLED);
+    assert_string_equal(s.names, "d,e,");
+    s = (seen){ "", 0, 2 };
+    assert_int_equal(store_each_after(f->s, "e", NULL, on_record, &s, &f->err), RAP_OK);
+    assert_string_equal(s.names, "Ä,");
+    s = (seen){ "", 0, 0 };
+    assert_int_equal(store_each_after(f->s, "bzz", "odd", on_record, &s, &f->err), RAP_OK);
+    assert_string_equal(s.names, "d,Ä,"); /* the name need not be there */
+    assert_int_equal(store_each_after(f->s, "\xff", NULL, on_record, &s, &f->err), RAP_E_ARGUMENT);
+}
+
 static void gives_names_and_categories(void **state)
 {
     static const char *const categories[] = { "Dog", "dog", "", "cat", "ÄPFEL", "äpfel" };
@@ -130,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(lists_in_order_of_name_and_searches, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(begins_after_a_name, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(gives_names_and_categories, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(lists_ten_thousand_in_a_moment, fixture_setup,
