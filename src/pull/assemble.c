@@ -151,8 +151,8 @@ static rap_status do_step(work *w, const recipe_step *s)
         status = err_set(w->err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
     if (status == RAP_OK)
         status = s->convert ? convert(w, s, from, to) : take(w, from, to);
-    if (status == RAP_OK)
-        status = check_made(w, s, to);
+    if (status == RAP_OK) /* a complaint names a file that stays */
+        status = check_made(w, s, s->convert ? to : from);
     if (status == RAP_OK)
         status = note(w, s, to);
     free(from);

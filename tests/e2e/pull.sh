@@ -10,7 +10,7 @@ RAP_SERVE=${RAP_SERVE:-$root/build/tests/pull_serve}
 [ -x "$RAP_BIN" ] && [ -x "$RAP_SERVE" ] || { echo "$RAP_BIN and $RAP_SERVE must be built"; exit 1; }
 work=$(mktemp -d)
 export HOME=$work HF_HOME=$work/hf XDG_DATA_HOME=$work/data RAP_STORE=$work/store.db
-export NO_PROXY=127.0.0.1,localhost
+export no_proxy=127.0.0.1,localhost
 unset HF_TOKEN HF_HUB_CACHE HF_HUB_OFFLINE RAP_MIRROR RAP_RECIPES
 hub_pid=
 stop_hub() {

@@ -84,7 +84,7 @@ static int setup(void **state)
     setenv("HF_HOME", path_of("%s/hf", f->folder), 1);
     setenv("XDG_DATA_HOME", path_of("%s/data", f->folder), 1);
     setenv("HF_ENDPOINT", path_of("http://127.0.0.1:%d", server_port(f->hub)), 1);
-    setenv("NO_PROXY", "127.0.0.1,localhost", 1);
+    setenv("no_proxy", "127.0.0.1,localhost", 1);
     unsetenv("HF_HUB_CACHE");
     unsetenv("HF_HUB_OFFLINE");
     unsetenv("HF_TOKEN");

@@ -235,7 +235,7 @@ static void test_pair_is_checked(void **state)
                  ENCODER "\"mmproj\": {\"file\": \"p.gguf\", \"take\": \"m/model.gguf\"}, "
                          "\"llm\": {\"file\": \"m.gguf\", \"take\": \"m/model.gguf\"}");
     assert_int_equal(pull_again(f), RAP_E_FORMAT);
-    assert_says(f, "p.gguf");
+    assert_says(f, "model.gguf: is not an image projector");
     assert_false(file_exists(profile_path(f, "")));
     write_recipe(f, TINY_FILES,
                  ENCODER "\"mmproj\": {\"file\": \"p.gguf\", \"take\": \"m/mmproj-model.gguf\"}, "
