@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #define SCORE_BOUND 1e-3
-#define BOX_BOUND 1e-4 /* of the canvas's side */
+#define BOX_BOUND 1e-3 /* of the canvas's side */
 #define SAME_BOX 0.99f /* overlap */
 
 static char work[] = "/tmp/rap-map-yolo-XXXXXX", out[64];

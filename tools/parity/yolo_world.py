@@ -73,8 +73,14 @@ def real_model(scale):
     return WorldModel(f"yolov8{scale}-worldv2.yaml", nc=NAMES, verbose=False), 512
 
 
-def randomise(model, size):
-    """Batch norms learn the statistics of drawn pictures and are then bent; no number stays as it was."""
+def canvas_of(rgb, size):
+    return torch.from_numpy(LetterBox((size, size), auto=False)(image=rgb)).permute(2, 0, 1)[None].float() / 255
+
+
+def randomise(model, size, shown):
+    """Batch norms learn the statistics of drawn pictures and are then bent; no number stays as it was. A deep
+    random network enlarges each rounding where it meets statistics that it does not know, which a trained one
+    does not: it is shown the pictures as well."""
     for m in model.modules():
         if isinstance(m, nn.BatchNorm2d):
             m.momentum = 1.0
@@ -82,7 +88,8 @@ def randomise(model, size):
             nn.init.normal_(m.bias, 0, 0.3)
     model.train()
     with torch.no_grad():
-        model(nn.functional.interpolate(torch.rand(8, 3, 16, 16), size=size))
+        noise = nn.functional.interpolate(torch.rand(4 if shown else 8, 3, 16, 16), size=size)
+        model(torch.cat([noise] + [canvas_of(rgb, size) for rgb in shown]))
         for m in model.modules():
             if isinstance(m, nn.BatchNorm2d):
                 m.momentum = 0.03
@@ -131,14 +138,12 @@ def read_picture(path):
 def look(model, rgb, size):
     """Boxes [A, 4] and scores [A, T] before suppression, kept boxes [K, 6] on the picture, the confidence that
     they reach."""
-    canvas = LetterBox((size, size), auto=False)(image=rgb)
-    x = torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
-        y = model(x)[0]
+        y = model(canvas_of(rgb, size))[0]
     best = y[0, 4:].max(0).values.sort(descending=True).values
     confidence = float(best[CANDIDATES - 1] + best[CANDIDATES]) / 2  # halfway, so that no rounding decides
     kept = non_max_suppression(y.clone(), confidence, OVERLAP, max_det=LIMIT, nc=NAMES)[0]
-    kept[:, :4] = scale_boxes(canvas.shape[:2], kept[:, :4], rgb.shape[:2])
+    kept[:, :4] = scale_boxes((size, size), kept[:, :4], rgb.shape[:2])
     y = y[0].T
     return xywh2xyxy(y[:, :4]).numpy(), y[:, 4:].numpy(), kept.numpy(), confidence
 
@@ -173,7 +178,7 @@ def make(build, base, size, pictures, seed, small=False):
     model, text = build()
     model.txt_feats = unit(NAMES, text)
     model.names = dict(enumerate(("cat", "dog", "mug", "a red bicycle", "person")))
-    model = randomise(model, size)
+    model = randomise(model, size, [] if small else [p[0] for p in pictures])
     for suffix in ("", "_fused"):
         m = copy.deepcopy(model)
         if suffix:
