@@ -93,7 +93,7 @@ RAP_API int rap_status_http(rap_status status);
 typedef struct rap rap;
 
 typedef enum rap_policy {
-    RAP_POLICY_DEFAULT = 0, /* regions and whole photo, threshold, one identity once              */
+    RAP_POLICY_DEFAULT = 0, /* regions, else the whole photo; threshold, one identity once        */
     RAP_POLICY_PAPER        /* exactly the official rule: no threshold, two nearest per region    */
 } rap_policy;
 
@@ -165,6 +165,10 @@ RAP_API rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out
 RAP_API rap_status rap_update(rap *r, const char *name, const rap_concept *change);
 
 RAP_API rap_status rap_add_view(rap *r, const char *name, const rap_image *image, rap_box box);
+/* Corrections: what a photo, or a box in it, shows is this concept (a further view), or is not it (a picture
+ * to tell it from). Both count from the next photo on; rap_forget() removes them with the concept. */
+RAP_API rap_status rap_correct(rap *r, const char *name, const rap_image *image, rap_box box,
+                               int is_it);
 RAP_API rap_status rap_add_alias(rap *r, const char *name, const char *alias);
 RAP_API rap_status rap_remove_alias(rap *r, const char *name, const char *alias);
 
@@ -217,6 +221,8 @@ typedef struct rap_match {
     float score;    /* 0..1: 1 − distance / 2; 1 for a name                                       */
     rap_box box;    /* where in the query photo; w == 0 when nowhere                              */
     rap_reason reason;
+    int ambiguous; /* 0: certain; else look-alikes: those with the same number are the candidates for
+                    * one place in the photo, and it is one of them */
 } rap_match;
 
 typedef struct rap_region {

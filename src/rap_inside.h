@@ -16,8 +16,9 @@ struct rap {
     profile *profile; /* NULL: none found, and profile_err says so when one is needed */
     rap_err profile_err;
     store *store;
-    encoder *encoder; /* the models: NULL until first needed */
-    encoder *texts;   /* of the detector's names; NULL: those of `encoder` */
+    encoder *encoder;        /* the models: NULL until first needed */
+    encoder *texts;          /* of the detector's names; NULL: those of `encoder` */
+    char maker[EMBED_MAKER]; /* of vectors, once the encoder is open */
     yolo_world *detector;
     vlm *vlm;
     retriever *retriever;

@@ -33,6 +33,8 @@ rap_status models_encoder(rap *r)
     if (status == RAP_OK)
         status = encoder_open(&r->encoder, r->profile->encoder.path, r->options.threads,
                               wanted_precision(r), &r->err);
+    if (status == RAP_OK)
+        embed_maker(r->maker, r->encoder, &r->profile->crop);
     return status;
 }
 
@@ -73,6 +75,12 @@ static rap_status open_detector(rap *r)
     return status;
 }
 
+/* A center of another size belongs to another encoder. */
+static const float *models_center(const rap *r)
+{
+    return r->profile->center_dim == encoder_dim(r->encoder) ? r->profile->center : NULL;
+}
+
 rap_status models_retriever(rap *r)
 {
     retriever_options o = { .store = r->store,
@@ -90,7 +98,9 @@ rap_status models_retriever(rap *r)
     o.encoder = r->encoder;
     o.texts = r->texts ? r->texts : r->encoder;
     o.detector = r->detector;
+    o.maker = r->maker;
     o.crop = r->profile->crop;
+    o.judge = (judge_settings){ models_center(r), r->profile->crowding, r->profile->threshold };
     o.detect = (detect_settings){ .confidence = r->profile->detector_confidence,
                                   .iou = r->profile->detector_iou,
                                   .max_regions = r->profile->max_regions,

@@ -135,6 +135,7 @@ static rap_status read_retrieval(profile *p, rap_err *err)
     p->max_regions = 10;
     p->threshold =
         2; /* the largest distance there is: an encoder nobody calibrated rejects nothing */
+    p->ambiguity = 0.03f;
     p->detector_confidence = 0.1f;
     p->detector_iou = 0.5f;
     status = json_get_int(&p->k, j, "retrieval.k", 1, 64, p->file, err);
@@ -149,6 +150,12 @@ static rap_status read_retrieval(profile *p, rap_err *err)
         status = json_get_float(&p->detector_iou, j, "retrieval.detector_iou", 0, 1, p->file, err);
     if (status == RAP_OK)
         status = json_get_float(&p->crop.margin, j, "retrieval.crop_margin", 0, 2, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->crowding, j, "retrieval.crowding", 0, 2, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
     if (status == RAP_OK)
         status = json_get_bool(&square, j, "retrieval.square_crops", p->file, err);
     p->crop.square = square;

@@ -23,6 +23,9 @@ typedef struct profile {
     prompt_style turns;
     int k, max_regions;
     float threshold, detector_confidence, detector_iou;
+    float crowding, ambiguity; /* judge.h, rank.h */
+    float *center;             /* [center_dim] or NULL: judge.h */
+    int center_dim;
     const char **extra_vocabulary; /* ended by NULL */
     embed_crop crop;
 } profile;

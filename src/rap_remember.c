@@ -69,7 +69,7 @@ static rap_status embed_view(seen_view *v, rap *r)
     v->feature = mem_array((size_t)dim, sizeof *v->feature);
     if (!v->feature)
         return err_memory(&r->err, "embedding a picture");
-    v->vector = (store_vector){ encoder_fingerprint(r->encoder), dim, v->feature };
+    v->vector = (store_vector){ r->maker, dim, v->feature };
     return embed_boxes(v->feature, r->encoder, &v->picture.pixels, &v->view.box, 1,
                        &r->profile->crop, &r->err);
 }
@@ -128,6 +128,24 @@ rap_status rap_add_view(rap *r, const char *name, const rap_image *source, rap_b
     status = view_open(&seen, r, source, box);
     if (status == RAP_OK)
         status = store_add_view(r->store, name, &seen.view, &seen.vector, &r->err);
+    view_close(&seen);
+    return status;
+}
+
+rap_status rap_correct(rap *r, const char *name, const rap_image *source, rap_box box, int is_it)
+{
+    seen_view seen = { 0 };
+    rap_status status;
+
+    if (is_it)
+        return rap_add_view(r, name, source, box);
+    if (!rap_ready(r) || !name)
+        return RAP_E_ARGUMENT;
+    if (!image_given(source))
+        return err_set(&r->err, RAP_E_ARGUMENT, "a correction needs a picture");
+    status = view_open(&seen, r, source, box);
+    if (status == RAP_OK)
+        status = store_add_refusal(r->store, name, &seen.view, &seen.vector, &r->err);
     view_close(&seen);
     return status;
 }
@@ -253,8 +271,7 @@ static rap_status embed_import(transfer_picture *group, size_t count, size_t *ou
         return err_set(err, status, "%s", run->r->err.text);
     dim = (size_t)encoder_dim(run->r->encoder);
     for (size_t i = 0; i < count; i++)
-        group[i].vector = (store_vector){ encoder_fingerprint(run->r->encoder), (int)dim,
-                                          run->feature + i * dim };
+        group[i].vector = (store_vector){ run->r->maker, (int)dim, run->feature + i * dim };
     return import_all(run, group, count, out_failed, err);
 }
 

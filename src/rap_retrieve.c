@@ -102,6 +102,7 @@ static rap_status add_match(rap_matches *m, const rap_record *record, const rank
     match->info = mem_string(record->info ? record->info : "");
     match->distance = from->distance;
     match->reason = from->reason;
+    match->ambiguous = from->ambiguous;
     match->score = from->reason == RAP_REASON_NAME ? 1 : fmaxf(0, 1 - from->distance / 2);
     if (from->region >= 0)
         match->box = m->region[from->region].box;
@@ -170,6 +171,7 @@ static rank_region *rank_regions(const sighting *seen)
         region[i] = (rank_region){ .box = seen->region[i].box,
                                    .whole = i == seen->whole,
                                    .hit = seen->hit + i * RANK_HITS,
+                                   .score = seen->score ? seen->score + i * RANK_HITS : NULL,
                                    .hits = RANK_HITS };
     return region;
 }
@@ -179,6 +181,7 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int 
 {
     rank_input in = { .policy = r->options.policy,
                       .threshold = r->profile->threshold,
+                      .ambiguity = r->profile->ambiguity,
                       .limit = limit ? limit : r->profile->k,
                       .region_count = seen ? seen->count : 0 };
     rank_result *result = NULL;

@@ -103,10 +103,10 @@ static json_t *json_number_or_null(double value)
 
 static json_t *json_match(const rap_match *m)
 {
-    return json_pack("{s:s, s:o, s:f, s:o, s:s, s:s}", "name", m->name, "distance",
+    return json_pack("{s:s, s:o, s:f, s:o, s:s, s:s, s:i}", "name", m->name, "distance",
                      json_number_or_null((double)m->distance), "score", (double)m->score, "box",
                      json_box(m->box), "reason", rap_reason_text(m->reason), "category",
-                     m->category);
+                     m->category, "ambiguous", m->ambiguous);
 }
 
 json_t *cli_json_matches(const rap_matches *matches)
@@ -138,6 +138,8 @@ void cli_print_matches(const rap_matches *matches)
         if (m->box.w > 0)
             printf("\t%.0f,%.0f,%.0f,%.0f", (double)m->box.x, (double)m->box.y, (double)m->box.w,
                    (double)m->box.h);
+        if (m->ambiguous)
+            printf("\tambiguous %d", m->ambiguous);
         putchar('\n');
     }
 }

@@ -32,6 +32,10 @@ static const struct {
       "INSERT INTO encoder (id, fingerprint, dim) VALUES (?, ?, ?)" },
     { "SELECT id, encoder_id, view_id, vector FROM key ORDER BY id",
       "INSERT INTO key (id, encoder_id, view_id, vector) VALUES (?, ?, ?, ?)" },
+    { "SELECT id, concept_id, hash, width, height, box_x, box_y, box_w, box_h, bytes, maker, vector"
+      " FROM refusal ORDER BY id",
+      "INSERT INTO refusal (id, concept_id, hash, width, height, box_x, box_y, box_w, box_h, bytes,"
+      " maker, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" },
 };
 
 static rap_status copy_row(db *to, sqlite3_stmt *row, sqlite3_stmt *insert, rap_err *err)

@@ -160,6 +160,67 @@ static rap_status read_views(transfer *t, db *from, int64_t from_id, int64_t to_
     return status;
 }
 
+/* ---- what it is not ---- */
+
+/* Columns: hash, width, height, box ×4, bytes, maker, vector. */
+static rap_status read_refusal(transfer *t, sqlite3_stmt *row, int64_t concept_id, rap_err *err)
+{
+    const char *hash = (const char *)sqlite3_column_text(row, 0);
+    const char *maker = (const char *)sqlite3_column_text(row, 8);
+    int64_t width = sqlite3_column_int64(row, 1), height = sqlite3_column_int64(row, 2);
+    const void *bytes = sqlite3_column_blob(row, 7), *numbers = sqlite3_column_blob(row, 9);
+    size_t size = (size_t)sqlite3_column_bytes(row, 9);
+    store_vector vector = { maker, (int)(size / sizeof(float)), NULL };
+    store_view view = {
+        bytes,
+        (size_t)sqlite3_column_bytes(row, 7),
+        (int)width,
+        (int)height,
+        { (float)sqlite3_column_double(row, 3), (float)sqlite3_column_double(row, 4),
+          (float)sqlite3_column_double(row, 5), (float)sqlite3_column_double(row, 6) }
+    };
+    char now[65];
+    float *data = NULL;
+    rap_status status;
+
+    if (!is_side(width) || !is_side(height))
+        return err_set(err, RAP_E_FORMAT, "a picture of %lld by %lld", (long long)width,
+                       (long long)height);
+    if (size % sizeof(float) || size > STORE_MAX_DIM * sizeof(float) || (size && !numbers))
+        return err_set(err, RAP_E_FORMAT, "a vector has the wrong size");
+    sha256_hex(now, view.bytes, view.bytes ? view.size : 0);
+    if (!hash || strcmp(hash, now) != 0)
+        return err_set(err, RAP_E_FORMAT, "a picture is not the one that was exported");
+    if (size && !(data = mem_array(size / sizeof(float), sizeof *data)))
+        return err_memory(err, "importing a vector");
+    if (size)
+        vector_copy(data, numbers, size / sizeof(float));
+    vector.data = data;
+    status = refusal_insert(t->s, concept_id, &view, size ? &vector : NULL, err);
+    free(data);
+    return status;
+}
+
+/* Bundles have them since version 3. */
+static rap_status read_refusals(transfer *t, db *from, int64_t from_id, int64_t to_id, rap_err *err)
+{
+    sqlite3_stmt *rows = NULL;
+    int64_t version = 0;
+    bool row = false;
+    rap_status status = db_int(&version, NULL, from, err, "PRAGMA user_version", "");
+
+    if (status != RAP_OK || version < 3)
+        return status;
+    status = db_query(&rows, from, err,
+                      "SELECT hash, width, height, box_x, box_y, box_w, box_h, bytes, maker, vector"
+                      " FROM refusal WHERE concept_id = ? ORDER BY id",
+                      "i", from_id);
+    while (status == RAP_OK && (status = db_step(&row, from, rows, err)) == RAP_OK && row)
+        status = read_refusal(t, rows, to_id, err);
+    sqlite3_finalize(rows);
+    return status;
+}
+
 /* ---- one concept ---- */
 
 /* 2026-05-04T12:30:00.250Z */
@@ -191,6 +252,8 @@ static rap_status write_record(transfer *t, db *from, const rap_record *record, 
 
     if (status == RAP_OK)
         status = read_views(t, from, record->id, id, err);
+    if (status == RAP_OK)
+        status = read_refusals(t, from, record->id, id, err);
     if (status == RAP_OK)
         status = concept_touch(t->s, id, "import", err);
     if (status == RAP_OK)

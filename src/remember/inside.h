@@ -17,8 +17,8 @@
 struct store {
     db d;
     bool read_only;
-    bool scrub;      /* something was deleted and may still stand in the log */
-    int64_t changes; /* own commits that changed concepts or vectors */
+    bool scrub;          /* something was deleted and may still stand in the log */
+    int64_t changes;     /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
 };
@@ -27,8 +27,8 @@ struct store {
 
 /* What a transaction needs when the machine loses power just after it. */
 typedef enum store_durability {
-    STORE_DURABLE,  /* on disk when store_end() returns */
-    STORE_DERIVED   /* can be computed again: may be lost, never damages anything */
+    STORE_DURABLE, /* on disk when store_end() returns */
+    STORE_DERIVED  /* can be computed again: may be lost, never damages anything */
 } store_durability;
 rap_status store_begin(store *s, store_durability durability, rap_err *err);
 rap_status store_end(store *s, rap_status status, rap_err *err);
@@ -76,9 +76,20 @@ rap_status concept_touch(store *s, int64_t id, const char *what, rap_err *err);
 rap_status view_insert(int64_t *out_id, store *s, int64_t concept_id, const store_view *view,
                        bool avatar, rap_err *err);
 rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err);
+rap_status view_check(const store_view *view, rap_err *err);
+/* A row of id, hash, box ×4, bytes. */
+rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err *err);
+
+/* ---- refusal.c ---- */
+
+/* vector NULL: made when it is first needed. */
+rap_status refusal_insert(store *s, int64_t concept_id, const store_view *view,
+                          const store_vector *vector, rap_err *err);
+rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err);
 
 /* ---- vector.c ---- */
 
+rap_status vector_check(const store_vector *vector, rap_err *err);
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 /* The bytes that are stored; free(). NULL: out of memory. */
 void *vector_bytes(const float *numbers, size_t count);

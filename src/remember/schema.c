@@ -99,7 +99,7 @@ static const char store_tables[] =
     "CREATE TABLE event ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " at TEXT NOT NULL,"
-    " what TEXT NOT NULL," /* add, edit, view, alias, unalias, forget, import */
+    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import */
     " concept_id INTEGER NOT NULL"
     ") STRICT;";
 
@@ -131,11 +131,29 @@ static const char large_stores[] =
     /* The detector asks for the distinct categories of all concepts. */
     "CREATE INDEX category_of_concept ON concept(category COLLATE NOCASE);";
 
+/* Version 3: what a concept is not. */
+static const char refusals[] =
+    /* A picture a person gave to correct a concept: "this is not it". One vector, by whoever made it last;
+     * maker = '': nobody yet. The box as in `view`. */
+    "CREATE TABLE refusal ("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
+    " hash TEXT NOT NULL," /* SHA-256 of the bytes, hex */
+    " width INTEGER NOT NULL,"
+    " height INTEGER NOT NULL,"
+    " box_x REAL NOT NULL, box_y REAL NOT NULL, box_w REAL NOT NULL, box_h REAL NOT NULL,"
+    " bytes BLOB NOT NULL,"
+    " maker TEXT NOT NULL,"
+    " vector BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX refusal_of_concept ON refusal(concept_id);";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
     { shared_tables, store_tables },
     { "", large_stores },
+    { refusals, "" },
 };
 
 /* ---- inspect ---- */

@@ -91,6 +91,26 @@ rap_status store_each_unembedded(store *s, const char *encoder, store_on_view *o
                                  void *payload, int64_t *out_total, rap_err *err);
 rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 
+/* A picture of what the concept is not: a correction. */
+rap_status store_add_refusal(store *s, const char *name, const store_view *view,
+                             const store_vector *vector, rap_err *err);
+
+/* What is known of how one concept looks, by one maker of vectors. */
+typedef struct store_evidence {
+    size_t views, refusals;
+    float *view;    /* [views, dim], the avatar first */
+    float *refusal; /* [refusals, dim] */
+} store_evidence;
+rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
+                               store_evidence *out, rap_err *err);
+void store_evidence_release(store_evidence *e);
+
+/* Refusals that have no vector of this maker: as store_each_unembedded() with the refusal's id. */
+rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *on_refusal,
+                                    void *payload, rap_err *err);
+rap_status store_put_refusal_vector(store *s, int64_t refusal_id, const store_vector *vector,
+                                    rap_err *err);
+
 /* Distinct non-empty categories, folded, in order. Free the array and each string with
  * store_strings_free(). */
 rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err);

@@ -42,6 +42,8 @@ rap_status transfer_place(int64_t *out_id, transfer *t, const store_concept *c, 
     t->report.updated++;
     *out_id = owner.concept_id;
     status = concept_set(t->s, owner.concept_id, c, err);
+    if (status == RAP_OK)
+        status = refusal_remove_all(t->s, owner.concept_id, err);
     return status == RAP_OK ? view_remove_all(t->s, owner.concept_id, err) : status;
 }
 

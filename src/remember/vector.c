@@ -46,7 +46,7 @@ static rap_status from_column(float **out, size_t *out_count, store *s, sqlite3_
 
 /* ---- the vectors of views ---- */
 
-static rap_status vector_check(const store_vector *vector, rap_err *err)
+rap_status vector_check(const store_vector *vector, rap_err *err)
 {
     if (!vector->encoder || !*vector->encoder || !vector->data || vector->dim < 1 ||
         vector->dim > STORE_MAX_DIM)

@@ -13,7 +13,7 @@ static bool box_is_sound(rap_box box)
            box.h >= 0;
 }
 
-static rap_status view_check(const store_view *view, rap_err *err)
+rap_status view_check(const store_view *view, rap_err *err)
 {
     if (!view->bytes || view->size == 0)
         return err_set(err, RAP_E_ARGUMENT, "the picture is empty");
@@ -64,7 +64,8 @@ rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err)
 
 /* ---- reading ---- */
 
-static rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err *err)
+/* Columns 0 to 6: id, hash, box ×4, bytes. */
+rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err *err)
 {
     const void *bytes = sqlite3_column_blob(row, 6);
     const char *hash = (const char *)sqlite3_column_text(row, 1);

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 rap_status embed_check_size(const image *photo, const char *name, rap_err *err)
@@ -54,8 +56,8 @@ static rap_status cut_batch(image *out, int *out_count, const places *p, int fro
     return RAP_OK;
 }
 
-static rap_status embed_places(float *out, encoder *e, const places *p, const embed_crop *crop,
-                               rap_err *err)
+static rap_status embed_once(float *out, encoder *e, const places *p, const embed_crop *crop,
+                             rap_err *err)
 {
     rap_status status = RAP_OK;
 
@@ -72,14 +74,79 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
     return status;
 }
 
+/* ---- two cuts ---- */
+
+void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop)
+{
+    if (crop->inner > 0)
+        snprintf(out, EMBED_MAKER, "%.150s inner %.3f", encoder_fingerprint(e),
+                 (double)crop->inner);
+    else
+        snprintf(out, EMBED_MAKER, "%.150s", encoder_fingerprint(e));
+}
+
+/* The tighter cut, of the whole photo too; itself where it would become too small. */
+static rap_box inner_box(rap_box box, const image *photo, float part)
+{
+    if (box.w <= 0 || box.h <= 0)
+        box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
+    if (box.w * (1 - 2 * part) < EMBED_MIN_SIDE || box.h * (1 - 2 * part) < EMBED_MIN_SIDE)
+        return box;
+    return (rap_box){ box.x + box.w * part, box.y + box.h * part, box.w * (1 - 2 * part),
+                      box.h * (1 - 2 * part) };
+}
+
+/* out [dim] becomes the mean of both directions; one without a direction adds nothing. */
+static void add_direction(float *out, const float *other, int dim)
+{
+    double a = 0, b = 0;
+
+    for (int i = 0; i < dim; i++) {
+        a += (double)out[i] * out[i];
+        b += (double)other[i] * other[i];
+    }
+    a = a > 0 && isfinite(a) ? 0.5 / sqrt(a) : 0;
+    b = b > 0 && isfinite(b) ? 0.5 / sqrt(b) : 0;
+    for (int i = 0; i < dim; i++)
+        out[i] = (float)(out[i] * a + other[i] * b);
+}
+
+static rap_status embed_places(float *out, encoder *e, const places *p, const embed_crop *crop,
+                               rap_err *err)
+{
+    size_t dim = (size_t)encoder_dim(e), floats;
+    rap_box *tight = NULL;
+    float *other = NULL;
+    places inner = *p;
+    rap_status status;
+
+    /* The whole photo alone is what remembering mostly asks for: no copy of it then. */
+    if (p->count == 1 && p->box->w <= 0)
+        status = encoder_images(e, p->each ? p->each[0] : p->one, 1, out, err);
+    else
+        status = embed_once(out, e, p, crop, err);
+    if (status != RAP_OK || !(crop->inner > 0))
+        return status;
+    inner.box = tight = mem_array((size_t)p->count, sizeof *tight);
+    other = mem_mul(&floats, (size_t)p->count, dim) ? mem_array(floats, sizeof *other) : NULL;
+    if (!tight || !other)
+        status = err_memory(err, "embedding a picture");
+    for (int i = 0; status == RAP_OK && i < p->count; i++)
+        tight[i] = inner_box(p->box[i], p->each ? p->each[i] : p->one, crop->inner);
+    if (status == RAP_OK)
+        status = embed_once(other, e, &inner, crop, err);
+    for (int i = 0; status == RAP_OK && i < p->count; i++)
+        add_direction(out + (size_t)i * dim, other + (size_t)i * dim, (int)dim);
+    free(tight);
+    free(other);
+    return status;
+}
+
 rap_status embed_boxes(float *out, encoder *e, const image *photo, const rap_box *box, int count,
                        const embed_crop *crop, rap_err *err)
 {
     const places p = { photo, NULL, box, count };
 
-    /* The whole photo alone is what remembering mostly asks for: no copy of it then. */
-    if (count == 1 && box->w <= 0)
-        return encoder_images(e, photo, 1, out, err);
     return embed_places(out, e, &p, crop, err);
 }
 

@@ -1,4 +1,4 @@
-/* rank.c: candidates are (region, concept, distance) in order of distance; each policy then walks them. */
+/* rank.c: candidates are (region, concept, distance) in order of score; each policy then walks them. */
 #include "retrieve/rank.h"
 
 #include "base/mem.h"
@@ -8,8 +8,10 @@
 
 typedef struct candidate {
     int64_t id;
-    float distance;
+    float distance, score;
     int region, order, whole;
+    int64_t rival; /* as good at the same region; −1: nobody */
+    float rival_distance;
 } candidate;
 
 int rank_capacity(const rank_input *in)
@@ -19,36 +21,80 @@ int rank_capacity(const rank_input *in)
     return names > in->limit ? names : in->limit;
 }
 
-/* By distance; of equals a region before the whole photo, then as found. */
+/* By score; of equals a region before the whole photo, then as found. */
 static int compare(const void *left, const void *right)
 {
     const candidate *a = left, *b = right;
 
-    if (a->distance != b->distance)
-        return a->distance < b->distance ? -1 : 1;
+    if (a->score != b->score)
+        return a->score < b->score ? -1 : 1;
     if (a->whole != b->whole)
         return a->whole - b->whole;
     return a->order - b->order;
 }
 
-/* The `depth` nearest of every region within `threshold`, sorted. */
-static int collect(candidate *out, const rank_input *in, int depth, float threshold)
+/* The paper's candidates: every hit of every region. */
+static int collect_all(candidate *out, const rank_input *in)
 {
     int count = 0;
 
     for (int r = 0; r < in->region_count; r++) {
         const rank_region *region = &in->region[r];
 
-        for (int i = 0; i < region->hits && i < depth && region->hit[i].id >= 0; i++) {
-            if (!(region->hit[i].distance <= threshold))
-                break;
+        for (int i = 0; i < region->hits && i < RANK_HITS && region->hit[i].id >= 0; i++) {
+            float distance = region->hit[i].distance;
+
             out[count] = (candidate){ .id = region->hit[i].id,
-                                      .distance = region->hit[i].distance,
+                                      .distance = distance,
+                                      .score = distance,
                                       .region = r,
                                       .order = count,
-                                      .whole = region->whole };
+                                      .whole = region->whole,
+                                      .rival = -1 };
             count++;
         }
+    }
+    qsort(out, (size_t)count, sizeof *out, compare);
+    return count;
+}
+
+static float score_of(const rank_region *region, int hit)
+{
+    return region->score ? region->score[hit] : region->hit[hit].distance;
+}
+
+/* The hit with the best score but for `but`; −1: none. */
+static int best_hit(const rank_region *region, int but)
+{
+    int best = -1;
+
+    for (int i = 0; i < region->hits && region->hit[i].id >= 0; i++)
+        if (i != but && (best < 0 || score_of(region, i) < score_of(region, best)))
+            best = i;
+    return best;
+}
+
+/* The default policy's: the best of every region within the threshold, with who is as good. */
+static int collect_best(candidate *out, const rank_input *in)
+{
+    int count = 0;
+
+    for (int r = 0; r < in->region_count; r++) {
+        const rank_region *region = &in->region[r];
+        int best = best_hit(region, -1), second = best_hit(region, best);
+        candidate c = { .region = r, .order = count, .whole = region->whole, .rival = -1 };
+
+        if (best < 0 || !(score_of(region, best) <= in->threshold))
+            continue;
+        c.id = region->hit[best].id;
+        c.distance = region->hit[best].distance;
+        c.score = score_of(region, best);
+        if (in->ambiguity > 0 && second >= 0 && score_of(region, second) <= in->threshold &&
+            score_of(region, second) - c.score <= in->ambiguity) {
+            c.rival = region->hit[second].id;
+            c.rival_distance = region->hit[second].distance;
+        }
+        out[count++] = c;
     }
     qsort(out, (size_t)count, sizeof *out, compare);
     return count;
@@ -87,15 +133,41 @@ static void place_names(rank_result *out, int count, const candidate *c, int can
     }
 }
 
+static int is_candidate(const candidate *c, int candidates, int64_t id)
+{
+    for (int i = 0; i < candidates; i++)
+        if (c[i].id == id)
+            return 1;
+    return 0;
+}
+
+/* The rival follows the one it cannot be told from, unless it has its own place, or there is no room. */
+static int add_rival(rank_result *out, int count, int limit, const candidate *c, int candidates,
+                     int i)
+{
+    rank_result *first = find(out, count, c[i].id);
+
+    if (count == limit || c[i].rival < 0 || find(out, count, c[i].rival) ||
+        is_candidate(c, candidates, c[i].rival))
+        return count;
+    first->ambiguous = i + 1;
+    out[count] = *first;
+    out[count].id = c[i].rival;
+    out[count].distance = c[i].rival_distance;
+    return count + 1;
+}
+
 static int fill(rank_result *out, int count, int limit, const candidate *c, int candidates)
 {
-    for (int i = 0; i < candidates && count < limit; i++)
-        if (!find(out, count, c[i].id))
-            out[count++] =
-                (rank_result){ .id = c[i].id,
-                               .distance = c[i].distance,
-                               .region = c[i].region,
-                               .reason = c[i].whole ? RAP_REASON_WHOLE : RAP_REASON_REGION };
+    for (int i = 0; i < candidates && count < limit; i++) {
+        if (find(out, count, c[i].id))
+            continue;
+        out[count++] = (rank_result){ .id = c[i].id,
+                                      .distance = c[i].distance,
+                                      .region = c[i].region,
+                                      .reason = c[i].whole ? RAP_REASON_WHOLE : RAP_REASON_REGION };
+        count = add_rival(out, count, limit, c, candidates, i);
+    }
     return count;
 }
 
@@ -108,7 +180,7 @@ rap_status rank_matches(rank_result *out, int *out_count, const rank_input *in, 
     *out_count = 0;
     if (!c)
         return err_memory(err, "ranking matches");
-    candidates = collect(c, in, paper ? RANK_HITS : 1, paper ? INFINITY : in->threshold);
+    candidates = paper ? collect_all(c, in) : collect_best(c, in);
     count = add_names(out, in, rank_capacity(in));
     if (!paper)
         place_names(out, count, c, candidates);

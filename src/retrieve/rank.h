@@ -11,6 +11,8 @@ typedef struct rank_region {
     rap_box box;
     int whole;             /* the whole photo */
     const search_hit *hit; /* [hits], nearest first, id -1 ends early */
+    const float *score;    /* [hits] what the threshold and the order of the default policy go by
+                            * (judge.h); NULL: the distance */
     int hits;
 } rank_region;
 
@@ -21,7 +23,9 @@ typedef struct rank_input {
     int region_count;
     rap_policy policy;
     int limit;       /* K */
-    float threshold; /* largest distance that counts as known; default policy only */
+    float threshold; /* largest score that counts as known; default policy only */
+    float
+        ambiguity; /* a second concept scored at most this much worse is as good; default policy only */
 } rank_input;
 
 typedef struct rank_result {
@@ -29,6 +33,7 @@ typedef struct rank_result {
     float distance; /* NaN: by name only */
     int region;     /* index, −1: by name only */
     rap_reason reason;
+    int ambiguous; /* 0: certain; else those with the same number are candidates for one place */
 } rank_result;
 
 /* How many results rank_matches() may write: the paper's rule keeps every name, whatever K is. */
@@ -37,9 +42,10 @@ int rank_capacity(const rank_input *in);
 /* Writes *out_count results, best first, into `out` (room for rank_capacity()).
  *
  * Paper: the names, then the two nearest of every region by distance until there are K; no threshold.
- * Default: the names (with the place where they were seen too), then the rest by distance, K in all. A
+ * Default: the names (with the place where they were seen too), then the rest by score, K in all. A
  * region stands for its nearest concept alone, and only within the threshold; a concept is used once, in
- * its best region. */
+ * its best region. Where a second concept is as good and has no better place of its own, both are given,
+ * one after the other, marked as ambiguous. */
 rap_status rank_matches(rank_result *out, int *out_count, const rank_input *in, rap_err *err);
 
 #endif

@@ -49,6 +49,7 @@ typedef struct embed_run {
     float *feature; /* [dim] */
     uint64_t done;
     int64_t total;
+    int refusals; /* what is embedded are refusals, not views */
 } embed_run;
 
 /* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. */
@@ -57,8 +58,7 @@ static rap_status embed_view(int64_t view_id, const store_picture *picture, void
 {
     embed_run *run = payload;
     const retriever_options *o = &run->r->o;
-    store_vector vector = { encoder_fingerprint(o->encoder), encoder_dim(o->encoder),
-                            run->feature };
+    store_vector vector = { o->maker, encoder_dim(o->encoder), run->feature };
     image im = { 0 };
     rap_status status;
 
@@ -71,7 +71,8 @@ static rap_status embed_view(int64_t view_id, const store_picture *picture, void
     if (status == RAP_OK)
         status = embed_boxes(run->feature, o->encoder, &im, &picture->box, 1, &o->crop, err);
     if (status == RAP_OK)
-        status = store_put_vector(o->store, view_id, &vector, err);
+        status = run->refusals ? store_put_refusal_vector(o->store, view_id, &vector, err)
+                               : store_put_vector(o->store, view_id, &vector, err);
     if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
         status = RAP_OK;
     image_release(&im);
@@ -91,8 +92,10 @@ static rap_status embed_missing(retriever *r, rap_err *err)
     run.feature = mem_array((size_t)encoder_dim(r->o.encoder), sizeof *run.feature);
     if (!run.feature)
         return err_memory(err, "embedding the remembered pictures");
-    status = store_each_unembedded(r->o.store, encoder_fingerprint(r->o.encoder), embed_view, &run,
-                                   &run.total, err);
+    status = store_each_unembedded(r->o.store, r->o.maker, embed_view, &run, &run.total, err);
+    run.refusals = 1;
+    if (status == RAP_OK)
+        status = store_each_stale_refusal(r->o.store, r->o.maker, embed_view, &run, err);
     free(run.feature);
     return status;
 }
@@ -100,8 +103,8 @@ static rap_status embed_missing(retriever *r, rap_err *err)
 static rap_status load_index(retriever *r, rap_err *err)
 {
     memory *fresh = NULL;
-    rap_status status = memory_load(&fresh, r->o.store, encoder_fingerprint(r->o.encoder),
-                                    encoder_dim(r->o.encoder), r->o.on_progress, r->o.payload, err);
+    rap_status status = memory_load(&fresh, r->o.store, r->o.maker, encoder_dim(r->o.encoder),
+                                    r->o.on_progress, r->o.payload, err);
 
     if (status != RAP_OK)
         return status;
@@ -150,7 +153,7 @@ static rap_status find_regions(retriever *r, const image *photo, rap_policy poli
         status = detect_regions(r->detect, photo, 1, &out->region, &out->count, err);
     else if (!(out->region = mem_array(1, sizeof *out->region)))
         status = err_memory(err, "looking at the photo");
-    if (status != RAP_OK || (r->detect && policy == RAP_POLICY_PAPER))
+    if (status != RAP_OK || (r->detect && (policy == RAP_POLICY_PAPER || out->count > 0)))
         return status;
     out->region[out->count].box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
     out->region[out->count].confidence = 1;
@@ -185,7 +188,7 @@ static rap_status search(retriever *r, const float *feature, sighting *out, rap_
 
     for (int attempt = 0; status == RAP_E_FORMAT && attempt < 3; attempt++) {
         if (attempt == 2)
-            store_rows_distrust(r->o.store, encoder_fingerprint(r->o.encoder));
+            store_rows_distrust(r->o.store, r->o.maker);
         if (attempt && (status = load_index(r, err)) != RAP_OK)
             return status;
         status = search_nearest(memory_index(r->memory), feature, out->count, RANK_HITS,
@@ -194,25 +197,44 @@ static rap_status search(retriever *r, const float *feature, sighting *out, rap_
     return status;
 }
 
-static rap_status find_neighbours(retriever *r, const image *photo, sighting *out, rap_err *err)
+static rap_status judge(retriever *r, sighting *out, rap_err *err)
+{
+    const judge_case c = { .settings = &r->o.judge,
+                           .store = r->o.store,
+                           .index = memory_index(r->memory),
+                           .maker = r->o.maker,
+                           .feature = out->feature,
+                           .hit = out->hit,
+                           .count = out->count,
+                           .per = RANK_HITS,
+                           .dim = out->dim,
+                           .threads = r->o.threads };
+
+    out->score = mem_array((size_t)out->count * RANK_HITS, sizeof *out->score);
+    return out->score ? judge_hits(out->score, &c, err) : err_memory(err, "looking at the photo");
+}
+
+static rap_status find_neighbours(retriever *r, const image *photo, rap_policy policy,
+                                  sighting *out, rap_err *err)
 {
     size_t floats;
-    float *feature = NULL;
     double start = clock_ms(), embedded;
     rap_status status;
 
-    if (!mem_mul(&floats, (size_t)out->count, (size_t)encoder_dim(r->o.encoder)))
+    out->dim = encoder_dim(r->o.encoder);
+    if (!mem_mul(&floats, (size_t)out->count, (size_t)out->dim))
         return err_memory(err, "looking at the photo");
-    feature = mem_array(floats, sizeof *feature);
+    out->feature = mem_array(floats, sizeof *out->feature);
     out->hit = mem_array((size_t)out->count * RANK_HITS, sizeof *out->hit);
-    status = feature && out->hit ? embed_regions(r, photo, out, feature, err)
-                                 : err_memory(err, "looking at the photo");
+    status = out->feature && out->hit ? embed_regions(r, photo, out, out->feature, err)
+                                      : err_memory(err, "looking at the photo");
     embedded = clock_ms();
     if (status == RAP_OK)
-        status = search(r, feature, out, err);
+        status = search(r, out->feature, out, err);
+    if (status == RAP_OK && policy != RAP_POLICY_PAPER)
+        status = judge(r, out, err);
     out->embed_ms = embedded - start;
     out->search_ms = clock_ms() - embedded;
-    free(feature);
     return status;
 }
 
@@ -229,7 +251,7 @@ rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, s
         status = find_regions(r, photo, policy, out, err);
     out->detect_ms = clock_ms() - start;
     if (status == RAP_OK && out->count > 0)
-        status = find_neighbours(r, photo, out, err);
+        status = find_neighbours(r, photo, policy, out, err);
     if (status != RAP_OK)
         sighting_release(out);
     return status;
@@ -250,7 +272,7 @@ rap_status retriever_look_at(retriever *r, const image *photo, const rap_box *bo
             status = err_memory(err, "looking at the photo");
     }
     if (status == RAP_OK && count > 0)
-        status = find_neighbours(r, photo, out, err);
+        status = find_neighbours(r, photo, RAP_POLICY_DEFAULT, out, err);
     if (status != RAP_OK)
         sighting_release(out);
     return status;
@@ -262,5 +284,7 @@ void sighting_release(sighting *s)
         return;
     detect_regions_free(s->region, s->count);
     free(s->hit);
+    free(s->score);
+    free(s->feature);
     memset(s, 0, sizeof *s);
 }

@@ -5,6 +5,7 @@
 
 #include "retrieve/detect.h"
 #include "retrieve/embed.h"
+#include "retrieve/judge.h"
 #include "retrieve/rank.h"
 
 typedef struct retriever retriever;
@@ -14,7 +15,9 @@ typedef struct retriever_options { /* everything is borrowed */
     encoder *encoder;
     encoder *texts;       /* with a detector: has its text tower; often the same */
     yolo_world *detector; /* NULL: the whole photo is the one region */
+    const char *maker;    /* embed_maker() of `encoder` and `crop` */
     embed_crop crop;
+    judge_settings judge;
     detect_settings detect;
     int read_only, threads;
     rap_on_progress *on_progress; /* while pictures are embedded again */
@@ -28,14 +31,17 @@ void retriever_free(retriever *r);
 typedef struct sighting {
     rap_region *region; /* [count] */
     search_hit *hit;    /* [count, RANK_HITS] */
-    int count;
+    float *score;       /* [count, RANK_HITS] by judge.h; NULL under the paper's policy */
+    float *feature;     /* [count, dim] */
+    int count, dim;
     int whole; /* index of the whole photo's region, −1 when it is none of them */
     int width, height;
     double detect_ms, embed_ms, search_ms;
 } sighting;
 
-/* Detects, embeds and searches. The whole photo joins the regions under the default policy, and
- * always when there is no detector. First embeds what this encoder has not seen yet. */
+/* Detects, embeds, searches and judges. The whole photo stands in where the detector found no region
+ * (under the default policy), and is the one region when there is no detector. First embeds what this encoder
+ * has not seen yet. */
 rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
                           rap_err *err);
 /* The same at given places instead of detected ones (none is the whole photo): for measuring. */

@@ -15,7 +15,7 @@ typedef struct rank_case {
     const char *what;
     rap_policy policy;
     int limit;
-    float threshold;
+    float threshold, ambiguity;
     int regions, whole; /* whole: index of the whole photo, −1: none */
     search_hit hit[MAX_REGIONS][RANK_HITS];
     int named_count;
@@ -25,6 +25,7 @@ typedef struct rank_case {
         int64_t id;
         int region;
         rap_reason reason;
+        int ambiguous;
     } want[MAX_OUT];
 } rank_case;
 
@@ -163,6 +164,44 @@ static const rank_case cases[] = {
       .named = { 5, 5, 6 },
       .count = 2,
       .want = { { 5, -1, RAP_REASON_NAME }, { 6, -1, RAP_REASON_NAME } } },
+    { .what = "default: look-alikes are both given, marked",
+      .limit = 3,
+      .threshold = 1,
+      .ambiguity = 0.05f,
+      .regions = 2,
+      .whole = -1,
+      .hit = { { { 1, 0.50f }, { 2, 0.53f } }, { { 3, 0.4f }, { 1, 0.9f } } },
+      .count = 3,
+      .want = { { 3, 1, RAP_REASON_REGION, 0 },
+                { 1, 0, RAP_REASON_REGION, 2 },
+                { 2, 0, RAP_REASON_REGION, 2 } } },
+    { .what = "default: a look-alike with a place of its own is no rival",
+      .limit = 3,
+      .threshold = 1,
+      .ambiguity = 0.05f,
+      .regions = 2,
+      .whole = -1,
+      .hit = { { { 1, 0.30f }, { 2, 0.31f } }, { { 2, 0.20f }, { 3, 0.9f } } },
+      .count = 2,
+      .want = { { 2, 1, RAP_REASON_REGION, 0 }, { 1, 0, RAP_REASON_REGION, 0 } } },
+    { .what = "default: a rival beyond the threshold is none",
+      .limit = 3,
+      .threshold = 0.5f,
+      .ambiguity = 0.05f,
+      .regions = 1,
+      .whole = -1,
+      .hit = { { { 1, 0.49f }, { 2, 0.51f } } },
+      .count = 1,
+      .want = { { 1, 0, RAP_REASON_REGION, 0 } } },
+    { .what = "paper: nothing is ever ambiguous",
+      .policy = RAP_POLICY_PAPER,
+      .limit = 2,
+      .ambiguity = 0.5f,
+      .regions = 1,
+      .whole = -1,
+      .hit = { { { 1, 0.49f }, { 2, 0.51f } } },
+      .count = 2,
+      .want = { { 1, 0, RAP_REASON_REGION, 0 }, { 2, 0, RAP_REASON_REGION, 0 } } },
     { .what = "default: an empty store gives hits of nobody",
       .limit = 3,
       .threshold = 2,
@@ -182,7 +221,8 @@ static void check(const rank_case *c)
                       .region_count = c->regions,
                       .policy = c->policy,
                       .limit = c->limit,
-                      .threshold = c->threshold };
+                      .threshold = c->threshold,
+                      .ambiguity = c->ambiguity };
 
     for (int i = 0; i < c->regions; i++)
         region[i] = (rank_region){ .whole = i == c->whole, .hit = c->hit[i], .hits = RANK_HITS };
@@ -194,8 +234,32 @@ static void check(const rank_case *c)
         assert_int_equal(out[i].id, c->want[i].id);
         assert_int_equal(out[i].region, c->want[i].region);
         assert_int_equal(out[i].reason, c->want[i].reason);
+        assert_int_equal(out[i].ambiguous, c->want[i].ambiguous);
         assert_int_equal(isnan(out[i].distance) != 0, out[i].region < 0);
     }
+}
+
+/* What the threshold and the order go by is the score where there is one. */
+static void scores_overrule_distances(void **state)
+{
+    const search_hit hit[RANK_HITS] = { { 1, 0.5f }, { 2, 0.6f } };
+    const float vetoed[RANK_HITS] = { INFINITY, 0.7f }, both[RANK_HITS] = { INFINITY, 1.1f };
+    rank_region region = { .hit = hit, .score = vetoed, .hits = RANK_HITS };
+    rank_input in = { .region = &region, .region_count = 1, .limit = 3, .threshold = 1 };
+    rank_result out[MAX_OUT];
+    int count = -1;
+
+    assert_int_equal(rank_matches(out, &count, &in, NULL), RAP_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(out[0].id, 2);
+    assert_true(out[0].distance == 0.6f);
+    region.score = both;
+    assert_int_equal(rank_matches(out, &count, &in, NULL), RAP_OK);
+    assert_int_equal(count, 0);
+    in.policy = RAP_POLICY_PAPER;
+    assert_int_equal(rank_matches(out, &count, &in, NULL), RAP_OK);
+    assert_int_equal(count, 2);
+    assert_int_equal(out[0].id, 1);
 }
 
 static void every_case(void **state)
@@ -206,7 +270,8 @@ static void every_case(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_case) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_case),
+                                        cmocka_unit_test(scores_overrule_distances) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

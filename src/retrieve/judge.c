@@ -1,0 +1,168 @@
+/* judge.c: distances, one score, a concept's own shift, then all hits of a photo. */
+#include "retrieve/judge.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- one score ---- */
+
+/* Unit length first, then without the center, then unit length again. */
+float judge_distance(const judge_settings *s, const float *a, const float *b, int dim)
+{
+    double na = 0, nb = 0, ab = 0, ca = 0, cb = 0, dot;
+
+    for (int i = 0; i < dim; i++) {
+        na += (double)a[i] * a[i];
+        nb += (double)b[i] * b[i];
+    }
+    na = na > 0 ? 1 / sqrt(na) : 0;
+    nb = nb > 0 ? 1 / sqrt(nb) : 0;
+    for (int i = 0; i < dim; i++) {
+        double c = s->center ? (double)s->center[i] : 0, x = a[i] * na - c, y = b[i] * nb - c;
+
+        ab += x * y;
+        ca += x * x;
+        cb += y * y;
+    }
+    if (!(ca > 0) || !(cb > 0))
+        return 2;
+    dot = ab / sqrt(ca * cb);
+    return (float)sqrt(fmax(0, 2 - 2 * dot));
+}
+
+static float nearest(const judge_settings *s, const float *feature, const float *rows, size_t count,
+                     size_t but, int dim)
+{
+    float best = INFINITY;
+
+    for (size_t i = 0; i < count; i++)
+        if (i != but)
+            best = fminf(best, judge_distance(s, feature, rows + i * (size_t)dim, dim));
+    return best;
+}
+
+/* Without a neighbour there is no crowd; the square root of 2 is how far unlike things are. */
+static float crowd(const judge_settings *s, float near)
+{
+    return s->crowding > 0 ? s->crowding * (isfinite(near) ? near : 1.41421356f) : 0;
+}
+
+float judge_shift(const judge_settings *s, const store_evidence *known, float near, int dim)
+{
+    float limit = s->threshold, spread = 0, off = crowd(s, near);
+
+    if (s->threshold >= 2 || (known->views < 2 && known->refusals == 0))
+        return 0;
+    for (size_t i = 0; known->views > 1 && i < known->views; i++)
+        spread = fmaxf(
+            spread, nearest(s, known->view + i * (size_t)dim, known->view, known->views, i, dim));
+    if (known->views > 1 && spread - off > limit)
+        limit = fminf(spread - off, limit + JUDGE_LOOSER);
+    for (size_t i = 0; i < known->refusals; i++) {
+        float there = nearest(s, known->refusal + i * (size_t)dim, known->view, known->views,
+                              known->views, dim);
+
+        limit = fminf(limit, there - off - 0.01f);
+    }
+    return s->threshold - fmaxf(limit, s->threshold - JUDGE_STRICTER);
+}
+
+float judge_score(const judge_settings *s, const float *feature, const store_evidence *known,
+                  float near, int dim)
+{
+    float distance = nearest(s, feature, known->view, known->views, known->views, dim);
+    float score = distance - crowd(s, near);
+
+    if (nearest(s, feature, known->refusal, known->refusals, known->refusals, dim) < distance)
+        return INFINITY;
+    /* A threshold of one's own says who is known, not who is nearer: the order stays the distance's. */
+    if (s->threshold < 2 && score + judge_shift(s, known, near, dim) > s->threshold)
+        return score > s->threshold ? score : INFINITY;
+    return s->threshold < 2 ? fminf(score, s->threshold) : score;
+}
+
+/* ---- all hits ---- */
+
+typedef struct suspect { /* a concept that was hit */
+    int64_t id;
+    store_evidence known;
+    float near;
+} suspect;
+
+typedef struct suspects {
+    suspect *list;
+    int count;
+} suspects;
+
+static suspect *find(const suspects *all, int64_t id)
+{
+    for (int i = 0; i < all->count; i++)
+        if (all->list[i].id == id)
+            return &all->list[i];
+    return NULL;
+}
+
+static rap_status gather(suspects *all, const judge_case *c, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    all->list = mem_array((size_t)c->count * (size_t)c->per + 1, sizeof *all->list);
+    if (!all->list)
+        return err_memory(err, "judging hits");
+    for (int i = 0; status == RAP_OK && i < c->count * c->per; i++) {
+        suspect *next = &all->list[all->count];
+
+        if (c->hit[i].id < 0 || find(all, c->hit[i].id))
+            continue;
+        *next = (suspect){ .id = c->hit[i].id, .near = INFINITY };
+        status = store_load_evidence(c->store, next->id, c->maker, c->dim, &next->known, err);
+        all->count += status == RAP_OK;
+    }
+    return status;
+}
+
+/* How far the nearest other concept is from this one's avatar, as the settings see it. */
+static rap_status find_neighbour(suspect *one, const judge_case *c, rap_err *err)
+{
+    search_hit hit[2];
+    store_evidence other = { 0 };
+    rap_status status;
+
+    if (one->known.views == 0)
+        return RAP_OK;
+    status = search_nearest(c->index, one->known.view, 1, 2, c->threads, hit, err);
+    for (int i = 0; status == RAP_OK && i < 2; i++) {
+        if (hit[i].id < 0 || hit[i].id == one->id)
+            continue;
+        status = store_load_evidence(c->store, hit[i].id, c->maker, c->dim, &other, err);
+        if (status == RAP_OK)
+            one->near =
+                nearest(c->settings, one->known.view, other.view, other.views, other.views, c->dim);
+        store_evidence_release(&other);
+        break;
+    }
+    return status;
+}
+
+rap_status judge_hits(float *out, const judge_case *c, rap_err *err)
+{
+    suspects all = { NULL, 0 };
+    rap_status status = gather(&all, c, err);
+
+    for (int i = 0; status == RAP_OK && c->settings->crowding > 0 && i < all.count; i++)
+        status = find_neighbour(&all.list[i], c, err);
+    for (int i = 0; status == RAP_OK && i < c->count * c->per; i++) {
+        const suspect *one = find(&all, c->hit[i].id);
+
+        out[i] = INFINITY;
+        if (one && one->known.views > 0)
+            out[i] = judge_score(c->settings, c->feature + (size_t)(i / c->per) * (size_t)c->dim,
+                                 &one->known, one->near, c->dim);
+    }
+    for (int i = 0; i < all.count; i++)
+        store_evidence_release(&all.list[i].known);
+    free(all.list);
+    return status;
+}
