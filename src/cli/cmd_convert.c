@@ -9,17 +9,14 @@ const cli_command cmd_convert = {
     "convert",
     "IN OUT.gguf",
     "Turn a published CLIP, SigLIP, DINOv2, ViT or YOLO-World checkpoint into GGUF",
-    "IN is a file of torch.save (.pt, .bin), a .safetensors file, an index of shards, or a folder "
-    "as\n"
-    "Hugging Face lays it out; nothing in it is executed. Read are CLIP as OpenAI and Hugging "
-    "Face\n"
-    "publish it, SigLIP and DINOv2 as Hugging Face does, timm's ViT, and YOLO-World v2 as\n"
-    "Ultralytics does.\n"
+    "IN is a file of torch.save (.pt, .bin), a .safetensors file, an index of shards, or a folder\n"
+    "as Hugging Face lays it out; nothing in it is executed. Read are CLIP as OpenAI (also its\n"
+    "TorchScript files) and Hugging Face publish it, SigLIP and DINOv2 as Hugging Face does,\n"
+    "timm's ViT, and YOLO-World v2 as Ultralytics does.\n"
     "\n"
     "A CLIP needs its vocabulary: the merges.txt or tokenizer.json beside it, or --vocab.\n"
-    "--type says how matrices are written: f32, f16, bf16 or q8_0 (q8_0 takes about a quarter of "
-    "f32;\n"
-    "docs/models.md says what each costs). Without it they stay what they are.",
+    "--type says how matrices are written: f32, f16, bf16 or q8_0. docs/models.md says what each\n"
+    "costs. Without it they stay what they are.",
     run,
 };
 

@@ -56,26 +56,6 @@ void convert_ignore(conversion *c, const char *name)
     }
 }
 
-void convert_preprocessing(conversion *c, const char *prefix, int64_t size, const float mean[3],
-                           const float std[3])
-{
-    char key[64];
-    snprintf(key, sizeof key, "%s.vision.image_size", prefix);
-    gguf_put_int(c->out, key, (uint32_t)size);
-    snprintf(key, sizeof key, "%s.vision.image_mean", prefix);
-    gguf_put_floats(c->out, key, mean, 3);
-    snprintf(key, sizeof key, "%s.vision.image_std", prefix);
-    gguf_put_floats(c->out, key, std, 3);
-    snprintf(key, sizeof key, "%s.vision.resize", prefix);
-    gguf_put_string(c->out, key, "shortest", strlen("shortest"));
-    snprintf(key, sizeof key, "%s.vision.resize_size", prefix);
-    gguf_put_int(c->out, key, (uint32_t)size);
-    snprintf(key, sizeof key, "%s.vision.interpolation", prefix);
-    gguf_put_string(c->out, key, "bicubic", strlen("bicubic"));
-    snprintf(key, sizeof key, "%s.vision.crop", prefix);
-    gguf_put_string(c->out, key, "center", strlen("center"));
-}
-
 rap_status convert_type_of(convert_type *out, const char *text, rap_err *err)
 {
     static const char *const names[] = { [CONVERT_F32] = "f32",

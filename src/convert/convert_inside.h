@@ -104,10 +104,6 @@ void convert_read_recipe(conversion *c, picture_recipe *out);
 /* The keys are the same for every encoder: "<keys>.image_size" and so on. */
 void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r);
 
-/* How pictures are prepared; the same keys for every encoder. */
-void convert_preprocessing(conversion *c, const char *prefix, int64_t size, const float mean[3],
-                           const float std[3]);
-
 /* ---- config.json: convert_config.c. Fields are dotted paths ("vision_config.hidden_size"). ---- */
 
 bool convert_config_is(const conversion *c, const char *field, const char *text);

@@ -187,6 +187,25 @@ static void projection(conversion *c, const clip_names *n, const char *from, con
         convert_tensor(c, from, to, (convert_shape){ 2, { width, embed } });
 }
 
+/* As OpenAI prepares pictures, also where Hugging Face's code would cut half a pixel elsewhere: one model,
+ * one feature. */
+static void preprocessing(conversion *c, const clip_names *n, int side)
+{
+    picture_recipe r = { .resize = side, .size = side, .interpolation = "bicubic" };
+    memcpy(r.mean, mean, sizeof mean);
+    memcpy(r.std, std, sizeof std);
+    if (n->image.config)
+        convert_read_recipe(c, &r);
+    r.floor = false;
+    if (r.size != side)
+        convert_fail(
+            c, RAP_E_FORMAT,
+            "preprocessor_config.json cuts pictures of %d pixels, but the tensors are for %d",
+            r.size, side);
+    else
+        convert_put_recipe(c, "clip.vision", &r);
+}
+
 static void image_tower(conversion *c, const clip_names *n)
 {
     const tower_names *t = &n->image;
@@ -212,7 +231,7 @@ static void image_tower(conversion *c, const clip_names *n)
     agrees(c, t, "patch_size", patch);
     agrees(c, t, "image_size", grid * patch);
     convert_config_agrees(c, "projection_dim", embed);
-    convert_preprocessing(c, "clip", grid * patch, mean, std);
+    preprocessing(c, n, (int)(grid * patch));
 }
 
 /* First of all, because a missing vocabulary is the mistake that users make. */

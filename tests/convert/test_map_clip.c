@@ -8,9 +8,10 @@
 #include <unistd.h>
 
 static char work[64], out[128];
-static const char *const files[] = { "model.safetensors", "config.json", "merges.txt", "vocab.json",
-                                     "tokenizer.json" };
-enum { FILES = sizeof files / sizeof *files };
+static const char *const files[] = { "model.safetensors", "config.json",
+                                     "merges.txt",        "vocab.json",
+                                     "tokenizer.json",    "preprocessor_config.json" };
+enum { FILES = sizeof files / sizeof *files, HONEST = 4 };
 
 static const char *in(const char *name)
 {
@@ -62,9 +63,11 @@ static void copy(const char *from, const char *name)
 /* An honest folder again. */
 static int fresh(void **state)
 {
-    for (int i = 0; i < FILES - 1; i++)
-        copy(honest("hf", files[i]), files[i]);
-    unlink(in(files[FILES - 1]));
+    for (int i = 0; i < FILES; i++)
+        if (i < HONEST)
+            copy(honest("hf", files[i]), files[i]);
+        else
+            unlink(in(files[i]));
     return 0;
 }
 
@@ -188,6 +191,23 @@ static void config_is_believed(void **state)
     gguf_file_close(g);
 }
 
+static void preprocessing(void **state)
+{
+    double mean;
+    gguf_file *g;
+    save_text(in("preprocessor_config.json"),
+              "{\"size\":32,\"crop_size\":32,\"image_mean\":[0.25,0.5,0.75],\"resample\":3}");
+    converts(CONVERT_KEEP);
+    assert_int_equal(gguf_file_open(&g, out, NULL), RAP_OK);
+    assert_int_equal(gguf_array_float(g, "clip.vision.image_mean", 2, &mean, NULL), RAP_OK);
+    assert_true(mean == 0.75);
+    gguf_file_close(g);
+    save_text(in("preprocessor_config.json"), "{\"size\":48,\"crop_size\":48}");
+    refuses("preprocessor_config.json", "pictures of 48 pixels, but the tensors are for 32");
+    save_text(in("preprocessor_config.json"), "{\"size\":-1}");
+    refuses("preprocessor_config.json", "size");
+}
+
 static void vocabulary_lies(void **state)
 {
     save_text(in("merges.txt"), "#version: 0.2\nt h\n");
@@ -265,6 +285,7 @@ int main(void)
         cmocka_unit_test_setup(config_lies, fresh),
         cmocka_unit_test_setup(config_is_impossible, fresh),
         cmocka_unit_test_setup(config_is_believed, fresh),
+        cmocka_unit_test_setup(preprocessing, fresh),
         cmocka_unit_test_setup(vocabulary_lies, fresh),
         cmocka_unit_test_setup(numbers_without_use, fresh),
         cmocka_unit_test_setup(truncated, fresh),
