@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 const char *gguf_file_path(const gguf_file *g)
 {
@@ -260,4 +262,12 @@ rap_status gguf_to_f32(const gguf_file *g, const gguf_tensor *t, float *out, rap
                        t->type);
     }
     return RAP_OK;
+}
+
+void gguf_let_go(const gguf_file *g, const gguf_tensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)t->data;
+    uintptr_t from = (start + page - 1) / page * page, to = (start + t->bytes) / page * page;
+    if (from < to) /* the mapping is read-only: what is read again comes from the file again */
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }

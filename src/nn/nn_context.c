@@ -161,6 +161,7 @@ static rap_status read_f32(const nn *n, const gguf_tensor *t, float **out, rap_e
     if (!data)
         return err_memory(err, "reading weights");
     rap_status status = gguf_to_f32(n->weights, t, data, err);
+    gguf_let_go(n->weights, t); /* what is kept is the packed copy */
     if (status != RAP_OK) {
         free(data);
         return status;
