@@ -451,8 +451,9 @@ def _scene_beside(rng, talk):
     return f"What is to the {side} of {n}?", other
 
 
-SCENE = (_scene_place, _scene_count, _scene_night, _scene_looks, _scene_looks, _scene_looks, _scene_any,
-         _scene_where, _scene_order, _scene_beside)
+SCENE = (_scene_place, _scene_count, _scene_count, _scene_night, _scene_looks, _scene_looks, _scene_looks,
+         _scene_any, _scene_where, _scene_where, _scene_where, _scene_order, _scene_order, _scene_beside,
+         _scene_beside, _scene_beside)
 
 
 def scene_question(rng, talk):
@@ -551,9 +552,9 @@ def talk_picture(rng, talk, count):
         talk.ask("who", *who(rng, talk))
     while len(talk.chains) < count:
         r = rng.random()
-        if r < 0.42 and talk.concepts:
+        if r < 0.25 and talk.concepts:
             talk.ask("info", *info_question(rng, pick(rng, talk.concepts)))
-        elif 0.42 <= r < 0.48:
+        elif 0.25 <= r < 0.30:
             qa = grounding(rng, talk)
             if qa:
                 talk.ask("box", *qa)

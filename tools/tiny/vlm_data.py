@@ -251,7 +251,7 @@ class Packer:
     def talk(self):
         rng = self.rng
         r = rng.random()
-        if r < 0.72:
+        if r < 0.84:
             index = int(rng.integers(len(self.metas)))
             scene = PoolScene(index, self.metas[index], self.things)
             many = 0.15 + 0.25 * self.hard
