@@ -130,7 +130,8 @@ static void test_redirected_in_a_circle(void **state)
                  "loop loop loop loop loop loop loop loop loop loop loop loop");
     assert_int_equal(pull_toy(f), RAP_E_IO);
     assert_says(f, "redirected more than");
-    assert_int_equal(server_count(f->hub, "HEAD", MODEL), 11);
+    /* the first and ten redirects; libcurl repeats one whose kept connection the server had closed */
+    assert_in_range(server_count(f->hub, "HEAD", MODEL), 11, 12);
 }
 
 static void test_redirected_to_a_local_file(void **state)

@@ -96,6 +96,7 @@ static void an_older_store_is_brought_up(void **state)
         " model TEXT NOT NULL, tokens BLOB NOT NULL, UNIQUE (view_id, model)) STRICT;"
         "INSERT INTO old SELECT view_id, model, tokens FROM cache; DROP TABLE cache;"
         "ALTER TABLE old RENAME TO cache; DROP TABLE snapshot; DROP INDEX category_of_concept;"
+        "DROP TABLE refusal;"
         "PRAGMA user_version = 1";
     fixture *f = *state;
     store *reader = NULL;
