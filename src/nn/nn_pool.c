@@ -12,8 +12,8 @@
  * A loop is open while pool.open is its number. A thread that wants to help announces itself in
  * pool.inside before it looks at pool.open, and the caller closes the loop before it looks at
  * pool.inside, so one of them sees the other. A second loop at the same time (another thread of the
- * program, or a loop within a loop) runs on its caller alone. After fork() a child has no helpers and
- * does all work itself. */
+ * program, or a loop within a loop) runs on its caller alone. A child of fork() has no helpers and starts
+ * its own. */
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 
@@ -93,6 +93,23 @@ static uint64_t wait_for_loop(uint64_t seen)
     return loop;
 }
 
+/* In the child of a fork only the thread that called it lives on; the helpers' traces are removed. */
+static void forget_helpers(void)
+{
+    pool.helpers = 0;
+    atomic_store(&pool.open, 0);
+    atomic_store(&pool.inside, 0);
+    atomic_store(&pool.sleeping, 0);
+    pool.lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    pool.wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+    atomic_flag_clear(&pool.busy);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget_helpers);
+}
+
 static void *helper(void *unused)
 {
     uint64_t seen = 0;
@@ -107,8 +124,10 @@ static void *helper(void *unused)
 /* As many helpers as can be had; fewer is slower, not wrong. */
 static void start_helpers(int wanted)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_attr_t detached;
     pthread_t id;
+    pthread_once(&once, watch_forks);
     if (pthread_attr_init(&detached))
         return;
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
