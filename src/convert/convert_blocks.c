@@ -10,6 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+const block_names convert_hf_block = {
+    .ln1 = "layer_norm1",
+    .ln2 = "layer_norm2",
+    .q = "self_attn.q_proj",
+    .k = "self_attn.k_proj",
+    .v = "self_attn.v_proj",
+    .out = "self_attn.out_proj",
+    .up = "mlp.fc1",
+    .down = "mlp.fc2",
+};
+
 enum { MAX_LAYERS = 256 };
 
 /* One block under way: its names begin with these. */

@@ -66,6 +66,8 @@ typedef struct block_names {
     const char *scale1, *scale2; /* layer scale, folded into out and down, where block 0 has it */
     const char *gate_and_up, *down_gated; /* a gated MLP, gate and up packed into one matrix */
 } block_names;
+
+extern const block_names convert_hf_block; /* of CLIP and SigLIP in Hugging Face's layout */
 /* Copies blocks 0, 1, … as long as they are there; gives their number and the hidden width. */
 int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names,
                    int64_t width, int64_t *out_hidden);

@@ -16,17 +16,6 @@ static const block_names openai_block = {
     .down = "mlp.c_proj",
 };
 
-static const block_names hf_block = {
-    .ln1 = "layer_norm1",
-    .ln2 = "layer_norm2",
-    .q = "self_attn.q_proj",
-    .k = "self_attn.k_proj",
-    .v = "self_attn.v_proj",
-    .out = "self_attn.out_proj",
-    .up = "mlp.fc1",
-    .down = "mlp.fc2",
-};
-
 typedef struct tower_names {
     const char *position, *blocks, *post_ln, *proj;
     const char *class_embd, *patch, *pre_ln; /* of the image tower */
@@ -74,7 +63,7 @@ static const clip_names hugging_face = {
               .proj = "text_projection.weight",
               .config = "text_config.",
               .default_heads = 8 },
-    .block = &hf_block,
+    .block = &convert_hf_block,
     .proj_out_in = true,
 };
 

@@ -7,17 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const block_names hugging_face = {
-    .ln1 = "layer_norm1",
-    .ln2 = "layer_norm2",
-    .q = "self_attn.q_proj",
-    .k = "self_attn.k_proj",
-    .v = "self_attn.v_proj",
-    .out = "self_attn.out_proj",
-    .up = "mlp.fc1",
-    .down = "mlp.fc2",
-};
-
 static const char *prefix_of(const conversion *c)
 {
     return convert_has(c, "vision_model.embeddings.patch_embedding.weight") ? "vision_model." : "";
@@ -212,8 +201,8 @@ void siglip_convert(conversion *c)
                  (convert_shape){ 4, { width, 3, patch, patch } });
     convert_tensor(c, b, "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
     block_sizes s = { .width = width };
-    s.layers =
-        convert_blocks(c, at(a, p, "encoder.layers."), "v.blk.", &hugging_face, width, &s.hidden);
+    s.layers = convert_blocks(c, at(a, p, "encoder.layers."), "v.blk.", &convert_hf_block, width,
+                              &s.hidden);
     convert_pair(c, at(a, p, "post_layernorm"), "v.post_ln", (convert_shape){ 1, { width } });
     head(c, p, &s);
     keys(c, &s, patch, grid);
