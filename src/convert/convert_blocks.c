@@ -32,7 +32,7 @@ typedef struct block {
     bool qkv_bias, scaled, gated;
 } block;
 
-static const char *join(char out[256], const char *start, const char *middle, const char *end)
+const char *convert_name(char out[256], const char *start, const char *middle, const char *end)
 {
     snprintf(out, 256, "%s%s%s", start, middle, end);
     return out;
@@ -41,7 +41,7 @@ static const char *join(char out[256], const char *start, const char *middle, co
 static void pair(block *b, const char *from, const char *to, convert_shape weight)
 {
     char x[256], y[256];
-    convert_pair(b->c, join(x, b->from, from, ""), join(y, b->to, to, ""), weight);
+    convert_pair(b->c, convert_name(x, b->from, from, ""), convert_name(y, b->to, to, ""), weight);
 }
 
 static void zeros(block *b, const char *to, int64_t count)
@@ -51,7 +51,8 @@ static void zeros(block *b, const char *to, int64_t count)
     if (!values && b->c->status == RAP_OK)
         b->c->status = err_memory(b->c->err, "converting");
     if (values)
-        convert_floats(b->c, join(y, b->to, to, ""), (convert_shape){ 1, { count } }, values);
+        convert_floats(b->c, convert_name(y, b->to, to, ""), (convert_shape){ 1, { count } },
+                       values);
     free(values);
 }
 
@@ -66,9 +67,9 @@ static void stack(block *b, const char *end, const char *to, convert_shape one)
     const char *const parts[] = { b->names->q, b->names->k, b->names->v };
     char name[3][256], y[256];
     for (int i = 0; i < 3; i++)
-        join(name[i], b->from, parts[i], end);
+        convert_name(name[i], b->from, parts[i], end);
     convert_stacked(b->c, (const char *const[]){ name[0], name[1], name[2] }, 3,
-                    join(y, b->to, to, ""), one);
+                    convert_name(y, b->to, to, ""), one);
 }
 
 static void projections(block *b)
@@ -92,11 +93,11 @@ static void scaled(block *b, const char *from, const char *to, const char *end, 
 {
     char x[256], y[256];
     int64_t columns = shape.dims == 2 ? shape.d[1] : 1;
-    float *values = convert_read(b->c, join(x, b->from, from, end), shape);
+    float *values = convert_read(b->c, convert_name(x, b->from, from, end), shape);
     for (int64_t i = 0; values && i < shape.d[0] * columns; i++)
         values[i] *= scale[i / columns];
     if (values)
-        convert_floats(b->c, join(y, b->to, to, end), shape, values);
+        convert_floats(b->c, convert_name(y, b->to, to, end), shape, values);
     free(values);
 }
 
@@ -109,8 +110,8 @@ static void branch_end(block *b, const char *from, const char *to, const char *s
         pair(b, from, to, weight);
         return;
     }
-    float *factor =
-        convert_read(b->c, join(x, b->from, scale, ""), (convert_shape){ 1, { weight.d[0] } });
+    float *factor = convert_read(b->c, convert_name(x, b->from, scale, ""),
+                                 (convert_shape){ 1, { weight.d[0] } });
     if (factor) {
         scaled(b, from, to, ".weight", weight, factor);
         scaled(b, from, to, ".bias", (convert_shape){ 1, { weight.d[0] } }, factor);
@@ -125,9 +126,9 @@ static void halves(block *b, const char *from, const char *end, int64_t rows, in
     char x[256], y[256];
     convert_shape both = { columns > 1 ? 2 : 1, { 2 * rows, columns } };
     convert_shape one = { both.dims, { rows, columns } };
-    float *values = convert_read(b->c, join(x, b->from, from, end), both);
+    float *values = convert_read(b->c, convert_name(x, b->from, from, end), both);
     for (int i = 0; values && i < 2; i++)
-        convert_floats(b->c, join(y, b->to, to[i], end), one, values + i * rows * columns);
+        convert_floats(b->c, convert_name(y, b->to, to[i], end), one, values + i * rows * columns);
     free(values);
 }
 
@@ -160,11 +161,12 @@ static void measure(block *b)
 {
     const block_names *n = b->names;
     char x[256];
-    const char *bias = n->q ? join(x, b->from, n->q, ".bias") : join(x, b->from, n->qkv_bias, "");
+    const char *bias =
+        n->q ? convert_name(x, b->from, n->q, ".bias") : convert_name(x, b->from, n->qkv_bias, "");
     b->qkv_bias = !n->bias_optional || convert_has(b->c, bias);
-    b->scaled = n->scale1 && convert_has(b->c, join(x, b->from, n->scale1, ""));
-    b->hidden =
-        convert_size(b->c, join(x, b->from, b->gated ? n->down_gated : n->down, ".weight"), 0);
+    b->scaled = n->scale1 && convert_has(b->c, convert_name(x, b->from, n->scale1, ""));
+    b->hidden = convert_size(
+        b->c, convert_name(x, b->from, b->gated ? n->down_gated : n->down, ".weight"), 0);
 }
 
 int convert_blocks(conversion *c, const char *from, const char *to, const block_names *names,
@@ -176,7 +178,7 @@ int convert_blocks(conversion *c, const char *from, const char *to, const block_
     for (; c->status == RAP_OK && count < MAX_LAYERS; count++) {
         snprintf(b.from, sizeof b.from, "%s%d.", from, count);
         snprintf(b.to, sizeof b.to, "%s%d.", to, count);
-        if (!convert_has(c, join(probe, b.from, names->ln2, ".weight")))
+        if (!convert_has(c, convert_name(probe, b.from, names->ln2, ".weight")))
             break;
         if (count == 0)
             measure(&b);

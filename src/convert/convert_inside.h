@@ -20,6 +20,9 @@ typedef struct conversion {
 int64_t convert_size(const conversion *c, const char *name, int axis_from_end);
 bool convert_has(const conversion *c, const char *name);
 
+/* start + middle + end as one name, cut at 255 bytes; returns out. */
+const char *convert_name(char out[256], const char *start, const char *middle, const char *end);
+
 /* The side of the square of patches: the root of the position rows without the class token; 0: none. */
 int64_t convert_grid(int64_t rows);
 

@@ -4,7 +4,6 @@
 #include "convert/convert_inside.h"
 #include "convert/resample.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,19 +43,14 @@ static const char *prefix_of(const conversion *c)
                                                                         : "";
 }
 
-static const char *at(char out[256], const char *prefix, const char *name)
-{
-    snprintf(out, 256, "%s%s", prefix, name);
-    return out;
-}
-
 bool dinov2_recognise(const conversion *c)
 {
     char name[256];
     const char *p = prefix_of(c);
-    return convert_has(c, at(name, p, "embeddings.cls_token")) &&
-           convert_has(c, at(name, p, "embeddings.patch_embeddings.projection.weight")) &&
-           convert_has(c, at(name, p, "encoder.layer.0.layer_scale1.lambda1"));
+    return convert_has(c, convert_name(name, p, "embeddings.cls_token", "")) &&
+           convert_has(
+               c, convert_name(name, p, "embeddings.patch_embeddings.projection.weight", "")) &&
+           convert_has(c, convert_name(name, p, "encoder.layer.0.layer_scale1.lambda1", ""));
 }
 
 /* The class token and behind it the registers: [1 + R, D]. */
@@ -65,9 +59,9 @@ static void put_tokens(conversion *c, const char *p, int64_t registers, int64_t 
     char a[256];
     size_t d = (size_t)width, r = (size_t)registers;
     float *all = mem_array((1 + r) * d, sizeof *all);
-    float *first =
-        convert_read(c, at(a, p, "embeddings.cls_token"), (convert_shape){ 1, { width } });
-    float *more = registers ? convert_read(c, at(a, p, "embeddings.register_tokens"),
+    float *first = convert_read(c, convert_name(a, p, "embeddings.cls_token", ""),
+                                (convert_shape){ 1, { width } });
+    float *more = registers ? convert_read(c, convert_name(a, p, "embeddings.register_tokens", ""),
                                            (convert_shape){ 2, { registers, width } })
                             : NULL;
     if (!all && c->status == RAP_OK)
@@ -90,7 +84,7 @@ static void put_positions(conversion *c, const char *p, int64_t registers, int64
 {
     char a[256];
     int64_t rows = 1 + registers + to * to;
-    float *in = convert_read(c, at(a, p, "embeddings.position_embeddings"),
+    float *in = convert_read(c, convert_name(a, p, "embeddings.position_embeddings", ""),
                              (convert_shape){ 2, { 1 + from * from, width } });
     float *out = in ? mem_array((size_t)(rows * width), sizeof *out) : NULL;
     if (in && !out)
@@ -144,10 +138,10 @@ void dinov2_convert(conversion *c)
 {
     char a[256], b[256];
     const char *p = prefix_of(c);
-    const char *weight = at(a, p, "embeddings.patch_embeddings.projection.weight");
+    const char *weight = convert_name(a, p, "embeddings.patch_embeddings.projection.weight", "");
     int64_t patch = convert_size(c, weight, 0), width = convert_size(c, weight, 3);
-    int64_t rows = convert_size(c, at(b, p, "embeddings.position_embeddings"), 1);
-    int64_t registers = convert_size(c, at(b, p, "embeddings.register_tokens"), 1);
+    int64_t rows = convert_size(c, convert_name(b, p, "embeddings.position_embeddings", ""), 1);
+    int64_t registers = convert_size(c, convert_name(b, p, "embeddings.register_tokens", ""), 1);
     int64_t from = convert_grid(rows);
     picture_recipe r = published;
     convert_read_recipe(c, &r);
@@ -163,14 +157,15 @@ void dinov2_convert(conversion *c)
     }
     put_tokens(c, p, registers, width);
     put_positions(c, p, registers, width, from, r.size / patch);
-    convert_pair(c, at(a, p, "embeddings.patch_embeddings.projection"), "v.patch_embd",
-                 (convert_shape){ 4, { width, 3, patch, patch } });
-    const char *blocks = at(a, p, "encoder.layer.");
+    convert_pair(c, convert_name(a, p, "embeddings.patch_embeddings.projection", ""),
+                 "v.patch_embd", (convert_shape){ 4, { width, 3, patch, patch } });
+    const char *blocks = convert_name(a, p, "encoder.layer.", "");
     block_sizes s = { .width = width, .gated = convert_gated(c, blocks, &names) };
     s.layers = convert_blocks(c, blocks, "v.blk.", &names, width, &s.hidden);
-    convert_pair(c, at(a, p, "layernorm"), "v.post_ln", (convert_shape){ 1, { width } });
+    convert_pair(c, convert_name(a, p, "layernorm", ""), "v.post_ln",
+                 (convert_shape){ 1, { width } });
     keys(c, &s, patch, registers, &r);
     check_config(c, &s, patch, from, registers);
-    convert_ignore(c, at(a, p, "embeddings.mask_token"));
+    convert_ignore(c, convert_name(a, p, "embeddings.mask_token", ""));
     convert_ignore(c, "classifier.*");
 }

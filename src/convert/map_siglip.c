@@ -12,19 +12,13 @@ static const char *prefix_of(const conversion *c)
     return convert_has(c, "vision_model.embeddings.patch_embedding.weight") ? "vision_model." : "";
 }
 
-static const char *at(char out[256], const char *prefix, const char *name)
-{
-    snprintf(out, 256, "%s%s", prefix, name);
-    return out;
-}
-
 bool siglip_recognise(const conversion *c)
 {
     char name[256];
     const char *p = prefix_of(c);
-    return convert_has(c, at(name, p, "embeddings.patch_embedding.weight")) &&
-           convert_has(c, at(name, p, "embeddings.position_embedding.weight")) &&
-           !convert_has(c, at(name, p, "embeddings.class_embedding"));
+    return convert_has(c, convert_name(name, p, "embeddings.patch_embedding.weight", "")) &&
+           convert_has(c, convert_name(name, p, "embeddings.position_embedding.weight", "")) &&
+           !convert_has(c, convert_name(name, p, "embeddings.class_embedding", ""));
 }
 
 /* The head's question is the same for every picture: W_q · probe + b_q. */
@@ -171,16 +165,17 @@ static void ignore_rest(conversion *c, const char *p)
     convert_ignore(c, "logit_scale");
     convert_ignore(c, "logit_bias");
     convert_ignore(c, "classifier.*");
-    convert_ignore(c, at(a, p, "embeddings.position_ids"));
+    convert_ignore(c, convert_name(a, p, "embeddings.position_ids", ""));
 }
 
 void siglip_convert(conversion *c)
 {
     char a[256], b[256];
     const char *p = prefix_of(c);
-    const char *weight = at(a, p, "embeddings.patch_embedding.weight");
+    const char *weight = convert_name(a, p, "embeddings.patch_embedding.weight", "");
     int64_t patch = convert_size(c, weight, 0), width = convert_size(c, weight, 3);
-    int64_t rows = convert_size(c, at(b, p, "embeddings.position_embedding.weight"), 1);
+    int64_t rows =
+        convert_size(c, convert_name(b, p, "embeddings.position_embedding.weight", ""), 1);
     int64_t grid = convert_grid(rows + 1);
     if (convert_size(c, weight, 2) == 0) {
         convert_fail(
@@ -197,13 +192,14 @@ void siglip_convert(conversion *c)
         convert_fail(c, RAP_E_FORMAT, "its image tower has an impossible shape");
         return;
     }
-    convert_pair(c, at(a, p, "embeddings.patch_embedding"), "v.patch_embd",
+    convert_pair(c, convert_name(a, p, "embeddings.patch_embedding", ""), "v.patch_embd",
                  (convert_shape){ 4, { width, 3, patch, patch } });
     convert_tensor(c, b, "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
     block_sizes s = { .width = width };
-    s.layers = convert_blocks(c, at(a, p, "encoder.layers."), "v.blk.", &convert_hf_block, width,
-                              &s.hidden);
-    convert_pair(c, at(a, p, "post_layernorm"), "v.post_ln", (convert_shape){ 1, { width } });
+    s.layers = convert_blocks(c, convert_name(a, p, "encoder.layers.", ""), "v.blk.",
+                              &convert_hf_block, width, &s.hidden);
+    convert_pair(c, convert_name(a, p, "post_layernorm", ""), "v.post_ln",
+                 (convert_shape){ 1, { width } });
     head(c, p, &s);
     keys(c, &s, patch, grid);
     ignore_rest(c, p);
