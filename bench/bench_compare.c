@@ -175,15 +175,22 @@ static int race(measured *m, pair *p, const settings *s, rap_err *err)
     return bad;
 }
 
-/* The largest difference relative to the largest number. */
-static double difference(const pair *p)
+/* The largest difference of some numbers relative to the largest of them. */
+static double difference_within(const pair *p, int64_t from, int64_t to)
 {
     double top = 0, far = 0;
-    for (int64_t i = 0; i < p->our.numbers; i++) {
+    for (int64_t i = from; i < to; i++) {
         top = fmax(top, fabs((double)p->result[i]));
         far = fmax(far, fabs((double)p->result[i] - (double)p->our.out[i]));
     }
     return far / (top > 0 ? top : 1);
+}
+
+/* Boxes and scores are numbers of their own. */
+static double difference(const pair *p)
+{
+    const ours *o = &p->our;
+    return fmax(difference_within(p, 0, o->boxes), difference_within(p, o->boxes, o->numbers));
 }
 
 static void show_layers(pair *p, const settings *s, rap_err *err)

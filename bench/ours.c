@@ -43,7 +43,8 @@ static rap_status read_names(ours *o, const char *model, rap_err *err)
     rap_status status = text ? yolo_world_set_vocabulary(o->detector, text, count, err)
                              : err_memory(err, "a vocabulary");
     free(text);
-    o->numbers = (4 + count) * (int64_t)o->detector->anchors;
+    o->boxes = 4 * (int64_t)o->detector->anchors;
+    o->numbers = o->boxes + count * (int64_t)o->detector->anchors;
     return status;
 }
 

@@ -11,6 +11,7 @@ typedef struct ours {
     nn_graph *graph;
     yolo_world *detector;  /* NULL: an encoder */
     int64_t size, numbers; /* side of the picture; of the result */
+    int64_t boxes;         /* of these, the numbers of boxes, which come first; 0: an encoder */
     float *out;
 } ours;
 

@@ -1,6 +1,7 @@
 /* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
+#include "nn/nn_winograd.h"
 
 #include "base/mem.h"
 
@@ -34,12 +35,25 @@ static nn_kernel_spec describe(const nn_node *nd)
     return spec;
 }
 
+/* Our own kernels where they suit. Winograd's sums are those of f32, so rounded numbers go without. */
+static bool choose_own_way(nn_node *nd, int threads)
+{
+    if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
+        nd->way = NN_BY_WINOGRAD;
+        nd->scratch_bytes = nn_winograd_scratch(&nd->spec, threads);
+    } else if (nn_tiles_suit(&nd->spec)) {
+        nd->way = NN_BY_TILES;
+    }
+    return nd->way != NN_BY_DNNL;
+}
+
 /* bf16 where that was chosen and can be had at speed; else f32 on rounded numbers, which differs from it
  * only in the order of sums, and is far quicker than oneDNN's reference code. */
 static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 {
     nn_kernel_spec spec = describe(nd);
     nd->spec = spec;
+    nd->way = NN_BY_DNNL;
     bool want_bf16 = g->n->precision == NN_BF16;
     rap_status status = RAP_E_UNSUPPORTED;
     if (want_bf16 && !g->n->emulate) {
@@ -57,7 +71,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         spec.operands = nd->operands = NN_TYPE_F32;
         spec.result = nd->result = NN_TYPE_F32;
         nd->spec = spec;
-        if ((nd->tiles = nn_tiles_suit(&spec)))
+        if (choose_own_way(nd, g->n->threads))
             return RAP_OK;
         status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
     }
@@ -67,8 +81,9 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
 {
     void *packed = NULL;
-    if (nd->tiles) {
-        rap_status status = nn_pack_tiles(g->n, nd->weight, &nd->spec, nd->rounds, &nd->w, err);
+    if (nd->way != NN_BY_DNNL) {
+        rap_status status =
+            nn_pack_own(g->n, nd->weight, nd->way, &nd->spec, nd->rounds, &nd->w, err);
         return status == RAP_OK && nd->bias ? nn_plain(g->n, nd->bias, &nd->b, err) : status;
     }
     rap_status status = nn_pack(g->n, nd->weight, nd->kernel, nd->in_out, nd->rounds, &packed, err);

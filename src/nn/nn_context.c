@@ -1,6 +1,7 @@
 /* nn_context.c: opening a context; weights found, read and packed once for every graph. */
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
+#include "nn/nn_winograd.h"
 
 #include "base/mem.h"
 #include "base/threads.h"
@@ -206,7 +207,7 @@ static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
 rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
-        if (p->tensor == t && !p->layout && !p->tiles) {
+        if (p->tensor == t && p->way == NN_PLAIN) {
             *out = p->data;
             return RAP_OK;
         }
@@ -259,32 +260,35 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
         nn_layout_free(layout);
         return status;
     }
-    nn_packed value = {
-        .tensor = t, .layout = layout, .in_out = in_out, .rounded = rounded, .data = packed
-    };
+    nn_packed value = { .tensor = t,
+                        .way = NN_BY_DNNL,
+                        .layout = layout,
+                        .in_out = in_out,
+                        .rounded = rounded,
+                        .data = packed };
     return remember(n, value, out, err);
 }
 
-rap_status nn_pack_tiles(nn *n, const gguf_tensor *t, const nn_kernel_spec *spec, bool rounded,
-                         float **out, rap_err *err)
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
+                       bool rounded, float **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
-        if (p->tensor == t && p->tiles && p->in_out == spec->in_out && p->rounded == rounded) {
+        if (p->tensor == t && p->way == way && p->in_out == spec->in_out && p->rounded == rounded) {
             *out = p->data;
             return RAP_OK;
         }
     float *plain = NULL, *packed = NULL;
     void *kept = NULL;
+    bool winograd = way == NN_BY_WINOGRAD;
     rap_status status = read_f32(n, t, &plain, err);
-    if (status == RAP_OK && !(packed = mem_aligned(nn_tiles_bytes(spec))))
+    size_t bytes = winograd ? nn_winograd_bytes(spec) : nn_tiles_bytes(spec);
+    if (status == RAP_OK && !(packed = mem_aligned(bytes)))
         status = err_memory(err, "packing weights");
     if (status == RAP_OK) {
         if (rounded)
             round_to_bf16(plain, nn_elements(nn_tensor_shape(t)));
-        nn_tiles_pack(spec, plain, packed, n->threads);
-        nn_packed value = {
-            .tensor = t, .in_out = spec->in_out, .rounded = rounded, .tiles = true
-        };
+        (winograd ? nn_winograd_pack : nn_tiles_pack)(spec, plain, packed, n->threads);
+        nn_packed value = { .tensor = t, .way = way, .in_out = spec->in_out, .rounded = rounded };
         value.data = packed;
         status = remember(n, value, &kept, err);
     }

@@ -12,13 +12,21 @@ typedef int32_t lanes_int __attribute__((vector_size(32)));
 
 #define SUIT
 #define FOR_CPU(name) plain_##name
+#define LARGER(a, b) CHOOSE((a) > (b), a, b)
+#define SMALLER(a, b) CHOOSE((a) < (b), a, b)
 #include "nn/nn_exp.inc"
 #undef SUIT
 #undef FOR_CPU
+#undef LARGER
+#undef SMALLER
 
 #if defined(__x86_64__)
+#include <immintrin.h>
+
 #define SUIT __attribute__((target("avx2,fma")))
 #define FOR_CPU(name) avx2_##name
+#define LARGER(a, b) ((lanes)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define SMALLER(a, b) ((lanes)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #include "nn/nn_exp.inc"
 
 static bool has_avx2(void)

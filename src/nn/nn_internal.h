@@ -3,8 +3,8 @@
  * Reading order: nn_context.c (weights), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running and timing), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
- * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c
- * or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
+ * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c,
+ * in nn_winograd.c or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
 #ifndef RAP_NN_INTERNAL_H
 #define RAP_NN_INTERNAL_H
 
@@ -17,11 +17,20 @@
 
 /* ---- context ------------------------------------------------------------------------------ */
 
+/* What runs a convolution or linear layer, and so how its weights are packed. */
+typedef enum nn_way {
+    NN_PLAIN, /* f32 in the order of the file, for all other steps */
+    NN_BY_DNNL,
+    NN_BY_TILES,
+    NN_BY_WINOGRAD
+} nn_way;
+
 /* A weight in the form a kernel wants, made once and lent to every graph. */
 typedef struct nn_packed {
     const gguf_tensor *tensor;
-    nn_layout *layout;           /* NULL: plain f32 in the order of the file */
-    bool in_out, rounded, tiles; /* tiles: packed by nn_tiles.c, layout is NULL */
+    nn_way way;
+    nn_layout *layout; /* with NN_BY_DNNL, else NULL */
+    bool in_out, rounded;
     void *data;
     struct nn_packed *next;
 } nn_packed;
@@ -48,9 +57,9 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
 /* The weight as kernel k wants it (borrowed until nn_close). */
 rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
                    void **out, rap_err *err);
-/* The weight as nn_tiles_run() wants it (borrowed until nn_close). */
-rap_status nn_pack_tiles(nn *n, const gguf_tensor *t, const nn_kernel_spec *spec, bool rounded,
-                         float **out, rap_err *err);
+/* The weight as nn_tiles_run() or nn_winograd_run() wants it (borrowed until nn_close). */
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
+                       bool rounded, float **out, rap_err *err);
 
 /* ---- graph -------------------------------------------------------------------------------- */
 
@@ -110,8 +119,8 @@ typedef struct nn_node {
     void *payload;
     /* made by compiling */
     nn_kernel *kernel;
-    bool tiles;                 /* nn_tiles.c runs it as `spec` instead of the kernel */
-    nn_kernel_spec spec;        /* of a convolution or linear layer */
+    nn_way way;                 /* of a convolution or linear layer */
+    nn_kernel_spec spec;        /* … */
     float *w, *b;               /* plain affine part or table */
     nn_type operands, result;   /* what the step computes on */
     bool rounds;                /* emulated bf16: x is rounded on its way in */

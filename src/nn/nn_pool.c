@@ -113,7 +113,7 @@ static void watch_forks(void)
 static void *helper(void *unused)
 {
     uint64_t seen = 0;
-    omp_set_num_threads(1); /* a matrix product within a piece stays on its thread */
+    omp_set_num_threads(1);
     for (;;) {
         seen = wait_for_loop(seen);
         help(seen);
@@ -171,6 +171,13 @@ static void run_with_openmp(int threads, int64_t count, nn_each_fn *fn, void *pa
         fn(payload, i, omp_get_thread_num());
 }
 
+/* The caller alone. */
+static void run_alone(int64_t count, nn_each_fn *fn, void *payload)
+{
+    for (int64_t i = 0; i < count; i++)
+        fn(payload, i, 0);
+}
+
 void nn_each(int threads, int64_t count, nn_each_fn *fn, void *payload)
 {
     threads = threads > MAX_HELPERS + 1 ? MAX_HELPERS + 1 : threads;
@@ -179,16 +186,15 @@ void nn_each(int threads, int64_t count, nn_each_fn *fn, void *payload)
         run_with_openmp(threads, count, fn, payload);
         return;
     }
-    if (threads < 2 || atomic_flag_test_and_set(&pool.busy)) {
-        for (int64_t i = 0; i < count; i++)
-            fn(payload, i, 0);
-        return;
-    }
     int before = omp_get_max_threads();
-    omp_set_num_threads(1);
-    open_loop(threads, count, fn, payload);
-    take_pieces(0);
-    close_loop();
+    omp_set_num_threads(1); /* a matrix product within a piece stays on its thread */
+    if (threads < 2 || atomic_flag_test_and_set(&pool.busy)) {
+        run_alone(count, fn, payload);
+    } else {
+        open_loop(threads, count, fn, payload);
+        take_pieces(0);
+        close_loop();
+        atomic_flag_clear(&pool.busy);
+    }
     omp_set_num_threads(before);
-    atomic_flag_clear(&pool.busy);
 }

@@ -1,6 +1,7 @@
 /* nn_run.c: runs a compiled graph, converts between types around steps, keeps times. */
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
+#include "nn/nn_winograd.h"
 
 #include "base/buf.h"
 #include "base/threads.h"
@@ -17,10 +18,14 @@ static rap_status run_custom(const nn_node *nd, const nn_io *io, rap_err *err)
 
 static rap_status run_kernel(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    if (!nd->tiles)
+    const float *residual = nd->residual ? io->out : NULL;
+    if (nd->way == NN_BY_DNNL)
         return nn_kernel_run(nd->kernel, io->in[0], io->out, err);
-    nn_tiles_run(&nd->spec, nd->w, nd->b, io->in[0], nd->residual ? io->out : NULL, io->out,
-                 io->threads);
+    if (nd->way == NN_BY_WINOGRAD)
+        nn_winograd_run(&nd->spec, nd->w, nd->b, io->in[0], residual, io->out, nd->scratch,
+                        io->threads);
+    else
+        nn_tiles_run(&nd->spec, nd->w, nd->b, io->in[0], residual, io->out, io->threads);
     return RAP_OK;
 }
 

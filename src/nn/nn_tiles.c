@@ -176,6 +176,7 @@ static void run_tile(float *acc, int64_t rows, const sum *s)
 /* A chunk of rows, cut into blocks of nearly equal height, and where each row's runs begin. */
 typedef struct chunk {
     int64_t first, rows, blocks;
+    int64_t start[CHUNK / ROWS + 2]; /* of each block, and the end */
     const float *at[CHUNK / ROWS + 1][MAX_TAPS][ROWS];
     float edge[CHUNK][3][EDGE]; /* runs that hang over the picture's edge, copied with zeros */
 } chunk;
@@ -190,11 +191,6 @@ typedef struct job {
     int64_t taps, width;         /* runs of a row, and numbers of a run */
 } job;
 
-static int64_t block_start(const chunk *c, int64_t block)
-{
-    return c->rows * block / c->blocks;
-}
-
 /* The run of one line of the kernel, x places from the left edge of the picture. */
 static const float *join(float *edge, const nn_kernel_spec *s, const float *line, int64_t x)
 {
@@ -206,22 +202,38 @@ static const float *join(float *edge, const nn_kernel_spec *s, const float *line
     return edge;
 }
 
-/* Where the runs of row m begin: at[t][to] for each tap t. */
-static void point_row(chunk *c, const job *j, int64_t block, int64_t to, int64_t m)
+/* A place of the result. */
+typedef struct place {
+    int64_t picture, y, x;
+} place;
+
+static place place_of(const nn_kernel_spec *s, int64_t m)
+{
+    return (place){ m / (s->ow * s->oh), m / s->ow % s->oh, m % s->ow };
+}
+
+static void step_on(place *p, const nn_kernel_spec *s)
+{
+    if (++p->x < s->ow)
+        return;
+    p->x = 0;
+    if (++p->y < s->oh)
+        return;
+    p->y = 0;
+    p->picture++;
+}
+
+/* Where the runs of a place begin: at[t][to] for each tap t. edge: of the place. */
+static void point_row(const float *(*at)[ROWS], int64_t to, const job *j, place p,
+                      float (*edge)[EDGE])
 {
     const nn_kernel_spec *s = j->s;
-    const float *(*at)[ROWS] = c->at[block];
-    if (s->linear) {
-        at[0][to] = j->src + m * s->c;
-        return;
-    }
-    int64_t picture = m / (s->ow * s->oh), place = m % (s->ow * s->oh), t = 0;
-    int64_t x = place % s->ow * s->stride - s->pad, y = place / s->ow * s->stride - s->pad;
+    int64_t x = p.x * s->stride - s->pad, y = p.y * s->stride - s->pad, t = 0;
     for (int64_t ky = y; ky < y + s->kh; ky++) {
         bool inside = ky >= 0 && ky < s->h;
-        const float *line = j->src + (picture * s->h + (inside ? ky : 0)) * s->w * s->c;
+        const float *line = j->src + (p.picture * s->h + (inside ? ky : 0)) * s->w * s->c;
         if (j->joined) {
-            at[t][to] = inside ? join(c->edge[m - c->first][t], s, line, x) : zeros;
+            at[t][to] = inside ? join(edge[t], s, line, x) : zeros;
             t++;
             continue;
         }
@@ -232,45 +244,64 @@ static void point_row(chunk *c, const job *j, int64_t block, int64_t to, int64_t
 
 static void point(chunk *c, const job *j)
 {
+    place p = { 0 };
     c->blocks = (c->rows + ROWS - 1) / ROWS;
-    for (int64_t b = 0; b < c->blocks; b++) {
-        int64_t start = block_start(c, b), rows = block_start(c, b + 1) - start;
-        for (int64_t r = 0; r < rows; r++)
-            point_row(c, j, b, r, c->first + start + r);
-    }
+    for (int64_t b = 0; b <= c->blocks; b++)
+        c->start[b] = c->rows * b / c->blocks;
+    if (!j->s->linear)
+        p = place_of(j->s, c->first);
+    for (int64_t b = 0; b < c->blocks; b++)
+        for (int64_t m = c->start[b]; m < c->start[b + 1]; m++)
+            if (j->s->linear) {
+                c->at[b][0][m - c->start[b]] = j->src + (c->first + m) * j->s->c;
+            } else {
+                point_row(c->at[b], m - c->start[b], j, p, c->edge[m]);
+                step_on(&p, j->s);
+            }
 }
 
-/* Bias, activation, residual, and into the result. acc [rows, 16]. Inlined with `columns` constant but at
- * the last panel. */
-AVX2 static inline void finish_columns(const job *j, const chunk *c, int64_t column,
-                                       int64_t columns, float *acc)
+/* A row of the last panel, which is not full. */
+static void store_part(float *to, const float *from, const float *residual, int64_t columns)
 {
-    int64_t o = j->s->o;
-    if (j->bias)
-        for (int64_t r = 0; r < c->rows; r++)
-            for (int64_t i = 0; i < columns; i++)
-                acc[r * COLUMNS + i] += j->bias[column + i];
-    if (j->s->act != NN_NONE)
-        nn_row_act(acc, acc, c->rows * COLUMNS, j->s->act);
-    for (int64_t r = 0; r < c->rows; r++) {
-        float *to = j->dst + (c->first + r) * o + column;
-        const float *residual = j->residual ? j->residual + (to - j->dst) : NULL;
-        const float *from = acc + r * COLUMNS;
-        if (residual)
-            for (int64_t i = 0; i < columns; i++)
-                to[i] = from[i] + residual[i];
-        else
-            for (int64_t i = 0; i < columns; i++)
-                to[i] = from[i];
+    for (int64_t i = 0; i < columns; i++)
+        to[i] = from[i] + (residual ? residual[i] : 0);
+}
+
+AVX2 static void add_bias(float *acc, const float *bias, int64_t columns, int64_t rows)
+{
+    float full[COLUMNS] = { 0 };
+    memcpy(full, bias, (size_t)columns * sizeof *full);
+    __m256 lo = _mm256_loadu_ps(full), hi = _mm256_loadu_ps(full + 8);
+    for (float *end = acc + rows * COLUMNS; acc < end; acc += COLUMNS) {
+        _mm256_storeu_ps(acc, _mm256_add_ps(_mm256_loadu_ps(acc), lo));
+        _mm256_storeu_ps(acc + 8, _mm256_add_ps(_mm256_loadu_ps(acc + 8), hi));
     }
 }
 
+/* Bias, activation, residual, and into the result. acc [rows, 16]. */
 AVX2 static void finish(const job *j, const chunk *c, int64_t column, float *acc)
 {
-    if (j->s->o - column >= COLUMNS)
-        finish_columns(j, c, column, COLUMNS, acc);
-    else
-        finish_columns(j, c, column, j->s->o - column, acc);
+    int64_t o = j->s->o, columns = o - column < COLUMNS ? o - column : COLUMNS;
+    float *to = j->dst + c->first * o + column;
+    const float *residual = j->residual ? j->residual + c->first * o + column : NULL;
+    if (j->bias)
+        add_bias(acc, j->bias + column, columns, c->rows);
+    if (j->s->act != NN_NONE)
+        nn_row_act(acc, acc, c->rows * COLUMNS, j->s->act);
+    for (int64_t r = 0; r < c->rows; r++, acc += COLUMNS, to += o) {
+        const float *add = residual ? residual + r * o : NULL;
+        if (columns < COLUMNS) {
+            store_part(to, acc, add, columns);
+            continue;
+        }
+        __m256 lo = _mm256_loadu_ps(acc), hi = _mm256_loadu_ps(acc + 8);
+        if (add) {
+            lo = _mm256_add_ps(lo, _mm256_loadu_ps(add));
+            hi = _mm256_add_ps(hi, _mm256_loadu_ps(add + 8));
+        }
+        _mm256_storeu_ps(to, lo);
+        _mm256_storeu_ps(to + 8, hi);
+    }
 }
 
 /* All rows of a chunk with one block of a panel's sum. */
@@ -278,12 +309,34 @@ static void run_block(const chunk *c, float *acc, sum *s, const float *ahead)
 {
     int64_t each =
         s->taps * s->depth * COLUMNS / c->blocks; /* of what comes next, a share for each */
-    for (int64_t b = 0; b < c->blocks; b++) {
-        int64_t start = block_start(c, b), rows = block_start(c, b + 1) - start;
-        sum one = *s;
-        one.at = &c->at[b][s->first_tap][0];
-        one.ahead = ahead + b * each;
-        run_tile(acc + start * COLUMNS, rows, &one);
+    for (int64_t b = 0; b < c->blocks; b++, ahead += each) {
+        s->at = &c->at[b][s->first_tap][0];
+        s->ahead = ahead;
+        run_tile(acc + c->start[b] * COLUMNS, c->start[b + 1] - c->start[b], s);
+    }
+}
+
+void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const float *panel,
+                    int64_t depth)
+{
+    int64_t blocks = (rows + ROWS - 1) / ROWS, pieces = (depth + DEPTH - 1) / DEPTH;
+    for (int64_t p = 0; p < pieces; p++) {
+        int64_t from = depth * p / pieces, to = depth * (p + 1) / pieces;
+        int64_t each = (to - from) * COLUMNS / blocks; /* of what comes next */
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t start = rows * b / blocks, count = rows * (b + 1) / blocks - start;
+            const float *at[ROWS];
+            for (int64_t r = 0; r < count; r++)
+                at[r] = a + (start + r) * lda;
+            sum s = { .at = at,
+                      .weights = panel + from * COLUMNS,
+                      .ahead = panel + to * COLUMNS + b * each,
+                      .taps = 1,
+                      .skip = from,
+                      .depth = to - from,
+                      .fresh = p == 0 };
+            run_tile(out + start * COLUMNS, count, &s);
+        }
     }
 }
 
@@ -332,10 +385,16 @@ static int64_t panels_of_a_task(int64_t panels, int64_t chunks, int threads)
 void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
                   const float *residual, float *dst, int threads)
 {
+    nn_kernel_spec as_linear = *s;
     job j = {
         .s = s, .packed = packed, .bias = bias, .src = src, .residual = residual, .dst = dst
     };
     j.rows = s->linear ? s->n : s->n * s->oh * s->ow;
+    if (!s->linear && s->kh == 1 && s->kw == 1 && s->stride == 1 && s->pad == 0) {
+        as_linear.linear = true;
+        as_linear.n = j.rows;
+        j.s = s = &as_linear;
+    }
     j.joined = !s->linear && s->kh <= 3 && s->kw * s->c <= EDGE;
     j.taps = j.joined ? s->kh : taps_of(s);
     j.width = j.joined ? s->kw * s->c : s->c;
@@ -360,6 +419,11 @@ bool nn_tiles_suit(const nn_kernel_spec *s)
 
 void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
                   const float *residual, float *dst, int threads)
+{
+}
+
+void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const float *panel,
+                    int64_t depth)
 {
 }
 #endif

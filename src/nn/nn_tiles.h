@@ -17,4 +17,9 @@ void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, i
 void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
                   const float *residual, float *dst, int threads);
 
+/* out [rows, 16] = a [rows, depth], whose rows lie `lda` apart, · panel [depth, 16]: one piece of a product on the
+ * caller's thread. */
+void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const float *panel,
+                    int64_t depth);
+
 #endif

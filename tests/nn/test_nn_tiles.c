@@ -1,8 +1,10 @@
-/* test_nn_tiles.c: register tiles against plain loops, over shapes that do not fill a tile, a panel or a block. */
+/* test_nn_tiles.c: register tiles, and Winograd's convolutions on them, against plain loops, over shapes that do
+ * not fill a tile, a panel, a block or a square. */
 #include "nn/nn_tiles.h"
 
 #include "base/mem.h"
 #include "nn/nn_internal.h"
+#include "nn/nn_winograd.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -69,28 +71,69 @@ static double plain_act(double x, nn_act act)
     }
 }
 
+/* A layer with made-up numbers; out is what a kernel makes of it. */
+typedef struct layer {
+    nn_kernel_spec s;
+    int64_t rows;
+    float *x, *w, *b, *r, *out; /* b, r NULL: without */
+} layer;
+
+static layer layer_new(nn_kernel_spec s, bool bias, bool residual)
+{
+    layer l = { .s = s };
+    int64_t in = s.linear ? s.n : s.n * s.h * s.w, taps = s.linear ? 1 : s.kh * s.kw;
+    l.rows = s.linear ? s.n : s.n * s.oh * s.ow;
+    l.x = numbers(in * s.c, 1);
+    l.w = numbers(s.o * s.c * taps, 77);
+    l.b = bias ? numbers(s.o, 5) : NULL;
+    l.r = residual ? numbers(l.rows * s.o, 9) : NULL;
+    l.out = numbers(l.rows * s.o, 3);
+    return l;
+}
+
+static void layer_check_and_free(layer *l)
+{
+    const nn_kernel_spec *s = &l->s;
+    for (int64_t m = 0; m < l->rows; m++)
+        for (int64_t o = 0; o < s->o; o++) {
+            double expected = plain_sum(s, l->x, l->w, m, o) + (l->b ? l->b[o] : 0);
+            expected = plain_act(expected, s->act) + (l->r ? l->r[m * s->o + o] : 0);
+            assert_float_equal(l->out[m * s->o + o], expected, 2e-4);
+        }
+    float *all[] = { l->x, l->w, l->b, l->r, l->out };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
 static void check(nn_kernel_spec s, bool bias, bool residual, int threads)
 {
     s.groups = 1;
     if (!nn_tiles_suit(&s))
         skip();
-    int64_t taps = s.linear ? 1 : s.kh * s.kw;
-    int64_t rows = s.linear ? s.n : s.n * s.oh * s.ow, in = s.linear ? s.n : s.n * s.h * s.w;
-    float *x = numbers(in * s.c, 1), *w = numbers(s.o * s.c * taps, 77), *b = numbers(s.o, 5);
-    float *r = numbers(rows * s.o, 9), *out = mem_array((size_t)(rows * s.o), sizeof *out);
+    layer l = layer_new(s, bias, residual);
     float *packed = mem_aligned(nn_tiles_bytes(&s));
-    assert_true(out && packed);
-    nn_tiles_pack(&s, w, packed, threads);
-    nn_tiles_run(&s, packed, bias ? b : NULL, x, residual ? r : NULL, out, threads);
-    for (int64_t m = 0; m < rows; m++)
-        for (int64_t o = 0; o < s.o; o++) {
-            double expected = plain_act(plain_sum(&s, x, w, m, o) + (bias ? b[o] : 0), s.act);
-            expected += residual ? r[m * s.o + o] : 0;
-            assert_float_equal(out[m * s.o + o], expected, 2e-4);
-        }
-    float *all[] = { x, w, b, r, out, packed };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        free(all[i]);
+    assert_non_null(packed);
+    nn_tiles_pack(&s, l.w, packed, threads);
+    nn_tiles_run(&s, packed, l.b, l.x, l.r, l.out, threads);
+    free(packed);
+    layer_check_and_free(&l);
+}
+
+static void check_winograd(nn_kernel_spec s, bool bias, bool residual, int threads)
+{
+    s.groups = 1;
+    if (!nn_tiles_suit(&s))
+        skip();
+    assert_true(nn_winograd_suits(&s));
+    layer l = layer_new(s, bias, residual);
+    float *packed = mem_aligned(nn_winograd_bytes(&s));
+    float *scratch = mem_aligned(nn_winograd_scratch(&s, threads));
+    assert_true(packed && scratch);
+    nn_winograd_pack(&s, l.w, packed, threads);
+    nn_winograd_run(&s, packed, l.b, l.x, l.r, l.out, scratch, threads);
+    free(packed);
+    free(scratch);
+    layer_check_and_free(&l);
 }
 
 static nn_kernel_spec linear(int64_t n, int64_t c, int64_t o, nn_act act)
@@ -136,6 +179,25 @@ static void test_convolutions(void **state)
     check(conv(12, 5, 8, 2, 2, 0), true, false, 1);
 }
 
+static void test_winograd(void **state)
+{
+    check_winograd(conv(12, 24, 32, 3, 1, 1), true, true, 1);
+    check_winograd(conv(15, 16, 48, 3, 1, 1), false, false, 3); /* squares over the edge */
+    check_winograd(conv(22, 40, 16, 3, 1, 0), true, false, 2);
+    check_winograd(conv(12, 264, 16, 3, 1, 1), true, false, 1); /* several blocks of a sum */
+    check_winograd(conv(33, 16, 16, 3, 1, 1), true, true, 1);   /* several groups */
+}
+
+static void test_winograd_declines(void **state)
+{
+    nn_kernel_spec few = conv(4, 32, 32, 3, 1, 1), odd = conv(16, 30, 32, 3, 1, 1);
+    nn_kernel_spec strided = conv(32, 32, 32, 3, 2, 1), waste = conv(13, 32, 32, 3, 1, 1);
+    assert_false(nn_winograd_suits(&few));
+    assert_false(nn_winograd_suits(&odd));
+    assert_false(nn_winograd_suits(&strided));
+    assert_false(nn_winograd_suits(&waste)); /* a third of its squares lies outside */
+}
+
 static void test_activations(void **state)
 {
     static const nn_act all[] = {
@@ -169,6 +231,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear_of_every_height),
         cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_winograd),
+        cmocka_unit_test(test_winograd_declines),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_softmax),
     };

@@ -185,7 +185,7 @@ static void test_no_layer_runs_reference_code(void **state)
             if (strstr(nn_kernel_implementation(nd->kernel), "ref"))
                 fail_msg("%s runs %s", nd->weight->name, nn_kernel_implementation(nd->kernel));
             layers++;
-        } else if (nd->tiles) {
+        } else if (nd->way != NN_PLAIN) {
             layers++;
         }
     assert_in_range(layers, 50, 100);
