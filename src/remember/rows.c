@@ -218,7 +218,7 @@ static rap_status pack_row(writer *w, const listing *places, int64_t view, const
     for (int i = 0; i < STORE_PARTS; i++)
         part[i] = w->snap.part[i] + row * w->snap.part_size[i];
     vector_copy(w->vector, bytes, (size_t)w->packing->dim);
-    if (w->packing->pack(part, w->vector, w->packing->dim)) {
+    if (w->packing->pack(part, w->snap.shared, w->vector, w->packing->dim)) {
         w->snap.view_id[row] = view;
         snapshot_seal_row(&w->snap, row);
     }
@@ -226,15 +226,38 @@ static rap_status pack_row(writer *w, const listing *places, int64_t view, const
     return say(w) ? RAP_E_CANCELLED : RAP_OK;
 }
 
+/* What all rows share, from every n-th vector. */
+static rap_status prepare(writer *w, const listing *places)
+{
+    size_t step = places->count / STORE_SAMPLE + (places->count < STORE_SAMPLE);
+    listing chosen = { mem_array(STORE_SAMPLE, sizeof *chosen.place), 0 };
+    store_vectors sample = { 0 };
+    rap_status status = chosen.place ? RAP_OK : RAP_E_MEMORY;
+
+    for (size_t i = 0; status == RAP_OK && chosen.count < STORE_SAMPLE && i < places->count;
+         i += step)
+        chosen.place[chosen.count++] = places->place[i];
+    if (status == RAP_OK)
+        status = read_fresh(&sample, w->s, &chosen, w->encoder, w->packing->dim, NULL);
+    if (status == RAP_OK) {
+        w->packing->prepare(w->snap.shared, sample.data, sample.count, w->packing->dim);
+        snapshot_seal_shared(&w->snap);
+    }
+    store_vectors_release(&sample);
+    free(chosen.place);
+    return status;
+}
+
 static rap_status pack_all(writer *w, const listing *places)
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    /* In the order of the file: one pass over the vectors, no index. */
-    rap_status status = db_query(&statement, &w->s->d, NULL,
-                                 "SELECT view_id, vector FROM key NOT INDEXED WHERE encoder_id = ?",
-                                 "i", w->encoder);
+    rap_status status = w->packing->shared_size ? prepare(w, places) : RAP_OK;
 
+    if (status == RAP_OK) /* in the order of the file: one pass over the vectors, no index */
+        status = db_query(&statement, &w->s->d, NULL,
+                          "SELECT view_id, vector FROM key NOT INDEXED WHERE encoder_id = ?", "i",
+                          w->encoder);
     while (status == RAP_OK && (status = db_step(&row, &w->s->d, statement, NULL)) == RAP_OK && row)
         status = pack_row(w, places, sqlite3_column_int64(statement, 0),
                           sqlite3_column_blob(statement, 1), sqlite3_column_bytes(statement, 1));
@@ -354,6 +377,7 @@ static void lend(store_rows *out, const snapshot *snap)
     out->count = snap->count;
     for (int i = 0; i < STORE_PARTS; i++)
         out->part[i] = snap->part[i];
+    out->shared = snap->shared;
     out->last_sum = snap->last_sum;
     out->map = snap->map;
     out->map_size = snap->size;

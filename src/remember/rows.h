@@ -13,20 +13,25 @@
 
 #include <stdbool.h>
 
-#define STORE_PARTS 3 /* a packed row has three: the last is large and rarely looked at */
+#define STORE_PARTS 5     /* of a packed row: the last is large and rarely looked at */
+#define STORE_SAMPLE 4096 /* vectors that packing is prepared with, where there are as many */
 
 /* How a vector is packed: the caller's, this layer knows no search. */
 typedef struct store_packing {
     int version; /* a snapshot of another version is not used */
     int dim;
     size_t size[STORE_PARTS]; /* bytes of a row's parts */
+    size_t shared_size;       /* bytes that belong to all rows; 0: none, and no `prepare` */
+    /* Into zeroed memory, from sample [count, dim], taken evenly from all vectors. */
+    void (*prepare)(void *shared, const float *sample, size_t count, int dim);
     /* Into zeroed memory. False: such a vector cannot be searched for. */
-    int (*pack)(void *const part[STORE_PARTS], const float *vector, int dim);
+    int (*pack)(void *const part[STORE_PARTS], const void *shared, const float *vector, int dim);
 } store_packing;
 
 typedef struct store_rows {
     size_t count; /* of the snapshot's rows */
     const void *part[STORE_PARTS]; /* [count]; each 4096-byte aligned, mapped */
+    const void *shared;            /* likewise; NULL: no snapshot */
     const uint64_t *last_sum;      /* [count]: hash_fast(last part of the row, seed 0): not checked yet */
     int64_t *concept_id;           /* [count]; −1: a row that is not there (any more) */
     store_vectors fresh;           /* what the snapshot does not have */

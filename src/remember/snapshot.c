@@ -15,13 +15,13 @@
 #include <unistd.h>
 
 #define PAGE ((size_t)4096)
-#define FORMAT 1
+#define FORMAT 2
 
 /* What the first page begins with. */
 typedef struct header {
     char magic[8];
     uint32_t order, format, packing, dim;
-    uint64_t count, part_size[STORE_PARTS];
+    uint64_t count, shared_size, part_size[STORE_PARTS];
     char token[SNAPSHOT_TOKEN + 8];
     uint64_t sum; /* of what stands before */
 } header;
@@ -56,6 +56,7 @@ static void header_fill(header *out, const char *token, const store_packing *pac
     out->packing = (uint32_t)packing->version;
     out->dim = (uint32_t)packing->dim;
     out->count = count;
+    out->shared_size = packing->shared_size;
     for (int i = 0; i < STORE_PARTS; i++)
         out->part_size[i] = packing->size[i];
     memcpy(out->token, token, strnlen(token, SNAPSHOT_TOKEN));
@@ -73,26 +74,30 @@ static bool add_table(size_t *out_offset, size_t *size, size_t count, size_t ent
 }
 
 /* Where the tables lie; pointers once `map` is set. False for sizes that no memory holds. */
-static bool lay_out(snapshot *s, const uint64_t part_size[STORE_PARTS])
+static bool lay_out(snapshot *s, const header *h)
 {
-    size_t offset[3 + STORE_PARTS];
+    size_t offset[4 + STORE_PARTS], shared;
     bool fits;
 
     s->size = PAGE;
-    fits = add_table(&offset[0], &s->size, s->count, sizeof *s->view_id) &&
+    s->shared_size = (size_t)h->shared_size;
+    fits = mem_add(&shared, s->shared_size, sizeof(uint64_t)) &&
+           add_table(&offset[0], &s->size, s->count, sizeof *s->view_id) &&
            add_table(&offset[1], &s->size, s->count, sizeof *s->row_sum) &&
-           add_table(&offset[2], &s->size, s->count, sizeof *s->last_sum);
+           add_table(&offset[2], &s->size, s->count, sizeof *s->last_sum) &&
+           add_table(&offset[3], &s->size, 1, shared);
     for (int i = 0; i < STORE_PARTS; i++) {
-        s->part_size[i] = (size_t)part_size[i];
-        fits = fits && add_table(&offset[3 + i], &s->size, s->count, s->part_size[i]);
+        s->part_size[i] = (size_t)h->part_size[i];
+        fits = fits && add_table(&offset[4 + i], &s->size, s->count, s->part_size[i]);
     }
     if (!fits || !s->map)
         return fits;
     s->view_id = (int64_t *)(void *)(s->map + offset[0]);
     s->row_sum = (uint64_t *)(void *)(s->map + offset[1]);
     s->last_sum = (uint64_t *)(void *)(s->map + offset[2]);
+    s->shared = s->map + offset[3];
     for (int i = 0; i < STORE_PARTS; i++)
-        s->part[i] = s->map + offset[3 + i];
+        s->part[i] = s->map + offset[4 + i];
     return true;
 }
 
@@ -115,6 +120,27 @@ void snapshot_close(snapshot *s)
     *s = (snapshot){ .fd = -1 };
 }
 
+/* ---- what all rows share ---- */
+
+static uint64_t shared_sum(const snapshot *s)
+{
+    return hash_fast(s->shared, s->shared_size, FORMAT);
+}
+
+void snapshot_seal_shared(snapshot *s)
+{
+    uint64_t sum = shared_sum(s);
+
+    memcpy(s->shared + s->shared_size, &sum, sizeof sum);
+}
+
+static bool shared_is_whole(const snapshot *s)
+{
+    uint64_t sum = shared_sum(s);
+
+    return memcmp(s->shared + s->shared_size, &sum, sizeof sum) == 0;
+}
+
 /* ---- opening ---- */
 
 /* A whole header of this format, and a file of the size that it gives. */
@@ -130,7 +156,7 @@ static bool read_header(header *out, snapshot *s, const char *path, int flags)
         out->format != FORMAT || out->sum != header_sum(out) || out->count > SIZE_MAX)
         return false;
     s->count = (size_t)out->count;
-    return lay_out(s, out->part_size) && (uint64_t)info.st_size == s->size;
+    return lay_out(s, out) && (uint64_t)info.st_size == s->size;
 }
 
 bool snapshot_open(snapshot *out, const char *path, const char *token, const store_packing *packing)
@@ -140,7 +166,7 @@ bool snapshot_open(snapshot *out, const char *path, const char *token, const sto
 
     header_fill(&wanted, token, packing, out->count);
     fine = fine && memcmp(&found, &wanted, sizeof found) == 0 && map_file(out, PROT_READ) &&
-           lay_out(out, found.part_size);
+           lay_out(out, &found) && shared_is_whole(out);
     if (!fine) {
         snapshot_close(out);
         return false;
@@ -176,12 +202,13 @@ bool snapshot_make(snapshot *out, const char *path, const char *token, const sto
         snapshot_close(out);
         return false;
     }
-    fine = lay_out(out, h.part_size) && ftruncate(out->fd, 0) == 0 &&
+    fine = lay_out(out, &h) && ftruncate(out->fd, 0) == 0 &&
            posix_fallocate(out->fd, 0, (off_t)out->size) == 0 &&
-           map_file(out, PROT_READ | PROT_WRITE) && lay_out(out, h.part_size);
-    if (fine)
+           map_file(out, PROT_READ | PROT_WRITE) && lay_out(out, &h);
+    if (fine) {
         memcpy(out->map, &h, sizeof h);
-    else {
+        snapshot_seal_shared(out);
+    } else {
         unlink(path);
         snapshot_close(out);
     }
@@ -238,7 +265,7 @@ static rap_status scrub_file(const char *path, const int64_t *view_id, size_t co
     bool failed;
 
     if (!read_header(&h, &s, path, O_RDWR) || !map_file(&s, PROT_READ | PROT_WRITE) ||
-        !lay_out(&s, h.part_size)) {
+        !lay_out(&s, &h)) {
         snapshot_close(&s);
         failed = unlink(path) != 0 && errno != ENOENT;
         return failed ? err_set(err, RAP_E_IO, "%s: cannot be removed", path) : RAP_OK;

@@ -4,7 +4,8 @@
  *     view_id       int64 [count], ascending; 0: a hole
  *     row_sum       uint64 [count], over view_id, last_sum and the parts but the last
  *     last_sum      uint64 [count], over the last part
- *     part 0, 1, 2  [count, size of the part]
+ *     shared        what belongs to all rows, then its sum, uint64
+ *     part 0 to 4   [count, size of the part]
  *
  * Each table begins on a page of 4096 bytes. When a snapshot is published, its token, a random number, is
  * written into the store as well. A store that has this token descends from the state that was packed;
@@ -12,6 +13,7 @@
  * hole), so the numbers of the views are all that must be compared. A store of another history (restored
  * from a backup, or another one altogether) has another token.
  *
+ * What is shared is made from thousands of vectors together and stays when one is forgotten.
  * Forgetting zeroes the rows in place before it commits. A row whose sum is wrong, because of a crash or
  * a bad disk, counts as a hole. Nothing is ever cut off in place, so a mapping stays readable. */
 #ifndef RAP_REMEMBER_SNAPSHOT_H
@@ -27,8 +29,8 @@ typedef struct snapshot {
     size_t size, count;
     int64_t *view_id;
     uint64_t *row_sum, *last_sum;
-    unsigned char *part[STORE_PARTS];
-    size_t part_size[STORE_PARTS];
+    unsigned char *shared, *part[STORE_PARTS];
+    size_t shared_size, part_size[STORE_PARTS];
     int fd; /* −1: closed already; while writing it holds the lock */
 } snapshot;
 
@@ -44,6 +46,7 @@ bool snapshot_make(snapshot *out, const char *path, const char *token,
                    const store_packing *packing, size_t count);
 void snapshot_close(snapshot *s);
 
+void snapshot_seal_shared(snapshot *s);          /* after it is filled: writes the sum */
 void snapshot_seal_row(snapshot *s, size_t row); /* after its parts are filled: writes the sums */
 void snapshot_zero_row(snapshot *s, size_t row); /* makes a hole */
 bool snapshot_row_is_whole(const snapshot *s, size_t row);

@@ -11,17 +11,51 @@ struct memory {
     search_index *index;
 };
 
-static int pack(void *const part[STORE_PARTS], const float *vector, int dim)
+_Static_assert(STORE_SAMPLE >= SKETCH_SAMPLE, "a basis needs that many");
+
+/* In a snapshot the parts of a row are its bound, code, sketch (two lines) and unit vector; all share a
+ * basis. */
+static int pack(void *const part[STORE_PARTS], const void *shared, const float *vector, int dim)
 {
-    return search_pack(part[0], part[1], part[2], vector, dim);
+    if (!search_pack(part[0], part[1], part[4], vector, dim))
+        return 0;
+    if (sketch_useful(dim))
+        sketch_pack((sketch_line *const[]){ part[2], part[3] }, shared, part[4], dim);
+    return 1;
+}
+
+/* Too few vectors, or memory: a basis of zeros, with which nothing is sketched. */
+static void prepare(void *shared, const float *sample, size_t count, int dim)
+{
+    sketch_basis_make(shared, sample, count, dim);
+}
+
+static store_packing packing_of(int dim)
+{
+    size_t stride = (size_t)search_stride(dim), sketch = sketch_useful(dim) ? SKETCH_BYTES : 0;
+
+    return (store_packing){
+        .version = SEARCH_PACKING,
+        .dim = dim,
+        .size = { sizeof(search_bound), stride, sketch, sketch, stride * sizeof(float) },
+        .shared_size = sketch ? SKETCH_LINES * SKETCH_DIMS * (size_t)dim * sizeof(float) : 0,
+        .prepare = prepare,
+        .pack = pack
+    };
 }
 
 static rap_status make_index(memory *m, int dim, rap_err *err)
 {
     const store_rows *rows = &m->rows;
     const store_vectors *fresh = &rows->fresh;
-    const search_rows lent = { rows->count,   rows->concept_id, rows->part[0],
-                               rows->part[1], rows->part[2],    rows->last_sum };
+    const search_rows lent = { .count = rows->count,
+                               .id = rows->concept_id,
+                               .bound = rows->part[0],
+                               .code = rows->part[1],
+                               .unit = rows->part[4],
+                               .sum = rows->last_sum,
+                               .sketch = { rows->part[2], rows->part[3] },
+                               .basis = sketch_useful(dim) ? rows->shared : NULL };
     rap_status status = search_index_over(&m->index, &lent, dim, err);
 
     if (status == RAP_OK)
@@ -33,10 +67,7 @@ static rap_status make_index(memory *m, int dim, rap_err *err)
 rap_status memory_load(memory **out, store *s, const char *encoder, int dim,
                        rap_on_progress *on_progress, void *payload, rap_err *err)
 {
-    size_t stride = (size_t)search_stride(dim);
-    const store_packing packing = {
-        SEARCH_PACKING, dim, { sizeof(search_bound), stride, stride * sizeof(float) }, pack
-    };
+    const store_packing packing = packing_of(dim);
     memory *m = mem_array(1, sizeof *m);
     rap_status status;
 

@@ -1,9 +1,11 @@
-/* search.c: exact search that reads a quarter of the bytes.
+/* search.c: exact search that reads few of the bytes.
  *
- * A scan goes over the codes of the rows (search_rows.h) in blocks, all queries at once, so that a row is
- * read from memory once. Where a row's upper bound reaches the k-th best of a query so far, and only
- * there, its distance is computed in f32. What is found is therefore exactly what computing every
- * distance finds. Reading order: the index and its two parts; the best of a query; the scan. */
+ * A scan goes over the rows in blocks, all queries at once, so that a row is read from memory once. Three
+ * upper bounds stand before a distance, each with more bytes of fewer rows: the sketch (sketch.h), the codes
+ * (search_rows.h), f32. A row is passed over where its bound does not reach the k-th best of a query so
+ * far; what is found is therefore exactly what computing every distance finds. Rows that the sketches leave
+ * are gathered into blocks of their own. Reading order: the index and its two parts; the best of a query;
+ * the scan by codes; the sieve of sketches before it. */
 #include "retrieve/search.h"
 
 #include "base/hash.h"
@@ -15,6 +17,9 @@
 #include <string.h>
 
 #define ROW_BLOCK 256                  /* rows a thread takes at a time */
+#define SIEVE_WORTH 4                  /* the sketches must leave less than a quarter of a block, */
+#define SIEVE_TRIES 4                  /* or, after so many blocks, */
+#define SIEVE_REST 60                  /* so many are scanned without */
 #define THREAD_BYTES ((size_t)2 << 20) /* codes that are worth another thread */
 
 /* Rows of the index's own. */
@@ -131,6 +136,8 @@ rap_status search_index_over(search_index **out, const search_rows *rows, int di
     if (status != RAP_OK)
         return status;
     (*out)->lent = *rows;
+    if (rows->basis && !sketch_basis_is_whole(rows->basis, dim))
+        (*out)->lent.basis = NULL;
     for (size_t i = 0; i < rows->count; i++)
         (*out)->live += rows->id[i] >= 0;
     return RAP_OK;
@@ -191,15 +198,27 @@ static void keep(entry *best, int k, entry e)
 
 /* ---- the scan ---- */
 
+/* What one thread has for itself. */
+typedef struct worker {
+    entry *best;  /* [queries, k] */
+    int32_t *dot; /* [padded, ROW_BLOCK] */
+    int8_t *code; /* [ROW_BLOCK, stride] of rows that the sketches left, until they fill a block */
+    size_t *row;  /* [ROW_BLOCK] their numbers */
+    int gathered;
+    sketch_left left;   /* room for a block */
+    float *wanted;      /* [groups, SKETCH_GROUP] */
+    int failures, rest; /* of the sketches: blocks in a row; blocks to go without */
+} worker;
+
 typedef struct scan {
     const search_index *index;
     const search_kernel *kernel;
-    const int16_t *code; /* of the queries [padded, stride] */
-    const float *unit;   /* [padded, stride] */
+    int16_t *code;       /* of the queries [padded, stride] */
+    float *unit;         /* [padded, stride] */
     search_bound *bound; /* [padded] */
-    int queries, padded, k, threads;
-    entry *best;  /* [threads, queries, k] */
-    int32_t *dot; /* [threads, padded, ROW_BLOCK] */
+    sketch_group *group; /* [groups] the queries once more */
+    int queries, padded, groups, k, threads;
+    worker *worker; /* [threads] */
     float *reach; /* [queries]: an upper bound below it cannot be among the best k of any thread */
     int damaged;  /* a lent row is not what its sum says */
 } scan;
@@ -224,17 +243,31 @@ static void look_closely(scan *s, const search_rows *rows, size_t r, int q, entr
         (entry){ s->kernel->square(unit, s->unit + (size_t)q * stride, (int)stride), rows->id[r] });
 }
 
-/* The rows of a block that may be among the best of query q. */
-static void pick(scan *s, const search_rows *rows, size_t first, int count, int q,
-                 const int32_t *dot, entry *best)
+static float reach_now(const scan *s, int q)
 {
     float reach;
 
 #pragma omp atomic read
     reach = s->reach[q];
-    reach = fmaxf(reach, reach_of(&best[s->k - 1]));
-    for (int r = 0; r < count; r++) {
-        size_t row = first + (size_t)r;
+    return reach;
+}
+
+/* Rows of a block: consecutive ones, or those that were gathered. */
+typedef struct block {
+    const int8_t *code; /* [count, stride] */
+    size_t first;
+    const size_t *row; /* [count]; NULL: from the first one on */
+    int count;
+} block;
+
+/* The rows of a block that may be among the best of query q. */
+static void pick(scan *s, const search_rows *rows, const block *b, int q, const int32_t *dot,
+                 entry *best)
+{
+    float reach = fmaxf(reach_now(s, q), reach_of(&best[s->k - 1]));
+
+    for (int r = 0; r < b->count; r++) {
+        size_t row = b->row ? b->row[r] : b->first + (size_t)r;
 
         if (!(search_upper(dot[r], rows->bound[row], s->bound[q]) >= reach) || rows->id[row] < 0)
             continue;
@@ -246,47 +279,123 @@ static void pick(scan *s, const search_rows *rows, size_t first, int count, int 
     s->reach[q] = reach;
 }
 
-static void scan_block(scan *s, const search_rows *rows, size_t first, int thread)
+static void scan_codes(scan *s, worker *w, const search_rows *rows, const block *b)
+{
+    s->kernel->dots(w->dot, ROW_BLOCK, b->code, b->count, s->code, s->padded, s->index->stride);
+    for (int q = 0; q < s->queries; q++)
+        pick(s, rows, b, q, w->dot + q * ROW_BLOCK, w->best + q * s->k);
+}
+
+/* ---- the sieve ---- */
+
+static void scan_gathered(scan *s, worker *w)
+{
+    const block b = { w->code, 0, w->row, w->gathered };
+
+    if (w->gathered)
+        scan_codes(s, w, &s->index->lent, &b);
+    w->gathered = 0;
+}
+
+/* w->left: the rows of a block that their sketches do not rule out for every query. */
+static void sieve(scan *s, worker *w, const search_rows *rows, size_t first, int count)
+{
+    for (int q = 0; q < s->queries; q++)
+        w->wanted[q] = reach_now(s, q);
+    w->left.count = count;
+    for (int r = 0; r < count; r++)
+        w->left.row[r] = r;
+    for (int i = 0; i < SKETCH_LINES; i++)
+        sketch_sieve(&w->left, i, rows->sketch[i] + first, s->group, s->groups, w->wanted);
+}
+
+/* All are asked for before the first is waited for. */
+static void gather(scan *s, worker *w, const search_rows *rows, size_t first)
+{
+    const int *row = w->left.row;
+    int count = w->left.count;
+    size_t stride = (size_t)s->index->stride;
+
+    if (w->gathered + count > ROW_BLOCK)
+        scan_gathered(s, w);
+    for (int i = 0; i < count; i++) {
+        size_t from = first + (size_t)row[i];
+
+        __builtin_prefetch(&rows->bound[from]);
+        for (size_t at = 0; at < stride; at += SKETCH_BYTES)
+            __builtin_prefetch(rows->code + from * stride + at);
+    }
+    for (int i = 0; i < count; i++, w->gathered++) {
+        size_t from = first + (size_t)row[i];
+
+        memcpy(w->code + (size_t)w->gathered * stride, rows->code + from * stride, stride);
+        w->row[w->gathered] = from;
+    }
+}
+
+/* Whether the sketches have dealt with the block. Where they leave much, codes are quicker read in order. */
+static int sieve_block(scan *s, worker *w, const search_rows *rows, size_t first, int count)
+{
+    if (!rows->basis || (w->rest > 0 && w->rest--))
+        return 0;
+    sieve(s, w, rows, first, count);
+    if (w->left.count > count / SIEVE_WORTH) {
+        if (++w->failures >= SIEVE_TRIES)
+            w->rest = SIEVE_REST;
+        return 0;
+    }
+    w->failures = 0;
+    gather(s, w, rows, first);
+    return 1;
+}
+
+/* ---- all of it ---- */
+
+static void scan_block(scan *s, worker *w, const search_rows *rows, size_t first)
 {
     size_t left = rows->count - first;
     int count = left < ROW_BLOCK ? (int)left : ROW_BLOCK;
-    int32_t *dot = s->dot + (size_t)thread * (size_t)s->padded * ROW_BLOCK;
-    entry *best = s->best + (size_t)thread * (size_t)s->queries * (size_t)s->k;
+    const block b = { rows->code + first * (size_t)s->index->stride, first, NULL, count };
 
-    s->kernel->dots(dot, ROW_BLOCK, rows->code + first * (size_t)s->index->stride, count, s->code,
-                    s->padded, s->index->stride);
-    for (int q = 0; q < s->queries; q++)
-        pick(s, rows, first, count, q, dot + q * ROW_BLOCK, best + q * s->k);
+    if (!sieve_block(s, w, rows, first, count))
+        scan_codes(s, w, rows, &b);
 }
 
 static void scan_all(scan *s)
 {
     const search_index *index = s->index;
     const owned_rows *own = &index->own;
-    const search_rows mine = { own->count, own->id, own->bound, own->code, own->unit, NULL };
+    const search_rows mine = { own->count, own->id, own->bound, own->code,
+                               own->unit,  NULL,    { NULL },   NULL };
     size_t lent = (index->lent.count + ROW_BLOCK - 1) / ROW_BLOCK;
     size_t blocks = lent + (own->count + ROW_BLOCK - 1) / ROW_BLOCK;
 
-#pragma omp parallel for num_threads(s->threads) schedule(dynamic, 4)
-    for (size_t b = 0; b < blocks; b++) {
-        if (b < lent)
-            scan_block(s, &index->lent, b * ROW_BLOCK, omp_get_thread_num());
-        else
-            scan_block(s, &mine, (b - lent) * ROW_BLOCK, omp_get_thread_num());
+#pragma omp parallel num_threads(s->threads)
+    {
+        worker *w = &s->worker[omp_get_thread_num()];
+
+#pragma omp for schedule(dynamic, 4) nowait
+        for (size_t b = 0; b < blocks; b++) {
+            if (b < lent)
+                scan_block(s, w, &index->lent, b * ROW_BLOCK);
+            else
+                scan_block(s, w, &mine, (b - lent) * ROW_BLOCK);
+        }
+        scan_gathered(s, w);
     }
     for (int t = 1; t < s->threads; t++) {
-        const entry *from = s->best + (size_t)t * (size_t)s->queries * (size_t)s->k;
+        const entry *from = s->worker[t].best;
 
         for (int i = 0; i < s->queries * s->k; i++)
             if (isfinite(from[i].square))
-                keep(s->best + i / s->k * s->k, s->k, from[i]);
+                keep(s->worker[0].best + i / s->k * s->k, s->k, from[i]);
     }
 }
 
 static void write_hits(search_hit *out, const scan *s)
 {
     for (int i = 0; i < s->queries * s->k; i++) {
-        const entry *e = &s->best[i];
+        const entry *e = &s->worker[0].best[i];
 
         out[i] = isfinite(e->square) ? (search_hit){ e->id, (float)sqrt(e->square) }
                                      : (search_hit){ -1, INFINITY };
@@ -304,8 +413,7 @@ static int scan_threads(const search_index *index, int wanted)
 }
 
 /* Queries without a direction find nobody: no row reaches them. */
-static rap_status pack_queries(scan *s, int16_t *code, float *unit, const float *query,
-                               rap_err *err)
+static rap_status pack_queries(scan *s, const float *query, rap_err *err)
 {
     const search_index *index = s->index;
     size_t stride = (size_t)index->stride;
@@ -315,63 +423,99 @@ static rap_status pack_queries(scan *s, int16_t *code, float *unit, const float 
     if (!bytes)
         return err_memory(err, "searching");
     for (int q = 0; q < s->queries; q++) {
-        float *to = unit + (size_t)q * stride;
+        float *to = s->unit + (size_t)q * stride;
+
+        sketch_group *group = &s->group[q / SKETCH_GROUP];
 
         s->reach[q] = INFINITY;
         if (!search_pack(&unused, bytes, to, query + (size_t)q * (size_t)index->dim, index->dim))
             continue;
         s->reach[q] = -INFINITY;
-        search_pack_query(&s->bound[q], code + (size_t)q * stride, to, index->dim);
+        search_pack_query(&s->bound[q], s->code + (size_t)q * stride, to, index->dim);
+        if (index->lent.basis)
+            sketch_pack_query(group, q % SKETCH_GROUP, index->lent.basis, to, index->dim);
     }
+    for (int q = s->queries; q < s->groups * SKETCH_GROUP; q++)
+        sketch_no_query(&s->group[q / SKETCH_GROUP], q % SKETCH_GROUP);
     free(bytes);
     return RAP_OK;
+}
+
+static int worker_init(worker *out, const scan *s)
+{
+    size_t lists, wide = (size_t)s->groups * SKETCH_GROUP;
+
+    if (!mem_mul(&lists, (size_t)s->queries, (size_t)s->k))
+        return 0;
+    out->best = mem_array(lists, sizeof *out->best);
+    out->dot = mem_aligned((size_t)s->padded * ROW_BLOCK * sizeof *out->dot);
+    out->row = mem_array(ROW_BLOCK, sizeof *out->row);
+    out->left.row = mem_array(ROW_BLOCK, sizeof *out->left.row);
+    out->left.base = mem_aligned(ROW_BLOCK * wide * sizeof *out->left.base);
+    out->wanted = mem_aligned(wide * sizeof *out->wanted);
+    out->code = mem_aligned(ROW_BLOCK * (size_t)s->index->stride);
+    for (size_t i = 0; out->best && i < lists; i++)
+        out->best[i] = (entry){ INFINITY, INT64_MAX };
+    return out->best && out->dot && out->row && out->code && out->left.row && out->left.base &&
+           out->wanted;
+}
+
+static int scan_init(scan *s)
+{
+    size_t padded = (size_t)s->padded, floats;
+    int fine = mem_mul(&floats, padded, (size_t)s->index->stride) &&
+               mem_mul(&floats, floats, sizeof *s->unit) && (s->unit = mem_aligned(floats)) &&
+               (s->code = mem_aligned(floats / 2)) &&
+               (s->group = mem_aligned((size_t)s->groups * sizeof *s->group)) &&
+               (s->bound = mem_array(padded, sizeof *s->bound)) &&
+               (s->reach = mem_array(padded, sizeof *s->reach)) &&
+               (s->worker = mem_array((size_t)s->threads, sizeof *s->worker));
+
+    for (int t = 0; fine && t < s->threads; t++)
+        fine = worker_init(&s->worker[t], s);
+    return fine;
+}
+
+static void scan_release(scan *s)
+{
+    for (int t = 0; s->worker && t < s->threads; t++) {
+        free(s->worker[t].best);
+        free(s->worker[t].dot);
+        free(s->worker[t].row);
+        free(s->worker[t].code);
+        free(s->worker[t].left.row);
+        free(s->worker[t].left.base);
+        free(s->worker[t].wanted);
+    }
+    free(s->unit);
+    free(s->code);
+    free(s->group);
+    free(s->bound);
+    free(s->reach);
+    free(s->worker);
 }
 
 rap_status search_nearest_by(const search_kernel *kernel, const search_index *index,
                              const float *query, int queries, int k, int threads, search_hit *out,
                              rap_err *err)
 {
-    size_t floats, lists;
-    float *unit = NULL;
-    int16_t *code = NULL;
     scan s = { .index = index, .kernel = kernel, .queries = queries, .k = k };
-    rap_status status = RAP_OK;
+    rap_status status;
 
     if (queries < 1 || k < 1)
         return RAP_OK;
     s.padded = (queries + SEARCH_TILE - 1) / SEARCH_TILE * SEARCH_TILE;
+    s.groups = (queries + SKETCH_GROUP - 1) / SKETCH_GROUP;
     s.threads = scan_threads(index, threads);
-    if (!mem_mul(&floats, (size_t)s.padded, (size_t)index->stride) ||
-        !mem_mul(&lists, (size_t)s.threads * (size_t)queries, (size_t)k))
-        return err_memory(err, "searching");
-    unit = mem_aligned(floats * sizeof *unit);
-    code = mem_aligned(floats * sizeof *code);
-    s.bound = mem_array((size_t)s.padded, sizeof *s.bound);
-    s.reach = mem_array((size_t)s.padded, sizeof *s.reach);
-    s.best = mem_array(lists, sizeof *s.best);
-    s.dot = mem_aligned((size_t)s.threads * (size_t)s.padded * ROW_BLOCK * sizeof *s.dot);
-    if (unit && code && s.bound && s.reach && s.best && s.dot)
-        status = pack_queries(&s, code, unit, query, err);
-    else
-        status = err_memory(err, "searching");
-    if (status != RAP_OK)
-        goto cleanup;
-    s.unit = unit;
-    s.code = code;
-    for (size_t i = 0; i < lists; i++)
-        s.best[i] = (entry){ INFINITY, INT64_MAX };
-    scan_all(&s);
-    if (s.damaged)
-        status = err_set(err, RAP_E_FORMAT, "the copy of the vectors is damaged");
-    else
-        write_hits(out, &s);
-cleanup:
-    free(unit);
-    free(code);
-    free(s.bound);
-    free(s.reach);
-    free(s.best);
-    free(s.dot);
+    status = scan_init(&s) ? pack_queries(&s, query, err) : err_memory(err, "searching");
+    if (status == RAP_OK) {
+        scan_all(&s);
+        if (s.damaged)
+            status = err_set(err, RAP_E_FORMAT, "the copy of the vectors is damaged");
+        else
+            write_hits(out, &s);
+    }
+    scan_release(&s);
     return status;
 }
 

@@ -3,7 +3,7 @@
 #define RAP_RETRIEVE_SEARCH_H
 
 #include "base/err.h"
-#include "retrieve/search_rows.h"
+#include "retrieve/sketch.h"
 
 typedef struct search_index search_index;
 
@@ -19,6 +19,8 @@ typedef struct search_rows {
     const int8_t *code;        /* [count, stride], 64-byte aligned */
     const float *unit;         /* [count, stride], 64-byte aligned */
     const uint64_t *sum;       /* [count], search_sum() of each unit row; NULL: they are trusted */
+    const sketch_line *sketch[SKETCH_LINES]; /* [count], 64-byte aligned; unused without `basis` */
+    const float *basis; /* [SKETCH_LINES, SKETCH_DIMS, dim]; one that is not orthonormal, or NULL: none */
 } search_rows;
 rap_status search_index_over(search_index **out, const search_rows *rows, int dim, rap_err *err);
 uint64_t search_sum(const float *unit, int stride);

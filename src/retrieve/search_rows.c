@@ -158,6 +158,26 @@ static inline __attribute__((always_inline)) double square_body(const float *a, 
     return sum;
 }
 
+/* Four rows at a time: their sums do not wait for each other. `count` is a multiple of that. */
+static inline __attribute__((always_inline)) void
+project_body(float *out, const float *basis, int count, const float *vector, int dim)
+{
+    for (int i = 0; i < count; i += 4) {
+        const float *r0 = basis + (size_t)i * (size_t)dim, *r1 = r0 + dim, *r2 = r1 + dim,
+                    *r3 = r2 + dim;
+        float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+        for (int d = 0; d < dim; d++) {
+            s0 += r0[d] * vector[d];
+            s1 += r1[d] * vector[d];
+            s2 += r2[d] * vector[d];
+            s3 += r3[d] * vector[d];
+        }
+        out[i] = s0, out[i + 1] = s1, out[i + 2] = s2, out[i + 3] = s3;
+    }
+}
+
 /* A kernel around tile_<name>, compiled with `target`. */
 #define KERNEL(name, target)                                                            \
     target static void dots_##name(int32_t *out, int room, const int8_t *row, int rows, \
@@ -169,7 +189,13 @@ static inline __attribute__((always_inline)) double square_body(const float *a, 
     {                                                                                   \
         return square_body(a, b, stride);                                               \
     }                                                                                   \
-    static const search_kernel kernel_##name = { #name, dots_##name, square_##name };
+    target static void project_##name(float *out, const float *basis, int count,        \
+                                      const float *vector, int dim)                     \
+    {                                                                                   \
+        project_body(out, basis, count, vector, dim);                                   \
+    }                                                                                   \
+    static const search_kernel kernel_##name = { #name, dots_##name, square_##name,     \
+                                                 project_##name };
 
 KERNEL(plain, )
 
@@ -179,28 +205,29 @@ KERNEL(plain, )
 #define VNNI __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,fma")))
 
 /* The body of a tile: 16-bit products, added in pairs to 32-bit sums. */
-#define TILE(vector, zero, load_row, load_query, step, add, sum)            \
-    const int16_t *q1 = q + stride, *q2 = q1 + stride, *q3 = q2 + stride;   \
-    vector a0 = zero, a1 = zero, a2 = zero, a3 = zero;                      \
-    vector b0 = zero, b1 = zero, b2 = zero, b3 = zero;                      \
-                                                                            \
-    for (int d = 0; d < stride; d += (step)) {                              \
-        vector x = load_row(a + d), y = load_row(b + d), z;                 \
-                                                                            \
-        z = load_query(q + d), a0 = add(a0, x, z), b0 = add(b0, y, z);      \
-        z = load_query(q1 + d), a1 = add(a1, x, z), b1 = add(b1, y, z);     \
-        z = load_query(q2 + d), a2 = add(a2, x, z), b2 = add(b2, y, z);     \
-        z = load_query(q3 + d), a3 = add(a3, x, z), b3 = add(b3, y, z);     \
-    }                                                                       \
-    out[0] = sum(a0), out[1] = sum(a1), out[2] = sum(a2), out[3] = sum(a3); \
-    out[4] = sum(b0), out[5] = sum(b1), out[6] = sum(b2), out[7] = sum(b3)
+#define TILE(vector, zero, load_row, load_query, step, add, sum_four)     \
+    const int16_t *q1 = q + stride, *q2 = q1 + stride, *q3 = q2 + stride; \
+    vector a0 = zero, a1 = zero, a2 = zero, a3 = zero;                    \
+    vector b0 = zero, b1 = zero, b2 = zero, b3 = zero;                    \
+                                                                          \
+    for (int d = 0; d < stride; d += (step)) {                            \
+        vector x = load_row(a + d), y = load_row(b + d), z;               \
+                                                                          \
+        z = load_query(q + d), a0 = add(a0, x, z), b0 = add(b0, y, z);    \
+        z = load_query(q1 + d), a1 = add(a1, x, z), b1 = add(b1, y, z);   \
+        z = load_query(q2 + d), a2 = add(a2, x, z), b2 = add(b2, y, z);   \
+        z = load_query(q3 + d), a3 = add(a3, x, z), b3 = add(b3, y, z);   \
+    }                                                                     \
+    sum_four(out, a0, a1, a2, a3);                                        \
+    sum_four(out + SEARCH_TILE, b0, b1, b2, b3)
 
-AVX2 static inline int32_t sum_256(__m256i v)
+/* The sum of each vector's numbers. */
+AVX2 static inline void sums_256(int32_t *out, __m256i a, __m256i b, __m256i c, __m256i d)
 {
-    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
 
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
-    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
+    _mm_storeu_si128((__m128i *)(void *)out,
+                     _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1)));
 }
 
 #define ROW_256(p) _mm256_cvtepi8_epi16(_mm_load_si128((const __m128i *)(const void *)(p)))
@@ -210,7 +237,7 @@ AVX2 static inline int32_t sum_256(__m256i v)
 AVX2 static inline void tile_avx2(int32_t *out, const int8_t *a, const int8_t *b, const int16_t *q,
                                   int stride)
 {
-    TILE(__m256i, _mm256_setzero_si256(), ROW_256, QUERY_256, 16, ADD_256, sum_256);
+    TILE(__m256i, _mm256_setzero_si256(), ROW_256, QUERY_256, 16, ADD_256, sums_256);
 }
 KERNEL(avx2, AVX2)
 
@@ -218,18 +245,27 @@ KERNEL(avx2, AVX2)
 #define QUERY_512(p) _mm512_load_si512((const void *)(p))
 #define ADD_512(sum, x, y) _mm512_add_epi32(sum, _mm512_madd_epi16(x, y))
 
+AVX512 static inline __m256i half_512(__m512i v)
+{
+    return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+}
+
+AVX512 static inline void sums_512(int32_t *out, __m512i a, __m512i b, __m512i c, __m512i d)
+{
+    sums_256(out, half_512(a), half_512(b), half_512(c), half_512(d));
+}
+
 AVX512 static inline void tile_avx512(int32_t *out, const int8_t *a, const int8_t *b,
                                       const int16_t *q, int stride)
 {
-    TILE(__m512i, _mm512_setzero_si512(), ROW_512, QUERY_512, 32, ADD_512, _mm512_reduce_add_epi32);
+    TILE(__m512i, _mm512_setzero_si512(), ROW_512, QUERY_512, 32, ADD_512, sums_512);
 }
 KERNEL(avx512, AVX512)
 
 VNNI static inline void tile_vnni(int32_t *out, const int8_t *a, const int8_t *b, const int16_t *q,
                                   int stride)
 {
-    TILE(__m512i, _mm512_setzero_si512(), ROW_512, QUERY_512, 32, _mm512_dpwssd_epi32,
-         _mm512_reduce_add_epi32);
+    TILE(__m512i, _mm512_setzero_si512(), ROW_512, QUERY_512, 32, _mm512_dpwssd_epi32, sums_512);
 }
 KERNEL(vnni, VNNI)
 #endif

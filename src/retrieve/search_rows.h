@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEARCH_PACKING 1 /* changes whenever a row would be packed otherwise */
+#define SEARCH_PACKING 2 /* changes whenever a row would be packed otherwise */
 #define SEARCH_TILE 4    /* queries are padded to whole tiles */
 
 typedef struct search_bound {
@@ -40,11 +40,14 @@ typedef void search_dots(int32_t *out, int room, const int8_t *row, int rows, co
                          int queries, int stride);
 /* |a − b|² */
 typedef double search_square(const float *a, const float *b, int stride);
+/* out [count] = basis [count, dim] · vector [dim]; count is a multiple of four */
+typedef void search_project(float *out, const float *basis, int count, const float *vector, int dim);
 
 typedef struct search_kernel {
     const char *name;
     search_dots *dots;
     search_square *square;
+    search_project *project;
 } search_kernel;
 
 /* The best that this processor can run; number 1, 2, … are the lesser ones, NULL at the end. */

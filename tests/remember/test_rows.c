@@ -7,6 +7,7 @@
 #include "remember/snapshot.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,18 +15,38 @@
 
 enum { MANY = 40 };
 
-/* The first number, the second one, all of them. */
-static int pack(void *const part[STORE_PARTS], const float *vector, int dim)
+/* What all rows share: how many were in the sample, and the largest first number. */
+typedef struct common {
+    size_t count;
+    float most;
+} common;
+
+static void prepare(void *shared, const float *sample, size_t count, int dim)
+{
+    common *c = shared;
+
+    c->count = count;
+    for (size_t i = 0; i < count; i++)
+        c->most = fmaxf(c->most, sample[i * (size_t)dim]);
+}
+
+/* The first number, the second one, nothing, the largest first number, all of them. */
+static int pack(void *const part[STORE_PARTS], const void *shared, const float *vector, int dim)
 {
     memcpy(part[0], vector, sizeof *vector);
     memcpy(part[1], vector + 1, sizeof *vector);
-    memcpy(part[2], vector, (size_t)dim * sizeof *vector);
+    memcpy(part[3], &((const common *)shared)->most, sizeof *vector);
+    memcpy(part[4], vector, (size_t)dim * sizeof *vector);
     return vector[0] >= 0; /* −1: cannot be searched for */
 }
 
-static const store_packing packing = {
-    1, FIXTURE_DIM, { sizeof(float), sizeof(float), FIXTURE_DIM * sizeof(float) }, pack
-};
+static const store_packing packing = { 1,
+                                       FIXTURE_DIM,
+                                       { sizeof(float), sizeof(float), 0, sizeof(float),
+                                         FIXTURE_DIM * sizeof(float) },
+                                       sizeof(common),
+                                       prepare,
+                                       pack };
 
 static int setup(void **state)
 {
@@ -98,7 +119,7 @@ static size_t loaded(fixture *f, vector_row *out, size_t *out_lent, size_t *out_
     assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
     *out_lent = *out_damaged = 0;
     for (size_t i = 0; i < rows.count; i++) {
-        const float *data = (const float *)rows.part[2] + i * FIXTURE_DIM;
+        const float *data = (const float *)rows.part[4] + i * FIXTURE_DIM;
 
         if (rows.concept_id[i] < 0)
             continue;
@@ -109,6 +130,7 @@ static size_t loaded(fixture *f, vector_row *out, size_t *out_lent, size_t *out_
         }
         assert_true(((const float *)rows.part[0])[i] == data[0]);
         assert_true(((const float *)rows.part[1])[i] == data[1]);
+        assert_true(((const float *)rows.part[3])[i] == ((const common *)rows.shared)->most);
         out[count].concept_id = rows.concept_id[i];
         memcpy(out[count++].data, data, sizeof out->data);
     }
@@ -168,6 +190,28 @@ static void follows_every_change(void **state)
     for (int i = 200; i < 220; i++) /* many: a new snapshot */
         add(f, i);
     assert_int_equal(assert_true_to_store(f, 0), MANY + 19);
+}
+
+static void packing_is_prepared_with_a_sample(void **state)
+{
+    fixture *f = *state;
+    store_packing other = packing;
+    store_rows rows;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(((const common *)rows.shared)->count, MANY);
+    assert_int_equal(rows.count, MANY);
+    store_rows_release(&rows);
+    other.shared_size += 8; /* a snapshot of another kind is replaced */
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &other, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(rows.count, MANY);
+    store_rows_release(&rows);
+    other.shared_size = 0;
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-b", &other, NULL, NULL, &f->err), RAP_OK);
+    assert_null(rows.shared);
+    store_rows_release(&rows);
 }
 
 static void forgotten_bytes_are_gone_from_it(void **state)
@@ -440,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(few_need_no_snapshot, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(follows_every_change, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(packing_is_prepared_with_a_sample, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(forgotten_bytes_are_gone_from_it, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(dead_rows_are_scrubbed_when_seen, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(vectors_that_cannot_be_packed_come_from_the_store, setup,

@@ -292,7 +292,9 @@ static void lent_rows_and_own_rows(void **state)
     static float data[(LENT + OWN) * DIM];
     static int64_t id[LENT + OWN];
     static uint64_t sum[LENT];
-    search_rows rows = { LENT, id, bound, code, unit, sum };
+    search_rows rows = {
+        .count = LENT, .id = id, .bound = bound, .code = code, .unit = unit, .sum = sum
+    };
     search_index *index = NULL;
     search_hit hit[2];
 

@@ -1,0 +1,229 @@
+/* sketch.c: sketches (sketch.h): packing, then the basis, by orthogonal iteration on the sample's products. */
+#include "retrieve/sketch.h"
+
+#include "base/mem.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS 12     /* of the iteration: more gain nothing */
+#define SLOP 1e-5     /* how far a basis may be from orthonormal, and what f32 leaves out */
+#define WORTH_DIM 160 /* shorter rows are read as quickly as their sketches */
+
+_Static_assert(sizeof(sketch_line) == SKETCH_BYTES, "a cache line");
+
+enum { ALL_DIMS = SKETCH_LINES * SKETCH_DIMS };
+
+int sketch_useful(int dim)
+{
+    return dim >= WORTH_DIM && dim % 4 == 0; /* search_project */
+}
+
+/* ---- packing ---- */
+
+/* The squared length of what lies outside of the plane, after a line more of its coordinates. */
+static double leave_out(double outside, const float *at)
+{
+    for (int i = 0; i < SKETCH_DIMS; i++)
+        outside -= (double)at[i] * at[i];
+    return outside;
+}
+
+/* Never too small. */
+static float rest_of(double outside)
+{
+    return (float)sqrt(fmax(0, outside + 2 * SLOP));
+}
+
+static void pack_line(sketch_line *out, const float *at)
+{
+    float most = 0;
+
+    for (int i = 0; i < SKETCH_DIMS; i++)
+        most = fmaxf(most, fabsf(at[i]));
+    out->scale = most / INT8_MAX;
+    for (int i = 0; i < SKETCH_DIMS; i++)
+        out->code[i] = (int8_t)(most > 1e-20f ? lrintf(at[i] / out->scale) : 0);
+}
+
+void sketch_pack(sketch_line *const out[SKETCH_LINES], const float *basis, const float *unit,
+                 int dim)
+{
+    float at[ALL_DIMS];
+    double outside = 1;
+
+    search_kernel_get(0)->project(at, basis, ALL_DIMS, unit, dim);
+    for (int i = 0; i < SKETCH_LINES; i++) {
+        outside = leave_out(outside, at + i * SKETCH_DIMS);
+        pack_line(out[i], at + i * SKETCH_DIMS);
+        out[i]->rest = rest_of(outside);
+    }
+}
+
+/* With s_x, s_q the parts in the plane, c_x, c_q their codes:  s_x · s_q = c_x · c_q + (s_q − c_q) · c_x +
+ * s_q · (s_x − c_x). A coordinate of x is off by half a step at most. */
+void sketch_pack_query(sketch_group *out, int number, const float *basis, const float *unit,
+                       int dim)
+{
+    float at[ALL_DIMS];
+    double outside = 1;
+
+    search_kernel_get(0)->project(at, basis, ALL_DIMS, unit, dim);
+    for (int i = 0; i < SKETCH_LINES; i++) {
+        double before = outside;
+        search_bound bound;
+
+        outside = leave_out(outside, at + i * SKETCH_DIMS);
+        search_pack_query(&bound, out->code_of[i][number], at + i * SKETCH_DIMS, SKETCH_DIMS);
+        out->line[i].dot[number] = bound.scale;
+        out->line[i].code[number] = (float)(sqrt((before - outside) * SKETCH_DIMS) * 0.501);
+        out->line[i].rest[number] = rest_of(outside);
+        out->line[i].slack[number] = bound.slack * 1.05f + 4 * (float)SLOP;
+    }
+}
+
+void sketch_no_query(sketch_group *out, int number)
+{
+    for (int i = 0; i < SKETCH_LINES; i++)
+        out->line[i].slack[number] = -INFINITY;
+}
+
+/* ---- the basis ---- */
+
+/* product [dim, dim] += the outer products of four vectors, so that it is read a quarter as often. */
+static void add_products(float *product, float *const unit[4], int dim)
+{
+    for (int i = 0; i < dim; i++) {
+        float *row = product + (size_t)i * (size_t)dim;
+        float a = unit[0][i], b = unit[1][i], c = unit[2][i], d = unit[3][i];
+
+#pragma omp simd
+        for (int j = 0; j < dim; j++)
+            row[j] += a * unit[0][j] + b * unit[1][j] + c * unit[2][j] + d * unit[3][j];
+    }
+}
+
+static void unit_of(float *out, const float *in, int dim)
+{
+    double sum = 0;
+
+    for (int d = 0; d < dim; d++)
+        sum += (double)in[d] * in[d];
+    for (int d = 0; d < dim; d++)
+        out[d] = sum > 0 && isfinite(sum) ? (float)(in[d] / sqrt(sum)) : 0;
+}
+
+static int products_of(float *product, const float *sample, size_t count, int dim)
+{
+    float *room = mem_array(4 * (size_t)dim, sizeof *room), *unit[4];
+
+    if (!room)
+        return 0;
+    for (int i = 0; i < 4; i++)
+        unit[i] = room + i * dim;
+    for (size_t at = 0; at + 4 <= count; at += 4) {
+        for (size_t i = 0; i < 4; i++)
+            unit_of(unit[i], sample + (at + i) * (size_t)dim, dim);
+        add_products(product, unit, dim);
+    }
+    for (int d = 0; d < dim; d++) /* a sample that lies in fewer dimensions has a basis too */
+        product[(size_t)d * (size_t)dim + (size_t)d] += 1e-6f * (float)count;
+    free(room);
+    return 1;
+}
+
+static double dot_of(const float *a, const float *b, int dim)
+{
+    double sum = 0;
+
+    for (int d = 0; d < dim; d++)
+        sum += (double)a[d] * b[d];
+    return sum;
+}
+
+/* Gram–Schmidt, each vector twice: once leaves what rounding lost. False: they span less than that. */
+static int make_orthonormal(float *basis, int dim)
+{
+    for (int i = 0; i < ALL_DIMS; i++) {
+        float *v = basis + i * dim;
+
+        for (int pass = 0; pass < 2; pass++) {
+            double length;
+
+            for (int j = 0; j < i; j++) {
+                const float *w = basis + j * dim;
+                double along = dot_of(v, w, dim);
+
+                for (int d = 0; d < dim; d++)
+                    v[d] = (float)(v[d] - along * w[d]);
+            }
+            length = sqrt(dot_of(v, v, dim));
+            if (!(length > 1e-12) || !isfinite(length))
+                return 0;
+            for (int d = 0; d < dim; d++)
+                v[d] = (float)(v[d] / length);
+        }
+    }
+    return 1;
+}
+
+/* Vectors of every direction, always the same. */
+static void start_with(float *basis, int dim)
+{
+    uint64_t state = 88172645463325252u;
+
+    for (int i = 0; i < ALL_DIMS * dim; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        basis[i] = (float)(state >> 40) / (1 << 23) - 1;
+    }
+}
+
+/* next = basis · product: the rows turn towards where the sample is long. */
+static void turn(float *next, const float *basis, const float *product, int dim)
+{
+    for (int i = 0; i < ALL_DIMS; i++)
+        search_kernel_get(0)->project(next + i * dim, product, dim, basis + i * dim, dim);
+}
+
+int sketch_basis_make(float *basis, const float *sample, size_t count, int dim)
+{
+    size_t square = 0, floats = (size_t)ALL_DIMS * (size_t)(dim < 0 ? 0 : dim);
+    float *product = NULL, *next = NULL;
+    int fine = count >= SKETCH_SAMPLE && sketch_useful(dim) &&
+               mem_mul(&square, (size_t)dim, (size_t)dim) &&
+               (product = mem_array(square, sizeof *product)) &&
+               (next = mem_array(floats, sizeof *next)) && products_of(product, sample, count, dim);
+
+    if (fine)
+        start_with(basis, dim);
+    fine = fine && make_orthonormal(basis, dim);
+    for (int i = 0; fine && i < ROUNDS; i++) {
+        turn(next, basis, product, dim);
+        memcpy(basis, next, floats * sizeof *next);
+        fine = make_orthonormal(basis, dim);
+    }
+    fine = fine && sketch_basis_is_whole(basis, dim);
+    if (!fine)
+        memset(basis, 0, floats * sizeof *basis);
+    free(product);
+    free(next);
+    return fine;
+}
+
+int sketch_basis_is_whole(const float *basis, int dim)
+{
+    double off = 0;
+
+    for (int i = 0; i < ALL_DIMS; i++)
+        for (int j = 0; j <= i; j++) {
+            double lost =
+                dot_of(basis + (ptrdiff_t)i * dim, basis + (ptrdiff_t)j * dim, dim) - (i == j);
+
+            off += (i == j ? 1 : 2) * lost * lost;
+        }
+    return off <= SLOP * SLOP;
+}
