@@ -13,6 +13,7 @@
 #define WORTH_DIM 160 /* shorter rows are read as quickly as their sketches */
 
 _Static_assert(sizeof(sketch_line) == SKETCH_BYTES, "a cache line");
+_Static_assert(SKETCH_DIMS % 4 == 0, "search_project");
 
 enum { ALL_DIMS = SKETCH_LINES * SKETCH_DIMS };
 

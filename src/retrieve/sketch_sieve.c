@@ -6,36 +6,28 @@
 #include <immintrin.h>
 #endif
 
-#define AHEAD 24 /* lines asked for ahead of time */
-
-/* out: the products of a line with eight queries [SKETCH_GROUP, SKETCH_BYTES]. */
-typedef void eight_fn(int32_t *out, const int8_t *line, const int16_t *query);
-
-static inline __attribute__((always_inline)) void eight_plain(int32_t *out, const int8_t *line,
-                                                              const int16_t *query)
-{
-    for (int q = 0; q < SKETCH_GROUP; q++, query += SKETCH_BYTES) {
-        int32_t dot = 0;
-
-#pragma omp simd reduction(+ : dot)
-        for (int d = 0; d < SKETCH_BYTES; d++)
-            dot += line[d] * query[d];
-        out[q] = dot;
-    }
-}
+#define AHEAD 64 /* lines asked for ahead of time */
 
 /* Whether one of eight queries may want the row; base: the sums so far, of `in` and this line. */
-static inline __attribute__((always_inline)) int judge(float *base, const float *in,
-                                                       const int32_t *dot, const sketch_line *line,
-                                                       const sketch_group *g, int number,
-                                                       const float *reach)
+typedef int eight_fn(float *base, const float *in, const sketch_line *line, const sketch_group *g,
+                     int number, const float *reach);
+
+static inline __attribute__((always_inline)) int eight_plain(float *base, const float *in,
+                                                             const sketch_line *line,
+                                                             const sketch_group *g, int number,
+                                                             const float *reach)
 {
     int wanted = 0;
 
-#pragma omp simd reduction(| : wanted)
     for (int q = 0; q < SKETCH_GROUP; q++) {
+        const int16_t *query = g->code_of[number][q];
+        int32_t dot = 0;
+
+#pragma omp simd reduction(+ : dot)
+        for (int d = 0; d < SKETCH_DIMS; d++)
+            dot += line->code[d] * query[d];
         base[q] = in[q] + g->line[number].slack[q] +
-                  ((float)dot[q] * g->line[number].dot[q] + g->line[number].code[q]) * line->scale;
+                  ((float)dot * g->line[number].dot[q] + g->line[number].code[q]) * line->scale;
         wanted |= base[q] + g->line[number].rest[q] * line->rest >= reach[q];
     }
     return wanted;
@@ -56,15 +48,13 @@ static inline __attribute__((always_inline)) void sieve_body(eight_fn *eight, sk
 
         __builtin_prefetch(line + left->row[i + AHEAD < count ? i + AHEAD : count - 1]);
         for (int g = 0; g < groups; g++) {
-            _Alignas(32) int32_t dot[SKETCH_GROUP];
             const float *in = number ? left->base + i * width + g * SKETCH_GROUP : zero;
 
-            eight(dot, at->code, group[g].code_of[number][0]);
-            wanted |= judge(left->base + stay * width + g * SKETCH_GROUP, in, dot, at, &group[g],
-                            number, reach + g * SKETCH_GROUP);
+            wanted |= eight(left->base + stay * width + g * SKETCH_GROUP, in, at, &group[g], number,
+                            reach + g * SKETCH_GROUP);
         }
         left->row[stay] = left->row[i];
-        stay += wanted;
+        stay += wanted != 0;
     }
     left->count = stay;
 }
@@ -91,23 +81,43 @@ AVX2 static inline __m256i line_avx2(const __m256i x[4], const int16_t *query)
     return _mm256_add_epi32(low, high);
 }
 
-AVX2 static inline __m128i four_avx2(const __m256i x[4], const int16_t *query)
+/* Of four queries, in both halves, still to be added. */
+AVX2 static inline __m256i four_avx2(const __m256i x[4], const int16_t *query)
 {
     __m256i ab = _mm256_hadd_epi32(line_avx2(x, query), line_avx2(x, query + SKETCH_BYTES));
     __m256i cd = _mm256_hadd_epi32(line_avx2(x, query + 2 * SKETCH_BYTES),
                                    line_avx2(x, query + 3 * SKETCH_BYTES));
-    __m256i all = _mm256_hadd_epi32(ab, cd);
 
-    return _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    return _mm256_hadd_epi32(ab, cd);
 }
 
-AVX2 static inline __attribute__((always_inline)) void eight_avx2(int32_t *out, const int8_t *line,
-                                                                  const int16_t *query)
+/* The products with eight queries; `scale` and `rest` stand where the queries are zero. */
+AVX2 static inline __m256 dots_avx2(const sketch_line *line, const int16_t *query)
 {
-    const __m256i x[4] = { widen(line), widen(line + 16), widen(line + 32), widen(line + 48) };
-    __m128i low = four_avx2(x, query), high = four_avx2(x, query + 4 * SKETCH_BYTES);
+    const int8_t *code = line->code;
+    const __m256i x[4] = { widen(code), widen(code + 16), widen(code + 32), widen(code + 48) };
+    __m256i low = four_avx2(x, query), high = four_avx2(x, query + 4 * SKETCH_BYTES);
 
-    _mm256_store_si256((__m256i *)(void *)out, _mm256_set_m128i(high, low));
+    return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
+                                               _mm256_permute2x128_si256(low, high, 0x31)));
+}
+
+AVX2 static inline __attribute__((always_inline)) int eight_avx2(float *base, const float *in,
+                                                                 const sketch_line *line,
+                                                                 const sketch_group *g, int number,
+                                                                 const float *reach)
+{
+    __m256 dot = dots_avx2(line, g->code_of[number][0]);
+    __m256 sum = _mm256_fmadd_ps(dot, _mm256_loadu_ps(g->line[number].dot),
+                                 _mm256_loadu_ps(g->line[number].code));
+    __m256 most;
+
+    sum =
+        _mm256_fmadd_ps(sum, _mm256_set1_ps(line->scale),
+                        _mm256_add_ps(_mm256_loadu_ps(in), _mm256_loadu_ps(g->line[number].slack)));
+    most = _mm256_fmadd_ps(_mm256_loadu_ps(g->line[number].rest), _mm256_set1_ps(line->rest), sum);
+    _mm256_storeu_ps(base, sum);
+    return _mm256_movemask_ps(_mm256_cmp_ps(most, _mm256_loadu_ps(reach), _CMP_GE_OQ));
 }
 
 AVX2 static void sieve_avx2(sketch_left *left, int number, const sketch_line *line,
