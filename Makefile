@@ -6,8 +6,8 @@ SHELL := /bin/bash
 PREFIX ?= /usr/local
 SANITIZE ?=
 ifneq ($(filter-out 0,$(SANITIZE)),)
-BUILD := build/sanitize
-CONFIGURE := -DRAP_SANITIZE=ON
+BUILD := build/sanitize$(if $(filter thread,$(SANITIZE)),-thread)
+CONFIGURE := -DRAP_SANITIZE=$(if $(filter thread,$(SANITIZE)),thread,ON)
 else
 BUILD := build
 CONFIGURE :=
@@ -21,7 +21,7 @@ help:
 	@echo
 	@echo "  make demo     set everything up and show the system at work"
 	@echo "  make build    build/rap (the program), build/librap.a, build/librap.so"
-	@echo "  make test     set everything up and run every test (SANITIZE=1: under ASan and UBSan)"
+	@echo "  make test     set everything up and run every test (SANITIZE=1: under ASan and UBSan, SANITIZE=thread: TSan)"
 	@echo "  make check    style: formatting, layers, banned functions, the header, exported symbols"
 	@echo "  make bench    speed of the first cut"
 	@echo "  make install  into PREFIX (now $(PREFIX)); DESTDIR is honoured"

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BURST = 3, SIDE = 1536, PAUSE_US = 30000, OURS = 0, THEIRS = 1 };
+enum { BURST = 3, PAUSE_US = 30000, OURS = 0, THEIRS = 1 };
 
 typedef struct settings {
     const char *library, *model;
@@ -110,28 +110,6 @@ static int open_theirs(pair *p, measured *m, const settings *s)
 
 /* ---- what is measured --------------------------------------------------------------------- */
 
-/* GFLOP/s of a large product: what the best layer could reach. */
-static double matmul_speed(const nn *n)
-{
-    double best = 0;
-    float *m = mem_array((size_t)3 * SIDE * SIDE, sizeof *m);
-    if (!m)
-        return 0;
-    for (int i = 0; i < 3 * SIDE * SIDE; i++)
-        m[i] = (float)(i % 17) * 0.1f;
-    int before = nn_threads_begin(n);
-    for (int i = 0; i < 8; i++) {
-        double start = clock_ms();
-        nn_matmul(m, SIDE, m + SIDE * SIDE, SIDE, m + 2 * SIDE * SIDE, SIDE, true, SIDE, SIDE,
-                  SIDE);
-        double speed = 2.0 * SIDE * SIDE * SIDE / (clock_ms() - start) / 1e6;
-        best = speed > best ? speed : best;
-    }
-    nn_threads_end(before);
-    free(m);
-    return best;
-}
-
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -193,14 +171,14 @@ static double difference(const pair *p)
     return fmax(difference_within(p, 0, o->boxes), difference_within(p, o->boxes, o->numbers));
 }
 
-static void show_layers(pair *p, const settings *s, rap_err *err)
+static void show_layers(pair *p, const measured *m, const settings *s, rap_err *err)
 {
     char *text = NULL;
     int bad = 0;
     nn_graph_profile(p->our.graph, true);
     for (long i = 0; i < s->rounds && !bad; i++)
         bad = turn(p, OURS, err);
-    if (!bad && nn_graph_report(p->our.graph, &text, err) == RAP_OK)
+    if (!bad && nn_graph_report(p->our.graph, m->peak, &text, err) == RAP_OK)
         fputs(text, stdout);
     fflush(stdout);
     free(text);
@@ -216,9 +194,9 @@ static int race_both(measured *m, const settings *s, pair *p, rap_err *err)
         race(m, p, s, err))
         return 1;
     m->difference = p->their ? difference(p) : 0;
-    m->peak = matmul_speed(p->our.n);
+    m->peak = nn_matmul_speed(p->our.n);
     if (s->layers)
-        show_layers(p, s, err);
+        show_layers(p, m, s, err);
     return 0;
 }
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROUNDS = 15, SIDE = 1024, NAMES = 20, BATCH = 8 };
+enum { ROUNDS = 15, NAMES = 20, BATCH = 8 };
 
 static double smaller(double best, double start)
 {
@@ -17,29 +17,10 @@ static double smaller(double best, double start)
     return best < 0 || ms < best ? ms : best;
 }
 
-/* GFLOP/s of a large product: what the best layer could reach. */
-static double matmul_speed(const nn *n)
-{
-    double best = -1;
-    float *m = mem_array((size_t)3 * SIDE * SIDE, sizeof *m);
-    if (!m)
-        return 0;
-    int before = nn_threads_begin(n);
-    for (int i = 0; i < ROUNDS; i++) {
-        double start = clock_ms();
-        nn_matmul(m, SIDE, m + SIDE * SIDE, SIDE, m + 2 * SIDE * SIDE, SIDE, true, SIDE, SIDE,
-                  SIDE);
-        best = smaller(best, start);
-    }
-    nn_threads_end(before);
-    free(m);
-    return 2.0 * SIDE * SIDE * SIDE / best / 1e6;
-}
-
 static rap_status network_alone(yolo_world *y, rap_err *err)
 {
     float *outputs[2 * YOLO_LEVELS];
-    double best = -1, peak = matmul_speed(y->n), operations = nn_graph_operations(y->graph);
+    double best = -1, peak = nn_matmul_speed(y->n), operations = nn_graph_operations(y->graph);
     rap_status s = RAP_OK;
     char *report = NULL;
     for (int i = 0; i < YOLO_LEVELS; i++) {
@@ -57,7 +38,7 @@ static rap_status network_alone(yolo_world *y, rap_err *err)
     for (int i = 0; s == RAP_OK && i < ROUNDS; i++)
         s = nn_graph_run(y->graph, (const void *[]){ y->canvas }, outputs, err);
     if (s == RAP_OK)
-        s = nn_graph_report(y->graph, &report, err);
+        s = nn_graph_report(y->graph, peak, &report, err);
     if (report)
         fputs(report, stdout);
     free(report);

@@ -111,8 +111,9 @@ typedef struct rap_options {
     void *payload;                /* NULL: handed to on_progress                                  */
     int token_cache_mib;          /* room for the concepts' image tokens in the store; those used
                                      longest ago go. 0: $RAP_TOKEN_CACHE_MIB, else 1024; −1: none */
+    int profile_layers;           /* 1: detector and encoders time their layers for rap_layers()  */
 } rap_options;
-#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0 }
+#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0 }
 
 /* Opens the store; models load when first needed. `*out` is a handle even on failure (so that
  * rap_error() can be read) unless memory ran out; rap_close() it either way. */
@@ -317,6 +318,10 @@ RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
 
 /* What the handle runs on, as JSON (profile, models, store, versions, CPU). Free with rap_free(). */
 RAP_API rap_status rap_describe(rap *r, char **out);
+
+/* The best time of each layer of the detector and the encoders so far, as a table to read, with its part of
+ * what a large matrix product reaches here; needs `profile_layers`. Free with rap_free(). */
+RAP_API rap_status rap_layers(rap *r, char **out);
 
 #ifdef __cplusplus
 }

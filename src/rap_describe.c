@@ -1,6 +1,8 @@
-/* rap_describe.c: what the handle runs on, as JSON: for `rap doctor`, `rap models` and bug reports. */
+/* rap_describe.c: what the handle runs on, as JSON: for `rap doctor`, `rap models` and bug reports;
+ * and where the time of its layers goes. */
 #include "rap_inside.h"
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -115,4 +117,40 @@ rap_status rap_describe(rap *r, char **out)
     *out = document ? json_text(document) : NULL;
     json_decref(document);
     return *out ? RAP_OK : err_memory(&r->err, "describing the installation");
+}
+
+/* ---- layers ------------------------------------------------------------------------------- */
+
+/* The title and what `text` says, which is freed. */
+static void add_part(buf *b, const char *title, const profile_file *file, char *text)
+{
+    if (*text)
+        buf_printf(b, "%s %s\n%s\n", title, file->path, text);
+    free(text);
+}
+
+rap_status rap_layers(rap *r, char **out)
+{
+    buf b = BUF_INIT;
+    char *text = NULL;
+    rap_status status = RAP_OK;
+
+    if (out)
+        *out = NULL;
+    if (!rap_ready(r) || !out)
+        return RAP_E_ARGUMENT;
+    if (!r->options.profile_layers)
+        return err_set(&r->err, RAP_E_ARGUMENT, "layers are timed when profile_layers asks for it");
+    if (r->detector && (status = yolo_world_report(r->detector, &text, &r->err)) == RAP_OK)
+        add_part(&b, "detector", &r->profile->detector, text);
+    if (status == RAP_OK && r->encoder &&
+        (status = encoder_report(r->encoder, &text, &r->err)) == RAP_OK)
+        add_part(&b, "encoder", &r->profile->encoder, text);
+    if (status == RAP_OK && r->texts &&
+        (status = encoder_report(r->texts, &text, &r->err)) == RAP_OK)
+        add_part(&b, "encoder of names", &r->profile->text_encoder, text);
+    if (status == RAP_OK && !(*out = buf_detach(&b)))
+        status = err_memory(&r->err, "a profile");
+    buf_release(&b);
+    return status;
 }

@@ -33,9 +33,12 @@ rap_status models_encoder(rap *r)
     if (status == RAP_OK)
         status = encoder_open(&r->encoder, r->profile->encoder.path, r->options.threads,
                               wanted_precision(r), &r->err);
-    if (status == RAP_OK)
-        embed_maker(r->maker, r->encoder, &r->profile->crop);
-    return status;
+    if (status != RAP_OK)
+        return status;
+    embed_maker(r->maker, r->encoder, &r->profile->crop);
+    if (r->options.profile_layers)
+        encoder_profile(r->encoder);
+    return RAP_OK;
 }
 
 rap_status models_encoder_like(encoder **out, rap *r)
@@ -56,6 +59,8 @@ static rap_status open_texts(rap *r)
     if (status == RAP_OK)
         status = encoder_open_text(&r->texts, file->path, r->options.threads, wanted_precision(r),
                                    &r->err);
+    if (status == RAP_OK && r->options.profile_layers)
+        encoder_profile(r->texts);
     return status;
 }
 
@@ -72,6 +77,8 @@ static rap_status open_detector(rap *r)
     if (status == RAP_OK)
         status = yolo_world_open(&r->detector, r->profile->detector.path, r->options.threads,
                                  wanted_precision(r), &r->err);
+    if (status == RAP_OK && r->options.profile_layers)
+        yolo_world_profile(r->detector);
     return status;
 }
 

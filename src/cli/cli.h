@@ -21,6 +21,7 @@ typedef struct cli {
     bool json;           /* --json    */
     bool quiet;          /* --quiet   */
     bool help;           /* --help    */
+    bool layers;         /* --profile-layers, of the commands that have it */
     rap *r;
 } cli;
 
@@ -56,6 +57,13 @@ int cli_parse(cli *c, const cli_command *command, const cli_option *options, int
 
 /* Opens the handle with the global flags. CLI_CONTINUE or an exit code, the reason printed. */
 int cli_open(cli *c, bool read_only);
+
+/* With --profile-layers: prints on stderr what the handle's layers took. `code` back, or another when that
+ * failed. */
+int cli_say_layers(cli *c, int code);
+
+/* How often a command with --profile-layers does its work: best times are those of warm runs. */
+enum { CLI_LAYER_RUNS = 5 };
 
 /* Prints the handle's error and returns the exit code of `status`. */
 int cli_failed(cli *c, rap_status status);

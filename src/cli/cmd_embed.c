@@ -46,6 +46,7 @@ static int run(cli *c, int argc, char **argv)
     const cli_option options[] = {
         { "--image", CLI_TEXT, &image.path, "FILE", "a picture" },
         { "--text", CLI_TEXT, &text, "TEXT", "a text (the encoder must have a text tower)" },
+        { "--profile-layers", CLI_FLAG, &c->layers, NULL, "time the networks' layers, on stderr" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_embedding *embedding = NULL;
@@ -61,7 +62,11 @@ static int run(cli *c, int argc, char **argv)
     if ((code = cli_open(c, false)) != CLI_CONTINUE)
         return code;
     status = rap_embed(c->r, image.path ? &image : NULL, text, &embedding);
+    for (int i = 1; i < CLI_LAYER_RUNS && c->layers && status == RAP_OK; i++) {
+        rap_embedding_free(embedding);
+        status = rap_embed(c->r, image.path ? &image : NULL, text, &embedding);
+    }
     code = status == RAP_OK ? print_embedding(c, embedding) : cli_failed(c, status);
     rap_embedding_free(embedding);
-    return code;
+    return cli_say_layers(c, code);
 }

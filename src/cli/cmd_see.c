@@ -10,7 +10,10 @@ const cli_command cmd_see = {
     "IMAGE",
     "See which remembered things are in a photo",
     "Prints one line a match, best first: name, reason, score (0 to 1), box (x,y,w,h in pixels).\n"
-    "--out draws them onto the photo.",
+    "--out draws them onto the photo.\n"
+    "--profile-layers runs the networks several times and prints each layer's best time, its speed "
+    "and the\n"
+    "part of what a large matrix product reaches here.",
     run,
 };
 
@@ -23,6 +26,7 @@ static int run(cli *c, int argc, char **argv)
         { "--out", CLI_TEXT, &out, "FILE.png", "write the photo with the boxes drawn" },
         { "--text", CLI_TEXT, &text, "TEXT", "find names in this text as well" },
         { "--limit", CLI_NUMBER, &limit, "N", "at most N matches (default: the profile's K)" },
+        { "--profile-layers", CLI_FLAG, &c->layers, NULL, "time the networks' layers, on stderr" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_matches *matches = NULL;
@@ -33,6 +37,10 @@ static int run(cli *c, int argc, char **argv)
         return code;
     image.path = argv[0];
     status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
+    for (int i = 1; i < CLI_LAYER_RUNS && c->layers && status == RAP_OK; i++) {
+        rap_matches_free(matches);
+        status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
+    }
     if (status == RAP_OK && out)
         status = rap_draw(c->r, &image, matches, out);
     if (status != RAP_OK) {
@@ -49,5 +57,5 @@ static int run(cli *c, int argc, char **argv)
         code = cli_flush();
     }
     rap_matches_free(matches);
-    return code;
+    return cli_say_layers(c, code);
 }

@@ -32,8 +32,24 @@ int cli_open(cli *c, bool read_only)
         c->policy && strcmp(c->policy, "paper") == 0 ? RAP_POLICY_PAPER : RAP_POLICY_DEFAULT;
     options.on_progress = cli_progress;
     options.payload = c;
+    options.profile_layers = c->layers;
     status = rap_open(&c->r, &options);
     return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
+}
+
+int cli_say_layers(cli *c, int code)
+{
+    char *text = NULL;
+    rap_status status;
+
+    if (!c->layers || code != 0)
+        return code;
+    status = rap_layers(c->r, &text);
+    if (status != RAP_OK)
+        return cli_failed(c, status);
+    fputs(text, stderr);
+    rap_free(text);
+    return code;
 }
 
 int cli_failed(cli *c, rap_status status)

@@ -194,9 +194,13 @@ size_t nn_graph_memory(const nn_graph *g);     /* bytes of activations, after co
 double nn_graph_operations(const nn_graph *g); /* multiplications and additions of one run */
 
 /* Writes a line for each step and each kind of step with its best time of the runs since
- * nn_graph_profile(g, true) into `out` (free()). */
+ * nn_graph_profile(g, true) into `out` (free()), with its part of `peak` GFLOP/s (0: without). */
 void nn_graph_profile(nn_graph *g, bool on);
-rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err);
+rap_status nn_graph_report(const nn_graph *g, double peak, char **out, rap_err *err);
+bool nn_graph_was_run(const nn_graph *g); /* since nn_graph_profile() */
+
+/* GFLOP/s of a large f32 product on the context's threads: what the best layer could reach. */
+double nn_matmul_speed(const nn *n);
 
 /* ---- loops and plain matrix products, for steps of a model's own -------------------------- */
 

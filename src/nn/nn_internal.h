@@ -2,7 +2,7 @@
  *
  * Reading order: nn_context.c (weights), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
- * nn_run.c (running and timing), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
+ * nn_run.c (running), nn_profile.c (times), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
  * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c,
  * in nn_winograd.c or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
 #ifndef RAP_NN_INTERNAL_H
@@ -195,6 +195,7 @@ nn_step_fn nn_run_unfold, nn_run_layer_norm, nn_run_attention, nn_run_add, nn_ru
     nn_run_activate, nn_run_softmax, nn_run_concat, nn_run_slice, nn_run_transpose, nn_run_repeat,
     nn_run_mean, nn_run_embedding, nn_run_gather, nn_run_upsample, nn_run_max_pool;
 double nn_operations(const nn_node *nd);
+const char *nn_kind_name(nn_kind kind);
 size_t nn_attention_scratch(const nn_node *nd, int threads);
 
 /* ---- rows (nn_rows.c, nn_exp.c) ----------------------------------------------------------- */

@@ -1,9 +1,8 @@
-/* nn_run.c: runs a compiled graph, converts between types around steps, keeps times. */
+/* nn_run.c: runs a compiled graph, converts between types around steps, keeps their times. */
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
-#include "base/buf.h"
 #include "base/threads.h"
 
 #include <string.h>
@@ -53,6 +52,11 @@ static const struct {
     [NN_MAX_POOL] = { nn_run_max_pool, "max pool" },
     [NN_CUSTOM] = { run_custom, "custom" },
 };
+
+const char *nn_kind_name(nn_kind kind)
+{
+    return steps[kind].name;
+}
 
 /* ---- types -------------------------------------------------------------------------------- */
 
@@ -153,60 +157,4 @@ rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *ou
     nn_threads_end(before);
     g->runs += g->profile;
     return status;
-}
-
-void nn_graph_profile(nn_graph *g, bool on)
-{
-    g->profile = on;
-    g->runs = 0;
-    for (nn_node *nd = g->nodes; nd; nd = nd->next)
-        nd->ms = 0;
-}
-
-/* Multiplications and additions of one step, counted as two for each pair. */
-double nn_operations(const nn_node *nd)
-{
-    double out = (double)nn_elements(nd->out->shape);
-    if (nd->kind == NN_CONV || nd->kind == NN_LINEAR)
-        return 2 * (double)nn_elements(nn_tensor_shape(nd->weight)) *
-               (out / (double)nd->out->shape.d[nd->out->shape.dims - 1]);
-    if (nd->kind == NN_ATTENTION) /* two products over all columns */
-        return 4 * out * (double)nd->in[nd->inputs == 1 ? 0 : 1]->shape.d[1];
-    return 0;
-}
-
-static void report_layer(buf *b, const nn_node *nd, double total)
-{
-    char in[96], out[96];
-    nn_shape_text(in, nd->in[0]->shape);
-    nn_shape_text(out, nd->out->shape);
-    buf_printf(b, "%9.3f ms %5.1f %%", nd->ms, total > 0 ? 100 * nd->ms / total : 0);
-    if (nn_operations(nd) > 0 && nd->ms > 0)
-        buf_printf(b, " %7.1f GFLOP/s", nn_operations(nd) / nd->ms / 1e6);
-    else
-        buf_printf(b, " %7s        ", "");
-    buf_printf(b, "  %-11s %-20s → %-20s %s\n", steps[nd->kind].name, in, out,
-               nd->weight ? nd->weight->name : "");
-}
-
-rap_status nn_graph_report(const nn_graph *g, char **out, rap_err *err)
-{
-    double ms[NN_KIND_COUNT] = { 0 }, total = 0;
-    int count[NN_KIND_COUNT] = { 0 };
-    buf b = BUF_INIT;
-    for (const nn_node *nd = g->nodes; nd; nd = nd->next) {
-        ms[nd->kind] += nd->ms;
-        count[nd->kind]++;
-        total += nd->ms;
-    }
-    for (const nn_node *nd = g->nodes; nd; nd = nd->next)
-        report_layer(&b, nd, total);
-    buf_putc(&b, '\n');
-    for (int k = 0; k < NN_KIND_COUNT; k++)
-        if (count[k])
-            buf_printf(&b, "%9.3f ms %5.1f %%  %4d × %s\n", ms[k],
-                       total > 0 ? 100 * ms[k] / total : 0, count[k], steps[k].name);
-    buf_printf(&b, "%9.3f ms          %4d steps\n", total, g->node_count);
-    *out = buf_detach(&b);
-    return *out ? RAP_OK : err_memory(err, "a profile");
 }

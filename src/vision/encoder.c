@@ -4,6 +4,7 @@
  * graphs: one for each batch size or text length met lately. Read encoder_open(), then
  * encoder_images(); texts go the same way. */
 #include "vision/encoder.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "vision/clip.h"
@@ -46,6 +47,7 @@ struct encoder {
     int dim;
     cached_graph graphs[GRAPHS];
     uint64_t clock;
+    bool profile;
 };
 
 /* ---- opening ------------------------------------------------------------------------------ */
@@ -275,6 +277,7 @@ static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int 
     nn_output(g, build(g, e, text, count, rows));
     status = nn_graph_compile(g, &why);
     if (status == RAP_OK) {
+        nn_graph_profile(g, e->profile);
         *out = g;
         return RAP_OK;
     }
@@ -307,6 +310,46 @@ static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, in
     *oldest = (cached_graph){ fresh, text, count, rows, ++e->clock };
     *out = fresh;
     return RAP_OK;
+}
+
+/* ---- times -------------------------------------------------------------------------------- */
+
+void encoder_profile(encoder *e)
+{
+    e->profile = true;
+    for (int i = 0; i < GRAPHS; i++)
+        if (e->graphs[i].graph)
+            nn_graph_profile(e->graphs[i].graph, true);
+}
+
+static rap_status report_graph(buf *b, const cached_graph *c, double peak, rap_err *err)
+{
+    char *text = NULL;
+    rap_status status = nn_graph_report(c->graph, peak, &text, err);
+    if (status != RAP_OK)
+        return status;
+    if (c->text)
+        buf_printf(b, "%d text%s of up to %d tokens:\n%s\n", c->count, c->count > 1 ? "s" : "",
+                   c->rows, text);
+    else
+        buf_printf(b, "%d picture%s at once:\n%s\n", c->count, c->count > 1 ? "s" : "", text);
+    free(text);
+    return RAP_OK;
+}
+
+rap_status encoder_report(const encoder *e, char **out, rap_err *err)
+{
+    buf b = BUF_INIT;
+    double peak = nn_matmul_speed(e->net);
+    rap_status status = RAP_OK;
+    *out = NULL;
+    for (int i = 0; status == RAP_OK && i < GRAPHS; i++)
+        if (e->graphs[i].graph && nn_graph_was_run(e->graphs[i].graph))
+            status = report_graph(&b, &e->graphs[i], peak, err);
+    if (status == RAP_OK && !(*out = buf_detach(&b)))
+        status = err_memory(err, "a profile");
+    buf_release(&b);
+    return status;
 }
 
 /* ---- pictures ----------------------------------------------------------------------------- */

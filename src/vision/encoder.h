@@ -36,4 +36,8 @@ rap_status encoder_tokens(encoder *e, const char *text, int32_t **out, int *out_
 /* The preprocessed pixels of one picture, [3, size, size], for parity tests; free(). */
 rap_status encoder_preprocess(encoder *e, const image *im, float **out, int *out_size, rap_err *err);
 
+/* Times every layer from here on; the report lists the best times of each batch size met. free(). */
+void encoder_profile(encoder *e);
+rap_status encoder_report(const encoder *e, char **out, rap_err *err);
+
 #endif

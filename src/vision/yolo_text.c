@@ -142,12 +142,23 @@ static rap_status normalise(float *out, const float *text, int count, int dim, r
     return RAP_OK;
 }
 
-/* guide [T, width] = unit · glᵀ + bias */
-static rap_status make_guide(float *guide, const yolo_world *y, const yolo_attention *a,
-                             const float *unit, int count)
+/* The names of a piece: all of a vocabulary are cut into blocks of YOLO_BLOCK. */
+typedef struct set_job {
+    const yolo_world *y;
+    vocabulary *v;
+    float *weighted; /* [T, E] scratch */
+    int count;
+    atomic_bool failed;
+} set_job;
+
+/* guide [T, width] = unit · glᵀ + bias, of names first .. first + count */
+static rap_status make_guide(const set_job *j, int which, int64_t first, int64_t count)
 {
-    rap_status s = nn_matmul(guide, a->width, unit, y->text_dim, a->gl, y->text_dim, true, count,
-                             a->width, y->text_dim);
+    const yolo_attention *a = &j->y->attention[which];
+    int64_t e = j->y->text_dim;
+    float *guide = j->v->guide[which] + first * a->width;
+    rap_status s =
+        nn_matmul(guide, a->width, j->v->unit + first * e, e, a->gl, e, true, count, a->width, e);
     for (int64_t i = 0; i < count; i++)
         for (int64_t k = 0; k < a->width; k++)
             guide[i * a->width + k] += a->gl_bias[k];
@@ -155,23 +166,37 @@ static rap_status make_guide(float *guide, const yolo_world *y, const yolo_atten
 }
 
 /* A name's score is a · norm(embed · f + embed_bias) · t + b: linear in the features f, so the whole of
- * it becomes one row of C numbers and a bias. weighted [T, E] is scratch. */
-static rap_status make_rows(vocabulary *v, int i, const yolo_world *y, float *weighted, int count)
+ * it becomes one row of C numbers and a bias. */
+static rap_status make_rows(const set_job *j, int which, int64_t first, int64_t count)
 {
-    const yolo_level *l = &y->level[i];
-    int64_t e = y->text_dim;
-    float factor = expf(l->logit_scale);
+    const yolo_level *l = &j->y->level[which];
+    int64_t e = j->y->text_dim;
+    float factor = expf(l->logit_scale), *weighted = j->weighted + first * e;
     for (int64_t t = 0; t < count; t++) {
         double bias = l->bias;
         for (int64_t k = 0; k < e; k++) {
-            float u = v->unit[t * e + k] * factor, w = u * l->scale[k];
+            float u = j->v->unit[(first + t) * e + k] * factor, w = u * l->scale[k];
             weighted[t * e + k] = w;
             bias += (double)w * l->embed_bias[k] + (double)u * l->shift[k];
         }
-        v->text_bias[i][t] = (float)bias;
+        j->v->text_bias[which][first + t] = (float)bias;
     }
-    return nn_matmul(v->text[i], l->width, weighted, e, l->embed, l->width, false, count, l->width,
-                     e);
+    return nn_matmul(j->v->text[which] + first * l->width, l->width, weighted, e, l->embed,
+                     l->width, false, count, l->width, e);
+}
+
+static void set_piece(void *payload, int64_t piece, int lane)
+{
+    set_job *j = payload;
+    int64_t first = piece * YOLO_BLOCK, left = j->count - first;
+    int64_t count = left < YOLO_BLOCK ? left : YOLO_BLOCK;
+    rap_status s = RAP_OK;
+    for (int i = 0; s == RAP_OK && i < YOLO_ATTENTIONS; i++)
+        s = make_guide(j, i, first, count);
+    for (int i = 0; s == RAP_OK && i < YOLO_LEVELS; i++)
+        s = make_rows(j, i, first, count);
+    if (s != RAP_OK)
+        atomic_store(&j->failed, true);
 }
 
 static void swap_floats(float **a, float **b)
@@ -207,16 +232,12 @@ rap_status yolo_world_set_vocabulary(yolo_world *y, const float *text, int count
                        : err_memory(err, "setting a vocabulary");
     if (s != RAP_OK)
         goto cleanup;
-    int before = nn_threads_begin(y->n);
-    for (int i = 0; s == RAP_OK && i < YOLO_ATTENTIONS; i++)
-        s = make_guide(v.guide[i], y, &y->attention[i], v.unit, count);
-    for (int i = 0; s == RAP_OK && i < YOLO_LEVELS; i++)
-        s = make_rows(&v, i, y, weighted, count);
-    nn_threads_end(before);
-    if (s == RAP_OK)
-        adopt(y, &v, count);
+    set_job j = { .y = y, .v = &v, .weighted = weighted, .count = count };
+    nn_each(nn_threads(y->n), (count + YOLO_BLOCK - 1) / YOLO_BLOCK, set_piece, &j);
+    if (atomic_load(&j.failed))
+        s = err_set(err, RAP_E_MODEL, "a matrix product failed while setting a vocabulary");
     else
-        err_set(err, s, "a matrix product failed while setting a vocabulary");
+        adopt(y, &v, count);
 cleanup:
     free(weighted);
     vocabulary_release(&v); /* the former one, after adopt */

@@ -119,6 +119,16 @@ void yolo_world_close(yolo_world *y)
     free(y);
 }
 
+void yolo_world_profile(yolo_world *y)
+{
+    nn_graph_profile(y->graph, true);
+}
+
+rap_status yolo_world_report(const yolo_world *y, char **out, rap_err *err)
+{
+    return nn_graph_report(y->graph, nn_matmul_speed(y->n), out, err);
+}
+
 int yolo_world_text_dim(const yolo_world *y)
 {
     return y->text_dim;

@@ -44,4 +44,8 @@ rap_status yolo_world_detect(yolo_world *y, const image *im, const detect_option
 rap_status yolo_world_raw(yolo_world *y, const image *im, float **boxes, float **scores,
                           int *out_anchors, rap_err *err);
 
+/* Times every layer from here on; the report lists their best times. free(). */
+void yolo_world_profile(yolo_world *y);
+rap_status yolo_world_report(const yolo_world *y, char **out, rap_err *err);
+
 #endif
