@@ -1,7 +1,7 @@
 /* bench_compare.c: vision networks against ONNX Runtime on the same weights, pixels and threads, in
  * turns within one run.
  *
- *     bench_compare [--onnx LIBRARY] [--threads N] [--rounds N] [--cpu-time] [--profile-layers] MODEL...
+ *     bench_compare [--onnx LIBRARY] [--threads N] [--rounds N] [--cpu-time] [--int8] [--profile-layers] MODEL...
  *
  * MODEL is a path without its ending: MODEL.gguf and MODEL.onnx hold the same network (make_models.py writes them;
  * vision.sh fetches all that is needed and runs this). Without a library only our side is measured.
@@ -37,7 +37,8 @@ typedef struct measured {
     double peak, operations, difference;
     long kib[2];
     int64_t size;
-    bool detector, bf16;
+    bool detector;
+    nn_precision precision;
     char version[32];
 } measured;
 
@@ -90,7 +91,7 @@ static int open_ours(pair *p, measured *m, const settings *s, rap_err *err)
         return 1;
     m->open_ms[OURS] = clock_ms() - start;
     m->operations = nn_graph_operations(p->our.graph);
-    m->bf16 = nn_precision_of(p->our.n) == NN_BF16;
+    m->precision = nn_precision_of(p->our.n);
     m->size = p->our.size;
     m->detector = p->our.detector != NULL;
     return 0;
@@ -240,10 +241,11 @@ static int apart(step *run, measured *m, const settings *s, long *kib)
 
 static void show(const measured *m, const settings *s)
 {
+    static const char *const types[] = { "auto", "f32", "bf16", "int8" };
     const char *name = strrchr(s->model, '/');
     double speed = m->operations / m->ms[OURS] / 1e6;
     printf("%-10s %-4s %3ld %9.2f %9.2f %6.0f %4.0f %% %6ld %8.0f", name ? name + 1 : s->model,
-           m->bf16 ? "bf16" : "f32", s->threads, m->ms[OURS], m->median[OURS], speed,
+           types[m->precision], s->threads, m->ms[OURS], m->median[OURS], speed,
            100 * speed / m->peak, m->kib[OURS] >> 10, m->open_ms[OURS]);
     if (s->library)
         printf(" | %9.2f %9.2f %6ld %8.0f | %5.2f %5.2f %8.1e", m->ms[THEIRS], m->median[THEIRS],
@@ -278,6 +280,8 @@ int main(int argc, char **argv)
         bool more = i + 1 < argc;
         if (!strcmp(argv[i], "--profile-layers"))
             s.layers = true;
+        else if (!strcmp(argv[i], "--int8"))
+            s.precision = NN_INT8;
         else if (!strcmp(argv[i], "--cpu-time"))
             s.cpu = true;
         else if (!strcmp(argv[i], "--onnx") && more)
@@ -291,7 +295,8 @@ int main(int argc, char **argv)
     }
     if (!right || i >= argc) {
         puts("usage: bench_compare [--onnx LIBRARY] [--threads N] [--rounds N] [--cpu-time] "
-             "[--profile-layers] MODEL...\nbench/vision.sh fetches what this needs and runs it.");
+             "[--int8] [--profile-layers] MODEL...\nbench/vision.sh fetches what this needs and "
+             "runs it.");
         return right ? 0 : 2;
     }
     printf("%-10s %-4s %3s %9s %9s %6s %6s %6s %8s%s\n", "ours", "type", "thr", "best ms", "median",

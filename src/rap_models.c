@@ -11,7 +11,7 @@ rap_status models_profile(rap *r)
     return err_set(&r->err, r->profile_err.status, "%s", r->profile_err.text);
 }
 
-/* $RAP_PRECISION, else the profile's: f32 is for comparing with a reference. */
+/* $RAP_PRECISION, else the profile's: f32 is for comparing with a reference, int8 for speed. */
 static precision wanted_precision(const rap *r)
 {
     const char *set = getenv("RAP_PRECISION");
@@ -19,6 +19,8 @@ static precision wanted_precision(const rap *r)
 
     if (strcmp(name, "f32") == 0)
         return PRECISION_F32;
+    if (strcmp(name, "int8") == 0)
+        return PRECISION_INT8;
     return strcmp(name, "bf16") == 0 ? PRECISION_BF16 : PRECISION_AUTO;
 }
 

@@ -70,17 +70,26 @@ static rap_status read_files(profile *p, rap_err *err)
     return RAP_OK;
 }
 
-static rap_status one_of(const profile *p, const char *field, const char *value, const char *a,
-                         const char *b, const char *c, rap_err *err)
+/* choices: ended by NULL */
+static rap_status one_of(const profile *p, const char *field, const char *value,
+                         const char *const *choices, rap_err *err)
 {
-    if (strcmp(value, a) == 0 || strcmp(value, b) == 0 || strcmp(value, c) == 0)
-        return RAP_OK;
-    return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is \"%s\", not one of %s, %s, %s", p->file, field,
-                   value, a, b, c);
+    char all[64] = "";
+    for (size_t used = 0; *choices; choices++) {
+        if (strcmp(value, *choices) == 0)
+            return RAP_OK;
+        int len = snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "", *choices);
+        used += len > 0 ? (size_t)len : 0;
+        used = used < sizeof all ? used : sizeof all - 1;
+    }
+    return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is \"%s\", not one of %s", p->file, field, value,
+                   all);
 }
 
 static rap_status read_texts(profile *p, rap_err *err)
 {
+    static const char *const precisions[] = { "auto", "f32", "bf16", "int8", NULL };
+    static const char *const styles[] = { "rap", "chat", NULL };
     const struct {
         const char **out;
         const char *field, *fallback;
@@ -100,9 +109,9 @@ static rap_status read_texts(profile *p, rap_err *err)
         status = json_get_string(texts[i].out, p->json, texts[i].field, p->file, err);
     }
     if (status == RAP_OK)
-        status = one_of(p, "precision", p->precision, "auto", "f32", "bf16", err);
+        status = one_of(p, "precision", p->precision, precisions, err);
     if (status == RAP_OK)
-        status = one_of(p, "prompt.style", p->style, "rap", "chat", "chat", err);
+        status = one_of(p, "prompt.style", p->style, styles, err);
     return status;
 }
 

@@ -19,7 +19,7 @@ typedef struct profile {
     json_t *json;        /* owns the texts below */
     const char *name, *description, *license;
     profile_file encoder, text_encoder, detector, llm, mmproj, lora;
-    const char *style, *precision; /* "rap" or "chat"; "auto", "f32" or "bf16" */
+    const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */
     prompt_style turns;
     int k, max_regions;
     float threshold, detector_confidence, detector_iou;

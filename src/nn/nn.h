@@ -33,6 +33,7 @@
  *   graphs, so a second graph for another batch costs activations only.
  * - In NN_BF16 the operands of convolution and linear layers are bf16, sums are f32, and the residual
  *   stream, layer norm, softmax and graph outputs stay f32. Inputs and outputs are always f32.
+ * - In NN_INT8 the linear layers but for the first and the last multiply bytes; all else is f32.
  * - One nn and its graphs are used by one thread at a time; inside, the work runs on `threads`. */
 #ifndef RAP_NN_NN_H
 #define RAP_NN_NN_H
@@ -49,7 +50,8 @@
 typedef enum nn_precision {
     NN_AUTO, /* bf16 where the CPU multiplies it natively (AVX512-BF16, AMX), else f32 */
     NN_F32,
-    NN_BF16 /* where the CPU cannot, the same numbers are emulated: slow, for tests */
+    NN_BF16, /* where the CPU cannot, the same numbers are emulated: slow, for tests */
+    NN_INT8  /* linear layers in 8 bits, all else in f32: quicker, less exact (nn_bytes.h) */
 } nn_precision;
 
 typedef struct nn nn;
@@ -58,7 +60,7 @@ typedef struct nn nn;
  * nn_close(). */
 rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision p, rap_err *err);
 void nn_close(nn *n);                      /* NULL-safe; after all of its graphs */
-nn_precision nn_precision_of(const nn *n); /* NN_F32 or NN_BF16 */
+nn_precision nn_precision_of(const nn *n); /* never NN_AUTO */
 int nn_threads(const nn *n);
 bool nn_bf16_is_native(void);
 

@@ -1,4 +1,5 @@
 /* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
+#include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
@@ -35,10 +36,22 @@ static nn_kernel_spec describe(const nn_node *nd)
     return spec;
 }
 
-/* Our own kernels where they suit. Winograd's sums are those of f32, so rounded numbers go without. */
-static bool choose_own_way(nn_node *nd, int threads)
+/* The first layer of all, which sees pixels, and the last, which makes the feature, stay in f32. */
+static bool takes_bytes(const nn_node *nd)
 {
-    if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
+    const nn_node *before = nd->in[0]->by;
+    return nn_bytes_suit(&nd->spec) && !nd->in_out && before && before->kind != NN_UNFOLD &&
+           !nd->out->root->is_output;
+}
+
+/* Our own kernels where they suit. Winograd's sums are those of f32, so rounded numbers go without. */
+static bool choose_own_way(const nn *n, nn_node *nd)
+{
+    int threads = n->threads;
+    if (n->precision == NN_INT8 && takes_bytes(nd)) {
+        nd->way = nn_tiles_available() ? NN_BY_BYTES : NN_BY_DNNL_BYTES;
+        nd->scratch_bytes = nn_bytes_scratch(&nd->spec, nd->way == NN_BY_BYTES);
+    } else if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
         nd->way = NN_BY_WINOGRAD;
         nd->scratch_bytes = nn_winograd_scratch(&nd->spec, threads);
     } else if (nn_tiles_suit(&nd->spec)) {
@@ -71,7 +84,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         spec.operands = nd->operands = NN_TYPE_F32;
         spec.result = nd->result = NN_TYPE_F32;
         nd->spec = spec;
-        if (choose_own_way(nd, g->n->threads))
+        if (choose_own_way(g->n, nd))
             return RAP_OK;
         status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
     }
@@ -83,7 +96,7 @@ static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
     void *packed = NULL;
     if (nd->way != NN_BY_DNNL) {
         rap_status status =
-            nn_pack_own(g->n, nd->weight, nd->way, &nd->spec, nd->rounds, &nd->w, err);
+            nn_pack_own(g->n, nd->weight, nd->way, &nd->spec, nd->rounds, &nd->packed, err);
         return status == RAP_OK && nd->bias ? nn_plain(g->n, nd->bias, &nd->b, err) : status;
     }
     rap_status status = nn_pack(g->n, nd->weight, nd->kernel, nd->in_out, nd->rounds, &packed, err);

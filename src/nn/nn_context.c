@@ -1,4 +1,5 @@
 /* nn_context.c: opening a context; weights found, read and packed once for every graph. */
+#include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
@@ -269,25 +270,41 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
     return remember(n, value, out, err);
 }
 
+static size_t packed_bytes(nn_way way, const nn_kernel_spec *spec)
+{
+    if (way == NN_BY_WINOGRAD)
+        return nn_winograd_bytes(spec);
+    return way == NN_BY_TILES ? nn_tiles_bytes(spec) : nn_bytes_packed(spec);
+}
+
+static void pack_as(nn_way way, const nn_kernel_spec *spec, const float *plain, void *packed,
+                    int threads)
+{
+    if (way == NN_BY_WINOGRAD)
+        nn_winograd_pack(spec, plain, packed, threads);
+    else if (way == NN_BY_TILES)
+        nn_tiles_pack(spec, plain, packed, threads);
+    else
+        nn_bytes_pack(spec, plain, packed, way == NN_BY_BYTES, threads);
+}
+
 rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
-                       bool rounded, float **out, rap_err *err)
+                       bool rounded, void **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
         if (p->tensor == t && p->way == way && p->in_out == spec->in_out && p->rounded == rounded) {
             *out = p->data;
             return RAP_OK;
         }
-    float *plain = NULL, *packed = NULL;
-    void *kept = NULL;
-    bool winograd = way == NN_BY_WINOGRAD;
+    float *plain = NULL;
+    void *kept = NULL, *packed = NULL;
     rap_status status = read_f32(n, t, &plain, err);
-    size_t bytes = winograd ? nn_winograd_bytes(spec) : nn_tiles_bytes(spec);
-    if (status == RAP_OK && !(packed = mem_aligned(bytes)))
+    if (status == RAP_OK && !(packed = mem_aligned(packed_bytes(way, spec))))
         status = err_memory(err, "packing weights");
     if (status == RAP_OK) {
         if (rounded)
             round_to_bf16(plain, nn_elements(nn_tensor_shape(t)));
-        (winograd ? nn_winograd_pack : nn_tiles_pack)(spec, plain, packed, n->threads);
+        pack_as(way, spec, plain, packed, n->threads);
         nn_packed value = { .tensor = t, .way = way, .in_out = spec->in_out, .rounded = rounded };
         value.data = packed;
         status = remember(n, value, &kept, err);

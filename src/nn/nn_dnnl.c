@@ -187,6 +187,13 @@ bool nn_backend_has_bf16(void)
     return (have & need) == need;
 }
 
+bool nn_backend_has_vnni(void)
+{
+    unsigned have = (unsigned)dnnl_get_effective_cpu_isa();
+    unsigned need = (unsigned)dnnl_cpu_isa_avx512_core_vnni;
+    return (have & need) == need;
+}
+
 static dnnl_data_type_t data_type(nn_type type)
 {
     return type == NN_TYPE_BF16 ? dnnl_bf16 : dnnl_f32;
@@ -447,4 +454,13 @@ rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const
     dnnl_status_t status =
         dnnl_sgemm('N', b_transposed ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, 0.0f, out, ldo);
     return check(status, "a matrix product", NULL);
+}
+
+rap_status nn_matmul_bytes(int32_t *out, const uint8_t *a, const int8_t *b, int64_t m, int64_t n,
+                           int64_t k, rap_err *err)
+{
+    static const int32_t none = 0;
+    dnnl_status_t status =
+        dnnl_gemm_u8s8s32('N', 'T', 'F', m, n, k, 1.0f, a, k, 0, b, k, 0, 0.0f, out, n, &none);
+    return check(status, "a matrix product of bytes", err);
 }

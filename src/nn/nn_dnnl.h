@@ -14,6 +14,7 @@ typedef struct nn_kernel nn_kernel;   /* one convolution or linear layer, compil
 rap_status nn_backend_open(nn_backend **out, rap_err *err);
 void nn_backend_close(nn_backend *b); /* NULL-safe */
 bool nn_backend_has_bf16(void);
+bool nn_backend_has_vnni(void); /* four products of bytes into one sum of 32 bits */
 
 /* out = act(conv(src) + bias) + (sum ? what out held before : 0) */
 typedef struct nn_kernel_spec {
@@ -43,5 +44,10 @@ rap_status nn_kernel_pack(const nn_kernel *k, const float *plain, void *packed, 
 /* Lends packed weights and bias (NULL without one) for all later runs. */
 rap_status nn_kernel_bind(nn_kernel *k, void *packed, void *bias, rap_err *err);
 rap_status nn_kernel_run(nn_kernel *k, const void *src, void *dst, rap_err *err);
+
+/* out [m, n] = a [m, k] · b [n, k]ᵀ, unsigned by signed bytes, exact where the sum of two products fits in 16 bits or
+ * the processor has VNNI. */
+rap_status nn_matmul_bytes(int32_t *out, const uint8_t *a, const int8_t *b, int64_t m, int64_t n,
+                           int64_t k, rap_err *err);
 
 #endif

@@ -4,7 +4,7 @@
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running), nn_profile.c (times), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
  * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c,
- * in nn_winograd.c or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
+ * in nn_winograd.c, in nn_bytes.c or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
 #ifndef RAP_NN_INTERNAL_H
 #define RAP_NN_INTERNAL_H
 
@@ -22,7 +22,9 @@ typedef enum nn_way {
     NN_PLAIN, /* f32 in the order of the file, for all other steps */
     NN_BY_DNNL,
     NN_BY_TILES,
-    NN_BY_WINOGRAD
+    NN_BY_WINOGRAD,
+    NN_BY_BYTES, /* our own kernel, or oneDNN's product */
+    NN_BY_DNNL_BYTES
 } nn_way;
 
 /* A weight in the form a kernel wants, made once and lent to every graph. */
@@ -57,9 +59,9 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
 /* The weight as kernel k wants it (borrowed until nn_close). */
 rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
                    void **out, rap_err *err);
-/* The weight as nn_tiles_run() or nn_winograd_run() wants it (borrowed until nn_close). */
+/* The weight as one of our own ways wants it (borrowed until nn_close). */
 rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
-                       bool rounded, float **out, rap_err *err);
+                       bool rounded, void **out, rap_err *err);
 
 /* ---- graph -------------------------------------------------------------------------------- */
 
@@ -121,6 +123,7 @@ typedef struct nn_node {
     nn_kernel *kernel;
     nn_way way;                 /* of a convolution or linear layer */
     nn_kernel_spec spec;        /* … */
+    void *packed;               /* weights of a layer that runs in our own way */
     float *w, *b;               /* plain affine part or table */
     nn_type operands, result;   /* what the step computes on */
     bool rounds;                /* emulated bf16: x is rounded on its way in */
@@ -206,6 +209,8 @@ float nn_row_weights(float *x, int64_t n, float top, float scale);
 void nn_row_norm(float *out, const float *x, const float *w, const float *b, int64_t n, float eps);
 void nn_row_act(float *out, const float *x, int64_t n, nn_act act);
 void nn_bf16_from_f32(uint16_t *out, const float *x, int64_t n); /* nearest, ties to even */
+/* x ≈ scale (out − zero), zero 0..255. */
+void nn_row_to_bytes(uint8_t *out, const float *x, int64_t n, float *scale, int32_t *zero);
 void nn_f32_from_bf16(float *out, const uint16_t *x, int64_t n);
 
 #endif

@@ -68,3 +68,24 @@ ROW void nn_f32_from_bf16(float *out, const uint16_t *x, int64_t n)
         memcpy(out + i, &v, sizeof v);
     }
 }
+
+ROW void nn_row_to_bytes(uint8_t *out, const float *x, int64_t n, float *scale, int32_t *zero)
+{
+    float low = 0, high = 0;
+#pragma omp simd reduction(min : low) reduction(max : high)
+    for (int64_t i = 0; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    float step = (high - low) / 255.0f, over = step > 0 ? 1.0f / step : 0.0f;
+    float start = (float)(int32_t)(-low * over + 0.5f);
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i] * over + start + 0.5f;
+        v = v < 255.5f ? v : 255.5f; /* also what is no number */
+        v = v > 0.0f ? v : 0.0f;
+        out[i] = (uint8_t)(int32_t)v;
+    }
+    *scale = step;
+    *zero = (int32_t)start;
+}

@@ -1,4 +1,5 @@
 /* nn_run.c: runs a compiled graph, converts between types around steps, keeps their times. */
+#include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
@@ -20,11 +21,14 @@ static rap_status run_kernel(const nn_node *nd, const nn_io *io, rap_err *err)
     const float *residual = nd->residual ? io->out : NULL;
     if (nd->way == NN_BY_DNNL)
         return nn_kernel_run(nd->kernel, io->in[0], io->out, err);
+    if (nd->way == NN_BY_BYTES || nd->way == NN_BY_DNNL_BYTES)
+        return nn_bytes_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, nd->scratch,
+                            nd->way == NN_BY_BYTES, io->threads, err);
     if (nd->way == NN_BY_WINOGRAD)
-        nn_winograd_run(&nd->spec, nd->w, nd->b, io->in[0], residual, io->out, nd->scratch,
+        nn_winograd_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, nd->scratch,
                         io->threads);
     else
-        nn_tiles_run(&nd->spec, nd->w, nd->b, io->in[0], residual, io->out, io->threads);
+        nn_tiles_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, io->threads);
     return RAP_OK;
 }
 

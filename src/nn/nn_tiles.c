@@ -78,6 +78,24 @@ void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, i
     nn_each(threads, panels_of(s), pack_one, &p);
 }
 
+/* ---- what comes after the sums ------------------------------------------------------------ */
+
+/* A row of the last panel, which is not full. */
+static void store_part(float *to, const float *from, const float *residual, int64_t columns)
+{
+    for (int64_t i = 0; i < columns; i++)
+        to[i] = from[i] + (residual ? residual[i] : 0);
+}
+
+static void add_bias(float *acc, const float *bias, int64_t columns, int64_t rows)
+{
+    float full[COLUMNS] = { 0 };
+    memcpy(full, bias, (size_t)columns * sizeof *full);
+    for (float *end = acc + rows * COLUMNS; acc < end; acc += COLUMNS)
+        for (int64_t i = 0; i < COLUMNS; i++)
+            acc[i] += full[i];
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -260,48 +278,27 @@ static void point(chunk *c, const job *j)
             }
 }
 
-/* A row of the last panel, which is not full. */
-static void store_part(float *to, const float *from, const float *residual, int64_t columns)
+AVX2 static void store_rows(const float *acc, int64_t rows, const float *residual, float *dst,
+                            int64_t o)
 {
-    for (int64_t i = 0; i < columns; i++)
-        to[i] = from[i] + (residual ? residual[i] : 0);
-}
-
-AVX2 static void add_bias(float *acc, const float *bias, int64_t columns, int64_t rows)
-{
-    float full[COLUMNS] = { 0 };
-    memcpy(full, bias, (size_t)columns * sizeof *full);
-    __m256 lo = _mm256_loadu_ps(full), hi = _mm256_loadu_ps(full + 8);
-    for (float *end = acc + rows * COLUMNS; acc < end; acc += COLUMNS) {
-        _mm256_storeu_ps(acc, _mm256_add_ps(_mm256_loadu_ps(acc), lo));
-        _mm256_storeu_ps(acc + 8, _mm256_add_ps(_mm256_loadu_ps(acc + 8), hi));
-    }
-}
-
-/* Bias, activation, residual, and into the result. acc [rows, 16]. */
-AVX2 static void finish(const job *j, const chunk *c, int64_t column, float *acc)
-{
-    int64_t o = j->s->o, columns = o - column < COLUMNS ? o - column : COLUMNS;
-    float *to = j->dst + c->first * o + column;
-    const float *residual = j->residual ? j->residual + c->first * o + column : NULL;
-    if (j->bias)
-        add_bias(acc, j->bias + column, columns, c->rows);
-    if (j->s->act != NN_NONE)
-        nn_row_act(acc, acc, c->rows * COLUMNS, j->s->act);
-    for (int64_t r = 0; r < c->rows; r++, acc += COLUMNS, to += o) {
-        const float *add = residual ? residual + r * o : NULL;
-        if (columns < COLUMNS) {
-            store_part(to, acc, add, columns);
-            continue;
-        }
+    for (; rows > 0; rows--, acc += COLUMNS, dst += o) {
         __m256 lo = _mm256_loadu_ps(acc), hi = _mm256_loadu_ps(acc + 8);
-        if (add) {
-            lo = _mm256_add_ps(lo, _mm256_loadu_ps(add));
-            hi = _mm256_add_ps(hi, _mm256_loadu_ps(add + 8));
+        if (residual) {
+            lo = _mm256_add_ps(lo, _mm256_loadu_ps(residual));
+            hi = _mm256_add_ps(hi, _mm256_loadu_ps(residual + 8));
+            residual += o;
         }
-        _mm256_storeu_ps(to, lo);
-        _mm256_storeu_ps(to + 8, hi);
+        _mm256_storeu_ps(dst, lo);
+        _mm256_storeu_ps(dst + 8, hi);
     }
+}
+
+static void finish(const job *j, const chunk *c, int64_t column, float *acc)
+{
+    int64_t o = j->s->o, at = c->first * o + column;
+    nn_tiles_finish(acc, c->rows, o - column < COLUMNS ? o - column : COLUMNS,
+                    j->bias ? j->bias + column : NULL, j->s->act,
+                    j->residual ? j->residual + at : NULL, j->dst + at, o);
 }
 
 /* All rows of a chunk with one block of a panel's sum. */
@@ -426,4 +423,25 @@ void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const
                     int64_t depth)
 {
 }
+
+static void store_rows(const float *acc, int64_t rows, const float *residual, float *dst, int64_t o)
+{
+    for (; rows > 0; rows--, acc += COLUMNS, dst += o, residual += residual ? o : 0)
+        store_part(dst, acc, residual, COLUMNS);
+}
 #endif
+
+void nn_tiles_finish(float *acc, int64_t rows, int64_t columns, const float *bias, nn_act act,
+                     const float *residual, float *dst, int64_t o)
+{
+    if (bias)
+        add_bias(acc, bias, columns, rows);
+    if (act != NN_NONE)
+        nn_row_act(acc, acc, rows * COLUMNS, act);
+    if (columns == COLUMNS) {
+        store_rows(acc, rows, residual, dst, o);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++)
+        store_part(dst + r * o, acc + r * COLUMNS, residual ? residual + r * o : NULL, columns);
+}

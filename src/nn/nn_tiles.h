@@ -22,4 +22,9 @@ void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bia
 void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const float *panel,
                     int64_t depth);
 
+/* The end of a layer for rows of up to 16 `columns` of its result: dst = act(acc + bias) + residual. acc [rows, 16];
+ * rows of dst and residual lie `o` apart. On every processor. */
+void nn_tiles_finish(float *acc, int64_t rows, int64_t columns, const float *bias, nn_act act,
+                     const float *residual, float *dst, int64_t o);
+
 #endif

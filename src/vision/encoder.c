@@ -64,12 +64,13 @@ static rap_status read_name(encoder *e, rap_err *err)
 }
 
 /* Features compare only when they come from the same weights and the same pixels. */
-static rap_status read_fingerprint(encoder *e, const char *path, rap_err *err)
+static rap_status read_fingerprint(encoder *e, const char *path, precision p, rap_err *err)
 {
     char hex[65];
     rap_status status = file_sha256(hex, path, err);
     if (status == RAP_OK)
-        snprintf(e->fingerprint, sizeof e->fingerprint, "%.16s-p%d", hex, PIXELS_VERSION);
+        snprintf(e->fingerprint, sizeof e->fingerprint, "%.16s-p%d%s", hex, PIXELS_VERSION,
+                 p == PRECISION_INT8 ? "-i8" : "");
     return status;
 }
 
@@ -193,7 +194,7 @@ static rap_status open_for(encoder **out, const char *path, bool text, int threa
     if (!e)
         return err_memory(err, "opening an encoder");
     if ((status = gguf_file_open(&e->file, path, err)) || (status = read_model(e, err)) ||
-        (status = read_name(e, err)) || (status = read_fingerprint(e, path, err)) ||
+        (status = read_name(e, err)) || (status = read_fingerprint(e, path, p, err)) ||
         (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)) ||
         (status = check_weights(e, text, err)))
         goto cleanup;

@@ -7,7 +7,13 @@
 
 typedef struct encoder encoder;
 
-typedef enum precision { PRECISION_AUTO, PRECISION_F32, PRECISION_BF16 } precision;
+/* PRECISION_INT8: linear layers in 8 bits; a detector, which has none, takes it as PRECISION_AUTO. */
+typedef enum precision {
+    PRECISION_AUTO,
+    PRECISION_F32,
+    PRECISION_BF16,
+    PRECISION_INT8
+} precision;
 
 /* Opens a GGUF whose general.architecture is "clip", "siglip", "dinov2" or "vit". threads 0: all. */
 rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err);
@@ -20,7 +26,8 @@ int encoder_dim(const encoder *e);
 int encoder_threads(const encoder *e); /* that one run uses */
 const char *encoder_name(const encoder *e);        /* general.name, e.g. "tiny-clip" */
 const char *encoder_fingerprint(const encoder *e); /* SHA-256 (hex) of the file, cut to 16 digits,
-                                                      + preprocessing version; compares encoders */
+                                                      + preprocessing version, + "-i8" in 8 bits;
+                                                      compares encoders */
 int encoder_has_text(const encoder *e);
 
 /* Features of `count` pictures, not normalised: out [count, dim], caller's memory. One batch. */

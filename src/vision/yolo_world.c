@@ -86,6 +86,7 @@ rap_status yolo_world_open(yolo_world **out, const char *path, int threads, prec
     *out = NULL;
     if (!y)
         return err_memory(err, "opening a detector");
+    p = p == PRECISION_INT8 ? PRECISION_AUTO : p;
     rap_status s = gguf_file_open(&y->file, path, err);
     if (s == RAP_OK)
         s = read_keys(y, err);

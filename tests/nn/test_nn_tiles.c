@@ -1,8 +1,9 @@
-/* test_nn_tiles.c: register tiles, and Winograd's convolutions on them, against plain loops, over shapes that do
- * not fill a tile, a panel, a block or a square. */
+/* test_nn_tiles.c: register tiles, Winograd's convolutions on them, and layers in 8 bits, against plain loops,
+ * over shapes that do not fill a tile, a panel, a block or a square. */
 #include "nn/nn_tiles.h"
 
 #include "base/mem.h"
+#include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_winograd.h"
 
@@ -136,6 +137,36 @@ static void check_winograd(nn_kernel_spec s, bool bias, bool residual, int threa
     layer_check_and_free(&l);
 }
 
+/* In 8 bits: near to f32, by our kernel and by oneDNN's. */
+static void check_bytes(nn_kernel_spec s, bool own, int threads)
+{
+    rap_err err = { 0 };
+    double far = 0, top = 0;
+    s.groups = 1;
+    if (own && !nn_tiles_available())
+        skip();
+    assert_true(nn_bytes_suit(&s));
+    layer l = layer_new(s, true, true);
+    void *packed = mem_aligned(nn_bytes_packed(&s));
+    void *scratch = mem_aligned(nn_bytes_scratch(&s, own));
+    assert_true(packed && scratch);
+    nn_bytes_pack(&s, l.w, packed, own, threads);
+    assert_int_equal(nn_bytes_run(&s, packed, l.b, l.x, l.r, l.out, scratch, own, threads, &err),
+                     RAP_OK);
+    for (int64_t m = 0; m < l.rows; m++)
+        for (int64_t o = 0; o < s.o; o++) {
+            double sum =
+                plain_act(plain_sum(&s, l.x, l.w, m, o) + l.b[o], s.act) + l.r[m * s.o + o];
+            top = fmax(top, fabs(sum));
+            far = fmax(far, fabs(sum - l.out[m * s.o + o]));
+            l.out[m * s.o + o] = (float)sum;
+        }
+    assert_true(far > 0 && far < 0.02 * top);
+    free(packed);
+    free(scratch);
+    layer_check_and_free(&l);
+}
+
 static nn_kernel_spec linear(int64_t n, int64_t c, int64_t o, nn_act act)
 {
     return (nn_kernel_spec){ .linear = true, .n = n, .c = c, .o = o, .act = act };
@@ -198,6 +229,35 @@ static void test_winograd_declines(void **state)
     assert_false(nn_winograd_suits(&waste)); /* a third of its squares lies outside */
 }
 
+static void test_bytes(void **state)
+{
+    for (int own = 0; own < 2; own++) {
+        check_bytes(linear(1, 64, 64, NN_NONE), own, 1);
+        check_bytes(linear(203, 131, 77, NN_QUICK_GELU), own, 3); /* nothing fills anything */
+        check_bytes(linear(6, 1500, 80, NN_NONE), own, 2);        /* several blocks of a sum */
+        nn_kernel_spec turned = linear(9, 70, 96, NN_NONE);
+        turned.in_out = true;
+        check_bytes(turned, own, 1);
+    }
+}
+
+static void test_bytes_of_a_row(void **state)
+{
+    static const float rows[][3] = {
+        { 0, 0, 0 }, { -1, 0, 1 }, { 5, 6, 7 }, { -3, -2, -1 }, { NAN, 1, 2 }
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t q[3];
+        float scale;
+        int32_t zero;
+        nn_row_to_bytes(q, rows[i], 3, &scale, &zero);
+        assert_in_range(zero, 0, 255);
+        for (int k = 0; k < 3; k++)
+            if (!isnan(rows[i][k]))
+                assert_float_equal((float)(q[k] - zero) * scale, rows[i][k], scale);
+    }
+}
+
 static void test_activations(void **state)
 {
     static const nn_act all[] = {
@@ -233,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_winograd_declines),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_bytes_of_a_row),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_softmax),
     };

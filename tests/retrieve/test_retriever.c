@@ -56,7 +56,7 @@ static void open_retriever(fixture *f, int detector, int read_only)
                             .encoder = f->e,
                             .texts = f->e,
                             .detector = detector ? f->y : NULL,
-                            .crop = { 0, 1 },
+                            .crop = { .square = 1 },
                             .detect = { .confidence = 0.1f,
                                         .iou = 0.5f,
                                         .max_regions = 10,
