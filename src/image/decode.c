@@ -1,9 +1,10 @@
 /* decode.c: bytes from anywhere become an upright 8-bit sRGB picture, or one line saying why not.
  *
- * Order: is it one of the allowed kinds; are its dimensions sane, from the header alone; then the
- * pixels, strictly (a file that is cut short is an error, not half a picture); colours; orientation. */
+ * Order: is it one of the allowed kinds, and whole; are its dimensions sane, from the header alone; then
+ * the pixels, strictly (a file that is cut short is an error, not half a picture); colours; orientation. */
 #include "image/image.h"
 #include "image/vips_start.h"
+#include "image/whole.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -52,6 +53,8 @@ static rap_status decode_header(VipsImage **out, const void *bytes, size_t size,
         return err_set(err, RAP_E_FORMAT, "%s: is not a JPEG, PNG, WebP, GIF or HEIC picture",
                        name);
     }
+    if (!image_is_whole(bytes, size))
+        return decode_fail(err, name);
     im = vips_image_new_from_buffer(bytes, size, "", "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);
     if (!im)

@@ -1,4 +1,4 @@
-"""Writes the first inputs of the harnesses: tests/fuzz/corpus. Needs torch, transformers and safetensors.
+"""Writes the first inputs of the harnesses: tests/fuzz/corpus. Needs torch, transformers, safetensors and pillow.
 
     python tests/fuzz/make_corpus.py
 """
@@ -110,7 +110,19 @@ def gguf():
     write("gguf", "small", data + b"\0" * (-len(data) % 32) + struct.pack("<6f", *range(6)))
 
 
+def pictures():
+    """One of each kind, 5 x 3, with an alpha channel where there can be one."""
+    from PIL import Image
+    rgba = Image.frombytes("RGBA", (5, 3), bytes(range(60)))
+    for name, kind, options in (("jpeg", "JPEG", {}), ("progressive", "JPEG", {"progressive": True}), ("png", "PNG", {}),
+                                ("webp", "WEBP", {}), ("lossless", "WEBP", {"lossless": True}), ("gif", "GIF", {})):
+        out = io.BytesIO()
+        (rgba.convert("RGB") if kind == "JPEG" else rgba).save(out, kind, **options)
+        write("picture", name, out.getvalue())
+
+
 if __name__ == "__main__":
+    pictures()
     checkpoints()
     folders()
     gguf()

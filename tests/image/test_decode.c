@@ -264,6 +264,38 @@ static void refuses_cut_files(void **state)
     }
 }
 
+/* Wherever it is cut: the loader alone let a few of these pass, depending on timing. */
+static void refuses_every_cut_of_the_last_rows(void **state)
+{
+    static const char *const suffixes[] = { ".jpg[Q=90]", ".jpg[Q=90,interlace]", ".png",
+                                            ".webp[Q=90]" };
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        bytes file = encode_noise(suffixes[i]);
+        assert_non_null(file.data);
+        for (size_t cut = 1; cut < 3000 && cut < file.size; cut++)
+            expect_failure(file.data, file.size - cut, RAP_E_FORMAT);
+        g_free(file.data);
+    }
+}
+
+static void accepts_what_follows_the_end(void **state)
+{
+    static const char *const suffixes[] = { ".jpg[Q=90]", ".png", ".webp[Q=90]" };
+
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        bytes file = encode_noise(suffixes[i]);
+        uint8_t *longer = g_malloc0(file.size + 100);
+        image out;
+        rap_err err;
+        memcpy(longer, file.data, file.size);
+        assert_int_equal(image_decode(&out, longer, file.size + 100, "it", &err), RAP_OK);
+        image_release(&out);
+        g_free(longer);
+        g_free(file.data);
+    }
+}
+
 static void refuses_garbage(void **state)
 {
     static const char *const heads[] = { "", "\xFF\xD8\xFF\xE0", "\x89PNG\r\n\x1a\n",
@@ -445,6 +477,8 @@ int main(void)
         cmocka_unit_test(reduces_16_bits),
         cmocka_unit_test(understands_grey_and_cmyk),
         cmocka_unit_test(refuses_cut_files),
+        cmocka_unit_test(refuses_every_cut_of_the_last_rows),
+        cmocka_unit_test(accepts_what_follows_the_end),
         cmocka_unit_test(refuses_garbage),
         cmocka_unit_test(refuses_other_kinds),
         cmocka_unit_test(survives_flipped_bytes),
