@@ -137,15 +137,21 @@ def read_picture(path):
 
 def look(model, rgb, size):
     """Boxes [A, 4] and scores [A, T] before suppression, kept boxes [K, 6] on the picture, the confidence that
-    they reach."""
+    they reach. In the model's own type: in double precision the reference has no rounding of its own."""
     with torch.no_grad():
-        y = model(canvas_of(rgb, size))[0]
+        y = model(canvas_of(rgb, size).to(next(model.parameters()).dtype))[0].float()
     best = y[0, 4:].max(0).values.sort(descending=True).values
     confidence = float(best[CANDIDATES - 1] + best[CANDIDATES]) / 2  # halfway, so that no rounding decides
     kept = non_max_suppression(y.clone(), confidence, OVERLAP, max_det=LIMIT, nc=NAMES)[0]
     kept[:, :4] = scale_boxes((size, size), kept[:, :4], rgb.shape[:2])
     y = y[0].T
     return xywh2xyxy(y[:, :4]).numpy(), y[:, 4:].numpy(), kept.numpy(), confidence
+
+
+def rounding(model, rgb, size):
+    """How far the reference code in f32 lies from itself in f64: (worst score, worst box in pixels)."""
+    single, double = look(copy.deepcopy(model).float(), rgb, size), look(model, rgb, size)
+    return abs(single[1] - double[1]).max(), abs(single[0] - double[0]).max()
 
 
 def write_reference(path, model, pictures, size):
@@ -158,6 +164,8 @@ def write_reference(path, model, pictures, size):
     put("text", model.txt_feats[0])
     for i, (rgb, coarse, block) in enumerate(pictures):
         boxes, scores, kept, confidence = look(model, rgb, size)
+        if next(model.parameters()).dtype == torch.float64:
+            print("its own rounding in f32: scores %.2g, boxes %.2g pixels" % rounding(model, rgb, size))
         print(f"{os.path.basename(path)} {rgb.shape[1]}x{rgb.shape[0]}: scores {np.quantile(scores, (0, 0.1, 0.5, 0.9, 1)).round(3)}, "
               f"{len(kept)} kept")
         w.add_uint32(f"yolo-parity.block.{i}", block)
@@ -184,7 +192,8 @@ def make(build, base, size, pictures, seed, small=False):
         if suffix:
             m.fuse(verbose=False)
         save(m, f"{base}{suffix}.pt", size, small)
-        write_reference(f"{base}{suffix}.ref.gguf", copy.deepcopy(m).half().float().eval(), pictures, size)
+        exact = copy.deepcopy(m).half().eval()
+        write_reference(f"{base}{suffix}.ref.gguf", exact.float() if small else exact.double(), pictures, size)
 
 
 def main():
