@@ -5,6 +5,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap_bin=${RAP_BIN:-$root/build/rap}
 toy=examples/toy
+photo=$toy/scenes/082.jpg
 out=${RAP_DEMO_OUT:-$root/build/demo}
 
 mkdir -p "$out"
@@ -28,31 +29,31 @@ run() {
 }
 
 say "Show it three things, one picture each."
-run remember tim --image $toy/concepts/tim.jpg --category goat \
-    --info "<tim> is a green goat with grey checks and a brown bow. Kai owns it. It likes apples."
-run remember je --image $toy/concepts/je.jpg --category chick \
-    --info "<je> is an orange chick with white dots and a white scarf. It lives in Rome."
+run remember duke --image $toy/concepts/duke.jpg --category garlic \
+    --info "<duke> is some cyan garlic with black stars. Kai owns it. It likes apples."
 run remember gus --image $toy/concepts/gus.jpg --category beaver \
     --info "<gus> is a yellow beaver. It is 7 years old."
+run remember tim --image $toy/concepts/tim.jpg --category goat \
+    --info "<tim> is a green goat with grey checks and a brown bow. It lives in Rome."
 
 say "A new photo: who is in it?"
-run see $toy/scenes/130.jpg --out build/demo/seen.png
+run see $photo --out build/demo/seen.png
 echo "  (drawn: build/demo/seen.png)"
 
 say "Talk about it."
-run ask $toy/scenes/130.jpg "Give a personalized caption of this image."
-run ask $toy/scenes/130.jpg "What is <je> wearing?"
-run ask $toy/scenes/130.jpg "Is <tim> in this image?"
-run ask $toy/scenes/130.jpg "Is <gus> in this image?"
+run ask $photo "Give a personalized caption of this image."
+run ask $photo "What is next to <duke>?"
+run ask $photo "Is <duke> in this image?"
+run ask $photo "Is <tim> in this image?"
 
 say "No photo needed: what was said is remembered."
-run ask "Who owns <tim>?"
+run ask "Who owns <duke>?"
 
 say "Things change. Edit, and ask again."
-run edit tim --info "<tim> is a green goat with grey checks and a brown bow. Nora owns it. It likes apples."
-run ask "Who owns <tim>?"
+run edit duke --info "<duke> is some cyan garlic with black stars. Nora owns it. It likes apples."
+run ask "Who owns <duke>?"
 
 say "Forget, and it is gone."
-run forget tim
-run ask $toy/scenes/130.jpg "Give a personalized caption of this image."
-run ask "Who owns <tim>?"
+run forget gus
+run ask $photo "Give a personalized caption of this image."
+run ask "How old is <gus>?"

@@ -21,7 +21,7 @@ from PIL import Image
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import qa  # noqa: E402
 import vlm_data as data  # noqa: E402
-from export_vlm import load_clip, load_vlm  # noqa: E402
+from export_vlm import load_tower, load_vlm  # noqa: E402
 from vlm_model import greedy, pixels_of  # noqa: E402
 
 MARK = "<__media__>"
@@ -174,7 +174,7 @@ def run_torch(model, spm, tower, asks):
 def check_answers(program, a, model, spm):
     asks = held_out_asks(a.set, a.samples)
     theirs = run_llama(program, os.path.join(a.models, "model.gguf"), os.path.join(a.models, "mmproj-model.gguf"), asks)
-    ours = run_torch(model, spm, load_clip(a.clip).eval(), asks)
+    ours = run_torch(model, spm, load_tower(a.checkpoint, a.clip).eval(), asks)
     same = sum(x[1] == y[1] for x, y in zip(ours, theirs))
     worst = max(abs(float(x[0][i]) - v) for x, y in zip(ours, theirs) for i, v in y[0].items())
     for ask, x, y in list(zip(asks, ours, theirs)):

@@ -140,6 +140,12 @@ def load_clip(path):
     return Tower(state.get("state_dict", state) if isinstance(state, dict) else state)
 
 
+def load_tower(checkpoint, clip):
+    """The tower that the decoder was trained with: the checkpoint's own, where it was trained too."""
+    own = torch.load(checkpoint, map_location="cpu", weights_only=False).get("tower")
+    return Tower(own) if own else load_clip(clip)
+
+
 def load_vlm(path):
     ck = torch.load(path, map_location="cpu", weights_only=False)
     model = Vlm(Config(**ck["config"]))
@@ -157,7 +163,7 @@ def main():
     model, spm = load_vlm(a.checkpoint)
     os.makedirs(a.out, exist_ok=True)
     write_model(os.path.join(a.out, "model.gguf"), model, spm, not a.f32)
-    write_mmproj(os.path.join(a.out, "mmproj-model.gguf"), model, load_clip(a.clip), not a.f32)
+    write_mmproj(os.path.join(a.out, "mmproj-model.gguf"), model, load_tower(a.checkpoint, a.clip), not a.f32)
     for name in ("model.gguf", "mmproj-model.gguf"):
         print(name, os.path.getsize(os.path.join(a.out, name)))
 

@@ -232,6 +232,7 @@ class Talk:
     scene: object                  # None: no picture. Else has .place, .objects [(inst, box)], .image
     concepts: list
     chains: list = field(default_factory=list)
+    asked: object = None           # the concept that most questions are about
 
     def ask(self, tag, question, answer):
         self.chains.append([(question, answer, tag)])
@@ -244,6 +245,12 @@ class Talk:
 
     def present(self, concept):
         return self.scene is not None and any(o.inst == concept.inst for o in self.scene.objects)
+
+    def some(self, rng):
+        """Number of an object of the picture to ask about."""
+        if self.asked and chance(rng, 0.75):
+            return next(i for i, o in enumerate(self.scene.objects) if o.inst == self.asked.inst)
+        return int(rng.integers(len(self.scene.objects)))
 
 
 def _center(o):
@@ -398,7 +405,7 @@ def _scene_night(rng, talk):
 
 
 def _scene_looks(rng, talk):
-    o = pick(rng, talk.scene.objects)
+    o = talk.scene.objects[talk.some(rng)]
     n, c = _the(talk, o), talk.concept_of(o.inst)
     ask = looks(rng, n, o.inst, kind=bool(c and c.described)) if n else None
     return None if ask and not c and "olor" in ask[0] else ask
@@ -411,16 +418,19 @@ def _scene_any(rng, talk):
 
 
 def _scene_where(rng, talk):
-    o = pick(rng, talk.scene.objects)
+    o = talk.scene.objects[talk.some(rng)]
     n = _the(talk, o)
     return (pick(rng, (f"Where is {n}?", f"Where in the picture is {n}?")), side_of(o)) if n else None
 
 
 def _pair(rng, talk):
     """Two objects clearly apart from left to right, in random order, with their questions' names."""
-    order = rng.permutation(len(talk.scene.objects))
+    order = [int(i) for i in rng.permutation(len(talk.scene.objects))]
     if len(order) < 2:
         return None
+    if talk.asked:
+        first = talk.some(rng)
+        order = [first] + [i for i in order if i != first]
     a, b = talk.scene.objects[order[0]], talk.scene.objects[order[1]]
     na, nb = _the(talk, a), _the(talk, b)
     if not na or not nb or abs(_center(a)[0] - _center(b)[0]) < 40:
@@ -439,7 +449,7 @@ def _scene_order(rng, talk):
 def _scene_beside(rng, talk):
     """The neighbour to one side; 'nothing' at the border."""
     row = ordered(talk.scene)
-    i = int(rng.integers(len(row)))
+    i = row.index(talk.scene.objects[talk.some(rng)])
     n = _the(talk, row[i])
     if not n:
         return None
@@ -574,9 +584,9 @@ def chain_some(rng, talk, p=0.25):
     talk.chains = chains
 
 
-def talk_about(rng, scene, concepts, count=11):
-    """A whole training talk."""
-    talk = Talk(scene, concepts)
+def talk_about(rng, scene, concepts, count=11, asked=None):
+    """A whole training talk; asked: the concept that most questions about the picture are about."""
+    talk = Talk(scene, concepts, asked=asked)
     if scene is None and not concepts:
         without_anything(rng, talk)
     elif scene is None:

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import qa  # noqa: E402
 import vlm_data as data  # noqa: E402
-from export_vlm import load_clip  # noqa: E402
+from export_vlm import load_clip, load_tower  # noqa: E402
 from muon import Muon  # noqa: E402
 from spm import CHUNK, SPACE, Spm, escape, learn  # noqa: E402
 from vlm_model import N_PATCH, SCALE, Config, Vlm, rotate  # noqa: E402
@@ -296,23 +296,34 @@ class Trainer(nn.Module):
         self.ideal = Ideal(cfg.width)
         self.probe_at = cfg.layers - 2
         self.match = [0, 0, 0]
+        self.tower, self.tower_parts = None, ()
         self.ground = Ground(cfg.width)
         self.find_tag = nn.Linear(cfg.width, 18)        # column and row, or absent: at the end of its name,
         self.find_line = nn.Linear(cfg.width, 18)       # at the end of a concept's line,
         self.find_look = nn.Linear(cfg.width, 18)       # in the concept's picture, one block earlier
 
+    def open_eyes(self, tower):
+        """From here on the tower learns too, and pictures are given as pixels."""
+        self.tower = (tower,)                       # a tuple: its unused last block is no parameter of ours
+        self.tower_parts = nn.ParameterList(p.requires_grad_() for p in tower.parts().values())
+
+    def look(self, kinds, index, scene, avatar):
+        """The batch's pictures as the decoder reads them, [I, P, D]."""
+        feats = torch.stack([(scene if s else avatar)[i] for s, i in zip(kinds, index)])
+        if feats.dtype == torch.uint8:
+            return self.model.projector(self.tower[0](data.normalised(feats)))
+        return self.model.projector(feats.float()) if feats.is_floating_point() else feats.long()
+
     def embed(self, batch, scene, avatar):
         """Token embeddings with the pictures put in; also the projected pictures [I, P, D].
 
-        scene and avatar hold tower features, or (integers) labels for Ideal."""
+        scene and avatar hold pixels (bytes), tower features (floats) or labels for Ideal (int16)."""
         x = self.model.embed(batch["tokens"])
         if len(batch["rows"]) == 0:
             return x, None
-        feats = torch.stack([(scene if s else avatar)[i] for s, i in zip(batch["scene"], batch["index"])])
-        if feats.is_floating_point():
-            img = self.model.projector(feats.float())
-        else:
-            img = self.ideal.imperfect(feats.long(), batch["rows"])
+        img = self.look(batch["scene"], batch["index"], scene, avatar)
+        if not img.is_floating_point():
+            img = self.ideal.imperfect(img, batch["rows"])
         at = batch["starts"][:, None] + torch.arange(N_PATCH)
         flat = (batch["rows"][:, None] * x.shape[1] + at).flatten()
         x = x.flatten(0, 1).index_copy(0, flat, img.flatten(0, 1)).view_as(x)
@@ -366,7 +377,7 @@ class Trainer(nn.Module):
                 out[key] = F.cross_entropy(p.reshape(-1, 9), want.flatten())
             out["match1"], out["match2"], out["match3"] = self.match
             total = total + aux * 0.12 * (out["probe"] + out["look"] + out["tag"]) + 0.4 * sum(self.match)
-        if img is not None and scene.is_floating_point():
+        if img is not None and scene.dtype != torch.int16:
             y = torch.stack([labels[0][i] if s else labels[1][i] for s, i in zip(batch["scene"], batch["index"])])
             out["dense"] = self.dense.loss(img.flatten(0, 1), y.flatten(0, 1).long())
             places = labels[2][torch.from_numpy(np.where(batch["scene"], batch["index"], 0))]
@@ -381,9 +392,10 @@ def to_torch(batch):
     return {k: torch.from_numpy(v) if isinstance(v, np.ndarray) and k not in ("scene",) else v for k, v in batch.items()}
 
 
-def stream(spm, metas, avatars, rank, seed, size):
+def stream(spm, metas, avatars, rank, seed, size, hard):
     """Endless batches; packs are sorted by length so that little padding is needed, and every worker
-    draws the same rank of length at the same step so that none waits for another. Send the progress."""
+    draws the same rank of length at the same step so that none waits for another. Send the progress.
+    hard: full difficulty from the start, else it grows."""
     packer = data.Packer(spm, metas, avatars, data.pool(), seed=1000 * seed + rank)
     progress = 0.0
     shuffle = random.Random(seed)
@@ -391,7 +403,7 @@ def stream(spm, metas, avatars, rank, seed, size):
         packs = sorted((packer.pack() for _ in range(size * 8)), key=lambda p: len(p.tokens))
         groups = [packs[i:i + size] for i in range(0, len(packs), size)]
         shuffle.shuffle(groups)
-        packer.hard = min(1.0, max(0.1, 2.0 * progress - 0.2))
+        packer.hard = 1.0 if hard else min(1.0, max(0.1, 2.0 * progress - 0.2))
         for g in groups:
             progress = (yield to_torch(data.collate(g))) or progress
 
@@ -430,9 +442,13 @@ def lr_at(progress, step, peak, warm=80):
 
 
 def save(path, trainer, spm, step, elapsed):
-    torch.save({"config": trainer.model.cfg.dict(), "model": trainer.model.state_dict(),
+    tower = {n: t.detach() for n, t in trainer.tower[0].weights.items()} if trainer.tower else None
+    torch.save({"config": trainer.model.cfg.dict(), "model": trainer.model.state_dict(), "tower": tower,
                 "trainer": trainer.state_dict(), "pieces": spm.pieces, "step": step, "elapsed": elapsed}, path + ".part")
     os.replace(path + ".part", path)
+
+
+TOWER_LR = 0.3      # of the AdamW rate
 
 
 class Optimizer:
@@ -441,12 +457,17 @@ class Optimizer:
 
     def __init__(self, trainer, lr, muon_lr):
         inner = [p for n, p in trainer.model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
-        ids = {id(p) for p in inner}
+        tower = list(trainer.tower_parts)
+        ids = {id(p) for p in inner + tower}
         outer = [p for p in trainer.parameters() if id(p) not in ids]
         decay, rest = [p for p in outer if p.dim() >= 2], [p for p in outer if p.dim() < 2]
-        adam = torch.optim.AdamW([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
-                                 lr=lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
-        self.parts = (adam, lr), (Muon(inner, lr=muon_lr), muon_lr)
+        self.parts = [(self._adam([{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}]), lr),
+                      (Muon(inner, lr=muon_lr), muon_lr)]
+        if tower:
+            self.parts.append((self._adam([{"params": tower, "weight_decay": 0.0}]), TOWER_LR * lr))
+
+    def _adam(self, groups):
+        return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.98), eps=1e-8, fused=True)
 
     def step(self, progress, step):
         for opt, peak in self.parts:
@@ -494,7 +515,7 @@ def worker(rank, a, trainer, spm, job, step, elapsed):
     if job["fit"]:
         fit_projector(a, trainer, *job["fit"], job)
     opt = Optimizer(trainer, a.lr, a.muon_lr)
-    batches = stream(spm, job["metas"], a.avatars, rank, a.seed + step, a.batch)
+    batches = stream(spm, job["metas"], a.avatars, rank, a.seed + step, a.batch, a.hard)
     begun, saved, watched, first = time.time() - elapsed, time.time(), time.time(), step
     sums, tokens = defaultdict(list), 0
     while (progress := shared_clock(begun, a.minutes, world)) < 1:
@@ -545,6 +566,8 @@ def stamp_of(path):
 def load_features(a, clip, split, counts):
     """(scene features, avatar features), metas of one split under one tower."""
     (s, sm), (v, _) = data.pictures(*counts, procs=a.procs, split=split)
+    if a.tower:
+        return (torch.from_numpy(s), torch.from_numpy(v)), sm
     tower, stamp = load_clip(clip), stamp_of(clip)
     scene = data.cached_features(f"vlm_scene_{split}_{counts[0]}", tower, s, stamp, a.procs, log)
     avatar = data.cached_features(f"vlm_avatar_{split}_{counts[1]}", tower, v, stamp, a.procs, log)
@@ -566,7 +589,9 @@ def parse():
     ap.add_argument("--resume", action="store_true", help="go on from --out")
     ap.add_argument("--adopt", help="start from a checkpoint trained with --ideal, or on --adopt-clip's tower")
     ap.add_argument("--adopt-clip", help="the tower of --adopt")
+    ap.add_argument("--tower", action="store_true", help="train the tower too (with --resume or --adopt)")
     ap.add_argument("--eyes", action="store_true", help="of --adopt keep only projector, embeddings and their heads")
+    ap.add_argument("--hard", action="store_true", help="look-alikes and retrieval's order from the start")
     ap.add_argument("--ideal", action="store_true", help="pictures from labels, no tower")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--projector-minutes", type=float, default=2)
@@ -629,6 +654,8 @@ def main():
     cfg = Config(vocab=len(spm), width=a.width, layers=a.layers, heads=a.heads, ffn=a.ffn)
     trainer = Trainer(cfg)
     step, elapsed, ck = 0, 0.0, None
+    if a.tower:
+        trainer.open_eyes(load_tower(a.out if a.resume else a.adopt, a.clip))
     if a.resume or a.adopt:
         ck = torch.load(a.out if a.resume else a.adopt, weights_only=False)
         kept = {k: v for k, v in ck["trainer"].items() if a.resume or not a.eyes or k.startswith(EYES)}
@@ -641,7 +668,7 @@ def main():
     if a.resume:
         step, elapsed = ck["step"], ck["elapsed"]
     job = {"feats": feats, "labels": labels, "metas": metas, "dev": dev,
-           "fit": None if a.ideal or a.resume or a.eyes else fit_inputs(a, cfg.width)}
+           "fit": None if a.ideal or a.resume or a.eyes or a.tower else fit_inputs(a, cfg.width)}
     train(a, trainer, spm, job, step, elapsed)
 
 

@@ -127,13 +127,17 @@ def pictures(scenes, avatars, procs=1, split="train"):
     return (s["px"], sm), (a["px"], am)
 
 
+def normalised(px):
+    """uint8 [N, 128, 128, 3] to the tower's pixels [N, 3, 128, 128]."""
+    x = px.permute(0, 3, 1, 2).float() / 255
+    return (x - torch.tensor(CLIP_MEAN).view(1, 3, 1, 1)) / torch.tensor(CLIP_STD).view(1, 3, 1, 1)
+
+
 @torch.no_grad()
 def _features_part(tower, px, out, batch=64):
     torch.set_num_threads(1)
-    mean, std = torch.tensor(CLIP_MEAN).view(1, 3, 1, 1), torch.tensor(CLIP_STD).view(1, 3, 1, 1)
     for i in range(0, len(px), batch):
-        x = torch.from_numpy(np.ascontiguousarray(px[i:i + batch])).permute(0, 3, 1, 2).float() / 255
-        out[i:i + batch] = tower((x - mean) / std).half()
+        out[i:i + batch] = tower(normalised(torch.from_numpy(px[i:i + batch].copy()))).half()
 
 
 def features(tower, px, procs):
@@ -226,11 +230,28 @@ def choose_concepts(rng, scene, count, avatars, things, hard=1.0):
         i = _decoy(rng, scene, things, hard)
         if i not in ids and all(things[i].distance(things[j]) >= 2 for j in ids):
             ids.append(i)
+    return _concepts(rng, [int(i) for i in rng.permutation(ids)], avatars, things)
+
+
+def retrieved_concepts(rng, scene, avatars, things):
+    """What retrieval lists when a question names a pictured thing: that one first, then the others it
+    finds in the picture, at times a look-alike that is not there. At most three, as the program lists."""
+    ids = [o.id for o in scene.objects]
+    ids = [ids[i] for i in rng.permutation(len(ids))]
+    ids = ids[:1] + [i for i in ids[1:3] if rng.random() < 0.8]
+    if len(ids) < 3 and rng.random() < 0.15:
+        i = _decoy(rng, scene, things, 1.0)
+        if all(things[i].distance(things[j]) >= 2 for j in ids):
+            ids.append(i)
+    return _concepts(rng, ids, avatars, things)
+
+
+def _concepts(rng, ids, avatars, things):
     out, names = [], []
-    for i in rng.permutation(ids):
+    for i in ids:
         names.append(qa.random_name(rng, taken=names))
         turn = int(rng.integers(avatars // len(things)))
-        out.append(qa.make_concept(rng, things[int(i)], names[-1], image=int(i) + len(things) * turn))
+        out.append(qa.make_concept(rng, things[i], names[-1], image=i + len(things) * turn))
     return out
 
 
@@ -255,6 +276,9 @@ class Packer:
             index = int(rng.integers(len(self.metas)))
             scene = PoolScene(index, self.metas[index], self.things)
             many = 0.15 + 0.25 * self.hard
+            if rng.random() < 0.5 * self.hard:
+                concepts = retrieved_concepts(rng, scene, self.avatars, self.things)
+                return qa.talk_about(rng, scene, concepts, 13, asked=concepts[0])
             count = 0 if r < 0.07 else int(rng.choice(3, p=(0.65 - many, 0.35, many))) + 1
         else:
             scene, count = None, 0 if r > 0.97 else int(rng.choice(3, p=(0.3, 0.4, 0.3))) + 1

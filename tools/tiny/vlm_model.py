@@ -39,16 +39,21 @@ class Config:
 
 
 class Tower(nn.Module):
-    """OpenAI CLIP ViT up to its last-but-one block; forward gives patch tokens [B, P, D]."""
+    """OpenAI CLIP ViT up to its last-but-one block; forward gives patch tokens [B, P, D].
+
+    Its tensors can be trained: `weights` names them as the state dict does."""
 
     def __init__(self, state, prefix="visual."):
         super().__init__()
-        get = lambda name: state[prefix + name].float()
-        self.register_buffer("conv", get("conv1.weight"))
-        self.register_buffer("cls", get("class_embedding"))
-        self.register_buffer("pos", get("positional_embedding"))
-        self.register_buffer("pre_w", get("ln_pre.weight"))
-        self.register_buffer("pre_b", get("ln_pre.bias"))
+        self.weights = {}
+
+        def get(name):
+            t = nn.Parameter(state[prefix + name].detach().float().clone(), requires_grad=False)
+            self.weights[prefix + name] = t
+            return t
+
+        self.conv, self.cls, self.pos = get("conv1.weight"), get("class_embedding"), get("positional_embedding")
+        self.pre_w, self.pre_b = get("ln_pre.weight"), get("ln_pre.bias")
         self.width = self.conv.shape[0]
         self.heads = self.width // 64
         self.patch = self.conv.shape[-1]
@@ -75,7 +80,11 @@ class Tower(nn.Module):
         h = h * torch.sigmoid(1.702 * h)
         return x + F.linear(h, w["mlp.c_proj.weight"], w["mlp.c_proj.bias"])
 
-    @torch.no_grad()
+    def parts(self):
+        """The tensors that forward uses, by name: all but the last block's."""
+        last = f".resblocks.{self.layers - 1}."
+        return {n: t for n, t in self.weights.items() if last not in n}
+
     def forward(self, pixels):
         """pixels [B, 3, 128, 128], normalised."""
         x = F.conv2d(pixels, self.conv, stride=self.patch).flatten(2).transpose(1, 2)
