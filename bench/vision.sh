@@ -5,6 +5,7 @@
 # and the models with random weights out of the reference libraries (3.2 GiB; make_models.py names what Python needs,
 # PYTHON names the interpreter).
 set -euo pipefail
+export RAP_PACK_CACHE=${RAP_PACK_CACHE:-0} # "open ms" is the first start; a folder here shows the later ones
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${RAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rap}/bench
 package=onnxruntime-node@1.30.0

@@ -210,7 +210,8 @@ rap_status file_write(const char *path, const void *bytes, size_t size, rap_err 
     return file_write_parts(path, &(file_part){ bytes, size }, 1, err);
 }
 
-rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err)
+static rap_status file_replace(const char *path, const file_part *parts, size_t count, bool wait,
+                               rap_err *err)
 {
     struct stat info;
     char *temporary;
@@ -231,7 +232,7 @@ rap_status file_write_parts(const char *path, const file_part *parts, size_t cou
         free(temporary);
         return status;
     }
-    good = file_write_each(fd, parts, count) && fsync(fd) == 0;
+    good = file_write_each(fd, parts, count) && (!wait || fsync(fd) == 0);
     if (!good)
         status = file_fail(err, path, "writing");
     if (close(fd) != 0 && good) {
@@ -242,12 +243,41 @@ rap_status file_write_parts(const char *path, const file_part *parts, size_t cou
         good = false;
         status = file_fail(err, path, "writing");
     }
-    if (good)
-        file_sync_folder(path);
-    else
+    if (!good)
         unlink(temporary);
+    else if (wait)
+        file_sync_folder(path);
     free(temporary);
     return status;
+}
+
+rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err)
+{
+    return file_replace(path, parts, count, true, err);
+}
+
+rap_status file_write_cache(const char *path, const file_part *parts, size_t count, rap_err *err)
+{
+    return file_replace(path, parts, count, false, err);
+}
+
+static uint64_t nanoseconds(struct timespec t)
+{
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool file_identify(file_state *out, const char *path)
+{
+    struct stat info;
+    *out = (file_state){ 0 };
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    *out = (file_state){ .device = (uint64_t)info.st_dev,
+                         .inode = (uint64_t)info.st_ino,
+                         .size = (uint64_t)info.st_size,
+                         .modified = nanoseconds(info.st_mtim),
+                         .changed = nanoseconds(info.st_ctim) };
+    return true;
 }
 
 /* ---- folders ---- */

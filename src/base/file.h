@@ -19,6 +19,15 @@ typedef struct file_part {
 } file_part;
 /* The same from several pieces, one after the other. */
 rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err);
+/* The same without waiting for the disk: for what can be made again, and whose reader notices when a power cut tore
+ * it. */
+rap_status file_write_cache(const char *path, const file_part *parts, size_t count, rap_err *err);
+
+/* What changes when a file is written to or another takes its place. */
+typedef struct file_state {
+    uint64_t device, inode, size, modified, changed; /* times in nanoseconds */
+} file_state;
+bool file_identify(file_state *out, const char *path); /* false: not a regular file that can be seen */
 
 typedef struct file_map {
     const uint8_t *data; /* NULL when empty */

@@ -388,8 +388,12 @@ rap_status gguf_file_open(gguf_file **out, const char *path, rap_err *err)
         status = err_memory(err, "reading a GGUF");
         goto cleanup;
     }
+    file_state before;
+    g->identified = file_identify(&before, path);
     if ((status = file_map_open(&g->map, path, err)) != RAP_OK)
         goto cleanup;
+    g->identified = g->identified && file_identify(&g->identity, path) &&
+                    !memcmp(&before, &g->identity, sizeof before);
     c.data = g->map.data;
     c.size = g->map.size;
     if ((status = read_header(g, &c)) != RAP_OK || (status = read_values(g, &c)) != RAP_OK ||
@@ -400,6 +404,12 @@ rap_status gguf_file_open(gguf_file **out, const char *path, rap_err *err)
 cleanup:
     gguf_file_close(g);
     return status;
+}
+
+bool gguf_file_state(const gguf_file *g, file_state *out)
+{
+    *out = g->identity;
+    return g->identified;
 }
 
 void gguf_file_close(gguf_file *g)

@@ -8,6 +8,7 @@
 #define RAP_BASE_GGUF_FILE_H
 
 #include "base/err.h"
+#include "base/file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,8 @@ typedef struct gguf_tensor {
 rap_status gguf_file_open(gguf_file **out, const char *path, rap_err *err);
 void gguf_file_close(gguf_file *g);
 const char *gguf_file_path(const gguf_file *g);
+/* What the file was when it was opened; false when another took its place meanwhile. */
+bool gguf_file_state(const gguf_file *g, file_state *out);
 const char *gguf_file_architecture(const gguf_file *g); /* "" when absent */
 
 /* A key's value; RAP_E_FORMAT names file and key when it is missing or of another type. */

@@ -35,6 +35,8 @@ typedef struct gguf_value {
 struct gguf_file {
     char *path;
     file_map map;
+    file_state identity;
+    bool identified; /* the same before and after it was mapped */
     char *architecture;
     size_t value_count, tensor_count;
     gguf_value *values;    /* [value_count] */

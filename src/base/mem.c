@@ -21,17 +21,21 @@ void *mem_array(size_t count, size_t size)
     return calloc(count ? count : 1, size ? size : 1);
 }
 
-void *mem_aligned(size_t bytes)
+void *mem_aligned_raw(size_t bytes)
 {
     size_t whole;
-    void *memory;
 
     if (!mem_add(&whole, bytes ? bytes : 1, 63))
         return NULL;
-    whole &= ~(size_t)63;
-    memory = aligned_alloc(64, whole);
+    return aligned_alloc(64, whole & ~(size_t)63);
+}
+
+void *mem_aligned(size_t bytes)
+{
+    void *memory = mem_aligned_raw(bytes);
+
     if (memory)
-        memset(memory, 0, whole);
+        memset(memory, 0, bytes);
     return memory;
 }
 

@@ -9,6 +9,7 @@ bool mem_mul(size_t *out, size_t a, size_t b); /* false on overflow */
 bool mem_add(size_t *out, size_t a, size_t b); /* false on overflow */
 void *mem_array(size_t count, size_t size);    /* zeroed; NULL on overflow; free() */
 void *mem_aligned(size_t bytes);               /* 64-byte aligned, zeroed; free() */
+void *mem_aligned_raw(size_t bytes);           /* the same with anything in it */
 char *mem_string(const char *text);            /* copy; NULL for NULL; free() */
 char *mem_string_n(const char *text, size_t len);
 void *mem_copy(const void *bytes, size_t len);

@@ -30,7 +30,8 @@
  *   graph keeps the first mistake for nn_graph_compile(). Tensors belong to their graph.
  * - Compiling plans one arena in which tensors that are not alive together share memory, and packs
  *   weights into the layout the kernels want. Packed weights belong to the nn and are shared by its
- *   graphs, so a second graph for another batch costs activations only.
+ *   graphs, so a second graph for another batch costs activations only. Of a large file they are kept in a
+ *   cache and mapped by the next start (nn_cache.h).
  * - In NN_BF16 the operands of convolution and linear layers are bf16, sums are f32, and the residual
  *   stream, layer norm, softmax and graph outputs stay f32. Inputs and outputs are always f32.
  * - In NN_INT8 the linear layers but for the first and the last multiply bytes; all else is f32.
@@ -63,6 +64,8 @@ void nn_close(nn *n);                      /* NULL-safe; after all of its graphs
 nn_precision nn_precision_of(const nn *n); /* never NN_AUTO */
 int nn_threads(const nn *n);
 bool nn_bf16_is_native(void);
+/* SHA-256 of the weights' file in hex, quicker than reading it where packed weights are kept. */
+rap_status nn_weights_sum(nn *n, char out[65], rap_err *err);
 
 /* ---- shapes and weights ------------------------------------------------------------------- */
 

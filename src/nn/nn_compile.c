@@ -158,6 +158,8 @@ rap_status nn_graph_compile(nn_graph *g, rap_err *err)
         status = nn_plan_memory(g, err);
     nn_threads_end(before);
     g->compiled = status == RAP_OK;
+    if (g->compiled)
+        nn_keep_packed(g->n);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* nn_context.c: opening a context; weights found, read and packed once for every graph. */
 #include "nn/nn_bytes.h"
+#include "nn/nn_cache.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
@@ -41,6 +42,7 @@ rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision
     n->weights = weights;
     n->threads = threads > 0 ? threads : threads_for(weights);
     n->precision = p != NN_AUTO ? p : nn_bf16_is_native() ? NN_BF16 : NN_F32;
+    n->cache = nn_cache_open(weights, n->precision);
     n->emulate = n->precision == NN_BF16 && !nn_bf16_is_native();
     rap_status status = nn_backend_open(&n->backend, err);
     if (status != RAP_OK) {
@@ -55,11 +57,13 @@ void nn_close(nn *n)
 {
     if (!n)
         return;
+    nn_cache_close(n->cache); /* its writer reads what follows */
     while (n->packed) {
         nn_packed *p = n->packed;
         n->packed = p->next;
         nn_layout_free(p->layout);
-        free(p->data);
+        if (!p->mapped)
+            free(p->data);
         free(p);
     }
     nn_backend_close(n->backend);
@@ -159,7 +163,7 @@ static rap_status read_f32(const nn *n, const gguf_tensor *t, float **out, rap_e
     if (count < 0)
         return err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' is too large",
                        gguf_file_path(n->weights), t->name);
-    float *data = mem_aligned((size_t)count * sizeof *data);
+    float *data = mem_aligned_raw((size_t)count * sizeof *data);
     if (!data)
         return err_memory(err, "reading weights");
     rap_status status = gguf_to_f32(n->weights, t, data, err);
@@ -195,7 +199,8 @@ static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
     nn_packed *p = calloc(1, sizeof *p);
     if (!p) {
         nn_layout_free(value.layout);
-        free(value.data);
+        if (!value.mapped)
+            free(value.data);
         return err_memory(err, "keeping weights");
     }
     *p = value;
@@ -288,6 +293,37 @@ static void pack_as(nn_way way, const nn_kernel_spec *spec, const float *plain, 
         nn_bytes_pack(spec, plain, packed, way == NN_BY_BYTES, threads);
 }
 
+/* The numbers of a tensor: in the file when they lie there as they are needed, else in *copy (free()). */
+static rap_status numbers_of(const float **out, float **copy, const nn *n, const gguf_tensor *t,
+                             bool rounded, rap_err *err)
+{
+    *copy = NULL;
+    *out = t->data;
+    if (t->type == GGUF_F32 && !rounded && (uintptr_t)t->data % sizeof(float) == 0)
+        return RAP_OK;
+    rap_status status = read_f32(n, t, copy, err);
+    if (status == RAP_OK && rounded)
+        round_to_bf16(*copy, nn_elements(nn_tensor_shape(t)));
+    *out = *copy;
+    return status;
+}
+
+static rap_status pack_anew(nn *n, nn_packed *value, const nn_kernel_spec *spec, rap_err *err)
+{
+    const float *plain;
+    float *copy;
+    rap_status status = numbers_of(&plain, &copy, n, value->tensor, value->rounded, err);
+    if (status == RAP_OK && !(value->data = mem_aligned_raw(value->bytes)))
+        status = err_memory(err, "packing weights");
+    if (status == RAP_OK) {
+        pack_as(value->way, spec, plain, value->data, n->threads);
+        gguf_let_go(n->weights, value->tensor);
+        n->fresh = true;
+    }
+    free(copy);
+    return status;
+}
+
 rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
                        bool rounded, void **out, rap_err *err)
 {
@@ -296,20 +332,30 @@ rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_
             *out = p->data;
             return RAP_OK;
         }
-    float *plain = NULL;
-    void *kept = NULL, *packed = NULL;
-    rap_status status = read_f32(n, t, &plain, err);
-    if (status == RAP_OK && !(packed = mem_aligned(packed_bytes(way, spec))))
-        status = err_memory(err, "packing weights");
-    if (status == RAP_OK) {
-        if (rounded)
-            round_to_bf16(plain, nn_elements(nn_tensor_shape(t)));
-        pack_as(way, spec, plain, packed, n->threads);
-        nn_packed value = { .tensor = t, .way = way, .in_out = spec->in_out, .rounded = rounded };
-        value.data = packed;
-        status = remember(n, value, &kept, err);
-    }
-    free(plain);
-    *out = kept;
+    nn_packed value = { .tensor = t, .way = way, .in_out = spec->in_out, .rounded = rounded };
+    value.bytes = packed_bytes(way, spec);
+    value.data = nn_cache_find(n->cache, &value, value.bytes);
+    value.mapped = value.data != NULL;
+    rap_status status = value.mapped ? RAP_OK : pack_anew(n, &value, spec, err);
+    *out = NULL;
+    return status == RAP_OK ? remember(n, value, out, err) : status;
+}
+
+void nn_keep_packed(nn *n)
+{
+    if (n->fresh)
+        nn_cache_write(n->cache, n->packed, *n->sum ? n->sum : nn_cache_sum(n->cache));
+    n->fresh = false;
+}
+
+rap_status nn_weights_sum(nn *n, char out[65], rap_err *err)
+{
+    const char *kept = nn_cache_sum(n->cache);
+    rap_status status = RAP_OK;
+    if (!*n->sum && strlen(kept) == 64)
+        snprintf(n->sum, sizeof n->sum, "%s", kept);
+    else if (!*n->sum)
+        status = file_sha256(n->sum, gguf_file_path(n->weights), err);
+    snprintf(out, 65, "%s", n->sum);
     return status;
 }

@@ -1,6 +1,6 @@
 /* nn_internal.h: how a graph lies in memory, shared by the files of this folder.
  *
- * Reading order: nn_context.c (weights), nn_build.c and nn_build_more.c (the calls of nn.h become
+ * Reading order: nn_context.c (weights), nn_cache.c (where they are kept), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running), nn_profile.c (times), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
  * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c,
@@ -27,12 +27,16 @@ typedef enum nn_way {
     NN_BY_DNNL_BYTES
 } nn_way;
 
+typedef struct nn_cache nn_cache; /* nn_cache.h */
+
 /* A weight in the form a kernel wants, made once and lent to every graph. */
 typedef struct nn_packed {
     const gguf_tensor *tensor;
     nn_way way;
     nn_layout *layout; /* with NN_BY_DNNL, else NULL */
     bool in_out, rounded;
+    bool mapped; /* the cache's */
+    size_t bytes; /* of one of our own ways */
     void *data;
     struct nn_packed *next;
 } nn_packed;
@@ -41,6 +45,9 @@ struct nn {
     const gguf_file *weights;
     nn_backend *backend;
     nn_packed *packed;
+    struct nn_cache *cache; /* NULL: packed weights are not kept */
+    bool fresh;             /* something was packed that the cache lacks */
+    char sum[65];           /* SHA-256 of the weights' file, "" before it was asked for */
     int threads;
     nn_precision precision;
     bool emulate; /* bf16 numbers without bf16 instructions */
@@ -62,6 +69,9 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
 /* The weight as one of our own ways wants it (borrowed until nn_close). */
 rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
                        bool rounded, void **out, rap_err *err);
+
+/* Keeps what was packed since for the next start, where that is wanted. */
+void nn_keep_packed(nn *n);
 
 /* ---- graph -------------------------------------------------------------------------------- */
 

@@ -64,10 +64,10 @@ static rap_status read_name(encoder *e, rap_err *err)
 }
 
 /* Features compare only when they come from the same weights and the same pixels. */
-static rap_status read_fingerprint(encoder *e, const char *path, precision p, rap_err *err)
+static rap_status read_fingerprint(encoder *e, precision p, rap_err *err)
 {
     char hex[65];
-    rap_status status = file_sha256(hex, path, err);
+    rap_status status = nn_weights_sum(e->net, hex, err);
     if (status == RAP_OK)
         snprintf(e->fingerprint, sizeof e->fingerprint, "%.16s-p%d%s", hex, PIXELS_VERSION,
                  p == PRECISION_INT8 ? "-i8" : "");
@@ -194,9 +194,9 @@ static rap_status open_for(encoder **out, const char *path, bool text, int threa
     if (!e)
         return err_memory(err, "opening an encoder");
     if ((status = gguf_file_open(&e->file, path, err)) || (status = read_model(e, err)) ||
-        (status = read_name(e, err)) || (status = read_fingerprint(e, path, p, err)) ||
+        (status = read_name(e, err)) ||
         (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)) ||
-        (status = check_weights(e, text, err)))
+        (status = read_fingerprint(e, p, err)) || (status = check_weights(e, text, err)))
         goto cleanup;
     *out = e;
     e = NULL;

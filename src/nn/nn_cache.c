@@ -1,0 +1,299 @@
+/* nn_cache.c: packed weights in a file of their own, mapped.
+ *
+ *     head [1]     entry [count]     data, each at a multiple of 64
+ *
+ * It holds for one state of one GGUF (device, inode, size and both times: writing to a file changes one of them), one
+ * packing and one form of words. What it says is believed only after the sums of head, entries and data were
+ * compared and every offset lies inside; anything else is packed again and the file replaced. It is written beside
+ * its place and renamed, by a thread of its own and without waiting for the disk: a torn file has the wrong sums.
+ *
+ * Weights in oneDNN's layouts are not kept: what they mean is known to the one oneDNN that made them. */
+#include "nn/nn_cache.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    PACKING = 1, /* one more whenever what a packed weight means changes */
+    ALIGNMENT = 64,
+    SUM_ROOM = 72,
+    OLD_SECONDS = 600
+};
+#define FEW_BYTES ((uint64_t)32 << 20) /* of a GGUF: it is packed in no time */
+
+typedef struct head {
+    char magic[8];
+    uint32_t packing, precision;
+    file_state file;
+    uint64_t count;
+    char sum[SUM_ROOM]; /* SHA-256 of the GGUF */
+    uint64_t hash;      /* of the head, where this is 0, and the entries */
+} head;
+
+typedef struct entry {
+    uint32_t tensor; /* its number in the GGUF */
+    uint16_t way, flags;
+    uint64_t offset, bytes, hash;
+} entry;
+
+struct nn_cache {
+    const gguf_file *weights;
+    char *path;
+    head wanted; /* what the file's head must say, up to `count` */
+    file_map map;
+    const head *head; /* in the mapping; NULL: nothing to be believed */
+    const entry *entries;
+    /* what is being written, while writer_of is this process */
+    const nn_packed *list;
+    char sum[SUM_ROOM];
+    pthread_t writer;
+    pid_t writer_of;
+};
+
+static const char magic[8] = { 'r', 'a', 'p', 'p', 'a', 'c', 'k', '\n' };
+
+/* ---- where -------------------------------------------------------------------------------- */
+
+static char *folder_of_caches(void)
+{
+    const char *own = getenv("RAP_PACK_CACHE"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    if (own && *own)
+        return strcmp(own, "0") ? mem_string(own) : NULL;
+    if (cache && *cache == '/')
+        return path_join(cache, "rap/packed");
+    return home && *home == '/' ? path_join(home, ".cache/rap/packed") : NULL;
+}
+
+static bool is_worth_it(const file_state *file)
+{
+    const char *own = getenv("RAP_PACK_CACHE");
+    return file->size >= FEW_BYTES || (own && *own);
+}
+
+/* One file for each path of a GGUF: a new state of it replaces what was kept of the old. */
+static char *cache_path(const gguf_file *weights, nn_precision p)
+{
+    char name[160];
+    char *folder = folder_of_caches(), *real = realpath(gguf_file_path(weights), NULL);
+    char *path = NULL;
+    if (folder && real) {
+        snprintf(name, sizeof name, "%.100s-%016llx%s.pack", path_base(real),
+                 (unsigned long long)hash_fast(real, strlen(real), 0), p == NN_INT8 ? "-i8" : "");
+        path = path_join(folder, name);
+    }
+    free(real);
+    free(folder);
+    return path;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static uint64_t table_hash(const head *h, const entry *entries)
+{
+    head blank = *h;
+    blank.hash = 0;
+    return hash_fast(entries, (size_t)h->count * sizeof *entries,
+                     hash_fast(&blank, sizeof blank, 0));
+}
+
+static bool table_is_good(const nn_cache *c, const head *h)
+{
+    size_t size = c->map.size;
+    const entry *e = (const entry *)(const void *)(c->map.data + sizeof *h);
+    if (size < sizeof *h || memcmp(h, &c->wanted, offsetof(head, count)))
+        return false;
+    if (h->count > (size - sizeof *h) / sizeof *e || table_hash(h, e) != h->hash ||
+        !memchr(h->sum, '\0', sizeof h->sum))
+        return false;
+    for (uint64_t i = 0; i < h->count; i++)
+        if (e[i].offset % ALIGNMENT || e[i].offset > size || e[i].bytes > size - e[i].offset)
+            return false;
+    return true;
+}
+
+nn_cache *nn_cache_open(const gguf_file *weights, nn_precision p)
+{
+    file_state file;
+    rap_err ignored;
+    if (!weights || !gguf_file_state(weights, &file) || !is_worth_it(&file))
+        return NULL;
+    nn_cache *c = mem_array(1, sizeof *c);
+    if (!c || !(c->path = cache_path(weights, p))) {
+        free(c);
+        return NULL;
+    }
+    c->weights = weights;
+    memcpy(c->wanted.magic, magic, sizeof magic);
+    c->wanted.packing = PACKING;
+    c->wanted.precision = p;
+    c->wanted.file = file;
+    const head *h;
+    if (file_map_open(&c->map, c->path, &ignored) == RAP_OK && c->map.data) {
+        h = (const head *)(const void *)c->map.data;
+        if (table_is_good(c, h)) {
+            c->head = h;
+            c->entries = (const entry *)(const void *)(h + 1);
+        }
+    }
+    return c;
+}
+
+static entry describe(const nn_cache *c, const nn_packed *p)
+{
+    return (entry){ .tensor = (uint32_t)(p->tensor - gguf_tensor_at(c->weights, 0)),
+                    .way = (uint16_t)p->way,
+                    .flags = (uint16_t)(p->in_out | p->rounded << 1),
+                    .bytes = p->bytes };
+}
+
+void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
+{
+    if (!c || !c->head)
+        return NULL;
+    entry want = describe(c, like);
+    for (uint64_t i = 0; i < c->head->count; i++) {
+        const entry *e = &c->entries[i];
+        if (e->tensor != want.tensor || e->way != want.way || e->flags != want.flags)
+            continue;
+        const uint8_t *data = c->map.data + e->offset;
+        bool good = e->bytes == bytes && hash_fast(data, bytes, 0) == e->hash;
+        return good ? (void *)(uintptr_t)data : NULL; /* only read */
+    }
+    return NULL;
+}
+
+const char *nn_cache_sum(const nn_cache *c)
+{
+    return c && c->head ? c->head->sum : "";
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+static bool is_own(const nn_packed *p)
+{
+    return p->way == NN_BY_TILES || p->way == NN_BY_WINOGRAD || p->way == NN_BY_BYTES;
+}
+
+/* A cache may take a quarter of what is free. */
+static bool has_room(const char *folder, uint64_t bytes)
+{
+    struct statvfs room;
+    return statvfs(folder, &room) == 0 && bytes / room.f_frsize < room.f_bavail / 4;
+}
+
+static uint64_t aligned(uint64_t at)
+{
+    return (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* Fills head, entries and the parts of the file: head, entries, then for each weight a gap and its data. */
+static uint64_t lay_out(const nn_cache *c, const nn_packed *list, head *h, entry *entries,
+                        file_part *parts, uint64_t count)
+{
+    static const char gap[ALIGNMENT];
+    uint64_t at = sizeof *h + count * sizeof *entries, i = 0;
+    parts[0] = (file_part){ h, sizeof *h };
+    parts[1] = (file_part){ entries, (size_t)count * sizeof *entries };
+    for (const nn_packed *p = list; p; p = p->next) {
+        if (!is_own(p))
+            continue;
+        entries[i] = describe(c, p);
+        entries[i].offset = aligned(at);
+        entries[i].hash = hash_fast(p->data, p->bytes, 0);
+        parts[2 + 2 * i] = (file_part){ gap, (size_t)(aligned(at) - at) };
+        parts[3 + 2 * i] = (file_part){ p->data, p->bytes };
+        at = aligned(at) + p->bytes;
+        i++;
+    }
+    h->count = count;
+    h->hash = table_hash(h, entries);
+    return at;
+}
+
+/* What an interrupted run left half written. */
+static void remove_torn(const char *path, const char *folder)
+{
+    const char *name = path_base(path);
+    struct dirent *found;
+    struct stat info;
+    DIR *d = opendir(folder);
+    while (d && (found = readdir(d))) {
+        size_t len = strlen(found->d_name);
+        bool torn = !strncmp(found->d_name, name, strlen(name)) && len > 4 &&
+                    !strcmp(found->d_name + len - 4, ".tmp");
+        if (torn && fstatat(dirfd(d), found->d_name, &info, 0) == 0 &&
+            time(NULL) - info.st_mtime > OLD_SECONDS)
+            unlinkat(dirfd(d), found->d_name, 0);
+    }
+    if (d)
+        closedir(d);
+}
+
+static void write_now(const nn_cache *c)
+{
+    uint64_t count = 0;
+    rap_err ignored;
+    for (const nn_packed *p = c->list; p; p = p->next)
+        count += is_own(p);
+    head h = c->wanted;
+    memcpy(h.sum, c->sum, sizeof c->sum);
+    entry *entries = mem_array((size_t)count + 1, sizeof *entries);
+    file_part *parts = mem_array((size_t)(2 + 2 * count), sizeof *parts);
+    char *folder = path_folder(c->path);
+    if (count && entries && parts && folder && file_make_folders(folder, &ignored) == RAP_OK &&
+        has_room(folder, lay_out(c, c->list, &h, entries, parts, count))) {
+        remove_torn(c->path, folder);
+        file_write_cache(c->path, parts, (size_t)(2 + 2 * count), &ignored);
+    }
+    free(entries);
+    free(parts);
+    free(folder);
+}
+
+static void *write_beside(void *payload)
+{
+    write_now(payload);
+    return NULL;
+}
+
+/* A child of fork() has no such thread. */
+static void wait_for_writer(nn_cache *c)
+{
+    if (c->writer_of && c->writer_of == getpid())
+        pthread_join(c->writer, NULL);
+    c->writer_of = 0;
+}
+
+void nn_cache_write(nn_cache *c, const nn_packed *list, const char *sum)
+{
+    if (!c)
+        return;
+    wait_for_writer(c);
+    c->list = list;
+    snprintf(c->sum, sizeof c->sum, "%s", sum);
+    if (pthread_create(&c->writer, NULL, write_beside, c) == 0)
+        c->writer_of = getpid();
+}
+
+void nn_cache_close(nn_cache *c)
+{
+    if (!c)
+        return;
+    wait_for_writer(c);
+    file_map_close(&c->map);
+    free(c->path);
+    free(c);
+}

@@ -1,0 +1,221 @@
+/* test_nn_cache.c: packed weights are kept and mapped again; what is damaged, foreign or of another state of the file
+ * is packed anew, and the result is the same each time. */
+#include "base/file.h"
+#include "nn/nn_case.h"
+#include "nn/nn_internal.h"
+#include "nn/nn_tiles.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { C = 32, SIDE = 16, RESULTS = SIDE * SIDE * 48 };
+
+static char work[64], model[96], folder[96], kept[512];
+
+static float *made(size_t count, unsigned seed)
+{
+    float *x = malloc(count * sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < count; i++)
+        x[i] = (float)((i * 2654435761u + seed) >> 7 & 255) / 256.0f - 0.5f;
+    return x;
+}
+
+static void write_model(unsigned seed)
+{
+    gguf_writer *w = gguf_writer_new("vit");
+    float *conv = made(C * C * 9, seed), *linear = made(48 * C, seed);
+    gguf_put_tensor(w, "conv", GGUF_F32, 4, (int64_t[]){ 3, 3, C, C }, conv);
+    gguf_put_tensor(w, "linear", GGUF_F32, 2, (int64_t[]){ C, 48 }, linear);
+    assert_int_equal(gguf_writer_save(w, model, NULL), RAP_OK);
+    gguf_writer_free(w);
+    free(conv);
+    free(linear);
+}
+
+static int set_up(void **state)
+{
+    snprintf(work, sizeof work, "/tmp/rap-cache-XXXXXX");
+    if (!nn_tiles_available() || !mkdtemp(work))
+        return nn_tiles_available() ? 1 : 0;
+    snprintf(model, sizeof model, "%s/made.gguf", work);
+    snprintf(folder, sizeof folder, "%s/packed", work);
+    setenv("RAP_PACK_CACHE", folder, 1);
+    write_model(1);
+    return 0;
+}
+
+/* Names in the folder; the last one goes to `kept`. */
+static int files(void)
+{
+    int count = 0;
+    struct dirent *found;
+    DIR *d = opendir(folder);
+    while (d && (found = readdir(d)))
+        if (found->d_name[0] != '.') {
+            snprintf(kept, sizeof kept, "%s/%s", folder, found->d_name);
+            count++;
+        }
+    if (d)
+        closedir(d);
+    return count;
+}
+
+static int tear_down(void **state)
+{
+    if (!nn_tiles_available())
+        return 0;
+    while (files())
+        unlink(kept);
+    rmdir(folder);
+    unlink(model);
+    unsetenv("RAP_PACK_CACHE");
+    return rmdir(work);
+}
+
+/* Runs the network once; gives the number of its weights that were mapped, and the file's sum. */
+static int run(float *out, char sum[65], nn_precision p)
+{
+    rap_err err = { 0 };
+    gguf_file *file;
+    nn *n;
+    nn_graph *g;
+    float *x = made(SIDE * SIDE * C, 9);
+    int mapped = 0;
+    must(gguf_file_open(&file, model, &err), &err);
+    must(nn_open(&n, file, 1, p, &err), &err);
+    must(nn_weights_sum(n, sum, &err), &err);
+    must(nn_graph_new(&g, n, &err), &err);
+    nn_tensor *t = nn_input(g, NN_SHAPE(1, SIDE, SIDE, C));
+    t = nn_conv(g, t, "conv", NULL, (nn_conv_options){ .pad = 1 });
+    nn_output(g, nn_linear(g, t, "linear", NULL, (nn_linear_options){ 0 }));
+    must(nn_graph_compile(g, &err), &err);
+    must(nn_graph_run(g, (const void *[]){ x }, (float *[]){ out }, &err), &err);
+    for (const nn_packed *k = n->packed; k; k = k->next)
+        mapped += k->mapped;
+    nn_graph_free(g);
+    nn_close(n);
+    gguf_file_close(file);
+    free(x);
+    return mapped;
+}
+
+/* Runs it and expects the numbers and the sum of before. */
+static int run_again(const float *want, const char *sum)
+{
+    static float got[RESULTS];
+    char now[65];
+    int mapped = run(got, now, NN_F32);
+    assert_string_equal(now, sum);
+    assert_memory_equal(got, want, sizeof got);
+    return mapped;
+}
+
+static float first[RESULTS];
+static char first_sum[65];
+
+static void start(void)
+{
+    if (!nn_tiles_available())
+        skip();
+    while (files())
+        unlink(kept);
+    assert_int_equal(run(first, first_sum, NN_F32), 0);
+    assert_int_equal(files(), 1);
+    assert_int_equal(run_again(first, first_sum), 2);
+}
+
+static void test_kept_and_mapped(void **state)
+{
+    char sum[65];
+    start();
+    assert_int_equal(file_sha256(sum, model, NULL), RAP_OK);
+    assert_string_equal(sum, first_sum);
+    assert_int_equal(files(), 1);
+}
+
+/* Changes one byte. */
+static void flip(long at)
+{
+    FILE *f = fopen(kept, "r+b");
+    assert_non_null(f);
+    fseek(f, at, at < 0 ? SEEK_END : SEEK_SET);
+    int c = fgetc(f);
+    fseek(f, -1, SEEK_CUR);
+    fputc(c ^ 0x41, f);
+    fclose(f);
+}
+
+static void test_damaged(void **state)
+{
+    start();
+    for (long at = 0; at < 208; at++) { /* all of the head and the entries */
+        flip(at);
+        assert_int_equal(run_again(first, first_sum), 0);
+        assert_int_equal(run_again(first, first_sum), 2); /* it was replaced */
+    }
+    flip(-100); /* one of the two weights */
+    assert_int_equal(run_again(first, first_sum), 1);
+    assert_int_equal(run_again(first, first_sum), 2);
+}
+
+static void test_truncated(void **state)
+{
+    start();
+    struct stat info;
+    assert_int_equal(stat(kept, &info), 0);
+    const long sizes[] = { 0, 1, 100, 140, 224, 4096, info.st_size - 1 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(truncate(kept, sizes[i]), 0);
+        assert_in_range(run_again(first, first_sum), 0, 1);
+        assert_int_equal(run_again(first, first_sum), 2);
+    }
+}
+
+static void test_another_state_of_the_file(void **state)
+{
+    static float got[RESULTS];
+    char sum[65];
+    start();
+    write_model(2);
+    assert_int_equal(run(got, sum, NN_F32), 0);
+    assert_string_not_equal(sum, first_sum);
+    assert_memory_not_equal(got, first, sizeof got);
+    assert_int_equal(files(), 1);
+    write_model(1);
+    assert_int_equal(run_again(first, first_sum), 0);
+}
+
+static void test_nothing_kept(void **state)
+{
+    start();
+    unlink(kept);
+    setenv("RAP_PACK_CACHE", "0", 1);
+    assert_int_equal(run_again(first, first_sum), 0);
+    setenv("RAP_PACK_CACHE", "/proc/no/such/folder", 1);
+    assert_int_equal(run_again(first, first_sum), 0);
+    setenv("RAP_PACK_CACHE", folder, 1);
+    assert_int_equal(files(), 0);
+}
+
+static void test_each_precision_by_itself(void **state)
+{
+    static float got[RESULTS];
+    char sum[65];
+    start();
+    assert_int_equal(run(got, sum, NN_INT8), 0);
+    assert_int_equal(files(), 2);
+    assert_int_equal(run_again(first, first_sum), 2);
+    assert_int_equal(run(got, sum, NN_INT8), 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kept_and_mapped), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_another_state_of_the_file),
+        cmocka_unit_test(test_nothing_kept),    cmocka_unit_test(test_each_precision_by_itself),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
