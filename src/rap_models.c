@@ -84,10 +84,17 @@ static rap_status open_detector(rap *r)
     return status;
 }
 
-/* A center of another size belongs to another encoder. */
-static const float *models_center(const rap *r)
+/* A center of another size belongs to another encoder, and so do the settings beside it. */
+static rap_status check_center(rap *r)
 {
-    return r->profile->center_dim == encoder_dim(r->encoder) ? r->profile->center : NULL;
+    const profile *p = r->profile;
+
+    if (!p->center || p->center_dim == encoder_dim(r->encoder))
+        return RAP_OK;
+    return err_set(&r->err, RAP_E_FORMAT,
+                   "%s: \"retrieval.center\" has %d numbers, but the encoder makes %d: it was "
+                   "calibrated with another one",
+                   p->file, p->center_dim, encoder_dim(r->encoder));
 }
 
 rap_status models_retriever(rap *r)
@@ -101,7 +108,9 @@ rap_status models_retriever(rap *r)
 
     if (status != RAP_OK || r->retriever)
         return status;
-    status = open_detector(r);
+    status = check_center(r);
+    if (status == RAP_OK)
+        status = open_detector(r);
     if (status != RAP_OK)
         return status;
     o.encoder = r->encoder;
@@ -109,7 +118,9 @@ rap_status models_retriever(rap *r)
     o.detector = r->detector;
     o.maker = r->maker;
     o.crop = r->profile->crop;
-    o.judge = (judge_settings){ models_center(r), r->profile->crowding, r->profile->threshold };
+    o.judge = (judge_settings){ .center = r->profile->center,
+                                .crowding = r->profile->crowding,
+                                .threshold = r->profile->threshold };
     o.detect = (detect_settings){ .confidence = r->profile->detector_confidence,
                                   .iou = r->profile->detector_iou,
                                   .max_regions = r->profile->max_regions,

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,44 @@ static rap_status read_vocabulary(profile *p, rap_err *err)
     return RAP_OK;
 }
 
+/* retrieval.center: the mean direction that judge.h takes away. */
+static rap_status read_center(profile *p, rap_err *err)
+{
+    const char *field = "retrieval.center";
+    json_t *list = json_at(p->json, field);
+    size_t count = list ? json_array_size(list) : 0;
+
+    if (!list)
+        return RAP_OK;
+    if (count == 0 || count > 65536)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of numbers", p->file, field);
+    p->center = mem_array(count, sizeof *p->center);
+    if (!p->center)
+        return err_memory(err, "reading a profile");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_array_get(list, i);
+
+        if (!json_is_number(value) || !(fabs(json_number_value(value)) <= 1))
+            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" holds what is no number from -1 to 1",
+                           p->file, field);
+        p->center[i] = (float)json_number_value(value);
+    }
+    p->center_dim = (int)count;
+    return RAP_OK;
+}
+
+static rap_status read_judgement(profile *p, rap_err *err)
+{
+    const json_t *j = p->json;
+    rap_status status = json_get_float(&p->threshold, j, "retrieval.threshold", 0, 2, p->file, err);
+
+    if (status == RAP_OK)
+        status = json_get_float(&p->crowding, j, "retrieval.crowding", 0, 2, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
+    return status == RAP_OK ? read_center(p, err) : status;
+}
+
 static rap_status read_retrieval(profile *p, rap_err *err)
 {
     const json_t *j = p->json;
@@ -151,8 +190,6 @@ static rap_status read_retrieval(profile *p, rap_err *err)
     if (status == RAP_OK)
         status = json_get_int(&p->max_regions, j, "retrieval.max_regions", 1, 300, p->file, err);
     if (status == RAP_OK)
-        status = json_get_float(&p->threshold, j, "retrieval.threshold", 0, 2, p->file, err);
-    if (status == RAP_OK)
         status = json_get_float(&p->detector_confidence, j, "retrieval.detector_confidence", 0, 1,
                                 p->file, err);
     if (status == RAP_OK)
@@ -162,9 +199,10 @@ static rap_status read_retrieval(profile *p, rap_err *err)
     if (status == RAP_OK)
         status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
     if (status == RAP_OK)
-        status = json_get_float(&p->crowding, j, "retrieval.crowding", 0, 2, p->file, err);
+        status =
+            json_get_int(&p->crop.cuts, j, "retrieval.inner_cuts", 1, EMBED_CUTS, p->file, err);
     if (status == RAP_OK)
-        status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
+        status = read_judgement(p, err);
     if (status == RAP_OK)
         status = json_get_bool(&square, j, "retrieval.square_crops", p->file, err);
     p->crop.square = square;
@@ -205,6 +243,7 @@ void profile_close(profile *p)
     free(p->mmproj.path);
     free(p->lora.path);
     free(p->extra_vocabulary);
+    free(p->center);
     free(p->folder);
     free(p->file);
     json_decref(p->json);

@@ -14,7 +14,16 @@ const cli_command cmd_eval = {
     "Measure accuracy on a held-out set",
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a "
     "temporary\n"
-    "store; your own store is not touched. The baseline asks the same with nothing remembered.",
+    "store; your own store is not touched. The baseline asks the same with nothing remembered.\n"
+    "Tasks: caption, recognition, vqa, text_qa, retrieval, detection, trust. Trust is, for both "
+    "policies:\n"
+    "is the right concept first (recall@1) or among the first two (recall@2) at its place, is it "
+    "among "
+    "those\n"
+    "given, would it be with no threshold; and the share of photos, judged as if nothing in them "
+    "had "
+    "been\n"
+    "remembered, that are given a concept all the same (false positives).",
     run,
 };
 
@@ -29,12 +38,19 @@ static int run(cli *c, int argc, char **argv)
 {
     eval_options options = { .payload = c, .on_progress = cli_progress };
     long sample = 0;
+    bool growth = false;
     cli_list tasks = { { NULL }, 0 };
     const cli_option flags[] = {
         { "--sample", CLI_NUMBER, &sample, "N", "at most N items a task, spread evenly" },
         { "--task", CLI_LIST, &tasks, "NAME", "only this task; may be repeated" },
         { "--log", CLI_TEXT, &options.log, "FILE",
           "write every question and answer, a JSON line each" },
+        { "--growth", CLI_FLAG, &growth, NULL,
+          "task trust: with 10, 100, 1,000 and 10,000 concepts as well" },
+        { "--distractors", CLI_TEXT, &options.distractors, "PATH",
+          "the further concepts: a folder of pictures, or a file of --save-distractors" },
+        { "--save-distractors", CLI_TEXT, &options.save_distractors, "FILE",
+          "keep the vectors of that folder" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     eval_report report;
@@ -48,6 +64,7 @@ static int run(cli *c, int argc, char **argv)
     options.profile = c->profile;
     options.threads = (int)c->threads;
     options.sample = (int)sample;
+    options.growth = growth;
     options.tasks = tasks.count > 0 ? tasks.item : NULL;
     status = eval_run(&report, &options, &err);
     if (status != RAP_OK) {

@@ -21,14 +21,19 @@ static const struct eval_task {
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
-/* The file of a task that is asked for, or NULL. */
-static const char *wanted_file(const eval_options *options, const char *task)
+int eval_wants(const eval_options *options, const char *task)
 {
     const char *const *t = options->tasks;
 
     while (t && *t && strcmp(*t, task) != 0)
         t++;
-    if (t && !*t)
+    return !t || *t;
+}
+
+/* The file of a task that is asked for, or NULL. */
+static const char *wanted_file(const eval_options *options, const char *task)
+{
+    if (!eval_wants(options, task))
         return NULL;
     for (size_t i = 0; i < TASKS; i++)
         if (strcmp(tasks[i].name, task) == 0)
@@ -39,10 +44,11 @@ static const char *wanted_file(const eval_options *options, const char *task)
 static rap_status check_tasks(const eval_options *options, rap_err *err)
 {
     for (const char *const *t = options->tasks; t && *t; t++)
-        if (!wanted_file(options, *t))
-            return err_set(
-                err, RAP_E_ARGUMENT,
-                "'%s' is no task: caption, recognition, vqa, text_qa, retrieval or detection", *t);
+        if (strcmp(*t, "trust") != 0 && !wanted_file(options, *t))
+            return err_set(err, RAP_E_ARGUMENT,
+                           "'%s' is no task: caption, recognition, vqa, text_qa, retrieval, "
+                           "detection or trust",
+                           *t);
     return RAP_OK;
 }
 
@@ -214,6 +220,15 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
     return status;
 }
 
+/* The trust task alone has no use for the two stores. */
+static int wants_stores(const eval_options *options)
+{
+    for (size_t i = 0; i < TASKS; i++)
+        if (eval_wants(options, tasks[i].name))
+            return 1;
+    return 0;
+}
+
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
 {
     eval_run_state run = { .options = options, .names = json_array() };
@@ -232,8 +247,10 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
             err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base, strerror(errno));
     if (status == RAP_OK && options->log && !(run.log = fopen(options->log, "w")))
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
-    if (status == RAP_OK)
+    if (status == RAP_OK && wants_stores(options))
         status = run_both(&run, out, folder, err);
+    if (status == RAP_OK && eval_wants(options, "trust"))
+        status = eval_believe(out, options, err);
     if (run.log && fclose(run.log) != 0 && status == RAP_OK)
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
     if (folder)

@@ -5,11 +5,13 @@
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
  * Reading order: metrics.h (what a correct answer is), questions.c (caption, recognition, VQA, text QA),
- * vision.c (retrieval, detection), eval.c (stores and the run), report.c (table and JSON). */
+ * vision.c (retrieval, detection), believe.c (trust: what is invented, and larger stores), eval.c (stores and the
+ * run), report.c (table and JSON). */
 #ifndef RAP_EVAL_EVAL_H
 #define RAP_EVAL_EVAL_H
 
 #include "base/err.h"
+#include "trust/report.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -37,6 +39,9 @@ typedef struct eval_options {
     int sample;          /* 0: everything; else at most so many items a task, spread evenly */
     const char *const
         *tasks;      /* NULL: every task; else their names as in the table, ended by NULL */
+    int growth;              /* the trust task goes on to 10, 100, 1,000 and 10,000 concepts */
+    const char *distractors; /* NULL: the set's distractors.gguf; else see trust_vectors_open() */
+    const char *save_distractors; /* NULL; else their vectors are written there */
     const char *log; /* NULL; else every question with its answers goes there, a JSON line each */
     rap_on_progress *on_progress;
     void *payload;
@@ -46,6 +51,8 @@ typedef struct eval_report {
     eval_scores memory;   /* with the concepts remembered */
     eval_scores baseline; /* the same with an empty store */
     eval_counts counts;
+    trust_report trust;
+    char note[1024]; /* "" or one line: why the growth ends where it does */
 } eval_report;
 
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err);
@@ -77,6 +84,10 @@ const char *eval_text(const json_t *item, const char *key);
 
 rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts *counts,
                           rap_err *err);
+/* Is this task asked for? */
+int eval_wants(const eval_options *options, const char *task);
+
+rap_status eval_believe(eval_report *out, const eval_options *options, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 
 #endif

@@ -74,19 +74,27 @@ static rap_status embed_once(float *out, encoder *e, const places *p, const embe
     return status;
 }
 
-/* ---- two cuts ---- */
+/* ---- several cuts ---- */
+
+/* How many tighter cuts there are. */
+static int inner_cuts(const embed_crop *crop)
+{
+    return !(crop->inner > 0) ? 0 : crop->cuts > 1 ? crop->cuts : 1;
+}
 
 void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop)
 {
-    if (crop->inner > 0)
-        snprintf(out, EMBED_MAKER, "%.150s inner %.3f", encoder_fingerprint(e),
-                 (double)crop->inner);
+    const char *name = encoder_fingerprint(e);
+
+    if (inner_cuts(crop) > 1)
+        snprintf(out, EMBED_MAKER, "%.150s inner %.3f x%d", name, (double)crop->inner, crop->cuts);
+    else if (inner_cuts(crop) == 1)
+        snprintf(out, EMBED_MAKER, "%.150s inner %.3f", name, (double)crop->inner);
     else
-        snprintf(out, EMBED_MAKER, "%.150s", encoder_fingerprint(e));
+        snprintf(out, EMBED_MAKER, "%.150s", name);
 }
 
-/* The tighter cut, of the whole photo too; itself where it would become too small. */
-static rap_box inner_box(rap_box box, const image *photo, float part)
+rap_box embed_inner_box(rap_box box, const image *photo, float part)
 {
     if (box.w <= 0 || box.h <= 0)
         box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
@@ -96,28 +104,65 @@ static rap_box inner_box(rap_box box, const image *photo, float part)
                       box.h * (1 - 2 * part) };
 }
 
-/* out [dim] becomes the mean of both directions; one without a direction adds nothing. */
-static void add_direction(float *out, const float *other, int dim)
+/* One without a direction adds nothing. */
+void embed_add_direction(float *sum, const float *feature, int dim)
 {
-    double a = 0, b = 0;
+    double length = 0;
 
-    for (int i = 0; i < dim; i++) {
-        a += (double)out[i] * out[i];
-        b += (double)other[i] * other[i];
-    }
-    a = a > 0 && isfinite(a) ? 0.5 / sqrt(a) : 0;
-    b = b > 0 && isfinite(b) ? 0.5 / sqrt(b) : 0;
     for (int i = 0; i < dim; i++)
-        out[i] = (float)(out[i] * a + other[i] * b);
+        length += (double)feature[i] * feature[i];
+    if (!(length > 0) || !isfinite(length))
+        return;
+    length = 1 / sqrt(length);
+    for (int i = 0; i < dim; i++)
+        sum[i] = (float)(sum[i] + feature[i] * length);
+}
+
+/* The cuts of every box behind the first: their directions are added to out [count, dim]. */
+static rap_status embed_inner(float *out, encoder *e, const places *p, const embed_crop *crop,
+                              rap_err *err)
+{
+    size_t dim = (size_t)encoder_dim(e), floats;
+    rap_box *tight = mem_array((size_t)p->count, sizeof *tight);
+    float *other = NULL;
+    places inner = *p;
+    rap_status status = RAP_OK;
+
+    inner.box = tight;
+    if (mem_mul(&floats, (size_t)p->count, dim))
+        other = mem_array(floats, sizeof *other);
+    if (!tight || !other)
+        status = err_memory(err, "embedding a picture");
+    for (int cut = 1; status == RAP_OK && cut <= inner_cuts(crop); cut++) {
+        for (int i = 0; i < p->count; i++)
+            tight[i] =
+                embed_inner_box(p->box[i], p->each ? p->each[i] : p->one, crop->inner * (float)cut);
+        status = embed_once(other, e, &inner, crop, err);
+        for (int i = 0; status == RAP_OK && i < p->count; i++)
+            embed_add_direction(out + (size_t)i * dim, other + (size_t)i * dim, (int)dim);
+    }
+    free(tight);
+    free(other);
+    return status;
+}
+
+/* out [dim] gets the length 1, so that every cut counts the same. */
+static void to_direction(float *out, int dim)
+{
+    double length = 0;
+
+    for (int i = 0; i < dim; i++)
+        length += (double)out[i] * out[i];
+    length = length > 0 && isfinite(length) ? 1 / sqrt(length) : 0;
+    for (int i = 0; i < dim; i++)
+        out[i] = (float)(out[i] * length);
 }
 
 static rap_status embed_places(float *out, encoder *e, const places *p, const embed_crop *crop,
                                rap_err *err)
 {
-    size_t dim = (size_t)encoder_dim(e), floats;
-    rap_box *tight = NULL;
-    float *other = NULL;
-    places inner = *p;
+    size_t dim = (size_t)encoder_dim(e);
+    float share = 1 / (float)(inner_cuts(crop) + 1);
     rap_status status;
 
     /* The whole photo alone is what remembering mostly asks for: no copy of it then. */
@@ -125,20 +170,13 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
         status = encoder_images(e, p->each ? p->each[0] : p->one, 1, out, err);
     else
         status = embed_once(out, e, p, crop, err);
-    if (status != RAP_OK || !(crop->inner > 0))
+    if (status != RAP_OK || inner_cuts(crop) == 0)
         return status;
-    inner.box = tight = mem_array((size_t)p->count, sizeof *tight);
-    other = mem_mul(&floats, (size_t)p->count, dim) ? mem_array(floats, sizeof *other) : NULL;
-    if (!tight || !other)
-        status = err_memory(err, "embedding a picture");
-    for (int i = 0; status == RAP_OK && i < p->count; i++)
-        tight[i] = inner_box(p->box[i], p->each ? p->each[i] : p->one, crop->inner);
-    if (status == RAP_OK)
-        status = embed_once(other, e, &inner, crop, err);
-    for (int i = 0; status == RAP_OK && i < p->count; i++)
-        add_direction(out + (size_t)i * dim, other + (size_t)i * dim, (int)dim);
-    free(tight);
-    free(other);
+    for (int i = 0; i < p->count; i++)
+        to_direction(out + (size_t)i * dim, (int)dim);
+    status = embed_inner(out, e, p, crop, err);
+    for (size_t i = 0; status == RAP_OK && i < (size_t)p->count * dim; i++)
+        out[i] *= share;
     return status;
 }
 

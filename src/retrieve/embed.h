@@ -7,21 +7,29 @@
 
 #define EMBED_BATCH 16                      /* pictures encoded at once */
 #define EMBED_PIXELS ((size_t)48 << 20) /* held at once: many large crops of a 100-megapixel photo */
+#define EMBED_CUTS 3
 #define EMBED_MIN_SIDE 8 /* pixels; a smaller picture shows nothing to know again */
 
 /* How a box becomes a picture: the same for remembering, retrieving and showing to the language model.
- * With `inner` a second cut, this part of the side tighter on each side, is embedded too, and the feature is
- * the mean of both directions: it no longer follows how loosely a detector's box fits. */
+ * With `inner` further cuts, each by this part of the side tighter on each side than the one before, are
+ * embedded too, and the feature is the mean of all directions: it no longer follows how loosely a detector's box
+ * fits. */
 typedef struct embed_crop {
     float margin; /* 0.1: a tenth of the box's side is added on each side */
     int square;   /* grown to a square where the picture allows it        */
-    float inner;  /* > 0: a second, tighter cut as well: see below        */
+    float inner;  /* > 0: tighter cuts as well                            */
+    int cuts;     /* how many of them, 1 to EMBED_CUTS; 0: one            */
 } embed_crop;
 
 /* What made a vector: the encoder's fingerprint, with what `crop` adds to it; vectors with different makers
  * are never compared. */
 #define EMBED_MAKER 192
 void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop);
+
+/* For measuring what the cuts are worth: the box (w == 0: the whole photo) tighter by `part` of the side on
+ * each side, itself where it would become too small; and the sum of directions that their mean is made of. */
+rap_box embed_inner_box(rap_box box, const image *photo, float part);
+void embed_add_direction(float *sum, const float *feature, int dim);
 
 /* RAP_E_LIMIT for a picture too small; `name` is what the error calls it. */
 rap_status embed_check_size(const image *photo, const char *name, rap_err *err);

@@ -43,10 +43,12 @@ static float nearest(const judge_settings *s, const float *feature, const float 
     return best;
 }
 
-/* Without a neighbour there is no crowd; the square root of 2 is how far unlike things are. */
+/* By how much the nearest neighbour is nearer than unlike things are; 0 where there is none. */
 static float crowd(const judge_settings *s, float near)
 {
-    return s->crowding > 0 ? s->crowding * (isfinite(near) ? near : 1.41421356f) : 0;
+    const float unlike = 1.41421356f;
+
+    return s->crowding > 0 && near < unlike ? s->crowding * (unlike - near) : 0;
 }
 
 float judge_shift(const judge_settings *s, const store_evidence *known, float near, int dim)
@@ -58,13 +60,13 @@ float judge_shift(const judge_settings *s, const store_evidence *known, float ne
     for (size_t i = 0; known->views > 1 && i < known->views; i++)
         spread = fmaxf(
             spread, nearest(s, known->view + i * (size_t)dim, known->view, known->views, i, dim));
-    if (known->views > 1 && spread - off > limit)
-        limit = fminf(spread - off, limit + JUDGE_LOOSER);
+    if (known->views > 1 && spread + off > limit)
+        limit = fminf(spread + off, limit + JUDGE_LOOSER);
     for (size_t i = 0; i < known->refusals; i++) {
         float there = nearest(s, known->refusal + i * (size_t)dim, known->view, known->views,
                               known->views, dim);
 
-        limit = fminf(limit, there - off - 0.01f);
+        limit = fminf(limit, there + off - 0.01f);
     }
     return s->threshold - fmaxf(limit, s->threshold - JUDGE_STRICTER);
 }
@@ -73,7 +75,7 @@ float judge_score(const judge_settings *s, const float *feature, const store_evi
                   float near, int dim)
 {
     float distance = nearest(s, feature, known->view, known->views, known->views, dim);
-    float score = distance - crowd(s, near);
+    float score = distance + crowd(s, near);
 
     if (nearest(s, feature, known->refusal, known->refusals, known->refusals, dim) < distance)
         return INFINITY;

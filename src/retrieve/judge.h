@@ -1,9 +1,9 @@
 /* judge.h: is it really this one? A score for a hit, which the default policy compares with the threshold.
  *
- * Without settings it is the distance. An encoder's calibration may add:
+ * Without settings it is the distance. An encoder's calibration (src/trust) may add:
  * - a center: the mean direction of many pictures, which says nothing about a thing, is taken away first;
- * - crowding: the distance of the concept to its nearest neighbour in the store, times this, is taken off,
- *   so that a thing that has look-alikes must be met more closely than one that stands alone.
+ * - crowding: by how much the concept's nearest neighbour in the store is nearer than unlike things are (√2),
+ *   times this, so that a thing that has look-alikes must be met more closely than one that stands alone.
  * Each concept then has a threshold of its own, from its views and from corrections (judge_limit). */
 #ifndef RAP_RETRIEVE_JUDGE_H
 #define RAP_RETRIEVE_JUDGE_H

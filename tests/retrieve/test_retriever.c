@@ -116,7 +116,7 @@ static int64_t add(fixture *f, const char *name, const char *category, rap_box b
     size_t size = 0;
     int64_t id = 0;
     float *feature = calloc((size_t)encoder_dim(f->e), sizeof *feature);
-    embed_crop crop = { 0, 1, 0 };
+    embed_crop crop = { .square = 1 };
     store_concept c = { name, category, "", NULL };
     store_vector vector = { encoder_fingerprint(f->e), encoder_dim(f->e), feature };
     store_view view = { .width = f->scene.width, .height = f->scene.height, .box = box };
@@ -257,7 +257,7 @@ static void without_a_detector_the_photo_is_the_region(void **state)
 static void crops_are_square_where_asked(void **state)
 {
     fixture *f = *state;
-    embed_crop square = { 0, 1, 0 }, plain = { 0, 0, 0 }, wide = { 0.5f, 0, 0 };
+    embed_crop square = { .square = 1 }, plain = { 0 }, wide = { .margin = 0.5f };
     image cut = { 0 };
 
     if (!f->r)
@@ -285,7 +285,7 @@ static void many_boxes_equal_one_by_one(void **state)
 {
     enum { COUNT = 21 }; /* more than a batch */
     fixture *f = *state;
-    embed_crop crop = { 0, 1, 0 };
+    embed_crop crop = { .square = 1 };
     rap_box box[COUNT];
     float *all, *one;
     int dim;

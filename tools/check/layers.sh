@@ -18,9 +18,10 @@ generate  api base image
 facade    api base image nn vision convert remember retrieve generate
 dataset   api base generate/prompt.h
 train     api base generate/prompt.h
-eval      api base generate/prompt.h
+trust     api base image vision remember retrieve rap_inside.h rap_profile.h
+eval      api base generate/prompt.h trust
 pull      api base convert generate/check.h
-cli       api base eval dataset train pull
+cli       api base eval trust dataset train pull
 '
 bad=0
 

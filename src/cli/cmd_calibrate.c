@@ -1,0 +1,168 @@
+/* cmd_calibrate.c: rap calibrate FOLDER: retrieval settings for the encoder in use, from pictures. */
+#include "cli/cli.h"
+#include "trust/trust.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_calibrate = {
+    "calibrate",
+    "FOLDER",
+    "Measure from which likeness on a thing is known, for this profile's encoder",
+    "FOLDER holds pictures of things, in one of three layouts:\n"
+    "  - a folder for each thing, with two or more pictures of it: the first is remembered, the "
+    "others\n"
+    "    are photos of it;\n"
+    "  - an official database.json, each thing's picture in a folder of its own with more "
+    "pictures;\n"
+    "  - database.json and a list of photos: retrieval.json ([{image, box, name}], name \"\" for a "
+    "thing\n"
+    "    that nobody remembered) or queries.json ({image: [names]}).\n"
+    "Each photo is judged with everything remembered, and as if what it shows had never been. The\n"
+    "threshold lies where as large a share of known things is missed as of photos without any is "
+    "given\n"
+    "one. About ten things with three photos each are the least that says something. Do not "
+    "report\n"
+    "accuracy on the same pictures: they look better there than they are.\n\n"
+    "Nothing is written without --apply or --out. Your own store is not touched; where the cut of "
+    "regions\n"
+    "changes, its pictures are embedded again when it is next used.",
+    run,
+};
+
+typedef struct calibration {
+    trust_set set;
+    trust_seen seen;
+    trust_fit before, after;
+    char *file; /* profile.json */
+    const char *written;
+    int k;
+    bool keep;
+} calibration;
+
+static void calibration_release(calibration *a)
+{
+    trust_set_release(&a->set);
+    trust_seen_release(&a->seen);
+    trust_fit_release(&a->before);
+    trust_fit_release(&a->after);
+    free(a->file);
+}
+
+static rap_status measure(calibration *a, const char *folder, const trust_models *models,
+                          rap_err *err)
+{
+    rap_status status = trust_set_read(&a->set, folder, err);
+
+    if (status == RAP_OK)
+        status = trust_settings_read(&a->before, &a->file, &a->k, models, err);
+    if (status == RAP_OK)
+        status = trust_look(&a->seen, &a->set, models, err);
+    if (status == RAP_OK && a->before.center && a->before.dim != a->seen.dim) {
+        free(a->before.center); /* another encoder's */
+        a->before.center = NULL;
+    }
+    if (status == RAP_OK && a->before.cuts <= a->seen.cuts)
+        status = trust_fit_check(&a->before, &a->set, &a->seen, a->k, err);
+    if (status == RAP_OK)
+        status =
+            trust_fit_find(&a->after, &a->set, &a->seen, a->k, a->keep ? &a->before : NULL, err);
+    return status;
+}
+
+static json_t *json_fit(const trust_fit *f)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:b, s:f, s:f}", "threshold", (double)f->threshold,
+                     "crowding", (double)f->crowding, "ambiguity", (double)f->ambiguity,
+                     "inner_crop", (double)(f->cuts > 1 ? f->inner : 0), "inner_cuts", f->cuts - 1,
+                     "center", f->center != NULL, "recall", f->recall, "false_positives",
+                     f->false_positives);
+}
+
+static int print_json(const calibration *a)
+{
+    const trust_fit *f = &a->after;
+    json_t *out =
+        json_pack("{s:i, s:i, s:i, s:o, s:o, s:f, s:f}", "things", a->set.things, "places",
+                  f->places, "photos", f->photos, "before", json_fit(&a->before), "after",
+                  json_fit(f), "misnamed", f->misnamed, "caught", f->caught);
+
+    json_object_set_new(out, "written", a->written ? json_string(a->written) : json_null());
+    return cli_print_json(out);
+}
+
+static void print_row(const char *what, const trust_fit *f)
+{
+    printf("%-11s %9.3f %9.1f %% %14.1f %%    ", what, (double)f->threshold, 100 * f->recall,
+           100 * f->false_positives);
+    if (f->cuts > 1)
+        printf("inner_crop %.2f x %d, ", (double)f->inner, f->cuts - 1);
+    printf("crowding %.2f%s\n", (double)f->crowding, f->center ? ", center" : "");
+}
+
+static int print_table(const cli *c, const calibration *a)
+{
+    const trust_fit *f = &a->after;
+
+    printf("%d things, %d photos; %d times a known thing, %d photos judged as without\n\n",
+           a->set.things, a->set.photos, f->places, f->photos);
+    printf("%-11s %9s %11s %16s    %s\n", "", "threshold", "recall", "false positives", "settings");
+    print_row("before", &a->before);
+    print_row("calibrated", f);
+    printf(
+        "\nambiguity %.3f: of %.1f %% that are misnamed, %.0f %% have the right one marked beside "
+        "them\n",
+        (double)f->ambiguity, 100 * f->misnamed, 100 * f->caught);
+    if (a->written)
+        printf("wrote %s\n", a->written);
+    else if (!c->quiet)
+        cli_say("nothing was written; --apply writes the settings into %s", a->file);
+    return cli_flush();
+}
+
+static int run(cli *c, int argc, char **argv)
+{
+    bool apply = false, keep = false;
+    const char *to = NULL;
+    long cuts = 2;
+    const cli_option flags[] = {
+        { "--apply", CLI_FLAG, &apply, NULL, "write the settings into the profile in use" },
+        { "--out", CLI_TEXT, &to, "FILE", "write the profile with the settings there instead" },
+        { "--keep", CLI_FLAG, &keep, NULL,
+          "only threshold and center anew, the other settings as they are" },
+        { "--cuts", CLI_NUMBER, &cuts, "N",
+          "at most N tighter cuts of a region, 0 to 3 (default 2); each costs an encoding" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    trust_models models = { .payload = c, .on_progress = cli_progress };
+    calibration a = { .k = 1 };
+    rap_err err = { RAP_OK, "" };
+    rap_status status;
+    int code = cli_parse(c, &cmd_calibrate, flags, &argc, argv, 1, 1);
+    if (code != CLI_CONTINUE)
+        return code;
+    if (cuts > TRUST_CUTS - 1 || (apply && to)) {
+        cli_say(apply && to ? "calibrate: give --apply or --out, not both"
+                            : "calibrate: --cuts is 0 to 3");
+        return CLI_USAGE;
+    }
+    models.profile = c->profile;
+    models.threads = (int)c->threads;
+    models.cuts = keep ? 0 : (int)cuts + 1; /* 0: those of the profile */
+    a.keep = keep;
+    status = measure(&a, argv[0], &models, &err);
+    if (status == RAP_OK && (apply || to)) {
+        a.written = apply ? a.file : to;
+        status = trust_settings_write(&a.after, a.file, a.written, &err);
+    }
+    if (status == RAP_OK) {
+        code = c->json ? print_json(&a) : print_table(c, &a);
+    } else {
+        cli_say("%s", *err.text ? err.text : rap_status_text(status));
+        code = rap_status_exit_code(status);
+    }
+    calibration_release(&a);
+    return code;
+}

@@ -1,0 +1,507 @@
+/* fit.c: which settings tell known things from unknown ones best, and where the threshold lies.
+ *
+ * Each setting gives every known thing of a photo a score, and the best score of every photo whose things count
+ * as never remembered. A setting's error is the share of the first that is missed where as large a share of the
+ * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
+ * is no such place, at that error. A center is made for each photo without the things
+ * that are in it, so that nothing is judged by what was learnt from itself. */
+#include "trust/trust.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const float crowdings[] = { 0, 0.5f, 1 };
+enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
+#define FIT_GOAL 0.05
+#define FIT_AMBIGUITY 0.03f /* where nothing says otherwise: docs/architecture.md */
+
+/* ---- scores of one setting ---- */
+
+typedef struct samples {
+    float *known;   /* [known_count] finite: found at that score */
+    float *unknown; /* [unknown_count] INFINITY: given nothing at any threshold */
+    int known_count, unknown_count, places;
+} samples;
+
+static rap_status samples_open(samples *out, const trust_set *set, rap_err *err)
+{
+    int places = 0;
+
+    for (int i = 0; i < set->photos; i++)
+        places += set->photo[i].places;
+    *out = (samples){ .known = mem_array((size_t)places + 1, sizeof(float)),
+                      .unknown = mem_array((size_t)set->photos + 1, sizeof(float)) };
+    return out->known && out->unknown ? RAP_OK : err_memory(err, "calibrating");
+}
+
+static void samples_close(samples *s)
+{
+    free(s->known);
+    free(s->unknown);
+}
+
+static float score_of(const trust_match *m, int count, int thing)
+{
+    for (int i = 0; i < count; i++)
+        if (m[i].id == thing)
+            return m[i].score;
+    return INFINITY;
+}
+
+static rap_status sample_photo(samples *s, const trust_view *v, int photo, const trust_way *way,
+                               rap_err *err)
+{
+    const trust_photo *p = &v->set->photo[photo];
+    trust_match m[TRUST_MATCHES];
+    int count = 0;
+    rap_status status = trust_matches(m, &count, v, photo, way, 0, err);
+
+    for (int i = 0; status == RAP_OK && i < p->places; i++) {
+        float score;
+
+        if (p->place[i].thing < 0)
+            continue;
+        s->places++;
+        score = score_of(m, count < way->limit ? count : way->limit, p->place[i].thing);
+        if (isfinite(score))
+            s->known[s->known_count++] = score;
+    }
+    if (status == RAP_OK)
+        status = trust_matches(m, &count, v, photo, way, 1, err);
+    if (status == RAP_OK)
+        s->unknown[s->unknown_count++] = count > 0 ? m[0].score : INFINITY;
+    return status;
+}
+
+/* centers: [photos, dim] or NULL, then way's own. */
+static rap_status sample_all(samples *s, const trust_view *v, const trust_way *way,
+                             const float *centers, rap_err *err)
+{
+    trust_way open = *way;
+    rap_status status = RAP_OK;
+
+    open.judge.threshold = 2;
+    open.ambiguity = 0;
+    s->known_count = s->unknown_count = s->places = 0;
+    for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
+        if (centers)
+            open.judge.center = centers + (size_t)i * (size_t)v->dim;
+        status = sample_photo(s, v, i, &open, err);
+    }
+    return status;
+}
+
+/* ---- centers ---- */
+
+static void add(double *sum, const float *x, double sign, int dim)
+{
+    for (int i = 0; i < dim; i++)
+        sum[i] += sign * (double)x[i];
+}
+
+static int shares_thing(const trust_photo *a, const trust_photo *b)
+{
+    for (int i = 0; i < a->places; i++)
+        for (int k = 0; k < b->places; k++)
+            if (a->place[i].thing >= 0 && a->place[i].thing == b->place[k].thing)
+                return 1;
+    return a == b;
+}
+
+/* The mean of everything but what shows a thing of this photo (−1: everything). */
+static void center_without(float *out, const trust_view *v, int photo, double *sum)
+{
+    const trust_seen *s = v->seen;
+    const trust_photo *p = photo >= 0 ? &v->set->photo[photo] : NULL;
+    size_t dim = (size_t)v->dim;
+    int n = 0;
+
+    memset(sum, 0, dim * sizeof *sum);
+    for (int i = 0; i < v->set->things; i++) {
+        int mine = 0;
+
+        for (int k = 0; p && k < p->places; k++)
+            mine |= p->place[k].thing == i;
+        if (!mine) {
+            add(sum, v->thing + (size_t)i * dim, 1, v->dim);
+            n++;
+        }
+    }
+    for (int i = 0; i < v->set->photos; i++) {
+        if (p && shares_thing(p, &v->set->photo[i]))
+            continue;
+        for (int k = s->first[i]; k < s->first[i + 1]; k++, n++)
+            add(sum, v->region + (size_t)k * dim, 1, v->dim);
+    }
+    for (size_t i = 0; i < dim; i++)
+        out[i] = n ? (float)(sum[i] / n) : 0;
+}
+
+static rap_status make_centers(float **out, const trust_view *v, rap_err *err)
+{
+    size_t dim = (size_t)v->dim;
+    double *sum = mem_array(dim, sizeof *sum);
+
+    *out = mem_array((size_t)v->set->photos * dim + 1, sizeof **out);
+    for (int i = 0; sum && *out && i < v->set->photos; i++)
+        center_without(*out + (size_t)i * dim, v, i, sum);
+    free(sum);
+    return sum && *out ? RAP_OK : err_memory(err, "calibrating");
+}
+
+/* ---- the threshold ---- */
+
+static int ascending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int up_to(const float *sorted, int count, float limit)
+{
+    int n = 0;
+
+    while (n < count && sorted[n] <= limit)
+        n++;
+    return n;
+}
+
+typedef struct balance {
+    float threshold;
+    double error, recall, false_positives;
+} balance;
+
+static balance at_threshold(const samples *s, float t) /* sorted */
+{
+    balance b = { .threshold = t };
+
+    b.recall = s->known_count ? (double)up_to(s->known, s->known_count, t) / s->known_count : 0;
+    b.false_positives =
+        s->unknown_count ? (double)up_to(s->unknown, s->unknown_count, t) / s->unknown_count : 0;
+    b.error = fmax(1 - b.recall, b.false_positives);
+    return b;
+}
+
+/* The middle of where both shares stay within FIT_GOAL or, where there is no such place, within `error`. */
+static float middle(const samples *s, double error)
+{
+    double allowed = fmax(error, FIT_GOAL) + 1e-9;
+    int missed = (int)(allowed * s->known_count), invented = (int)(allowed * s->unknown_count);
+    float low = s->known[s->known_count - 1 - missed], high = s->known[s->known_count - 1];
+
+    if (invented < s->unknown_count && isfinite(s->unknown[invented]))
+        high = s->unknown[invented];
+    return fminf(1.99f, low < high ? (low + high) / 2 : low);
+}
+
+static balance balanced(samples *s)
+{
+    balance best = { .error = 2 };
+
+    qsort(s->known, (size_t)s->known_count, sizeof *s->known, ascending);
+    qsort(s->unknown, (size_t)s->unknown_count, sizeof *s->unknown, ascending);
+    for (int i = 0; i < s->known_count + s->unknown_count; i++) {
+        float t = i < s->known_count ? s->known[i] : s->unknown[i - s->known_count];
+        balance b = at_threshold(s, t);
+
+        if (isfinite(t) && b.error < best.error)
+            best = b;
+    }
+    if (s->known_count > 0) {
+        double error = best.error;
+
+        best = at_threshold(s, middle(s, error));
+        best.error = error;
+    }
+    return best;
+}
+
+/* ---- the search ---- */
+
+typedef struct candidate {
+    int cuts, centered;
+    float crowding;
+    balance at;
+} candidate;
+
+enum { CANDIDATES = TRUST_CUTS * 2 * CROWDINGS };
+
+typedef struct search_run {
+    const trust_set *set;
+    const trust_seen *seen;
+    samples samples;
+    const trust_fit *keep; /* NULL, or settings of which only threshold and center are sought */
+    int k;
+    candidate tried[CANDIDATES];
+    int count;
+} search_run;
+
+static rap_status try_one(search_run *run, const trust_view *v, const float *centers,
+                          const candidate *c, rap_err *err)
+{
+    const trust_way way = { .judge = { .crowding = c->crowding },
+                            .policy = RAP_POLICY_DEFAULT,
+                            .limit = run->k };
+    rap_status status = sample_all(&run->samples, v, &way, c->centered ? centers : NULL, err);
+
+    if (status != RAP_OK)
+        return status;
+    run->tried[run->count] = *c;
+    run->tried[run->count++].at = balanced(&run->samples);
+    return RAP_OK;
+}
+
+static int is_sought(const search_run *run, const candidate *c)
+{
+    const trust_fit *keep = run->keep;
+
+    return !keep || (c->crowding == keep->crowding && c->centered == (keep->center != NULL));
+}
+
+static rap_status try_cuts(search_run *run, int cuts, rap_err *err)
+{
+    trust_view v = { 0 };
+    float *centers = NULL;
+    rap_status status = trust_view_open(&v, run->set, run->seen, cuts, NULL, NULL, 0, err);
+
+    if (status == RAP_OK)
+        status = make_centers(&centers, &v, err);
+    for (int i = 0; status == RAP_OK && i < 2 * CROWDINGS; i++) {
+        const candidate c = { .cuts = cuts, .centered = i % 2, .crowding = crowdings[i / 2] };
+
+        if (is_sought(run, &c))
+            status = try_one(run, &v, centers, &c, err);
+    }
+    if (status == RAP_OK && run->keep && run->count == 0) { /* settings that are not on the list */
+        const candidate c = { .cuts = cuts,
+                              .centered = run->keep->center != NULL,
+                              .crowding = run->keep->crowding };
+
+        status = try_one(run, &v, centers, &c, err);
+    }
+    free(centers);
+    trust_view_close(&v);
+    return status;
+}
+
+/* More careful first: crowding, a center; then fewer cuts, which cost time; then the smaller error. */
+static int is_preferred(const candidate *a, const candidate *b)
+{
+    if (a->crowding != b->crowding)
+        return a->crowding > b->crowding;
+    if (a->centered != b->centered)
+        return a->centered > b->centered;
+    if (a->cuts != b->cuts)
+        return a->cuts < b->cuts;
+    return a->at.error < b->at.error;
+}
+
+static const candidate *choose(const search_run *run)
+{
+    const candidate *best = NULL;
+    double least = 2, n = run->samples.unknown_count, bound;
+
+    for (int i = 0; i < run->count; i++)
+        least = fmin(least, run->tried[i].at.error);
+    bound = fmax(least, 1 / n);
+    bound = least + sqrt(bound * (1 - bound) / n); /* one standard error */
+    for (int i = 0; i < run->count; i++)
+        if (run->tried[i].at.error <= bound && (!best || is_preferred(&run->tried[i], best)))
+            best = &run->tried[i];
+    return best;
+}
+
+/* ---- look-alikes ---- */
+
+typedef struct gaps {
+    float *
+        right; /* [rights] how much worse the second was where the first is right; INFINITY: no second */
+    float *wrong; /* [wrongs] the same where the second is right */
+    int rights, wrongs, misnamed;
+} gaps;
+
+/* The first at the place, and who is given beside it. */
+static void add_gap(gaps *g, const trust_match *m, int count, int thing)
+{
+    for (int i = 0; i < count; i++) {
+        const trust_match *second =
+            i + 1 < count && m[i].ambiguous && m[i + 1].ambiguous == m[i].ambiguous ? &m[i + 1]
+                                                                                    : NULL;
+
+        if (m[i].id == thing) {
+            g->right[g->rights++] = second ? second->score - m[i].score : INFINITY;
+            return;
+        }
+        if (second && second->id == thing) {
+            g->misnamed++;
+            g->wrong[g->wrongs++] = second->score - m[i].score;
+            return;
+        }
+        i += second != NULL;
+    }
+}
+
+static rap_status collect_gaps(gaps *g, const trust_view *v, trust_way *way, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    way->ambiguity = 2; /* everybody within the threshold */
+    for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
+        const trust_photo *p = &v->set->photo[i];
+        trust_match m[TRUST_MATCHES];
+        int count = 0;
+
+        status = trust_matches(m, &count, v, i, way, 0, err);
+        for (int k = 0; status == RAP_OK && k < p->places; k++)
+            if (p->place[k].thing >= 0)
+                add_gap(g, m, count, p->place[k].thing);
+    }
+    return status;
+}
+
+/* As large as it can be with at most one rightly found thing in fifty marked. */
+static rap_status fit_ambiguity(trust_fit *fit, const trust_view *v, trust_way way, rap_err *err)
+{
+    samples room;
+    gaps g = { 0 };
+    rap_status status = samples_open(&room, v->set, err);
+    float *wrong = mem_array((size_t)v->set->photos * 256 + 1, sizeof *wrong);
+
+    g.right = room.known;
+    g.wrong = wrong;
+    if (status == RAP_OK && !wrong)
+        status = err_memory(err, "calibrating");
+    if (status == RAP_OK)
+        status = collect_gaps(&g, v, &way, err);
+    if (status == RAP_OK) {
+        int caught = 0;
+
+        qsort(g.right, (size_t)g.rights, sizeof *g.right, ascending);
+        fit->ambiguity = g.rights >= 50 ? g.right[g.rights / 50] : FIT_AMBIGUITY;
+        fit->ambiguity = isfinite(fit->ambiguity) ? fminf(fit->ambiguity, 0.2f) : FIT_AMBIGUITY;
+        for (int i = 0; i < g.wrongs; i++)
+            caught += g.wrong[i] <= fit->ambiguity;
+        fit->misnamed = g.rights + g.misnamed ? (double)g.misnamed / (g.rights + g.misnamed) : 0;
+        fit->caught = g.misnamed ? (double)caught / g.misnamed : 0;
+    }
+    free(wrong);
+    samples_close(&room);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static rap_status finish(trust_fit *out, const search_run *run, const candidate *best, rap_err *err)
+{
+    trust_view v = { 0 };
+    trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = run->k };
+    double *sum = mem_array((size_t)run->seen->dim, sizeof *sum);
+    rap_status status = sum ? RAP_OK : err_memory(err, "calibrating");
+
+    out->cuts = best->cuts;
+    out->inner = best->cuts > 1 ? run->seen->inner : 0;
+    out->threshold = best->at.threshold;
+    out->crowding = best->crowding;
+    out->dim = run->seen->dim;
+    out->recall = best->at.recall;
+    out->false_positives = best->at.false_positives;
+    if (status == RAP_OK)
+        status = trust_view_open(&v, run->set, run->seen, best->cuts, NULL, NULL, 0, err);
+    if (status == RAP_OK && best->centered) {
+        out->center = mem_array((size_t)out->dim, sizeof *out->center);
+        if (out->center)
+            center_without(out->center, &v, -1, sum);
+        else
+            status = err_memory(err, "calibrating");
+    }
+    way.judge = (judge_settings){ out->center, out->crowding, out->threshold };
+    if (status == RAP_OK)
+        status = fit_ambiguity(out, &v, way, err);
+    trust_view_close(&v);
+    free(sum);
+    return status;
+}
+
+rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen *seen, int k,
+                          const trust_fit *keep, rap_err *err)
+{
+    search_run *run = mem_array(1, sizeof *run);
+    const candidate *best;
+    rap_status status;
+
+    memset(out, 0, sizeof *out);
+    if (!run)
+        return err_memory(err, "calibrating");
+    run->set = set;
+    run->seen = seen;
+    run->keep = keep;
+    run->k = k;
+    status = samples_open(&run->samples, set, err);
+    for (int cuts = 1; status == RAP_OK && cuts <= seen->cuts; cuts++)
+        if (!keep || cuts == keep->cuts)
+            status = try_cuts(run, cuts, err);
+    if (status == RAP_OK && run->count == 0)
+        status =
+            err_set(err, RAP_E_ARGUMENT, "the profile has more cuts of a region than were taken");
+    if (status == RAP_OK && run->samples.known_count == 0)
+        status = err_set(err, RAP_E_FORMAT,
+                         "%s: none of the known things was found in any photo; are they in them?",
+                         set->folder);
+    best = status == RAP_OK ? choose(run) : NULL;
+    if (status == RAP_OK) {
+        out->tried = run->count;
+        out->places = run->samples.places;
+        out->photos = run->samples.unknown_count;
+        status = finish(out, run, best, err);
+    }
+    samples_close(&run->samples);
+    free(run);
+    if (status != RAP_OK)
+        trust_fit_release(out);
+    return status;
+}
+
+rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_seen *seen, int k,
+                           rap_err *err)
+{
+    trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = k };
+    trust_view v = { 0 };
+    samples s = { 0 };
+    rap_status status = samples_open(&s, set, err);
+
+    way.judge = (judge_settings){ fit->center, fit->crowding, fit->threshold };
+    if (status == RAP_OK)
+        status = trust_view_open(&v, set, seen, fit->cuts, NULL, NULL, 0, err);
+    if (status == RAP_OK)
+        status = sample_all(&s, &v, &way, NULL, err);
+    if (status == RAP_OK) {
+        balance b;
+
+        balanced(&s); /* sorts */
+        b = at_threshold(&s, fit->threshold >= 2 ? INFINITY : fit->threshold);
+        fit->recall = b.recall;
+        fit->false_positives = b.false_positives;
+        if (fit->threshold >= 2) { /* what has no score at all is nothing given */
+            int given = 0;
+
+            for (int i = 0; i < s.unknown_count; i++)
+                given += isfinite(s.unknown[i]) != 0;
+            fit->false_positives = s.unknown_count ? (double)given / s.unknown_count : 0;
+        }
+        fit->places = s.places;
+        fit->photos = s.unknown_count;
+    }
+    trust_view_close(&v);
+    samples_close(&s);
+    return status;
+}
+
+void trust_fit_release(trust_fit *fit)
+{
+    free(fit->center);
+    memset(fit, 0, sizeof *fit);
+}

@@ -1,0 +1,19 @@
+/* inside.h: between the files of this folder: a handle whose store is nobody's. */
+#ifndef RAP_TRUST_INSIDE_H
+#define RAP_TRUST_INSIDE_H
+
+#include "rap_inside.h"
+#include "trust/trust.h"
+
+typedef struct trust_handle {
+    rap *r;
+    char *folder; /* of the store */
+} trust_handle;
+
+rap_status trust_handle_open(trust_handle *out, const trust_models *models, rap_err *err);
+void trust_handle_close(trust_handle *h); /* also after a failed open */
+
+/* The status of a public call, with the handle's line in `err`. */
+rap_status trust_handed_up(rap *r, rap_status status, rap_err *err);
+
+#endif

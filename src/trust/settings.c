@@ -1,0 +1,129 @@
+/* settings.c: the retrieval settings of a profile.json, read and written. */
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "rap_profile.h"
+#include "trust/trust.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETTINGS_LIMIT (1u << 20) /* bytes of a profile.json */
+#define SETTINGS_CENTER "\"@center@\""
+
+rap_status trust_settings_read(trust_fit *out, char **out_path, int *out_k,
+                               const trust_models *models, rap_err *err)
+{
+    profile *p = NULL;
+    rap_status status = profile_open(&p, models->profile, err);
+
+    memset(out, 0, sizeof *out);
+    *out_path = NULL;
+    if (status != RAP_OK)
+        return status;
+    *out_k = p->k;
+    out->inner = p->crop.inner;
+    out->cuts = p->crop.inner > 0 ? 1 + (p->crop.cuts > 1 ? p->crop.cuts : 1) : 1;
+    out->threshold = p->threshold;
+    out->crowding = p->crowding;
+    out->ambiguity = p->ambiguity;
+    out->dim = p->center_dim;
+    *out_path = mem_string(p->file);
+    if (p->center)
+        out->center = mem_copy(p->center, (size_t)p->center_dim * sizeof *p->center);
+    if (!*out_path || (p->center && !out->center))
+        status = err_memory(err, "reading a profile");
+    profile_close(p);
+    return status;
+}
+
+static json_t *rounded(double value, double steps)
+{
+    return json_real(round(value * steps) / steps);
+}
+
+/* Fields that say nothing are left out. */
+static int put(json_t *object, const char *field, float value)
+{
+    if (value > 0)
+        return json_object_set_new(object, field, rounded((double)value, 1e4));
+    json_object_del(object, field);
+    return 0;
+}
+
+/* The list of numbers on one line. */
+static char *center_text(const trust_fit *fit)
+{
+    buf text = BUF_INIT;
+
+    buf_putc(&text, '[');
+    for (int i = 0; i < fit->dim; i++)
+        buf_printf(&text, "%s%.5g", i ? ", " : "", round((double)fit->center[i] * 1e5) / 1e5);
+    buf_putc(&text, ']');
+    return buf_detach(&text);
+}
+
+static int put_all(json_t *retrieval, const trust_fit *fit)
+{
+    int bad = json_object_set_new(retrieval, "threshold", rounded((double)fit->threshold, 1e4));
+
+    bad |= json_object_set_new(retrieval, "ambiguity", rounded((double)fit->ambiguity, 1e4));
+    bad |= put(retrieval, "crowding", fit->crowding);
+    bad |= put(retrieval, "inner_crop", fit->cuts > 1 ? fit->inner : 0);
+    if (fit->cuts > 2)
+        bad |= json_object_set_new(retrieval, "inner_cuts", json_integer(fit->cuts - 1));
+    else
+        json_object_del(retrieval, "inner_cuts");
+    json_object_del(retrieval, "center");
+    if (fit->center)
+        bad |= json_object_set_new(retrieval, "center", json_string("@center@"));
+    return bad;
+}
+
+/* The document as text, with the center where its mark stands. */
+static rap_status write_text(const char *to, json_t *root, const trust_fit *fit, rap_err *err)
+{
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    char *mark = text ? strstr(text, SETTINGS_CENTER) : NULL;
+    char *center = fit->center ? center_text(fit) : NULL;
+    buf out = BUF_INIT;
+    rap_status status = RAP_OK;
+
+    if (!text || (fit->center && (!mark || !center)))
+        status = err_memory(err, "writing a profile");
+    if (status == RAP_OK) {
+        buf_add(&out, text, mark ? (size_t)(mark - text) : strlen(text));
+        if (mark) {
+            buf_puts(&out, center);
+            buf_puts(&out, mark + strlen(SETTINGS_CENTER));
+        }
+        buf_putc(&out, '\n');
+        status = buf_failed(&out) ? err_memory(err, "writing a profile")
+                                  : file_write(to, out.data, out.len, err);
+    }
+    buf_release(&out);
+    free(center);
+    free(text);
+    return status;
+}
+
+rap_status trust_settings_write(const trust_fit *fit, const char *from, const char *to,
+                                rap_err *err)
+{
+    json_t *root = NULL, *retrieval;
+    rap_status status = json_read(&root, from, SETTINGS_LIMIT, err);
+
+    if (status != RAP_OK)
+        return status;
+    retrieval = json_object_get(root, "retrieval");
+    if (!json_is_object(retrieval)) {
+        retrieval = json_object();
+        json_object_set_new(root, "retrieval", retrieval);
+    }
+    status = retrieval && put_all(retrieval, fit) == 0 ? write_text(to, root, fit, err)
+                                                       : err_memory(err, "writing a profile");
+    json_decref(root);
+    return status;
+}

@@ -1,0 +1,87 @@
+/* test_fit.c: the threshold and the settings that are found hold for other things (src/trust/fit.c). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "made.h"
+
+static void a_threshold_holds_for_things_it_never_saw(void **state)
+{
+    made learnt, other;
+    trust_fit fit = { 0 };
+
+    made_open(&learnt, 0, 30, 0, 0.45f);
+    made_open(&other, 1000, 30, 0, 0.45f);
+    assert_int_equal(trust_fit_find(&fit, &learnt.set, &learnt.seen, 3, NULL, NULL), RAP_OK);
+    assert_true(fit.recall > 0.9 && fit.false_positives < 0.1);
+    assert_int_equal(fit.places, 120);
+    assert_int_equal(fit.photos, 120);
+    assert_int_equal(trust_fit_check(&fit, &other.set, &other.seen, 3, NULL), RAP_OK);
+    assert_true(fit.recall > 0.85);
+    assert_true(fit.false_positives < 0.15);
+    trust_fit_release(&fit);
+    made_close(&learnt);
+    made_close(&other);
+}
+
+/* Only threshold and center are made anew where the settings shall stay. */
+static void a_shared_direction_is_taken_away(void **state)
+{
+    made m;
+    float any[MADE_DIM] = { 0 };
+    trust_fit with = { .cuts = 1, .center = any, .dim = MADE_DIM }, without = { .cuts = 1 };
+    trust_fit fit = { 0 }, plain = { 0 };
+    double length = 0;
+
+    made_open(&m, 50, 30, 3, 0.45f);
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, &with, NULL), RAP_OK);
+    assert_non_null(fit.center);
+    for (int i = 0; i < fit.dim; i++)
+        length += (double)fit.center[i] * fit.center[i];
+    assert_true(fit.center[0] > 0.5f && length <= 1);
+    assert_int_equal(trust_fit_find(&plain, &m.set, &m.seen, 3, &without, NULL), RAP_OK);
+    assert_null(plain.center);
+    assert_true(plain.crowding == 0 && plain.cuts == 1);
+    assert_true(plain.threshold < fit.threshold); /* without the shared direction all is farther */
+    trust_fit_release(&fit);
+    trust_fit_release(&plain);
+    made_close(&m);
+}
+
+static void without_a_threshold_everything_is_given(void **state)
+{
+    made m;
+    trust_fit open = { .cuts = 1, .threshold = 2 };
+
+    made_open(&m, 0, 10, 0, 0.3f);
+    assert_int_equal(trust_fit_check(&open, &m.set, &m.seen, 3, NULL), RAP_OK);
+    assert_true(open.recall == 1 && open.false_positives == 1);
+    made_close(&m);
+}
+
+static void settings_of_more_cuts_than_were_taken_are_refused(void **state)
+{
+    made m;
+    trust_fit fit = { 0 }, keep = { .cuts = 3 };
+    rap_err err = { 0 };
+
+    made_open(&m, 0, 4, 0, 0.3f);
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, &keep, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "cuts"));
+    made_close(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_threshold_holds_for_things_it_never_saw),
+        cmocka_unit_test(a_shared_direction_is_taken_away),
+        cmocka_unit_test(without_a_threshold_everything_is_given),
+        cmocka_unit_test(settings_of_more_cuts_than_were_taken_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
