@@ -16,7 +16,7 @@
 static const float crowdings[] = { 0, 0.5f, 1 };
 enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
 #define FIT_GOAL 0.05
-#define FIT_AMBIGUITY 0.03f /* where nothing says otherwise: docs/architecture.md */
+#define FIT_AMBIGUITY 0.03f /* the default of profiles: docs/performance.md */
 
 /* ---- scores of one setting ---- */
 
@@ -317,79 +317,49 @@ static const candidate *choose(const search_run *run)
 
 /* ---- look-alikes ---- */
 
-typedef struct gaps {
-    float *
-        right; /* [rights] how much worse the second was where the first is right; INFINITY: no second */
-    float *wrong; /* [wrongs] the same where the second is right */
-    int rights, wrongs, misnamed;
-} gaps;
+typedef struct confusions {
+    int right, wrong, caught; /* caught: of those that are wrong, marked beside the right one */
+    float ambiguity;
+} confusions;
 
-/* The first at the place, and who is given beside it. */
-static void add_gap(gaps *g, const trust_match *m, int count, int thing)
+/* The first at the place, and who would be given beside it. */
+static void add_place(confusions *c, const trust_match *m, int count, int thing)
 {
     for (int i = 0; i < count; i++) {
-        const trust_match *second =
-            i + 1 < count && m[i].ambiguous && m[i + 1].ambiguous == m[i].ambiguous ? &m[i + 1]
-                                                                                    : NULL;
+        int paired = i + 1 < count && m[i].ambiguous && m[i + 1].ambiguous == m[i].ambiguous;
 
         if (m[i].id == thing) {
-            g->right[g->rights++] = second ? second->score - m[i].score : INFINITY;
+            c->right++;
             return;
         }
-        if (second && second->id == thing) {
-            g->misnamed++;
-            g->wrong[g->wrongs++] = second->score - m[i].score;
+        if (paired && m[i + 1].id == thing) {
+            c->wrong++;
+            c->caught += m[i + 1].score - m[i].score <= c->ambiguity;
             return;
         }
-        i += second != NULL;
+        i += paired;
     }
 }
 
-static rap_status collect_gaps(gaps *g, const trust_view *v, trust_way *way, rap_err *err)
+/* How many are misnamed, and how many of them have the right one marked beside them. */
+static rap_status count_misnamed(trust_fit *fit, const trust_view *v, trust_way way, rap_err *err)
 {
+    confusions c = { .ambiguity = fit->ambiguity };
     rap_status status = RAP_OK;
 
-    way->ambiguity = 2; /* everybody within the threshold */
+    way.ambiguity = 2; /* everybody within the threshold */
     for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
         const trust_photo *p = &v->set->photo[i];
         trust_match m[TRUST_MATCHES];
         int count = 0;
 
-        status = trust_matches(m, &count, v, i, way, 0, err);
+        status = trust_matches(m, &count, v, i, &way, 0, err);
         for (int k = 0; status == RAP_OK && k < p->places; k++)
             if (p->place[k].thing >= 0)
-                add_gap(g, m, count, p->place[k].thing);
+                add_place(&c, m, count, p->place[k].thing);
     }
-    return status;
-}
-
-/* As large as it can be with at most one rightly found thing in fifty marked. */
-static rap_status fit_ambiguity(trust_fit *fit, const trust_view *v, trust_way way, rap_err *err)
-{
-    samples room;
-    gaps g = { 0 };
-    rap_status status = samples_open(&room, v->set, err);
-    float *wrong = mem_array((size_t)v->set->photos * 256 + 1, sizeof *wrong);
-
-    g.right = room.known;
-    g.wrong = wrong;
-    if (status == RAP_OK && !wrong)
-        status = err_memory(err, "calibrating");
-    if (status == RAP_OK)
-        status = collect_gaps(&g, v, &way, err);
-    if (status == RAP_OK) {
-        int caught = 0;
-
-        qsort(g.right, (size_t)g.rights, sizeof *g.right, ascending);
-        fit->ambiguity = g.rights >= 50 ? g.right[g.rights / 50] : FIT_AMBIGUITY;
-        fit->ambiguity = isfinite(fit->ambiguity) ? fminf(fit->ambiguity, 0.2f) : FIT_AMBIGUITY;
-        for (int i = 0; i < g.wrongs; i++)
-            caught += g.wrong[i] <= fit->ambiguity;
-        fit->misnamed = g.rights + g.misnamed ? (double)g.misnamed / (g.rights + g.misnamed) : 0;
-        fit->caught = g.misnamed ? (double)caught / g.misnamed : 0;
-    }
-    free(wrong);
-    samples_close(&room);
+    fit->misnamed = c.right + c.wrong ? (double)c.wrong / (c.right + c.wrong) : 0;
+    fit->caught = c.wrong ? (double)c.caught / c.wrong : 0;
     return status;
 }
 
@@ -403,6 +373,7 @@ static rap_status finish(trust_fit *out, const search_run *run, const candidate 
     rap_status status = sum ? RAP_OK : err_memory(err, "calibrating");
 
     out->cuts = best->cuts;
+    out->ambiguity = run->keep ? run->keep->ambiguity : FIT_AMBIGUITY;
     out->inner = best->cuts > 1 ? run->seen->inner : 0;
     out->threshold = best->at.threshold;
     out->crowding = best->crowding;
@@ -420,7 +391,7 @@ static rap_status finish(trust_fit *out, const search_run *run, const candidate 
     }
     way.judge = (judge_settings){ out->center, out->crowding, out->threshold };
     if (status == RAP_OK)
-        status = fit_ambiguity(out, &v, way, err);
+        status = count_misnamed(out, &v, way, err);
     trust_view_close(&v);
     free(sum);
     return status;

@@ -69,7 +69,6 @@ static int put_all(json_t *retrieval, const trust_fit *fit)
 {
     int bad = json_object_set_new(retrieval, "threshold", rounded((double)fit->threshold, 1e4));
 
-    bad |= json_object_set_new(retrieval, "ambiguity", rounded((double)fit->ambiguity, 1e4));
     bad |= put(retrieval, "crowding", fit->crowding);
     bad |= put(retrieval, "inner_crop", fit->cuts > 1 ? fit->inner : 0);
     if (fit->cuts > 2)
