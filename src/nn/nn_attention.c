@@ -2,13 +2,18 @@
  *
  * The work is cut into (picture, head, block of query rows). A block's scores [ROWS, S] stay in the
  * thread's own scratch, so memory does not grow with T · S, and each product is a small matrix product
- * on the caller's thread. */
+ * on the caller's thread.
+ *
+ * Where nn_tiles.c suits the processor a piece is a picture's head with all of its blocks: K and V are packed once
+ * and serve every block (tiled_head()). Elsewhere the products are oneDNN's (block()). */
 #include "nn/nn_internal.h"
+#include "nn/nn_tiles.h"
 
 #include <math.h>
 #include <stdatomic.h>
+#include <string.h>
 
-#define ROWS 64
+enum { ROWS = 64, COLUMNS = 16 };
 
 typedef struct attention {
     const float *q, *k, *v; /* [N, T or S, …] with rows these strides apart */
@@ -17,18 +22,23 @@ typedef struct attention {
     bool causal;
 } attention;
 
-static attention arrange(const nn_node *nd, const nn_io *io)
+static attention arrange(const nn_node *nd)
 {
     nn_shape o = nd->out->shape;
     bool fused = nd->inputs == 1;
     attention a = { .batch = o.d[0], .t = o.d[1], .d = o.d[2], .causal = nd->causal };
     a.head = a.d / nd->heads;
     a.s = nd->in[fused ? 0 : 1]->shape.d[1];
-    a.q = io->in[0];
-    a.k = fused ? a.q + a.d : io->in[1];
-    a.v = fused ? a.q + 2 * a.d : io->in[2];
     a.q_row = a.k_row = fused ? 3 * a.d : a.d;
     return a;
+}
+
+static void point(attention *a, const nn_node *nd, const nn_io *io)
+{
+    bool fused = nd->inputs == 1;
+    a->q = io->in[0];
+    a->k = fused ? a->q + a->d : io->in[1];
+    a->v = fused ? a->q + 2 * a->d : io->in[2];
 }
 
 static int64_t score_columns(int64_t s)
@@ -36,10 +46,24 @@ static int64_t score_columns(int64_t s)
     return (s + 15) & ~(int64_t)15;
 }
 
+static int64_t padded(int64_t n)
+{
+    return (n + COLUMNS - 1) / COLUMNS * COLUMNS;
+}
+
+/* Numbers that one thread needs: scores, and in tiles also K, V and sums. */
+static int64_t scratch_of_lane(const attention *a)
+{
+    int64_t wide = score_columns(a->s), scores = ROWS * wide;
+    if (!nn_tiles_available())
+        return scores;
+    return scores + wide * a->head + padded(a->head) * a->s + ROWS * COLUMNS;
+}
+
 size_t nn_attention_scratch(const nn_node *nd, int threads)
 {
-    int64_t s = nd->in[nd->inputs == 1 ? 0 : 1]->shape.d[1];
-    return (size_t)threads * ROWS * (size_t)score_columns(s) * sizeof(float);
+    attention a = arrange(nd);
+    return (size_t)threads * (size_t)scratch_of_lane(&a) * sizeof(float);
 }
 
 /* Rows first .. first + rows of one head of one picture. scores [ROWS, columns]. */
@@ -66,6 +90,67 @@ static rap_status block(float *out, const attention *a, int64_t picture, int64_t
     return nn_matmul(out, a->d, scores, wide, v, a->k_row, false, rows, a->head, seen);
 }
 
+/* ---- in tiles ----------------------------------------------------------------------------- */
+
+/* K of a head as panels of 16 places: out [panels][head][16]. */
+static void pack_keys(float *out, const attention *a, const float *k)
+{
+    for (int64_t first = 0; first < a->s; first += COLUMNS, out += COLUMNS * a->head)
+        for (int64_t j = 0; j < COLUMNS; j++)
+            for (int64_t i = 0; i < a->head; i++)
+                out[i * COLUMNS + j] = first + j < a->s ? k[(first + j) * a->k_row + i] : 0;
+}
+
+/* V of a head as panels of 16 numbers: out [panels][S][16]. */
+static void pack_values(float *out, const attention *a, const float *v)
+{
+    for (int64_t first = 0; first < a->head; first += COLUMNS)
+        for (int64_t t = 0; t < a->s; t++, out += COLUMNS) {
+            int64_t left = a->head - first < COLUMNS ? a->head - first : COLUMNS;
+            memset(out, 0, COLUMNS * sizeof *out);
+            memcpy(out, v + t * a->k_row + first, (size_t)left * sizeof *out);
+        }
+}
+
+/* Query rows first .. first + rows; q and out begin at the first. */
+static void tiled_block(float *out, const attention *a, const float *q, int64_t first, int64_t rows,
+                        const float *keys, const float *values, float *scores, float *sums)
+{
+    int64_t seen = a->causal ? first + rows : a->s, wide = score_columns(a->s);
+    float scale = 1.0f / sqrtf((float)a->head);
+    for (int64_t c = 0; c < seen; c += COLUMNS) {
+        nn_tiles_panel(sums, q, a->q_row, rows, keys + c * a->head, a->head);
+        nn_tiles_finish(sums, rows, COLUMNS, NULL, NN_NONE, NULL, scores + c, wide);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t n = a->causal ? first + i + 1 : seen;
+        nn_row_softmax(scores + i * wide, n, scale);
+        for (int64_t j = n; j < seen; j++)
+            scores[i * wide + j] = 0;
+    }
+    for (int64_t c = 0; c < a->head; c += COLUMNS) {
+        nn_tiles_panel(sums, scores, wide, rows, values + c * a->s, seen);
+        nn_tiles_finish(sums, rows, a->head - c < COLUMNS ? a->head - c : COLUMNS, NULL, NN_NONE,
+                        NULL, out + c, a->d);
+    }
+}
+
+static void tiled_head(float *out, const attention *a, int64_t picture, int64_t h, float *scratch)
+{
+    int64_t wide = score_columns(a->s);
+    float *scores = scratch, *keys = scores + ROWS * wide, *values = keys + wide * a->head;
+    float *sums = values + padded(a->head) * a->s;
+    pack_keys(keys, a, a->k + picture * a->s * a->k_row + h * a->head);
+    pack_values(values, a, a->v + picture * a->s * a->k_row + h * a->head);
+    for (int64_t first = 0; first < a->t; first += ROWS) {
+        int64_t rows = a->t - first < ROWS ? a->t - first : ROWS, row = picture * a->t + first;
+        tiled_block(out + row * a->d + h * a->head, a, a->q + row * a->q_row + h * a->head, first,
+                    rows, keys, values, scores, sums);
+    }
+}
+
+/* ---- pieces ------------------------------------------------------------------------------- */
+
 typedef struct job {
     attention a;
     int64_t blocks; /* of query rows, for each head */
@@ -77,17 +162,28 @@ typedef struct job {
 static void run_block(void *payload, int64_t i, int lane)
 {
     job *j = payload;
-    float *scores = j->scratch + lane * ROWS * score_columns(j->a.s);
+    float *scores = j->scratch + lane * scratch_of_lane(&j->a);
     int64_t pair = i / j->blocks;
     if (block(j->out, &j->a, pair / j->heads, pair % j->heads, i % j->blocks * ROWS, scores))
         atomic_store(&j->failed, true);
 }
 
+static void run_head(void *payload, int64_t i, int lane)
+{
+    job *j = payload;
+    tiled_head(j->out, &j->a, i / j->heads, i % j->heads,
+               j->scratch + lane * scratch_of_lane(&j->a));
+}
+
 rap_status nn_run_attention(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    job j = { .a = arrange(nd, io), .heads = nd->heads, .out = io->out, .scratch = nd->scratch };
+    job j = { .a = arrange(nd), .heads = nd->heads, .out = io->out, .scratch = nd->scratch };
+    point(&j.a, nd, io);
     j.blocks = (j.a.t + ROWS - 1) / ROWS;
-    nn_each(io->threads, j.a.batch * j.heads * j.blocks, run_block, &j);
+    if (nn_tiles_available())
+        nn_each(io->threads, j.a.batch * j.heads, run_head, &j);
+    else
+        nn_each(io->threads, j.a.batch * j.heads * j.blocks, run_block, &j);
     return atomic_load(&j.failed)
                ? err_set(err, RAP_E_MODEL, "a matrix product failed in an attention")
                : RAP_OK;
