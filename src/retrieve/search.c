@@ -17,9 +17,8 @@
 #include <string.h>
 
 #define ROW_BLOCK 256                  /* rows a thread takes at a time */
-#define SIEVE_WORTH 4                  /* the sketches must leave less than a quarter of a block, */
-#define SIEVE_TRIES 4                  /* or, after so many blocks, */
-#define SIEVE_REST 60                  /* so many are scanned without */
+#define SIEVE_WORTH 2                  /* the sketches must leave less than half of a block; */
+#define SIEVE_REST 64                  /* otherwise up to so many blocks are scanned without them */
 #define THREAD_BYTES ((size_t)2 << 20) /* codes that are worth another thread */
 
 /* Rows of the index's own. */
@@ -205,9 +204,10 @@ typedef struct worker {
     int8_t *code; /* [ROW_BLOCK, stride] of rows that the sketches left, until they fill a block */
     size_t *row;  /* [ROW_BLOCK] their numbers */
     int gathered;
-    sketch_left left;   /* room for a block */
-    float *wanted;      /* [groups, SKETCH_GROUP] */
-    int failures, rest; /* of the sketches: blocks in a row; blocks to go without */
+    sketch_left left; /* room for a block */
+    float *wanted;    /* [groups, SKETCH_GROUP] */
+    int pause,
+        rest; /* blocks without sketches: after the last failure, and of these still to come */
 } worker;
 
 typedef struct scan {
@@ -340,11 +340,11 @@ static int sieve_block(scan *s, worker *w, const search_rows *rows, size_t first
         return 0;
     sieve(s, w, rows, first, count);
     if (w->left.count > count / SIEVE_WORTH) {
-        if (++w->failures >= SIEVE_TRIES)
-            w->rest = SIEVE_REST;
+        w->pause = w->pause < 1 ? 1 : w->pause < SIEVE_REST ? 2 * w->pause : SIEVE_REST;
+        w->rest = w->pause;
         return 0;
     }
-    w->failures = 0;
+    w->pause = 0;
     gather(s, w, rows, first);
     return 1;
 }

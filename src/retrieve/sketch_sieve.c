@@ -42,11 +42,14 @@ static inline __attribute__((always_inline)) void sieve_body(eight_fn *eight, sk
     static const float zero[SKETCH_GROUP];
     int count = left->count, stay = 0, width = groups * SKETCH_GROUP;
 
+    for (int i = 0; i < count && i < AHEAD; i++)
+        __builtin_prefetch(line + left->row[i]);
     for (int i = 0; i < count; i++) {
         const sketch_line *at = line + left->row[i];
         int wanted = 0;
 
-        __builtin_prefetch(line + left->row[i + AHEAD < count ? i + AHEAD : count - 1]);
+        if (i + AHEAD < count)
+            __builtin_prefetch(line + left->row[i + AHEAD]);
         for (int g = 0; g < groups; g++) {
             const float *in = number ? left->base + i * width + g * SKETCH_GROUP : zero;
 
