@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- one score ---- */
 
@@ -125,17 +126,14 @@ static rap_status gather(suspects *all, const judge_case *c, rap_err *err)
     return status;
 }
 
-/* How far the nearest other concept is from this one's avatar, as the settings see it. */
-static rap_status find_neighbour(suspect *one, const judge_case *c, rap_err *err)
+/* How far the nearest other concept is from this one's avatar, as the settings see it. hit: two. */
+static rap_status find_neighbour(suspect *one, const search_hit *hit, const judge_case *c,
+                                 rap_err *err)
 {
-    search_hit hit[2];
     store_evidence other = { 0 };
-    rap_status status;
+    rap_status status = RAP_OK;
 
-    if (one->known.views == 0)
-        return RAP_OK;
-    status = search_nearest(c->index, one->known.view, 1, 2, c->threads, hit, err);
-    for (int i = 0; status == RAP_OK && i < 2; i++) {
+    for (int i = 0; i < 2; i++) {
         if (hit[i].id < 0 || hit[i].id == one->id)
             continue;
         status = store_load_evidence(c->store, hit[i].id, c->maker, c->dim, &other, err);
@@ -148,13 +146,36 @@ static rap_status find_neighbour(suspect *one, const judge_case *c, rap_err *err
     return status;
 }
 
+/* One search for all of them: a large store is gone through once. */
+static rap_status find_neighbours(suspects *all, const judge_case *c, rap_err *err)
+{
+    size_t dim = (size_t)c->dim, floats;
+    float *avatar = NULL;
+    search_hit *hit = mem_array(2 * (size_t)all->count + 1, sizeof *hit);
+    rap_status status = RAP_OK;
+
+    if (!hit || !mem_mul(&floats, (size_t)all->count, dim) ||
+        !(avatar = mem_array(floats + 1, sizeof *avatar)))
+        status = err_memory(err, "judging hits");
+    for (int i = 0; status == RAP_OK && i < all->count; i++)
+        if (all->list[i].known.views > 0) /* otherwise zeros, which are near to nothing */
+            memcpy(avatar + (size_t)i * dim, all->list[i].known.view, dim * sizeof *avatar);
+    if (status == RAP_OK)
+        status = search_nearest(c->index, avatar, all->count, 2, c->threads, hit, err);
+    for (int i = 0; status == RAP_OK && i < all->count; i++)
+        status = find_neighbour(&all->list[i], hit + 2 * i, c, err);
+    free(avatar);
+    free(hit);
+    return status;
+}
+
 rap_status judge_hits(float *out, const judge_case *c, rap_err *err)
 {
     suspects all = { NULL, 0 };
     rap_status status = gather(&all, c, err);
 
-    for (int i = 0; status == RAP_OK && c->settings->crowding > 0 && i < all.count; i++)
-        status = find_neighbour(&all.list[i], c, err);
+    if (status == RAP_OK && c->settings->crowding > 0)
+        status = find_neighbours(&all, c, err);
     for (int i = 0; status == RAP_OK && i < c->count * c->per; i++) {
         const suspect *one = find(&all, c->hit[i].id);
 
