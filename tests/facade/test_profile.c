@@ -100,6 +100,12 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"k\":1e99}"), "retrieval.k");
     refused(f, WITH("\"retrieval\":{\"k\":\"3\"}"), "retrieval.k");
     refused(f, WITH("\"retrieval\":{\"threshold\":-1}"), "retrieval.threshold");
+    refused(f, WITH("\"retrieval\":{\"inner_cuts\":9}"), "retrieval.inner_cuts");
+    refused(f, WITH("\"retrieval\":{\"crowding\":-1}"), "retrieval.crowding");
+    refused(f, WITH("\"retrieval\":{\"center\":[]}"), "retrieval.center");
+    refused(f, WITH("\"retrieval\":{\"center\":3}"), "retrieval.center");
+    refused(f, WITH("\"retrieval\":{\"center\":[0.5, 2]}"), "retrieval.center");
+    refused(f, WITH("\"retrieval\":{\"center\":[\"x\"]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"max_regions\":100000}"), "retrieval.max_regions");
     refused(f, WITH("\"retrieval\":{\"extra_vocabulary\":\"object\"}"),
             "retrieval.extra_vocabulary");
