@@ -1,12 +1,13 @@
 /* decode.c: bytes from anywhere become an upright 8-bit sRGB picture, or one line saying why not.
  *
- * Order: is it one of the allowed kinds, and whole; are its dimensions sane, from the header alone; then
- * the pixels, strictly (a file that is cut short is an error, not half a picture); colours; orientation. */
+ * Order: is it one of the allowed kinds; are its dimensions sane, from the header alone; then the
+ * pixels, strictly (a file that is cut short is an error, not half a picture); colours; orientation. */
+#include "base/mem.h"
 #include "image/image.h"
 #include "image/vips_start.h"
-#include "image/whole.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <vips/vips.h>
 
@@ -53,8 +54,6 @@ static rap_status decode_header(VipsImage **out, const void *bytes, size_t size,
         return err_set(err, RAP_E_FORMAT, "%s: is not a JPEG, PNG, WebP, GIF or HEIC picture",
                        name);
     }
-    if (!image_is_whole(bytes, size))
-        return decode_fail(err, name);
     im = vips_image_new_from_buffer(bytes, size, "", "access", VIPS_ACCESS_SEQUENTIAL, "fail_on",
                                     VIPS_FAIL_ON_ERROR, NULL);
     if (!im)
@@ -138,37 +137,68 @@ static int decode_colours(VipsImage **im)
     return 0;
 }
 
-/* Turning needs the pixels in any order, so they are decoded into memory before it. */
-static int decode_upright(VipsImage **im)
+/* All pixels, row by row in this thread; free(). NULL: libvips says why, or there is no memory. Its own threads are
+ * not used: in libvips 8.14 those of a failing picture race, which loses the error or aborts the process. */
+static uint8_t *decode_pull(VipsImage *im)
 {
-    VipsImage *next;
+    enum { STRIP = 64 };
+    int width = vips_image_get_width(im), height = vips_image_get_height(im);
+    size_t line = (size_t)width * 3;
+    uint8_t *pixels = VIPS_IMAGE_SIZEOF_LINE(im) == line ? mem_array((size_t)height, line) : NULL;
+    VipsRegion *region = vips_region_new(im);
+    bool good = pixels && region;
 
-    if (vips_image_get_orientation(*im) <= 1)
-        return 0;
-    next = vips_image_copy_memory(*im);
-    if (!next)
-        return -1;
-    decode_step(im, next);
-    next = NULL;
-    if (vips_autorot(*im, &next, NULL) != 0)
-        return -1;
-    decode_step(im, next);
-    return 0;
+    for (int y = 0; good && y < height; y += STRIP) {
+        VipsRect strip = { 0, y, width, VIPS_MIN(STRIP, height - y) };
+        good = vips_region_prepare(region, &strip) == 0;
+        for (int row = y; good && row < y + strip.height; row++)
+            memcpy(pixels + (size_t)row * line, VIPS_REGION_ADDR(region, 0, row), line);
+    }
+    if (region)
+        g_object_unref(region);
+    if (!pixels)
+        vips_error("decode", "not enough memory");
+    if (good)
+        return pixels;
+    free(pixels);
+    return NULL;
+}
+
+/* The upright view of `pixels`, which must outlive it. */
+static VipsImage *decode_turn(VipsImage *im, uint8_t *pixels, int orientation)
+{
+    int width = vips_image_get_width(im), height = vips_image_get_height(im);
+    VipsImage *turned = NULL,
+              *lying = vips_image_new_from_memory(pixels, (size_t)width * (size_t)height * 3, width,
+                                                  height, 3, VIPS_FORMAT_UCHAR);
+
+    if (!lying)
+        return NULL;
+    vips_image_set_int(lying, VIPS_META_ORIENTATION, orientation);
+    if (vips_autorot(lying, &turned, NULL) != 0)
+        turned = NULL;
+    g_object_unref(lying);
+    return turned;
 }
 
 static rap_status decode_pixels(image *out, VipsImage **im, const char *name, rap_err *err)
 {
-    size_t size = 0;
-    void *pixels;
+    int orientation = vips_image_get_orientation(*im);
+    uint8_t *pixels = NULL, *lying = NULL;
 
-    if (decode_colours(im) != 0 || decode_upright(im) != 0)
-        return decode_fail(err, name);
-    pixels = vips_image_write_to_memory(*im, &size);
+    if (decode_colours(im) == 0)
+        pixels = decode_pull(*im);
+    if (pixels && orientation > 1) {
+        VipsImage *turned = decode_turn(*im, pixels, orientation);
+        lying = pixels;
+        pixels = turned ? decode_pull(turned) : NULL;
+        if (turned)
+            decode_step(im, turned);
+    }
+    free(lying);
     if (!pixels)
         return decode_fail(err, name);
-    out->width = vips_image_get_width(*im);
-    out->height = vips_image_get_height(*im);
-    out->rgb = pixels; /* GLib's memory is the C library's (since 2.46), so free() fits */
+    *out = (image){ vips_image_get_width(*im), vips_image_get_height(*im), pixels };
     return RAP_OK;
 }
 
