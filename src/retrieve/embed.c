@@ -146,16 +146,16 @@ static rap_status embed_inner(float *out, encoder *e, const places *p, const emb
     return status;
 }
 
-/* out [dim] gets the length 1, so that every cut counts the same. */
-static void to_direction(float *out, int dim)
+/* So that every cut counts the same. */
+void embed_to_direction(float *feature, int dim)
 {
     double length = 0;
 
     for (int i = 0; i < dim; i++)
-        length += (double)out[i] * out[i];
+        length += (double)feature[i] * feature[i];
     length = length > 0 && isfinite(length) ? 1 / sqrt(length) : 0;
     for (int i = 0; i < dim; i++)
-        out[i] = (float)(out[i] * length);
+        feature[i] = (float)(feature[i] * length);
 }
 
 static rap_status embed_places(float *out, encoder *e, const places *p, const embed_crop *crop,
@@ -173,7 +173,7 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
     if (status != RAP_OK || inner_cuts(crop) == 0)
         return status;
     for (int i = 0; i < p->count; i++)
-        to_direction(out + (size_t)i * dim, (int)dim);
+        embed_to_direction(out + (size_t)i * dim, (int)dim);
     status = embed_inner(out, e, p, crop, err);
     for (size_t i = 0; status == RAP_OK && i < (size_t)p->count * dim; i++)
         out[i] *= share;

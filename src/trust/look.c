@@ -5,7 +5,6 @@
 #include "trust/inside.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,17 +42,6 @@ static rap_status step(looking *l, rap_err *err)
 
 /* ---- features ---- */
 
-static void to_unit(float *feature, int dim)
-{
-    double length = 0;
-
-    for (int i = 0; i < dim; i++)
-        length += (double)feature[i] * feature[i];
-    length = length > 0 && isfinite(length) ? 1 / sqrt(length) : 0;
-    for (int i = 0; i < dim; i++)
-        feature[i] = (float)(feature[i] * length);
-}
-
 /* Every cut of every box: out [count, cuts, dim]. */
 static rap_status embed_cuts(looking *l, float *out, const image *photo, const rap_box *box,
                              int count, rap_err *err)
@@ -70,7 +58,7 @@ static rap_status embed_cuts(looking *l, float *out, const image *photo, const r
             cut_box[i] = c ? embed_inner_box(box[i], photo, l->out->inner * (float)c) : box[i];
         status = embed_boxes(cut, l->r->encoder, photo, cut_box, count, &crop, err);
         for (size_t i = 0; status == RAP_OK && i < (size_t)count; i++) {
-            to_unit(cut + i * dim, (int)dim);
+            embed_to_direction(cut + i * dim, (int)dim);
             memcpy(out + (i * cuts + c) * dim, cut + i * dim, dim * sizeof *out);
         }
     }
