@@ -4,16 +4,21 @@
  * thread's own scratch, so memory does not grow with T · S, and each product is a small matrix product
  * on the caller's thread.
  *
- * Where nn_tiles.c suits the processor a piece is a picture's head with all of its blocks: K and V are packed once
+ * Where nn_panel.c suits the processor a piece is a picture's head with all of its blocks: K and V are packed once
  * and serve every block (tiled_head()). Elsewhere the products are oneDNN's (block()). */
 #include "nn/nn_internal.h"
+#include "nn/nn_panel.h"
 #include "nn/nn_tiles.h"
 
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
 
-enum { ROWS = 64, COLUMNS = 16 };
+enum {
+    ROWS = 64,
+    LINE = 16, /* numbers of a cache line */
+    AHEAD = 12 /* rows */
+};
 
 typedef struct attention {
     const float *q, *k, *v; /* [N, T or S, …] with rows these strides apart */
@@ -46,18 +51,13 @@ static int64_t score_columns(int64_t s)
     return (s + 15) & ~(int64_t)15;
 }
 
-static int64_t padded(int64_t n)
-{
-    return (n + COLUMNS - 1) / COLUMNS * COLUMNS;
-}
-
-/* Numbers that one thread needs: scores, and in tiles also K, V and sums. */
+/* Numbers that one thread needs: scores, and in tiles also K and V. */
 static int64_t scratch_of_lane(const attention *a)
 {
     int64_t wide = score_columns(a->s), scores = ROWS * wide;
     if (!nn_tiles_available())
         return scores;
-    return scores + wide * a->head + padded(a->head) * a->s + ROWS * COLUMNS;
+    return scores + wide * a->head + nn_panel_columns(a->head) * a->s;
 }
 
 size_t nn_attention_scratch(const nn_node *nd, int threads)
@@ -92,60 +92,102 @@ static rap_status block(float *out, const attention *a, int64_t picture, int64_t
 
 /* ---- in tiles ----------------------------------------------------------------------------- */
 
-/* K of a head as panels of 16 places: out [panels][head][16]. */
-static void pack_keys(float *out, const attention *a, const float *k)
+/* Rows of a head lie far apart, so no processor guesses that they will be needed. */
+static void fetch_row(const float *row, const attention *a)
 {
-    for (int64_t first = 0; first < a->s; first += COLUMNS, out += COLUMNS * a->head)
-        for (int64_t j = 0; j < COLUMNS; j++)
-            for (int64_t i = 0; i < a->head; i++)
-                out[i * COLUMNS + j] = first + j < a->s ? k[(first + j) * a->k_row + i] : 0;
+    for (int64_t c = 0; c < a->head; c += LINE)
+        __builtin_prefetch(row + c);
 }
 
-/* V of a head as panels of 16 numbers: out [panels][S][16]. */
+/* K of a head: [head, S] in panels. */
+static void pack_keys(float *out, const attention *a, const float *k)
+{
+    for (int64_t i = 0; i < nn_panel_count(a->s); i++) {
+        nn_panel p = nn_panel_at(a->s, i);
+        float *to = out + p.first * a->head;
+        if (p.columns < p.width)
+            memset(to, 0, (size_t)(p.width * a->head) * sizeof *to);
+        for (int64_t j = 0; j < p.columns; j++) {
+            const float *row = k + (p.first + j) * a->k_row;
+            if (p.first + j + AHEAD < a->s)
+                fetch_row(row + AHEAD * a->k_row, a);
+            for (int64_t c = 0; c < a->head; c++)
+                to[c * p.width + j] = row[c];
+        }
+    }
+}
+
+/* V of a head: [S, head] in panels. */
 static void pack_values(float *out, const attention *a, const float *v)
 {
-    for (int64_t first = 0; first < a->head; first += COLUMNS)
-        for (int64_t t = 0; t < a->s; t++, out += COLUMNS) {
-            int64_t left = a->head - first < COLUMNS ? a->head - first : COLUMNS;
-            memset(out, 0, COLUMNS * sizeof *out);
-            memcpy(out, v + t * a->k_row + first, (size_t)left * sizeof *out);
+    for (int64_t i = 0; i < nn_panel_count(a->head); i++) {
+        nn_panel p = nn_panel_at(a->head, i);
+        float *to = out + p.first * a->s;
+        for (int64_t t = 0; t < a->s; t++, to += p.width) {
+            if (i == 0 && t + AHEAD < a->s)
+                fetch_row(v + (t + AHEAD) * a->k_row, a);
+            memset(to, 0, (size_t)p.width * sizeof *to);
+            memcpy(to, v + t * a->k_row + p.first, (size_t)p.columns * sizeof *to);
         }
+    }
+}
+
+/* scores [rows, wide]: e^(scaled products of queries and keys), 0 where a row may not look. norm [rows]: what their sums are to
+ * be multiplied with. */
+static void weigh(float *scores, float *norm, const attention *a, const float *q, int64_t first,
+                  int64_t rows, const float *keys)
+{
+    int64_t seen = a->causal ? first + rows : a->s, wide = score_columns(a->s);
+    for (int64_t i = 0; i < nn_panel_count(a->s); i++) {
+        nn_panel p = nn_panel_at(a->s, i);
+        if (p.first < seen)
+            nn_panel_multiply(scores + p.first, wide, q, a->q_row, rows, keys + p.first * a->head,
+                              p.width, a->head);
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t n = a->causal ? first + i + 1 : seen;
+        norm[i] = 1.0f / nn_row_soften(scores + i * wide, n, 1.0f / sqrtf((float)a->head));
+        for (int64_t j = n; j < seen; j++)
+            scores[i * wide + j] = 0;
+    }
+}
+
+static void scale_rows(float *out, int64_t apart, int64_t rows, int64_t columns, const float *norm)
+{
+    for (int64_t i = 0; i < rows; i++, out += apart)
+        for (int64_t j = 0; j < columns; j++)
+            out[j] *= norm[i];
 }
 
 /* Query rows first .. first + rows; q and out begin at the first. */
 static void tiled_block(float *out, const attention *a, const float *q, int64_t first, int64_t rows,
-                        const float *keys, const float *values, float *scores, float *sums)
+                        const float *keys, const float *values, float *scores)
 {
     int64_t seen = a->causal ? first + rows : a->s, wide = score_columns(a->s);
-    float scale = 1.0f / sqrtf((float)a->head);
-    for (int64_t c = 0; c < seen; c += COLUMNS) {
-        nn_tiles_panel(sums, q, a->q_row, rows, keys + c * a->head, a->head);
-        nn_tiles_finish(sums, rows, COLUMNS, NULL, NN_NONE, NULL, scores + c, wide);
+    float norm[ROWS], sums[ROWS * NN_PANEL];
+    weigh(scores, norm, a, q, first, rows, keys);
+    for (int64_t i = 0; i < nn_panel_count(a->head); i++) {
+        nn_panel p = nn_panel_at(a->head, i);
+        bool whole = p.columns == p.width; /* else it would reach into the next head */
+        nn_panel_multiply(whole ? out + p.first : sums, whole ? a->d : p.width, scores, wide, rows,
+                          values + p.first * a->s, p.width, seen);
+        if (!whole)
+            nn_tiles_finish(sums, rows, p.width, p.columns, NULL, NN_NONE, NULL, out + p.first,
+                            a->d);
     }
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t n = a->causal ? first + i + 1 : seen;
-        nn_row_softmax(scores + i * wide, n, scale);
-        for (int64_t j = n; j < seen; j++)
-            scores[i * wide + j] = 0;
-    }
-    for (int64_t c = 0; c < a->head; c += COLUMNS) {
-        nn_tiles_panel(sums, scores, wide, rows, values + c * a->s, seen);
-        nn_tiles_finish(sums, rows, a->head - c < COLUMNS ? a->head - c : COLUMNS, NULL, NN_NONE,
-                        NULL, out + c, a->d);
-    }
+    scale_rows(out, a->d, rows, a->head, norm);
 }
 
 static void tiled_head(float *out, const attention *a, int64_t picture, int64_t h, float *scratch)
 {
     int64_t wide = score_columns(a->s);
     float *scores = scratch, *keys = scores + ROWS * wide, *values = keys + wide * a->head;
-    float *sums = values + padded(a->head) * a->s;
     pack_keys(keys, a, a->k + picture * a->s * a->k_row + h * a->head);
     pack_values(values, a, a->v + picture * a->s * a->k_row + h * a->head);
     for (int64_t first = 0; first < a->t; first += ROWS) {
         int64_t rows = a->t - first < ROWS ? a->t - first : ROWS, row = picture * a->t + first;
         tiled_block(out + row * a->d + h * a->head, a, a->q + row * a->q_row + h * a->head, first,
-                    rows, keys, values, scores, sums);
+                    rows, keys, values, scores);
     }
 }
 

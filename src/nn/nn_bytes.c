@@ -167,7 +167,7 @@ static void finish(const job *j, int64_t panel, int64_t first, int64_t rows, con
         for (int64_t i = 0; i < left; i++)
             out[r * COLUMNS + i] = (float)(sums[r * step + i] - j->zero[first + r] * total[i]) *
                                    (j->scale[first + r] * t[i]);
-    nn_tiles_finish(out, rows, left, j->bias ? j->bias + at : NULL, j->s->act,
+    nn_tiles_finish(out, rows, COLUMNS, left, j->bias ? j->bias + at : NULL, j->s->act,
                     j->residual ? j->residual + first * o + at : NULL, j->dst + first * o + at, o);
 }
 

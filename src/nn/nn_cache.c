@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 enum {
-    PACKING = 1, /* one more whenever what a packed weight means changes */
+    PACKING = 2, /* one more whenever what a packed weight means changes */
     ALIGNMENT = 64,
     SUM_ROOM = 72,
     OLD_SECONDS = 600
@@ -184,7 +184,8 @@ const char *nn_cache_sum(const nn_cache *c)
 
 static bool is_own(const nn_packed *p)
 {
-    return p->way == NN_BY_TILES || p->way == NN_BY_WINOGRAD || p->way == NN_BY_BYTES;
+    return p->way == NN_BY_PANELS || p->way == NN_BY_TILES || p->way == NN_BY_WINOGRAD ||
+           p->way == NN_BY_BYTES;
 }
 
 /* A cache may take a quarter of what is free. */

@@ -1,6 +1,7 @@
 /* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
+#include "nn/nn_linear.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
@@ -54,6 +55,8 @@ static bool choose_own_way(const nn *n, nn_node *nd)
     } else if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
         nd->way = NN_BY_WINOGRAD;
         nd->scratch_bytes = nn_winograd_scratch(&nd->spec, threads);
+    } else if (nn_linear_suits(&nd->spec)) {
+        nd->way = NN_BY_PANELS;
     } else if (nn_tiles_suit(&nd->spec)) {
         nd->way = NN_BY_TILES;
     }

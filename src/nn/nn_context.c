@@ -2,6 +2,7 @@
 #include "nn/nn_bytes.h"
 #include "nn/nn_cache.h"
 #include "nn/nn_internal.h"
+#include "nn/nn_linear.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
@@ -279,6 +280,8 @@ static size_t packed_bytes(nn_way way, const nn_kernel_spec *spec)
 {
     if (way == NN_BY_WINOGRAD)
         return nn_winograd_bytes(spec);
+    if (way == NN_BY_PANELS)
+        return nn_linear_bytes(spec);
     return way == NN_BY_TILES ? nn_tiles_bytes(spec) : nn_bytes_packed(spec);
 }
 
@@ -287,6 +290,8 @@ static void pack_as(nn_way way, const nn_kernel_spec *spec, const float *plain, 
 {
     if (way == NN_BY_WINOGRAD)
         nn_winograd_pack(spec, plain, packed, threads);
+    else if (way == NN_BY_PANELS)
+        nn_linear_pack(spec, plain, packed, threads);
     else if (way == NN_BY_TILES)
         nn_tiles_pack(spec, plain, packed, threads);
     else

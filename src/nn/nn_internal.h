@@ -3,8 +3,8 @@
  * Reading order: nn_context.c (weights), nn_cache.c (where they are kept), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running), nn_profile.c (times), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
- * with the row functions of nn_rows.c and nn_exp.c. Convolutions and linear layers run in nn_tiles.c,
- * in nn_winograd.c, in nn_bytes.c or in oneDNN; nn_dnnl.c is the only file that knows the latter. */
+ * with the row functions of nn_rows.c and nn_exp.c. Linear layers run in nn_linear.c (on nn_panel.c), convolutions in nn_tiles.c
+ * or nn_winograd.c, linear layers in 8 bits in nn_bytes.c, and where those do not suit all in oneDNN; nn_dnnl.c is the only file that knows the latter. */
 #ifndef RAP_NN_INTERNAL_H
 #define RAP_NN_INTERNAL_H
 
@@ -21,6 +21,7 @@
 typedef enum nn_way {
     NN_PLAIN, /* f32 in the order of the file, for all other steps */
     NN_BY_DNNL,
+    NN_BY_PANELS,
     NN_BY_TILES,
     NN_BY_WINOGRAD,
     NN_BY_BYTES, /* our own kernel, or oneDNN's product */
@@ -35,7 +36,7 @@ typedef struct nn_packed {
     nn_way way;
     nn_layout *layout; /* with NN_BY_DNNL, else NULL */
     bool in_out, rounded;
-    bool mapped; /* the cache's */
+    bool mapped;  /* the cache's */
     size_t bytes; /* of one of our own ways */
     void *data;
     struct nn_packed *next;
@@ -214,6 +215,8 @@ size_t nn_attention_scratch(const nn_node *nd, int threads);
 /* ---- rows (nn_rows.c, nn_exp.c) ----------------------------------------------------------- */
 
 void nn_row_softmax(float *x, int64_t n, float scale); /* in place, of scale · x */
+/* x [n] = e^(scale (x - its largest)); gives their sum: softmax without its division. */
+float nn_row_soften(float *x, int64_t n, float scale);
 /* x [n] = e^(scale (x - top)); gives their sum. */
 float nn_row_weights(float *x, int64_t n, float top, float scale);
 void nn_row_norm(float *out, const float *x, const float *w, const float *b, int64_t n, float eps);

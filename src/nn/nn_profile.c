@@ -1,7 +1,7 @@
 /* nn_profile.c: where a graph's time goes: its layers with their best times, against what the processor's
  * fastest product reaches. */
 #include "nn/nn_internal.h"
-#include "nn/nn_tiles.h"
+#include "nn/nn_linear.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -92,7 +92,7 @@ enum { SIDE = 1024, ROUNDS = 6 };
 static void multiply_once(float *m, const float *packed, const nn_kernel_spec *spec, int threads)
 {
     if (packed)
-        nn_tiles_run(spec, packed, NULL, m, NULL, m + SIDE * SIDE, threads);
+        nn_linear_run(spec, packed, NULL, m, NULL, m + SIDE * SIDE, threads);
     else
         nn_matmul(m + SIDE * SIDE, SIDE, m, SIDE, m + 2 * SIDE * SIDE, SIDE, true, SIDE, SIDE,
                   SIDE);
@@ -101,16 +101,16 @@ static void multiply_once(float *m, const float *packed, const nn_kernel_spec *s
 double nn_matmul_speed(const nn *n)
 {
     nn_kernel_spec spec = { .linear = true, .n = SIDE, .c = SIDE, .o = SIDE, .groups = 1 };
-    bool tiles = nn_tiles_suit(&spec);
+    bool panels = nn_linear_suits(&spec);
     float *m = mem_array((size_t)3 * SIDE * SIDE, sizeof *m);
-    float *packed = tiles ? mem_aligned(nn_tiles_bytes(&spec)) : NULL;
+    float *packed = panels ? mem_aligned(nn_linear_bytes(&spec)) : NULL;
     double best = 0;
-    if (!m || (tiles && !packed))
+    if (!m || (panels && !packed))
         goto cleanup;
     for (int i = 0; i < 3 * SIDE * SIDE; i++)
         m[i] = (float)(i % 17) * 0.1f;
-    if (tiles)
-        nn_tiles_pack(&spec, m + 2 * SIDE * SIDE, packed, n->threads);
+    if (panels)
+        nn_linear_pack(&spec, m + 2 * SIDE * SIDE, packed, n->threads);
     int before = nn_threads_begin(n);
     for (int i = 0; i < ROUNDS; i++) {
         double start = clock_ms();

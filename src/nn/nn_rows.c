@@ -7,20 +7,26 @@
 #include <math.h>
 #include <string.h>
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ROW __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#if defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && defined(__x86_64__) && \
+    defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* Levels, not names of processors: a clone for "haswell" is for Intel's alone. */
+#define ROW __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define ROW
 #endif
 
-ROW void nn_row_softmax(float *x, int64_t n, float scale)
+ROW float nn_row_soften(float *x, int64_t n, float scale)
 {
     float top = -INFINITY;
 #pragma omp simd reduction(max : top)
     for (int64_t i = 0; i < n; i++)
         top = x[i] > top ? x[i] : top;
-    float norm = 1.0f / nn_row_weights(x, n, top, scale);
+    return nn_row_weights(x, n, top, scale);
+}
+
+ROW void nn_row_softmax(float *x, int64_t n, float scale)
+{
+    float norm = 1.0f / nn_row_soften(x, n, scale);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++)
         x[i] *= norm;

@@ -1,6 +1,7 @@
 /* nn_run.c: runs a compiled graph, converts between types around steps, keeps their times. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
+#include "nn/nn_linear.h"
 #include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
@@ -27,6 +28,8 @@ static rap_status run_kernel(const nn_node *nd, const nn_io *io, rap_err *err)
     if (nd->way == NN_BY_WINOGRAD)
         nn_winograd_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, nd->scratch,
                         io->threads);
+    else if (nd->way == NN_BY_PANELS)
+        nn_linear_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, io->threads);
     else
         nn_tiles_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, io->threads);
     return RAP_OK;

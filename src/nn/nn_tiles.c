@@ -1,10 +1,9 @@
-/* nn_tiles.c: convolutions and linear layers in register tiles of 6 rows × 16 columns (AVX2, FMA).
+/* nn_tiles.c: convolutions in register tiles of 6 rows × 16 columns (AVX2, FMA).
  *
- * Both are one thing here: a row of the result (a token, or a place of a map) is a sum over `taps`, each
- * a run of numbers of the input times a slab of the weights, 16 columns wide. A linear layer has one tap;
- * a convolution has kh · kw, whose runs lie in the input as they are because pictures are channels-last,
- * so nothing is unfolded; a tap outside of the picture reads zeros. Weights are packed as [panels of 16
- * columns][taps · c][16].
+ * A row of the result, a place of a map, is a sum over `taps`, each a run of numbers of the input times a slab of the
+ * weights, 16 columns wide. A convolution has kh · kw of them, whose runs lie in the input as they are because
+ * pictures are channels-last, so nothing is unfolded; a tap outside of the picture reads zeros. Weights are packed
+ * as [panels of 16 columns][taps · c][16]. (One of 1 × 1 is a linear layer: nn_linear.c.)
  *
  * The work is cut into tasks: a chunk of rows × some panels. For each panel the sum runs in blocks of
  * DEPTH, so that the slab stays in the first cache while all rows of the chunk pass; the slab after it is
@@ -14,6 +13,7 @@
 #include "nn/nn_tiles.h"
 
 #include "nn/nn_internal.h"
+#include "nn/nn_panel.h"
 
 #include <string.h>
 
@@ -31,7 +31,7 @@ static const float zeros[MAX_WIDTH];
 
 static int64_t taps_of(const nn_kernel_spec *s)
 {
-    return s->linear ? 1 : s->kh * s->kw;
+    return s->kh * s->kw;
 }
 
 static int64_t panels_of(const nn_kernel_spec *s)
@@ -53,8 +53,7 @@ static void pack_panel(const nn_kernel_spec *s, const float *plain, float *packe
             for (int64_t i = 0; i < s->c; i++) {
                 float v = 0;
                 if (j < left)
-                    v = s->in_out ? plain[i * s->o + first + j]
-                                  : plain[((first + j) * s->c + i) * taps + t];
+                    v = plain[((first + j) * s->c + i) * taps + t];
                 packed[(t * s->c + i) * COLUMNS + j] = v;
             }
 }
@@ -87,12 +86,12 @@ static void store_part(float *to, const float *from, const float *residual, int6
         to[i] = from[i] + (residual ? residual[i] : 0);
 }
 
-static void add_bias(float *acc, const float *bias, int64_t columns, int64_t rows)
+static void add_bias(float *acc, const float *bias, int64_t columns, int64_t rows, int64_t width)
 {
-    float full[COLUMNS] = { 0 };
+    float full[NN_PANEL] = { 0 };
     memcpy(full, bias, (size_t)columns * sizeof *full);
-    for (float *end = acc + rows * COLUMNS; acc < end; acc += COLUMNS)
-        for (int64_t i = 0; i < COLUMNS; i++)
+    for (float *end = acc + rows * width; acc < end; acc += width)
+        for (int64_t i = 0; i < width; i++)
             acc[i] += full[i];
 }
 
@@ -109,8 +108,9 @@ bool nn_tiles_available(void)
 
 bool nn_tiles_suit(const nn_kernel_spec *s)
 {
-    return nn_tiles_available() && s->operands == NN_TYPE_F32 && s->result == NN_TYPE_F32 &&
-           s->groups <= 1 && taps_of(s) <= MAX_TAPS && (s->linear || s->c <= MAX_WIDTH);
+    return nn_tiles_available() && !s->linear && s->operands == NN_TYPE_F32 &&
+           s->result == NN_TYPE_F32 && s->groups <= 1 && taps_of(s) <= MAX_TAPS &&
+           s->c <= MAX_WIDTH;
 }
 
 /* What a tile sums: `taps` runs of `depth` numbers for each row, from `at` [taps][ROWS] and `skip` on. */
@@ -262,41 +262,33 @@ static void point_row(const float *(*at)[ROWS], int64_t to, const job *j, place 
 
 static void point(chunk *c, const job *j)
 {
-    place p = { 0 };
+    place p = place_of(j->s, c->first);
     c->blocks = (c->rows + ROWS - 1) / ROWS;
     for (int64_t b = 0; b <= c->blocks; b++)
         c->start[b] = c->rows * b / c->blocks;
-    if (!j->s->linear)
-        p = place_of(j->s, c->first);
     for (int64_t b = 0; b < c->blocks; b++)
-        for (int64_t m = c->start[b]; m < c->start[b + 1]; m++)
-            if (j->s->linear) {
-                c->at[b][0][m - c->start[b]] = j->src + (c->first + m) * j->s->c;
-            } else {
-                point_row(c->at[b], m - c->start[b], j, p, c->edge[m]);
-                step_on(&p, j->s);
-            }
+        for (int64_t m = c->start[b]; m < c->start[b + 1]; m++) {
+            point_row(c->at[b], m - c->start[b], j, p, c->edge[m]);
+            step_on(&p, j->s);
+        }
 }
 
-AVX2 static void store_rows(const float *acc, int64_t rows, const float *residual, float *dst,
-                            int64_t o)
+AVX2 static void store_rows(const float *acc, int64_t rows, int64_t width, const float *residual,
+                            float *dst, int64_t o)
 {
-    for (; rows > 0; rows--, acc += COLUMNS, dst += o) {
-        __m256 lo = _mm256_loadu_ps(acc), hi = _mm256_loadu_ps(acc + 8);
-        if (residual) {
-            lo = _mm256_add_ps(lo, _mm256_loadu_ps(residual));
-            hi = _mm256_add_ps(hi, _mm256_loadu_ps(residual + 8));
-            residual += o;
+    for (; rows > 0; rows--, acc += width, dst += o, residual += residual ? o : 0)
+        for (int64_t i = 0; i < width; i += 8) {
+            __m256 v = _mm256_loadu_ps(acc + i);
+            if (residual)
+                v = _mm256_add_ps(v, _mm256_loadu_ps(residual + i));
+            _mm256_storeu_ps(dst + i, v);
         }
-        _mm256_storeu_ps(dst, lo);
-        _mm256_storeu_ps(dst + 8, hi);
-    }
 }
 
 static void finish(const job *j, const chunk *c, int64_t column, float *acc)
 {
     int64_t o = j->s->o, at = c->first * o + column;
-    nn_tiles_finish(acc, c->rows, o - column < COLUMNS ? o - column : COLUMNS,
+    nn_tiles_finish(acc, c->rows, COLUMNS, o - column < COLUMNS ? o - column : COLUMNS,
                     j->bias ? j->bias + column : NULL, j->s->act,
                     j->residual ? j->residual + at : NULL, j->dst + at, o);
 }
@@ -382,17 +374,11 @@ static int64_t panels_of_a_task(int64_t panels, int64_t chunks, int threads)
 void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
                   const float *residual, float *dst, int threads)
 {
-    nn_kernel_spec as_linear = *s;
     job j = {
         .s = s, .packed = packed, .bias = bias, .src = src, .residual = residual, .dst = dst
     };
-    j.rows = s->linear ? s->n : s->n * s->oh * s->ow;
-    if (!s->linear && s->kh == 1 && s->kw == 1 && s->stride == 1 && s->pad == 0) {
-        as_linear.linear = true;
-        as_linear.n = j.rows;
-        j.s = s = &as_linear;
-    }
-    j.joined = !s->linear && s->kh <= 3 && s->kw * s->c <= EDGE;
+    j.rows = s->n * s->oh * s->ow;
+    j.joined = s->kh <= 3 && s->kw * s->c <= EDGE;
     j.taps = j.joined ? s->kh : taps_of(s);
     j.width = j.joined ? s->kw * s->c : s->c;
     j.panels = panels_of(s);
@@ -424,24 +410,25 @@ void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const
 {
 }
 
-static void store_rows(const float *acc, int64_t rows, const float *residual, float *dst, int64_t o)
+static void store_rows(const float *acc, int64_t rows, int64_t width, const float *residual,
+                       float *dst, int64_t o)
 {
-    for (; rows > 0; rows--, acc += COLUMNS, dst += o, residual += residual ? o : 0)
-        store_part(dst, acc, residual, COLUMNS);
+    for (; rows > 0; rows--, acc += width, dst += o, residual += residual ? o : 0)
+        store_part(dst, acc, residual, width);
 }
 #endif
 
-void nn_tiles_finish(float *acc, int64_t rows, int64_t columns, const float *bias, nn_act act,
-                     const float *residual, float *dst, int64_t o)
+void nn_tiles_finish(float *acc, int64_t rows, int64_t width, int64_t columns, const float *bias,
+                     nn_act act, const float *residual, float *dst, int64_t o)
 {
     if (bias)
-        add_bias(acc, bias, columns, rows);
+        add_bias(acc, bias, columns, rows, width);
     if (act != NN_NONE)
-        nn_row_act(acc, acc, rows * COLUMNS, act);
-    if (columns == COLUMNS) {
-        store_rows(acc, rows, residual, dst, o);
+        nn_row_act(acc, acc, rows * width, act);
+    if (columns == width) {
+        store_rows(acc, rows, width, residual, dst, o);
         return;
     }
     for (int64_t r = 0; r < rows; r++)
-        store_part(dst + r * o, acc + r * COLUMNS, residual ? residual + r * o : NULL, columns);
+        store_part(dst + r * o, acc + r * width, residual ? residual + r * o : NULL, columns);
 }

@@ -1,5 +1,5 @@
-/* nn_tiles.h: f32 convolutions and linear layers for processors with AVX2 and FMA but without AVX-512, where oneDNN
- * reaches two thirds of the arithmetic peak on linear layers and half of it on convolutions. */
+/* nn_tiles.h: f32 convolutions for processors with AVX2 and FMA but without AVX-512, where oneDNN reaches half of the
+ * arithmetic peak. */
 #ifndef RAP_NN_NN_TILES_H
 #define RAP_NN_NN_TILES_H
 
@@ -13,7 +13,7 @@ bool nn_tiles_suit(const nn_kernel_spec *s);
 size_t nn_tiles_bytes(const nn_kernel_spec *s);
 void nn_tiles_pack(const nn_kernel_spec *s, const float *plain, float *packed, int threads);
 
-/* dst = act(src · weights + bias) + residual; bias and residual may be NULL, residual may be dst. */
+/* dst = act(conv(src) + bias) + residual; bias and residual may be NULL, residual may be dst. */
 void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bias, const float *src,
                   const float *residual, float *dst, int threads);
 
@@ -22,9 +22,9 @@ void nn_tiles_run(const nn_kernel_spec *s, const float *packed, const float *bia
 void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const float *panel,
                     int64_t depth);
 
-/* The end of a layer for rows of up to 16 `columns` of its result: dst = act(acc + bias) + residual. acc [rows, 16];
- * rows of dst and residual lie `o` apart. On every processor. */
-void nn_tiles_finish(float *acc, int64_t rows, int64_t columns, const float *bias, nn_act act,
-                     const float *residual, float *dst, int64_t o);
+/* The end of a layer for rows of `columns` of its result: dst = act(acc + bias) + residual. acc [rows, width], at most
+ * NN_PANEL wide, of which `columns` count; rows of dst and residual lie `o` apart. On every processor. */
+void nn_tiles_finish(float *acc, int64_t rows, int64_t width, int64_t columns, const float *bias,
+                     nn_act act, const float *residual, float *dst, int64_t o);
 
 #endif

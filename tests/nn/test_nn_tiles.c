@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "nn/nn_bytes.h"
 #include "nn/nn_internal.h"
+#include "nn/nn_linear.h"
+#include "nn/nn_panel.h"
 #include "nn/nn_winograd.h"
 
 #include <math.h>
@@ -109,13 +111,20 @@ static void layer_check_and_free(layer *l)
 static void check(nn_kernel_spec s, bool bias, bool residual, int threads)
 {
     s.groups = 1;
-    if (!nn_tiles_suit(&s))
+    if (!nn_tiles_available())
         skip();
     layer l = layer_new(s, bias, residual);
-    float *packed = mem_aligned(nn_tiles_bytes(&s));
+    bool linear = nn_linear_suits(&s);
+    assert_true(linear || nn_tiles_suit(&s));
+    float *packed = mem_aligned(linear ? nn_linear_bytes(&s) : nn_tiles_bytes(&s));
     assert_non_null(packed);
-    nn_tiles_pack(&s, l.w, packed, threads);
-    nn_tiles_run(&s, packed, l.b, l.x, l.r, l.out, threads);
+    if (linear) {
+        nn_linear_pack(&s, l.w, packed, threads);
+        nn_linear_run(&s, packed, l.b, l.x, l.r, l.out, threads);
+    } else {
+        nn_tiles_pack(&s, l.w, packed, threads);
+        nn_tiles_run(&s, packed, l.b, l.x, l.r, l.out, threads);
+    }
     free(packed);
     layer_check_and_free(&l);
 }
@@ -199,6 +208,44 @@ static void test_linear_of_every_height(void **state)
     nn_kernel_spec turned = linear(9, 24, 20, NN_NONE);
     turned.in_out = true;
     check(turned, false, false, 1);
+}
+
+static void test_linear_of_every_width(void **state)
+{
+    for (int64_t o = 1; o <= 75; o++)
+        check(linear(7, 21, o, NN_NONE), true, o % 2, 1);
+    check(linear(130, 520, 100, NN_GELU), true, false, 4);
+}
+
+/* Panels lie side by side, cover all columns, and only the last holds columns that fill up. */
+static void test_panels(void **state)
+{
+    for (int64_t columns = 1; columns <= 200; columns++) {
+        int64_t at = 0, count = nn_panel_count(columns);
+        for (int64_t i = 0; i < count; i++) {
+            nn_panel p = nn_panel_at(columns, i);
+            assert_int_equal(p.first, at);
+            assert_true(p.width == 8 || p.width == 16 || p.width == NN_PANEL);
+            assert_true(p.width > 8 || count == 1);
+            assert_true(i == count - 1 ? p.width - p.columns < 8 : p.columns == p.width);
+            at += p.width;
+        }
+        assert_int_equal(at, nn_panel_columns(columns));
+        assert_in_range(at - columns, 0, 7);
+    }
+}
+
+static void test_pieces(void **state)
+{
+    for (int64_t depth = 1; depth < 3000; depth += depth < 600 ? 1 : 97) {
+        int64_t at = 0;
+        for (int64_t i = 0; at < depth; i++) {
+            int64_t to = nn_panel_piece(depth, i + 1);
+            assert_true(to > at && to <= depth && to - at <= 512);
+            assert_true(to == depth || to % 8 == 0);
+            at = to;
+        }
+    }
 }
 
 static void test_convolutions(void **state)
@@ -290,6 +337,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear_of_every_height),
+        cmocka_unit_test(test_linear_of_every_width),
+        cmocka_unit_test(test_panels),
+        cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_winograd_declines),
