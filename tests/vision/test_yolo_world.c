@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "nn/nn_internal.h"
+#include "vision/changed_gguf.h"
 #include "vision/yolo_inside.h"
 
 #include <math.h>
@@ -354,8 +355,9 @@ static void test_tiny_model_equals_its_training(void **state)
 /* ---- files that lie ----------------------------------------------------------------------- */
 
 typedef struct lie {
-    const char *what, *key, *drop, *turn;
+    const char *what, *key, *drop, *turn, *kernel;
     uint32_t value;
+    uint64_t sides[2]; /* of the kernel: height, width */
 } lie;
 
 static const lie lies[] = {
@@ -378,6 +380,19 @@ static const lie lies[] = {
     { .what = "a turned attention", .turn = "model.15.attn.proj_conv.conv.weight" },
     { .what = "turned sides", .turn = "model.22.cv2.1.2.weight" },
     { .what = "turned embeddings", .turn = "model.22.cv3.1.2.weight" },
+    { .what = "a wide map of sides", .kernel = "model.22.cv2.0.0.conv.weight", .sides = { 3, 2 } },
+    { .what = "a high map of sides", .kernel = "model.22.cv2.1.1.conv.weight", .sides = { 2, 3 } },
+    { .what = "a large map of sides", .kernel = "model.22.cv2.2.0.conv.weight", .sides = { 2, 2 } },
+    { .what = "a wide map of features",
+      .kernel = "model.22.cv3.0.0.conv.weight",
+      .sides = { 3, 2 } },
+    { .what = "a large map of features",
+      .kernel = "model.22.cv3.2.1.conv.weight",
+      .sides = { 2, 2 } },
+    { .what = "a flat kernel", .kernel = "model.4.m.0.cv2.conv.weight", .sides = { 1, 3 } },
+    { .what = "a small embedding of places",
+      .kernel = "model.12.attn.ec.conv.weight",
+      .sides = { 3, 3 } },
 };
 
 /* Where the bytes of a name stand that its length goes before. */
@@ -415,6 +430,23 @@ static void write_lie(const char *path, const lie *l)
     free(bytes);
 }
 
+/* The parity file with a kernel of other sides, everything behind it moved. */
+static void write_kernel(const char *path, const lie *l)
+{
+    rap_err err = { 0 };
+    buf bytes = BUF_INIT;
+    changed_gguf c;
+    must(changed_gguf_open(&c, model, &err), &err);
+    for (size_t i = 0; i < gguf_tensor_count(c.from); i++)
+        if (!strcmp(gguf_tensor_at(c.from, i)->name, l->kernel))
+            for (int k = 0; k < 2; k++)
+                changed_gguf_axis(&c, i, k, l->sides[1 - k]);
+    changed_gguf_bytes(&bytes, &c, 1 << 20);
+    must(file_write(path, bytes.data, bytes.len, &err), &err);
+    buf_release(&bytes);
+    changed_gguf_close(&c);
+}
+
 static void test_files_that_lie(void **state)
 {
     char path[] = "/tmp/rap-yolo-XXXXXX";
@@ -425,7 +457,10 @@ static void test_files_that_lie(void **state)
     must(yolo_world_open(&y, path, 2, PRECISION_F32, &err), &err);
     yolo_world_close(y);
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-        write_lie(path, &lies[i]);
+        if (lies[i].kernel)
+            write_kernel(path, &lies[i]);
+        else
+            write_lie(path, &lies[i]);
         rap_status s = yolo_world_open(&y, path, 2, PRECISION_F32, &err);
         if (s != RAP_E_FORMAT || !strstr(err.text, path))
             fail_msg("%s: status %d, \"%s\"", lies[i].what, (int)s, err.text);
