@@ -1,6 +1,8 @@
-/* test_nn_pool.c: every piece runs once, lanes stay apart, and loops within loops, beside loops, with more
- * threads than cores, and after a fork all end. */
+/* test_nn_pool.c: every piece runs once, lanes stay apart, helpers help, and loops within loops, beside loops, with
+ * more threads than cores, and after a fork all end. */
 #include "nn/nn.h"
+
+#include "base/threads.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -77,6 +79,28 @@ static void test_two_callers(void **state)
     pthread_join(id, NULL);
 }
 
+/* The caller's piece waits until a helper ran one. */
+static void wait_for_help(void *payload, int64_t i, int lane)
+{
+    atomic_bool *helped = payload;
+    double start = clock_ms();
+    if (lane != 0)
+        atomic_store(helped, true);
+    while (!atomic_load(helped) && clock_ms() - start < 20000)
+        usleep(100);
+}
+
+static void test_helpers_help(void **state)
+{
+    for (int round = 0; round < 20; round++) {
+        atomic_bool helped = false;
+        if (round % 2)
+            usleep(5000); /* by now the helper sleeps */
+        nn_each(2, 2, wait_for_help, &helped);
+        assert_true(atomic_load(&helped));
+    }
+}
+
 static void test_after_sleep_and_fork(void **state)
 {
     int ended = -1;
@@ -96,9 +120,8 @@ static void test_after_sleep_and_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_piece_once),
-        cmocka_unit_test(test_loops_within_loops),
-        cmocka_unit_test(test_two_callers),
+        cmocka_unit_test(test_every_piece_once),     cmocka_unit_test(test_loops_within_loops),
+        cmocka_unit_test(test_two_callers),          cmocka_unit_test(test_helpers_help),
         cmocka_unit_test(test_after_sleep_and_fork),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
