@@ -6,6 +6,8 @@
  * packing and one form of words. What it says is believed only after the sums of head, entries and data were
  * compared and every offset lies inside; anything else is packed again and the file replaced. It is written beside
  * its place and renamed, by a thread of its own and without waiting for the disk: a torn file has the wrong sums.
+ * What the former file held and this context did not ask for goes over into the new one: pictures and texts of one
+ * CLIP are run by two contexts. What two of them write at one time is whole again after the next start.
  *
  * Weights in oneDNN's layouts are not kept: what they mean is known to the one oneDNN that made them. */
 #include "nn/nn_cache.h"
@@ -83,7 +85,13 @@ static bool is_worth_it(const file_state *file)
     return file->size >= FEW_BYTES || (own && *own);
 }
 
-/* One file for each path of a GGUF: a new state of it replaces what was kept of the old. */
+/* What ends the name of a file of this precision. */
+static const char *precision_name(nn_precision p)
+{
+    return p == NN_INT8 ? "-i8" : p == NN_BF16 ? "-bf16" : "";
+}
+
+/* One file for each path of a GGUF and precision: a new state of the GGUF replaces what was kept of the old. */
 static char *cache_path(const gguf_file *weights, nn_precision p)
 {
     char name[160];
@@ -91,7 +99,7 @@ static char *cache_path(const gguf_file *weights, nn_precision p)
     char *path = NULL;
     if (folder && real) {
         snprintf(name, sizeof name, "%.100s-%016llx%s.pack", path_base(real),
-                 (unsigned long long)hash_fast(real, strlen(real), 0), p == NN_INT8 ? "-i8" : "");
+                 (unsigned long long)hash_fast(real, strlen(real), 0), precision_name(p));
         path = path_join(folder, name);
     }
     free(real);
@@ -159,6 +167,12 @@ static entry describe(const nn_cache *c, const nn_packed *p)
                     .bytes = p->bytes };
 }
 
+/* The same weight in the same form? */
+static bool is_same_form(const entry *a, const entry *b)
+{
+    return a->tensor == b->tensor && a->way == b->way && a->flags == b->flags;
+}
+
 void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
 {
     if (!c || !c->head)
@@ -166,7 +180,7 @@ void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
     entry want = describe(c, like);
     for (uint64_t i = 0; i < c->head->count; i++) {
         const entry *e = &c->entries[i];
-        if (e->tensor != want.tensor || e->way != want.way || e->flags != want.flags)
+        if (!is_same_form(e, &want))
             continue;
         const uint8_t *data = c->map.data + e->offset;
         bool good = e->bytes == bytes && hash_fast(data, bytes, 0) == e->hash;
@@ -200,27 +214,55 @@ static uint64_t aligned(uint64_t at)
     return (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* Fills head, entries and the parts of the file: head, entries, then for each weight a gap and its data. */
-static uint64_t lay_out(const nn_cache *c, const nn_packed *list, head *h, entry *entries,
-                        file_part *parts, uint64_t count)
+/* A file on its way: head, entries, then for each weight a gap and its data. */
+typedef struct draft {
+    head head;
+    entry *entries;   /* [head.count] */
+    file_part *parts; /* [2 + 2 head.count] */
+} draft;
+
+static void add(draft *d, entry e, const void *data)
+{
+    d->parts[3 + 2 * d->head.count] = (file_part){ data, (size_t)e.bytes };
+    d->entries[d->head.count++] = e;
+}
+
+static void add_own(draft *d, const nn_cache *c)
+{
+    for (const nn_packed *p = c->list; p; p = p->next)
+        if (is_own(p)) {
+            entry e = describe(c, p);
+            e.hash = hash_fast(p->data, p->bytes, 0);
+            add(d, e, p->data);
+        }
+}
+
+/* What the former file holds and the draft does not, with the hashes of then: damage stays known. */
+static void add_former(draft *d, const nn_cache *c)
+{
+    uint64_t own = d->head.count;
+    for (uint64_t i = 0; c->head && i < c->head->count; i++) {
+        bool there = false;
+        for (uint64_t k = 0; k < own && !there; k++)
+            there = is_same_form(&d->entries[k], &c->entries[i]);
+        if (!there)
+            add(d, c->entries[i], c->map.data + c->entries[i].offset);
+    }
+}
+
+/* Gives everything its place; gives the size of the file. */
+static uint64_t lay_out(draft *d)
 {
     static const char gap[ALIGNMENT];
-    uint64_t at = sizeof *h + count * sizeof *entries, i = 0;
-    parts[0] = (file_part){ h, sizeof *h };
-    parts[1] = (file_part){ entries, (size_t)count * sizeof *entries };
-    for (const nn_packed *p = list; p; p = p->next) {
-        if (!is_own(p))
-            continue;
-        entries[i] = describe(c, p);
-        entries[i].offset = aligned(at);
-        entries[i].hash = hash_fast(p->data, p->bytes, 0);
-        parts[2 + 2 * i] = (file_part){ gap, (size_t)(aligned(at) - at) };
-        parts[3 + 2 * i] = (file_part){ p->data, p->bytes };
-        at = aligned(at) + p->bytes;
-        i++;
+    uint64_t at = sizeof d->head + d->head.count * sizeof *d->entries;
+    d->parts[0] = (file_part){ &d->head, sizeof d->head };
+    d->parts[1] = (file_part){ d->entries, (size_t)d->head.count * sizeof *d->entries };
+    for (uint64_t i = 0; i < d->head.count; i++) {
+        d->entries[i].offset = aligned(at);
+        d->parts[2 + 2 * i] = (file_part){ gap, (size_t)(aligned(at) - at) };
+        at = aligned(at) + d->entries[i].bytes;
     }
-    h->count = count;
-    h->hash = table_hash(h, entries);
+    d->head.hash = table_hash(&d->head, d->entries);
     return at;
 }
 
@@ -245,22 +287,26 @@ static void remove_torn(const char *path, const char *folder)
 
 static void write_now(const nn_cache *c)
 {
-    uint64_t count = 0;
+    uint64_t own = 0;
     rap_err ignored;
     for (const nn_packed *p = c->list; p; p = p->next)
-        count += is_own(p);
-    head h = c->wanted;
-    memcpy(h.sum, c->sum, sizeof c->sum);
-    entry *entries = mem_array((size_t)count + 1, sizeof *entries);
-    file_part *parts = mem_array((size_t)(2 + 2 * count), sizeof *parts);
+        own += is_own(p);
+    uint64_t most = own + (c->head ? c->head->count : 0);
+    draft d = { .head = c->wanted };
+    memcpy(d.head.sum, c->sum, sizeof c->sum);
+    d.entries = mem_array((size_t)most + 1, sizeof *d.entries);
+    d.parts = mem_array((size_t)(2 + 2 * most), sizeof *d.parts);
     char *folder = path_folder(c->path);
-    if (count && entries && parts && folder && file_make_folders(folder, &ignored) == RAP_OK &&
-        has_room(folder, lay_out(c, c->list, &h, entries, parts, count))) {
-        remove_torn(c->path, folder);
-        file_write_cache(c->path, parts, (size_t)(2 + 2 * count), &ignored);
+    if (own && d.entries && d.parts && folder && file_make_folders(folder, &ignored) == RAP_OK) {
+        add_own(&d, c);
+        add_former(&d, c);
+        if (has_room(folder, lay_out(&d))) {
+            remove_torn(c->path, folder);
+            file_write_cache(c->path, d.parts, (size_t)(2 + 2 * d.head.count), &ignored);
+        }
     }
-    free(entries);
-    free(parts);
+    free(d.entries);
+    free(d.parts);
     free(folder);
 }
 

@@ -1,5 +1,5 @@
-/* test_nn_cache.c: packed weights are kept and mapped again; what is damaged, foreign or of another state of the file
- * is packed anew, and the result is the same each time. */
+/* test_nn_cache.c: packed weights are kept and mapped again, also those of which a context needs only some; what is
+ * damaged, foreign or of another state of the file is packed anew, and the result is the same each time. */
 #include "base/file.h"
 #include "nn/nn_case.h"
 #include "nn/nn_internal.h"
@@ -74,8 +74,10 @@ static int tear_down(void **state)
     return rmdir(work);
 }
 
-/* Runs the network once; gives the number of its weights that were mapped, and the file's sum. */
-static int run(float *out, char sum[65], nn_precision p)
+enum { CONV = 1, LINEAR = 2 };
+
+/* Runs these layers once; gives the number of their weights that were mapped, and the file's sum. */
+static int run_some(int layers, float *out, char sum[65], nn_precision p)
 {
     rap_err err = { 0 };
     gguf_file *file;
@@ -88,8 +90,11 @@ static int run(float *out, char sum[65], nn_precision p)
     must(nn_weights_sum(n, sum, &err), &err);
     must(nn_graph_new(&g, n, &err), &err);
     nn_tensor *t = nn_input(g, NN_SHAPE(1, SIDE, SIDE, C));
-    t = nn_conv(g, t, "conv", NULL, (nn_conv_options){ .pad = 1 });
-    nn_output(g, nn_linear(g, t, "linear", NULL, (nn_linear_options){ 0 }));
+    if (layers & CONV)
+        t = nn_conv(g, t, "conv", NULL, (nn_conv_options){ .pad = 1 });
+    if (layers & LINEAR)
+        t = nn_linear(g, t, "linear", NULL, (nn_linear_options){ 0 });
+    nn_output(g, t);
     must(nn_graph_compile(g, &err), &err);
     must(nn_graph_run(g, (const void *[]){ x }, (float *[]){ out }, &err), &err);
     for (const nn_packed *k = n->packed; k; k = k->next)
@@ -99,6 +104,11 @@ static int run(float *out, char sum[65], nn_precision p)
     gguf_file_close(file);
     free(x);
     return mapped;
+}
+
+static int run(float *out, char sum[65], nn_precision p)
+{
+    return run_some(CONV | LINEAR, out, sum, p);
 }
 
 /* Runs it and expects the numbers and the sum of before. */
@@ -205,17 +215,53 @@ static void test_each_precision_by_itself(void **state)
     char sum[65];
     start();
     assert_int_equal(run(got, sum, NN_INT8), 0);
-    assert_int_equal(files(), 2);
+    assert_int_equal(run(got, sum, NN_BF16), 0); /* the processors that this suits emulate it */
+    assert_int_equal(files(), 3);
     assert_int_equal(run_again(first, first_sum), 2);
     assert_int_equal(run(got, sum, NN_INT8), 2);
+    assert_int_equal(run(got, sum, NN_BF16), 2);
+}
+
+static void test_contexts_that_need_different_weights(void **state)
+{
+    static float got[RESULTS];
+    char sum[65];
+    start();
+    unlink(kept);
+    assert_int_equal(run_some(CONV, got, sum, NN_F32), 0);
+    assert_int_equal(run_some(LINEAR, got, sum, NN_F32), 0);
+    assert_int_equal(run_some(CONV, got, sum, NN_F32), 1);
+    assert_int_equal(run_some(LINEAR, got, sum, NN_F32), 1);
+    assert_int_equal(run_again(first, first_sum), 2);
+    assert_int_equal(files(), 1);
+}
+
+/* Damage in what is carried over shows when it is asked for. */
+static void test_damage_is_not_carried_over(void **state)
+{
+    static float got[RESULTS];
+    char sum[65];
+    start();
+    unlink(kept);
+    assert_int_equal(run_some(CONV, got, sum, NN_F32), 0);
+    assert_int_equal(files(), 1);
+    flip(-100);
+    assert_int_equal(run_some(LINEAR, got, sum, NN_F32), 0);
+    assert_int_equal(run_again(first, first_sum), 1);
+    assert_int_equal(run_again(first, first_sum), 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kept_and_mapped), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_truncated),       cmocka_unit_test(test_another_state_of_the_file),
-        cmocka_unit_test(test_nothing_kept),    cmocka_unit_test(test_each_precision_by_itself),
+        cmocka_unit_test(test_kept_and_mapped),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_another_state_of_the_file),
+        cmocka_unit_test(test_nothing_kept),
+        cmocka_unit_test(test_each_precision_by_itself),
+        cmocka_unit_test(test_contexts_that_need_different_weights),
+        cmocka_unit_test(test_damage_is_not_carried_over),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
