@@ -4,6 +4,7 @@
  * instruction sets and the right one is chosen when the program loads. */
 #include "nn/nn_internal.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -83,8 +84,10 @@ ROW void nn_row_to_bytes(uint8_t *out, const float *x, int64_t n, float *scale, 
         low = x[i] < low ? x[i] : low;
         high = x[i] > high ? x[i] : high;
     }
-    float step = (high - low) / 255.0f, over = step > 0 ? 1.0f / step : 0.0f;
-    float start = (float)(int32_t)(-low * over + 0.5f);
+    float step = (high - low) / 255.0f;
+    bool fits = step > FLT_MIN && step < INFINITY; /* else 1 / step or the range is no number */
+    float over = fits ? 1.0f / step : 0.0f;
+    float start = fits ? (float)(int32_t)(-low * over + 0.5f) : 0.0f;
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float v = x[i] * over + start + 0.5f;
