@@ -163,6 +163,8 @@ static void finish(const job *j, int64_t panel, int64_t first, int64_t rows, con
     int64_t at = panel * COLUMNS, o = j->s->o, left = o - at < COLUMNS ? o - at : COLUMNS;
     const float *t = j->w.scale + at;
     const int32_t *total = j->w.sum + at;
+    if (left < COLUMNS) /* an activation reads whole panels */
+        memset(out, 0, (size_t)(rows * COLUMNS) * sizeof *out);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < left; i++)
             out[r * COLUMNS + i] = (float)(sums[r * step + i] - j->zero[first + r] * total[i]) *
