@@ -162,6 +162,6 @@ rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *ou
     int before = nn_threads_begin(g->n);
     rap_status status = run_all(g, outputs, err);
     nn_threads_end(before);
-    g->runs += g->profile;
+    g->runs += g->profile && status == RAP_OK;
     return status;
 }
