@@ -75,6 +75,12 @@ nn_tensor *nn_fail(nn_graph *g, rap_status status, const char *format, ...)
     return NULL;
 }
 
+nn_tensor *nn_misfit(nn_graph *g, const char *what)
+{
+    return nn_fail(g, RAP_E_FORMAT, "%s: the shapes or types do not fit at %s",
+                   gguf_file_path(g->n->weights), what);
+}
+
 static void *fail_memory(nn_graph *g)
 {
     if (!nn_failed(g))
@@ -131,6 +137,11 @@ nn_tensor *nn_tensor_new(nn_graph *g, nn_role role, nn_shape shape)
     t->next = g->tensors;
     g->tensors = t;
     return t;
+}
+
+bool nn_is_number(const nn_tensor *t)
+{
+    return t->root->type != NN_TYPE_I32;
 }
 
 nn_node *nn_node_new(nn_graph *g, nn_kind kind, nn_tensor *const *in, int inputs, nn_shape out)
@@ -265,6 +276,8 @@ static nn_tensor *finish(nn_graph *g, nn_node *nd, nn_act act, nn_tensor *residu
     nd->act = act;
     if (!residual)
         return nd->out;
+    if (!nn_is_number(residual))
+        return nn_misfit(g, "a residual");
     if (!nn_same_shape(residual->shape, nd->out->shape))
         return nn_fail(g, RAP_E_ARGUMENT,
                        "%s: a residual has another shape than what it is added to",
@@ -314,6 +327,8 @@ nn_tensor *nn_conv(nn_graph *g, nn_tensor *x, const char *weight, const char *bi
     o.groups = o.groups ? o.groups : 1;
     if (!x || !weight || nn_failed(g))
         return NULL;
+    if (!nn_is_number(x))
+        return nn_misfit(g, "a convolution");
     if (nn_weight_shape(g->n, weight, &k, &err) != RAP_OK) {
         nn_keep(g, &err);
         return NULL;
@@ -351,6 +366,8 @@ nn_tensor *nn_linear(nn_graph *g, nn_tensor *x, const char *weight, const char *
     nn_shape k;
     if (!x || !weight || nn_failed(g))
         return NULL;
+    if (!nn_is_number(x))
+        return nn_misfit(g, "a linear layer");
     if (nn_weight_shape(g->n, weight, &k, &err) != RAP_OK) {
         nn_keep(g, &err);
         return NULL;
@@ -375,6 +392,8 @@ nn_tensor *nn_layer_norm(nn_graph *g, nn_tensor *x, const char *weight, const ch
 {
     if (!x || nn_failed(g))
         return NULL;
+    if (!nn_is_number(x))
+        return nn_misfit(g, "a layer norm");
     nn_shape d = NN_SHAPE(x->shape.d[x->shape.dims - 1]);
     const gguf_tensor *w = weight ? nn_expect(g, weight, d) : NULL;
     const gguf_tensor *b = bias ? nn_expect(g, bias, d) : NULL;

@@ -182,6 +182,10 @@ nn_node *nn_node_new(nn_graph *g, nn_kind kind, nn_tensor *const *in, int inputs
 /* The weight after checking that it has this shape; NULL and a kept mistake otherwise. */
 const gguf_tensor *nn_expect(nn_graph *g, const char *name, nn_shape shape);
 void nn_keep(nn_graph *g, const rap_err *err);
+/* The kept mistake of inputs that cannot serve at `what`; NULL. */
+nn_tensor *nn_misfit(nn_graph *g, const char *what);
+/* Numbers, not ids? */
+bool nn_is_number(const nn_tensor *t);
 
 /* ---- planning (nn_plan.c) ----------------------------------------------------------------- */
 

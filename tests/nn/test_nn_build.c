@@ -98,6 +98,77 @@ static nn_tensor *wrong_residual(nn_graph *g)
     return nn_linear(g, x, "linear.weight", NULL, (nn_linear_options){ .residual = x });
 }
 
+/* ---- ids where numbers are meant */
+
+static nn_tensor *linear_of_ids(nn_graph *g)
+{
+    return nn_linear(g, nn_input_ids(g, NN_SHAPE(2, 24)), "linear.weight", NULL,
+                     (nn_linear_options){ 0 });
+}
+
+static nn_tensor *convolution_of_ids(nn_graph *g)
+{
+    return nn_conv(g, nn_input_ids(g, NN_SHAPE(1, 9, 9, 3)), "conv.weight", "conv.bias",
+                   (nn_conv_options){ .pad = 1 });
+}
+
+static nn_tensor *residual_of_ids(nn_graph *g)
+{
+    return nn_linear(g, nn_input(g, NN_SHAPE(2, 24)), "linear.weight", NULL,
+                     (nn_linear_options){ .residual = nn_input_ids(g, NN_SHAPE(2, 40)) });
+}
+
+static nn_tensor *norm_of_ids(nn_graph *g)
+{
+    return nn_layer_norm(g, nn_input_ids(g, NN_SHAPE(2, 24)), NULL, NULL, 1e-5f);
+}
+
+static nn_tensor *attention_of_ids(nn_graph *g)
+{
+    nn_tensor *q = nn_input(g, NN_SHAPE(1, 5, 24));
+    return nn_attention(g, q, q, nn_input_ids(g, NN_SHAPE(1, 5, 24)), 2, false);
+}
+
+static nn_tensor *fused_attention_of_ids(nn_graph *g)
+{
+    return nn_attention_fused(g, nn_input_ids(g, NN_SHAPE(1, 5, 24)), 2, false);
+}
+
+static nn_tensor *activation_of_ids(nn_graph *g)
+{
+    return nn_activate(g, nn_input_ids(g, NN_SHAPE(2, 24)), NN_SILU);
+}
+
+static nn_tensor *softmax_of_ids(nn_graph *g)
+{
+    return nn_softmax(g, nn_reshape(g, nn_input_ids(g, NN_SHAPE(2, 24)), NN_SHAPE(48)));
+}
+
+static nn_tensor *mean_of_ids(nn_graph *g)
+{
+    return nn_mean(g, nn_input_ids(g, NN_SHAPE(2, 24)), 0);
+}
+
+static rap_status unused(float *out, const float *const *in, int threads, void *payload,
+                         rap_err *err)
+{
+    return RAP_OK;
+}
+
+static nn_tensor *own_step_of_ids(nn_graph *g)
+{
+    nn_tensor *in[] = { nn_input_ids(g, NN_SHAPE(2, 24)) };
+    return nn_custom(g, unused, NULL, in, 1, NN_SHAPE(2, 24));
+}
+
+static nn_tensor *many_parts(nn_graph *g)
+{
+    nn_tensor *parts[17];
+    for (int i = 0; i < 17; i++)
+        parts[i] = nn_input(g, NN_SHAPE(3, 4));
+    return nn_concat(g, parts, 17, 1);
+}
+
 static nn_tensor *models_own(nn_graph *g)
 {
     return nn_fail(g, RAP_E_FORMAT, "reference.gguf: the model says %d", 7);
@@ -126,6 +197,17 @@ static void test_mistakes_are_told(void **state)
         { add_misfit, "do not fit at a sum" },
         { twice_the_same_axis, "do not fit at a transposition" },
         { wrong_residual, "a residual has another shape" },
+        { many_parts, "do not fit at a concatenation" },
+        { linear_of_ids, "do not fit at a linear layer" },
+        { convolution_of_ids, "do not fit at a convolution" },
+        { residual_of_ids, "do not fit at a residual" },
+        { norm_of_ids, "do not fit at a layer norm" },
+        { attention_of_ids, "do not fit at an attention" },
+        { fused_attention_of_ids, "do not fit at an attention" },
+        { activation_of_ids, "do not fit at an activation" },
+        { softmax_of_ids, "do not fit at a softmax" },
+        { mean_of_ids, "do not fit at a mean" },
+        { own_step_of_ids, "do not fit at a step of the model's own" },
         { models_own, "the model says 7" },
     };
     reference r = reference_open(NN_F32);
@@ -165,11 +247,41 @@ static void test_a_graph_runs_only_compiled_and_compiles_once(void **state)
     reference_close(&r);
 }
 
+static rap_status as_told(float *out, const float *const *in, int threads, void *payload,
+                          rap_err *err)
+{
+    *out = *in[0];
+    return *(const bool *)payload ? RAP_OK : err_set(err, RAP_E_MODEL, "told to fail");
+}
+
+static void test_a_failed_run_was_no_run(void **state)
+{
+    reference r = reference_open(NN_F32);
+    rap_err err = { 0 };
+    nn_graph *g = NULL;
+    bool well = false;
+    float x = 2, out;
+    must(nn_graph_new(&g, r.n, &err), &err);
+    nn_tensor *in = nn_input(g, NN_SHAPE(1));
+    nn_output(g, nn_custom(g, as_told, &well, &in, 1, NN_SHAPE(1)));
+    must(nn_graph_compile(g, &err), &err);
+    nn_graph_profile(g, true);
+    assert_int_equal(nn_graph_run(g, (const void *[]){ &x }, (float *[]){ &out }, &err),
+                     RAP_E_MODEL);
+    assert_false(nn_graph_was_run(g));
+    well = true;
+    must(nn_graph_run(g, (const void *[]){ &x }, (float *[]){ &out }, &err), &err);
+    assert_true(nn_graph_was_run(g) && out == 2);
+    nn_graph_free(g);
+    reference_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mistakes_are_told),
         cmocka_unit_test(test_a_graph_runs_only_compiled_and_compiles_once),
+        cmocka_unit_test(test_a_failed_run_was_no_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
