@@ -38,6 +38,8 @@ void gguf_file_close(gguf_file *g);
 const char *gguf_file_path(const gguf_file *g);
 /* What the file was when it was opened; false when another took its place meanwhile. */
 bool gguf_file_state(const gguf_file *g, file_state *out);
+/* SHA-256 in hex of the bytes that were opened, whatever lies at the path by now. */
+void gguf_file_sha256(const gguf_file *g, char out[65]);
 const char *gguf_file_architecture(const gguf_file *g); /* "" when absent */
 
 /* A key's value; RAP_E_FORMAT names file and key when it is missing or of another type. */

@@ -264,6 +264,13 @@ rap_status gguf_to_f32(const gguf_file *g, const gguf_tensor *t, float *out, rap
     return RAP_OK;
 }
 
+void gguf_file_sha256(const gguf_file *g, char out[65])
+{
+    sha256_hex(out, g->map.data, g->map.size);
+    if (g->map.size) /* as gguf_let_go() */
+        madvise((void *)(uintptr_t)g->map.data, g->map.size, MADV_DONTNEED);
+}
+
 void gguf_let_go(const gguf_file *g, const gguf_tensor *t)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)t->data;

@@ -64,8 +64,8 @@ void nn_close(nn *n);                      /* NULL-safe; after all of its graphs
 nn_precision nn_precision_of(const nn *n); /* never NN_AUTO */
 int nn_threads(const nn *n);
 bool nn_bf16_is_native(void);
-/* SHA-256 of the weights' file in hex, quicker than reading it where packed weights are kept. */
-rap_status nn_weights_sum(nn *n, char out[65], rap_err *err);
+/* SHA-256 in hex of the weights' file as it was opened, quicker than reading it where packed weights are kept. */
+void nn_weights_sum(nn *n, char out[65]);
 
 /* ---- shapes and weights ------------------------------------------------------------------- */
 

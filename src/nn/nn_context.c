@@ -353,14 +353,12 @@ void nn_keep_packed(nn *n)
     n->fresh = false;
 }
 
-rap_status nn_weights_sum(nn *n, char out[65], rap_err *err)
+void nn_weights_sum(nn *n, char out[65])
 {
     const char *kept = nn_cache_sum(n->cache);
-    rap_status status = RAP_OK;
     if (!*n->sum && strlen(kept) == 64)
         snprintf(n->sum, sizeof n->sum, "%s", kept);
     else if (!*n->sum)
-        status = file_sha256(n->sum, gguf_file_path(n->weights), err);
+        gguf_file_sha256(n->weights, n->sum);
     snprintf(out, 65, "%s", n->sum);
-    return status;
 }

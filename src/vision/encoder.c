@@ -64,14 +64,12 @@ static rap_status read_name(encoder *e, rap_err *err)
 }
 
 /* Features compare only when they come from the same weights and the same pixels. */
-static rap_status read_fingerprint(encoder *e, precision p, rap_err *err)
+static void read_fingerprint(encoder *e, precision p)
 {
     char hex[65];
-    rap_status status = nn_weights_sum(e->net, hex, err);
-    if (status == RAP_OK)
-        snprintf(e->fingerprint, sizeof e->fingerprint, "%.16s-p%d%s", hex, PIXELS_VERSION,
-                 p == PRECISION_INT8 ? "-i8" : "");
-    return status;
+    nn_weights_sum(e->net, hex);
+    snprintf(e->fingerprint, sizeof e->fingerprint, "%.16s-p%d%s", hex, PIXELS_VERSION,
+             p == PRECISION_INT8 ? "-i8" : "");
 }
 
 /* One for each general.architecture: reads the shape and the width of the feature; draws the graph. */
@@ -195,8 +193,10 @@ static rap_status open_for(encoder **out, const char *path, bool text, int threa
         return err_memory(err, "opening an encoder");
     if ((status = gguf_file_open(&e->file, path, err)) || (status = read_model(e, err)) ||
         (status = read_name(e, err)) ||
-        (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)) ||
-        (status = read_fingerprint(e, p, err)) || (status = check_weights(e, text, err)))
+        (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)))
+        goto cleanup;
+    read_fingerprint(e, p); /* before weights are packed, with which it is kept */
+    if ((status = check_weights(e, text, err)))
         goto cleanup;
     *out = e;
     e = NULL;

@@ -65,6 +65,20 @@ static void write_good(void)
     gguf_writer_free(w);
 }
 
+static void sum_of_what_was_opened(void **state)
+{
+    gguf_file *g;
+    rap_err err = { 0 };
+    char before[65], sum[65];
+    write_good();
+    assert_int_equal(file_sha256(before, path, &err), RAP_OK);
+    assert_int_equal(gguf_file_open(&g, path, &err), RAP_OK);
+    assert_int_equal(file_write(path, "another", 7, &err), RAP_OK);
+    gguf_file_sha256(g, sum);
+    assert_string_equal(sum, before);
+    gguf_file_close(g);
+}
+
 static void round_trip_keys(void **state)
 {
     gguf_file *g;
@@ -453,12 +467,19 @@ static void writer_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip_keys),    cmocka_unit_test(wrong_questions),
-        cmocka_unit_test(round_trip_tensors), cmocka_unit_test(halves_are_exact),
-        cmocka_unit_test(not_files),          cmocka_unit_test(truncated_anywhere),
-        cmocka_unit_test(absurd_headers),     cmocka_unit_test(absurd_keys),
-        cmocka_unit_test(absurd_tensors),     cmocka_unit_test(hand_made_is_fine),
-        cmocka_unit_test(mutations),          cmocka_unit_test(writer_refuses),
+        cmocka_unit_test(round_trip_keys),
+        cmocka_unit_test(wrong_questions),
+        cmocka_unit_test(round_trip_tensors),
+        cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(not_files),
+        cmocka_unit_test(truncated_anywhere),
+        cmocka_unit_test(absurd_headers),
+        cmocka_unit_test(absurd_keys),
+        cmocka_unit_test(absurd_tensors),
+        cmocka_unit_test(hand_made_is_fine),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(writer_refuses),
+        cmocka_unit_test(sum_of_what_was_opened),
     };
     return cmocka_run_group_tests(tests, make_work, drop_work);
 }
