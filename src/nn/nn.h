@@ -34,7 +34,8 @@
  *   cache and mapped by the next start (nn_cache.h).
  * - In NN_BF16 the operands of convolution and linear layers are bf16, sums are f32, and the residual
  *   stream, layer norm, softmax and graph outputs stay f32. Inputs and outputs are always f32.
- * - In NN_INT8 the linear layers but for the first and the last multiply bytes; all else is f32.
+ * - In NN_INT8 linear layers multiply bytes, where they are 64 wide and more; all else is f32, and so are the layer
+ *   on the patches or on an input, and a linear layer that makes an output or has its weight as [in, out].
  * - One nn and its graphs are used by one thread at a time; inside, the work runs on `threads`. */
 #ifndef RAP_NN_NN_H
 #define RAP_NN_NN_H

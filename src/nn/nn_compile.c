@@ -37,10 +37,11 @@ static nn_kernel_spec describe(const nn_node *nd)
     return spec;
 }
 
-/* The first layer of all, which sees pixels, and the last, which makes the feature, stay in f32. */
+/* In f32 stay the layer on the patches, or on the input itself, and one that makes an output; and weights that are
+ * stored [in, out]. */
 static bool takes_bytes(const nn_node *nd)
 {
-    const nn_node *before = nd->in[0]->by;
+    const nn_node *before = nd->in[0]->root->by;
     return nn_bytes_suit(&nd->spec) && !nd->in_out && before && before->kind != NN_UNFOLD &&
            !nd->out->root->is_output;
 }

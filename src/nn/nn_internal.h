@@ -106,7 +106,7 @@ struct nn_tensor {
     nn_type type;
     nn_role role;
     nn_tensor *root;    /* itself, or whose memory it shares (reshape) */
-    struct nn_node *by; /* the step that makes it; NULL for inputs and weights */
+    struct nn_node *by; /* of a root: the step that makes it; NULL for inputs, weights and what was reshaped */
     nn_tensor *next;    /* all tensors of the graph */
     void *data;      /* of a root: weights after building, steps after planning, inputs per run */
     int first, last; /* of a root: the steps between which it is alive */
