@@ -14,6 +14,7 @@ size_t nn_bytes_packed(const nn_kernel_spec *s);
 void nn_bytes_pack(const nn_kernel_spec *s, const float *plain, void *packed, bool own,
                    int threads);
 
+/* Bytes that nn_bytes_run() needs as `scratch`. */
 size_t nn_bytes_scratch(const nn_kernel_spec *s, bool own);
 
 /* dst = act(src · weights + bias) + residual, as nn_tiles_run(). */

@@ -3,8 +3,9 @@
  * Reading order: nn_context.c (weights), nn_cache.c (where they are kept), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running), nn_profile.c (times), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
- * with the row functions of nn_rows.c and nn_exp.c. Linear layers run in nn_linear.c (on nn_panel.c), convolutions in nn_tiles.c
- * or nn_winograd.c, linear layers in 8 bits in nn_bytes.c, and where those do not suit all in oneDNN; nn_dnnl.c is the only file that knows the latter. */
+ * with the row functions of nn_rows.c and nn_exp.c, on the threads of nn_pool.c. Linear layers run in nn_linear.c (on
+ * nn_panel.c), convolutions in nn_tiles.c or nn_winograd.c, linear layers in 8 bits in nn_bytes.c, and where those do not suit
+ * all in oneDNN; nn_dnnl.c is the only file that knows the latter. */
 #ifndef RAP_NN_INTERNAL_H
 #define RAP_NN_INTERNAL_H
 
@@ -223,6 +224,7 @@ void nn_row_softmax(float *x, int64_t n, float scale); /* in place, of scale · 
 float nn_row_soften(float *x, int64_t n, float scale);
 /* x [n] = e^(scale (x - top)); gives their sum. */
 float nn_row_weights(float *x, int64_t n, float top, float scale);
+/* out = (x − mean) / √(variance + eps) · w + b, all [n]; w NULL: 1, b NULL: 0. */
 void nn_row_norm(float *out, const float *x, const float *w, const float *b, int64_t n, float eps);
 void nn_row_act(float *out, const float *x, int64_t n, nn_act act);
 void nn_bf16_from_f32(uint16_t *out, const float *x, int64_t n); /* nearest, ties to even */

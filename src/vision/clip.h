@@ -13,6 +13,8 @@ typedef struct clip_shape {
     int64_t context, vocabulary; /* of the text tower */
 } clip_shape;
 
+/* Reads the sizes under "clip.", in pixels, tokens and numbers; every one is bounded. RAP_E_FORMAT names file and key.
+ * Whether the weights have these sizes shows when a graph is compiled. */
 rap_status clip_read(clip_shape *out, const gguf_file *g, rap_err *err);
 
 /* pixels [N, S, S, 3] → [N, E]. */

@@ -15,7 +15,8 @@ typedef enum precision {
     PRECISION_INT8
 } precision;
 
-/* Opens a GGUF whose general.architecture is "clip", "siglip", "dinov2" or "vit". threads 0: all. */
+/* Opens a GGUF whose general.architecture is "clip", "siglip", "dinov2" or "vit". threads 0: every core
+ * this process may use, fewer for a small network. */
 rap_status encoder_open(encoder **out, const char *path, int threads, precision p, rap_err *err);
 /* The same for its texts alone: nothing of the image tower is prepared. RAP_E_UNSUPPORTED without text. */
 rap_status encoder_open_text(encoder **out, const char *path, int threads, precision p,

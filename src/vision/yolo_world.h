@@ -9,11 +9,12 @@
 
 typedef struct yolo_world yolo_world;
 
-/* Opens a GGUF whose general.architecture is "yolo-world". */
+/* Opens a GGUF whose general.architecture is "yolo-world". threads and p as encoder_open(); PRECISION_INT8 is
+ * PRECISION_AUTO here. */
 rap_status yolo_world_open(yolo_world **out, const char *path, int threads, precision p,
                            rap_err *err);
-void yolo_world_close(yolo_world *y);
-int yolo_world_text_dim(const yolo_world *y);
+void yolo_world_close(yolo_world *y);         /* NULL-safe */
+int yolo_world_text_dim(const yolo_world *y); /* numbers of a text embedding */
 
 /* Sets the vocabulary: text [count, text_dim] (normalised inside, copied). */
 rap_status yolo_world_set_vocabulary(yolo_world *y, const float *text, int count, rap_err *err);
