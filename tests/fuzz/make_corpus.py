@@ -121,7 +121,23 @@ def pictures():
         write("picture", name, out.getvalue())
 
 
+def networks():
+    """A model and a precision, then changes; fuzz_network.c says what they mean."""
+    def change(what, where, value):
+        return struct.pack("<BHI", what, where, value)
+    models = ("detector", "clip", "siglip", "dinov2", "vit")
+    for i, name in enumerate(models):
+        for k, precision in enumerate(("f32", "bf16", "int8")):
+            write("network", f"{name}-{precision}", bytes([i + len(models) * k]))
+    write("network", "wide-map", b"\0" + change(0, 104, 2))  # the kernel of model.22.cv2.0.0 is 3 x 2
+    write("network", "large-map", b"\0" + change(0, 104, 2) + change(4, 104, 2))
+    write("network", "small-embedding", b"\0" + change(0, 62, 3) + change(4, 62, 3))  # model.12.attn.ec
+    write("network", "clip-patches", b"\1" + change(0, 1, 4) + change(4, 1, 4))
+    write("network", "vit-type", b"\4" + change(3, 2, 1))
+
+
 if __name__ == "__main__":
+    networks()
     pictures()
     checkpoints()
     folders()
