@@ -148,7 +148,12 @@ rap_status convert_file(const char *in, const char *out, const convert_options *
     rap_status status = state_dict_open(&d, in, err);
     if (status != RAP_OK)
         return status;
-    conversion c = { .in = d, .vocab = options->vocab, .type = options->type, .err = err };
+    conversion c = { .in = d,
+                     .vocab = options->vocab,
+                     .config = state_dict_config(d),
+                     .config_path = state_dict_config_path(d),
+                     .type = options->type,
+                     .err = err };
     status = convert_dict(&c, out);
     gguf_writer_free(c.out);
     free(c.used);

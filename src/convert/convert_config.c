@@ -9,29 +9,26 @@
 
 bool convert_config_is(const conversion *c, const char *field, const char *text)
 {
-    const json_t *value = json_at(state_dict_config(c->in), field);
+    const json_t *value = json_at(c->config, field);
     return json_is_string(value) && !strcmp(json_string_value(value), text);
 }
 
 void convert_config_int(conversion *c, const char *field, int low, int high, int *out)
 {
-    if (c->status == RAP_OK && state_dict_config(c->in))
-        c->status = json_get_int(out, state_dict_config(c->in), field, low, high,
-                                 state_dict_config_path(c->in), c->err);
+    if (c->status == RAP_OK && c->config)
+        c->status = json_get_int(out, c->config, field, low, high, c->config_path, c->err);
 }
 
 void convert_config_float(conversion *c, const char *field, float low, float high, float *out)
 {
-    if (c->status == RAP_OK && state_dict_config(c->in))
-        c->status = json_get_float(out, state_dict_config(c->in), field, low, high,
-                                   state_dict_config_path(c->in), c->err);
+    if (c->status == RAP_OK && c->config)
+        c->status = json_get_float(out, c->config, field, low, high, c->config_path, c->err);
 }
 
 void convert_config_string(conversion *c, const char *field, const char **out)
 {
-    if (c->status == RAP_OK && state_dict_config(c->in))
-        c->status = json_get_string(out, state_dict_config(c->in), field,
-                                    state_dict_config_path(c->in), c->err);
+    if (c->status == RAP_OK && c->config)
+        c->status = json_get_string(out, c->config, field, c->config_path, c->err);
 }
 
 void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say)
@@ -40,7 +37,7 @@ void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say
     convert_config_int(c, field, INT_MIN, INT_MAX, &said);
     if (c->status == RAP_OK && said != tensors_say)
         c->status = err_set(c->err, RAP_E_FORMAT, "%s: \"%s\" is %d, but the tensors say %" PRId64,
-                            state_dict_config_path(c->in), field, said, tensors_say);
+                            c->config_path, field, said, tensors_say);
 }
 
 const char *convert_config_act(conversion *c, const char *field, const char *usual)
@@ -60,6 +57,6 @@ const char *convert_config_act(conversion *c, const char *field, const char *usu
             return known[i][1];
     if (c->status == RAP_OK)
         c->status = err_set(c->err, RAP_E_UNSUPPORTED, "%s: unknown activation '%.40s'",
-                            state_dict_config_path(c->in), name);
+                            c->config_path, name);
     return usual;
 }

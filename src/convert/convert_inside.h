@@ -9,6 +9,8 @@
 typedef struct conversion {
     const state_dict *in;
     const char *vocab; /* NULL: none given */
+    const json_t *config;    /* config.json, or the file that stands in its place; NULL: none */
+    const char *config_path; /* for errors */
     convert_type type; /* of the output */
     gguf_writer *out;
     bool *used;        /* [tensors of in] */
@@ -109,6 +111,10 @@ void convert_read_recipe(conversion *c, picture_recipe *out);
 /* The keys are the same for every encoder: "<keys>.image_size" and so on. */
 void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r);
 
+/* Three numbers of `root` (of `file`, for errors) into out; left alone where there is no such field. */
+void convert_json_triple(conversion *c, const json_t *root, const char *file, const char *field,
+                         float low, float out[3]);
+
 /* ---- config.json: convert_config.c. Fields are dotted paths ("vision_config.hidden_size"). ---- */
 
 bool convert_config_is(const conversion *c, const char *field, const char *text);
@@ -127,6 +133,28 @@ const char *convert_config_act(conversion *c, const char *field, const char *usu
 void convert_timm_recipe(conversion *c, picture_recipe *out);
 int convert_timm_heads(conversion *c, int64_t width);
 const char *convert_timm_act(conversion *c);
+
+/* ---- what the tensors of a CLIP cannot tell: map_clip_config.c ---- */
+
+typedef struct clip_tower {
+    int64_t width, hidden, layers;
+    int64_t patch, side;    /* of the image tower, in pixels; else 0 */
+    int64_t vocab, context; /* of the text tower, else 0 */
+    int heads;
+    float eps;
+} clip_tower;
+
+typedef struct clip_config clip_config;
+
+/* Finds out whose file it is. `hugging_face`: its tensors are named as there. NULL after a failure. */
+clip_config *clip_config_open(conversion *c, bool hugging_face, int64_t width);
+void clip_config_close(conversion *c, clip_config *k); /* NULL-safe */
+bool clip_config_gelu(conversion *c, const clip_config *k, bool text);
+/* Fills in heads and eps; everything else must agree with the file. */
+void clip_config_tower(conversion *c, const clip_config *k, clip_tower *t);
+void clip_config_shared(conversion *c, const clip_config *k, int64_t width);
+/* How pictures are prepared, over what *out holds. */
+void clip_config_pictures(conversion *c, const clip_config *k, picture_recipe *out);
 
 /* The name maps. */
 bool clip_recognise(const conversion *c);

@@ -82,20 +82,17 @@ static void read_sizes(conversion *c, const json_t *j, picture_recipe *r)
         refuse(c, "its sizes are impossible");
 }
 
-static void read_triple(conversion *c, const json_t *j, const char *field, float low, float out[3])
+void convert_json_triple(conversion *c, const json_t *root, const char *file, const char *field,
+                         float low, float out[3])
 {
-    const json_t *array = json_at(j, field);
-    if (!array)
-        return;
-    for (size_t i = 0; i < 3; i++) {
+    const json_t *array = json_at(root, field);
+    for (size_t i = 0; array && i < 3; i++) {
         const json_t *number = json_array_get(array, i);
         float value = (float)json_number_value(number);
-        if (json_array_size(array) != 3 || !json_is_number(number) || !(value >= low) ||
-            value > 10) {
-            convert_fail(c, RAP_E_FORMAT, "%s: %s is not three sensible numbers", FILE_NAME, field);
-            return;
-        }
-        out[i] = value;
+        if (json_array_size(array) != 3 || !json_is_number(number) || !(value >= low) || value > 10)
+            convert_fail(c, RAP_E_FORMAT, "%s: %s is not three sensible numbers", file, field);
+        else
+            out[i] = value;
     }
 }
 
@@ -107,8 +104,8 @@ static void read_colours(conversion *c, const json_t *j, picture_recipe *r)
         c->status = json_get_float(&factor, j, "rescale_factor", 0, 1, called(file, c), c->err);
     if (!read_bool(c, j, "do_rescale", true) || fabsf(factor * 255 - 1) > 1e-3f)
         refuse(c, "colours must be divided by 255 (do_rescale, rescale_factor)");
-    read_triple(c, j, "image_mean", -10, r->mean);
-    read_triple(c, j, "image_std", 1e-3f, r->std);
+    convert_json_triple(c, j, FILE_NAME, "image_mean", -10, r->mean);
+    convert_json_triple(c, j, FILE_NAME, "image_std", 1e-3f, r->std);
     if (!read_bool(c, j, "do_normalize", true))
         for (int i = 0; i < 3; i++)
             r->mean[i] = 0, r->std[i] = 1;

@@ -13,23 +13,10 @@ static const char *text(conversion *c, const char *field, const char *fallback)
     return fallback;
 }
 
-static void read_triple(conversion *c, const char *field, float low, float out[3])
-{
-    const json_t *array = json_at(state_dict_config(c->in), field);
-    for (size_t i = 0; array && i < 3; i++) {
-        const json_t *number = json_array_get(array, i);
-        float value = (float)json_number_value(number);
-        if (json_array_size(array) != 3 || !json_is_number(number) || !(value >= low) || value > 10)
-            convert_fail(c, RAP_E_FORMAT, "config.json: %s is not three sensible numbers", field);
-        else
-            out[i] = value;
-    }
-}
-
 /* [3, side, side] */
 static void read_size(conversion *c, picture_recipe *r)
 {
-    const json_t *array = json_at(state_dict_config(c->in), "pretrained_cfg.input_size");
+    const json_t *array = json_at(c->config, "pretrained_cfg.input_size");
     if (!array)
         return;
     json_int_t side = json_integer_value(json_array_get(array, 1));
@@ -46,7 +33,7 @@ static void read_size(conversion *c, picture_recipe *r)
 
 static void read_crop(conversion *c, picture_recipe *r)
 {
-    const json_t *part = json_at(state_dict_config(c->in), "pretrained_cfg.crop_pct");
+    const json_t *part = json_at(c->config, "pretrained_cfg.crop_pct");
     const char *mode = text(c, "pretrained_cfg.crop_mode", "center");
     if (part) {
         double share = json_number_value(part);
@@ -62,7 +49,7 @@ static void read_crop(conversion *c, picture_recipe *r)
 
 void convert_timm_recipe(conversion *c, picture_recipe *r)
 {
-    if (!json_is_object(json_object_get(state_dict_config(c->in), "pretrained_cfg")))
+    if (!json_is_object(json_object_get(c->config, "pretrained_cfg")))
         return;
     r->interpolation = text(c, "pretrained_cfg.interpolation", r->interpolation);
     if (strcmp(r->interpolation, "bicubic") && strcmp(r->interpolation, "bilinear"))
@@ -70,8 +57,8 @@ void convert_timm_recipe(conversion *c, picture_recipe *r)
                      r->interpolation);
     read_size(c, r);
     read_crop(c, r);
-    read_triple(c, "pretrained_cfg.mean", -10, r->mean);
-    read_triple(c, "pretrained_cfg.std", 1e-3f, r->std);
+    convert_json_triple(c, c->config, "config.json", "pretrained_cfg.mean", -10, r->mean);
+    convert_json_triple(c, c->config, "config.json", "pretrained_cfg.std", 1e-3f, r->std);
 }
 
 /* Heads are 64 wide, but in the models of these widths. */

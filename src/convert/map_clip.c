@@ -2,7 +2,6 @@
  * tensors and as Hugging Face does. Both give the same GGUF, tensor for tensor. */
 #include "convert/convert_inside.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,8 +19,6 @@ typedef struct tower_names {
     const char *position, *blocks, *post_ln, *proj;
     const char *class_embd, *patch, *pre_ln; /* of the image tower */
     const char *token;                       /* of the text tower */
-    const char *config;                      /* its part of config.json */
-    int default_heads;                       /* when that part names none */
 } tower_names;
 
 typedef struct clip_names {
@@ -53,16 +50,12 @@ static const clip_names hugging_face = {
                .pre_ln = "vision_model.pre_layrnorm",
                .blocks = "vision_model.encoder.layers.",
                .post_ln = "vision_model.post_layernorm",
-               .proj = "visual_projection.weight",
-               .config = "vision_config.",
-               .default_heads = 12 },
+               .proj = "visual_projection.weight" },
     .text = { .token = "text_model.embeddings.token_embedding.weight",
               .position = "text_model.embeddings.position_embedding.weight",
               .blocks = "text_model.encoder.layers.",
               .post_ln = "text_model.final_layer_norm",
-              .proj = "text_projection.weight",
-              .config = "text_config.",
-              .default_heads = 8 },
+              .proj = "text_projection.weight" },
     .block = &convert_hf_block,
     .proj_out_in = true,
 };
@@ -70,7 +63,7 @@ static const clip_names hugging_face = {
 static const float mean[3] = { 0.48145466f, 0.4578275f, 0.40821073f };
 static const float std[3] = { 0.26862954f, 0.26130258f, 0.27577711f };
 
-enum { HEAD_WIDTH = 64, BYTE_TOKENS = 512, SPECIAL_TOKENS = 2 };
+enum { BYTE_TOKENS = 512, SPECIAL_TOKENS = 2 };
 
 bool clip_recognise(const conversion *c)
 {
@@ -78,86 +71,25 @@ bool clip_recognise(const conversion *c)
            convert_has(c, "vision_model.pre_layrnorm.weight");
 }
 
-/* ---- config.json -------------------------------------------------------------------------- */
-
-/* A field of a tower's part of the config; a file with nothing but the image tower has no parts. */
-static const char *field_of(char out[96], const conversion *c, const tower_names *n,
-                            const char *field)
-{
-    bool alone = convert_config_is(c, "model_type", "clip_vision_model");
-    snprintf(out, 96, "%s%s", alone || !n->config ? "" : n->config, field);
-    return out;
-}
-
-static void agrees(conversion *c, const tower_names *n, const char *field, int64_t tensors_say)
-{
-    char full[96];
-    convert_config_agrees(c, field_of(full, c, n, field), tensors_say);
-}
-
-static int64_t heads_of(conversion *c, const tower_names *n, int64_t width)
-{
-    char full[96];
-    int heads = n->default_heads;
-    if (!n->config)
-        heads = width % HEAD_WIDTH ? 0 : (int)(width / HEAD_WIDTH);
-    else
-        convert_config_int(c, field_of(full, c, n, "num_attention_heads"), 1, 256, &heads);
-    if (heads < 1 || width % heads)
-        convert_fail(c, RAP_E_UNSUPPORTED, "%d heads do not divide a width of %" PRId64, heads,
-                     width);
-    return heads;
-}
-
-static float epsilon_of(conversion *c, const tower_names *n)
-{
-    char full[96];
-    float epsilon = 1e-5f;
-    convert_config_float(c, field_of(full, c, n, "layer_norm_eps"), 1e-12f, 1e-2f, &epsilon);
-    return epsilon;
-}
-
-/* Both towers have the same activation; OpenAI's is QuickGELU. */
-static bool uses_gelu(conversion *c, const clip_names *n, bool text)
-{
-    char full[96];
-    const char *image_act = "quick_gelu", *text_act = "quick_gelu";
-    convert_config_string(c, field_of(full, c, &n->image, "hidden_act"), &image_act);
-    if (text)
-        convert_config_string(c, field_of(full, c, &n->text, "hidden_act"), &text_act);
-    else
-        text_act = image_act;
-    bool gelu = !strcmp(image_act, "gelu");
-    if (c->status == RAP_OK &&
-        (strcmp(image_act, text_act) || (!gelu && strcmp(image_act, "quick_gelu"))))
-        convert_fail(c, RAP_E_UNSUPPORTED,
-                     "its towers have activations '%.40s' and '%.40s', not both quick_gelu or gelu",
-                     image_act, text_act);
-    return gelu;
-}
-
 /* ---- towers ------------------------------------------------------------------------------- */
 
-static void put_tower(conversion *c, const char *keys, const tower_names *n, int64_t width,
-                      int64_t hidden, int layers)
+static void put_tower(conversion *c, const clip_config *k, const char *keys, clip_tower *t)
 {
+    char key[96];
+    clip_config_tower(c, k, t);
     const struct {
         const char *key;
         int64_t value;
-    } numbers[] = { { "embedding_length", width },
-                    { "feed_forward_length", hidden },
-                    { "block_count", layers },
-                    { "attention.head_count", heads_of(c, n, width) } };
-    char key[96];
+    } numbers[] = { { "embedding_length", t->width },
+                    { "feed_forward_length", t->hidden },
+                    { "block_count", t->layers },
+                    { "attention.head_count", t->heads } };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         snprintf(key, sizeof key, "%s.%s", keys, numbers[i].key);
         gguf_put_int(c->out, key, (uint32_t)numbers[i].value);
     }
     snprintf(key, sizeof key, "%s.attention.layer_norm_epsilon", keys);
-    gguf_put_float(c->out, key, epsilon_of(c, n));
-    agrees(c, n, "hidden_size", width);
-    agrees(c, n, "intermediate_size", hidden);
-    agrees(c, n, "num_hidden_layers", layers);
+    gguf_put_float(c->out, key, t->eps);
 }
 
 /* The width of the shared space. */
@@ -178,13 +110,12 @@ static void projection(conversion *c, const clip_names *n, const char *from, con
 
 /* As OpenAI prepares pictures, also where Hugging Face's code would cut half a pixel elsewhere: one model,
  * one feature. */
-static void preprocessing(conversion *c, const clip_names *n, int side)
+static void preprocessing(conversion *c, const clip_config *k, int side)
 {
     picture_recipe r = { .resize = side, .size = side, .interpolation = "bicubic" };
     memcpy(r.mean, mean, sizeof mean);
     memcpy(r.std, std, sizeof std);
-    if (n->image.config)
-        convert_read_recipe(c, &r);
+    clip_config_pictures(c, k, &r);
     r.floor = false;
     if (r.size != side)
         convert_fail(
@@ -195,7 +126,7 @@ static void preprocessing(conversion *c, const clip_names *n, int side)
         convert_put_recipe(c, "clip.vision", &r);
 }
 
-static void image_tower(conversion *c, const clip_names *n)
+static void image_tower(conversion *c, const clip_names *n, const clip_config *k)
 {
     const tower_names *t = &n->image;
     int64_t patch = convert_size(c, t->patch, 0), width = convert_size(c, t->patch, 3);
@@ -214,13 +145,14 @@ static void image_tower(conversion *c, const clip_names *n)
     int layers = convert_blocks(c, t->blocks, "v.blk.", n->block, width, &hidden);
     convert_pair(c, t->post_ln, "v.post_ln", (convert_shape){ 1, { width } });
     projection(c, n, t->proj, "v.proj", width);
-    put_tower(c, "clip.vision", t, width, hidden, layers);
+    clip_tower tower = { .width = width, .hidden = hidden, .layers = layers };
+    tower.patch = patch;
+    tower.side = grid * patch;
+    put_tower(c, k, "clip.vision", &tower);
     gguf_put_int(c->out, "clip.vision.patch_size", (uint32_t)patch);
     gguf_put_int(c->out, "clip.projection_dim", (uint32_t)embed);
-    agrees(c, t, "patch_size", patch);
-    agrees(c, t, "image_size", grid * patch);
-    convert_config_agrees(c, "projection_dim", embed);
-    preprocessing(c, n, (int)(grid * patch));
+    clip_config_shared(c, k, embed);
+    preprocessing(c, k, (int)(grid * patch));
 }
 
 /* First of all, because a missing vocabulary is the mistake that users make. */
@@ -234,7 +166,7 @@ static void text_vocabulary(conversion *c, const clip_names *n)
         vocab_convert(c, (size_t)vocab - BYTE_TOKENS - SPECIAL_TOKENS);
 }
 
-static void text_tower(conversion *c, const clip_names *n)
+static void text_tower(conversion *c, const clip_names *n, const clip_config *k)
 {
     const tower_names *t = &n->text;
     int64_t vocab = convert_size(c, t->token, 1), width = convert_size(c, t->token, 0);
@@ -246,10 +178,11 @@ static void text_tower(conversion *c, const clip_names *n)
     convert_pair(c, t->post_ln, "t.post_ln", (convert_shape){ 1, { width } });
     projection(c, n, t->proj, "t.proj", width);
     convert_tensor(c, "logit_scale", "logit_scale", (convert_shape){ 1, { 1 } });
-    put_tower(c, "clip.text", t, width, hidden, layers);
+    clip_tower tower = { .width = width, .hidden = hidden, .layers = layers };
+    tower.vocab = vocab;
+    tower.context = context;
+    put_tower(c, k, "clip.text", &tower);
     gguf_put_int(c->out, "clip.text.context_length", (uint32_t)context);
-    agrees(c, t, "vocab_size", vocab);
-    agrees(c, t, "max_position_embeddings", context);
 }
 
 /* Numbers that stand in the checkpoint as tensors, and tables that count from 0. */
@@ -268,19 +201,18 @@ void clip_convert(conversion *c)
 {
     const clip_names *n = convert_has(c, openai.image.patch) ? &openai : &hugging_face;
     bool text = convert_has(c, n->text.token);
-    if (n->image.config && !state_dict_config(c->in)) {
-        convert_fail(c, RAP_E_ARGUMENT,
-                     "needs the config.json that is published with it, in the same folder");
+    clip_config *k = clip_config_open(c, n == &hugging_face, convert_size(c, n->image.patch, 3));
+    if (!k)
         return;
-    }
     gguf_put_bool(c->out, "clip.has_vision_encoder", true);
     gguf_put_bool(c->out, "clip.has_text_encoder", text);
-    gguf_put_bool(c->out, "clip.use_gelu", uses_gelu(c, n, text));
+    gguf_put_bool(c->out, "clip.use_gelu", clip_config_gelu(c, k, text));
     if (text)
         text_vocabulary(c, n);
     if (c->status == RAP_OK)
-        image_tower(c, n);
+        image_tower(c, n, k);
     if (text && c->status == RAP_OK)
-        text_tower(c, n);
+        text_tower(c, n, k);
     ignore_buffers(c, text);
+    clip_config_close(c, k);
 }

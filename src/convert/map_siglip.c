@@ -109,7 +109,7 @@ static void head(conversion *c, const char *p, const block_sizes *s)
 /* A key of config.json: a whole SigLIP keeps those of its image tower under "vision_config". */
 static const char *field(char out[64], const conversion *c, const char *name)
 {
-    const json_t *config = state_dict_config(c->in);
+    const json_t *config = c->config;
     bool inner = json_object_get(config, "vision_config") != NULL;
     snprintf(out, 64, "%s%s", inner ? "vision_config." : "", name);
     return out;
@@ -183,7 +183,7 @@ void siglip_convert(conversion *c)
             "a SigLIP 2 for pictures of any shape (NaFlex); those of a fixed size are read");
         return;
     }
-    if (!state_dict_config(c->in)) { /* the tensors do not tell the heads */
+    if (!c->config) { /* the tensors do not tell the heads */
         convert_fail(c, RAP_E_ARGUMENT,
                      "needs the config.json that is published with it, in the same folder");
         return;

@@ -2,6 +2,7 @@
  * scale or not, a norm before the blocks or not. The feature is what the classifier behind it would see:
  * the class token or the patches' mean after the last norm; the classifier is left out. Also timm's SigLIP,
  * which is such a ViT with attention pooling. */
+#include "base/json.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
 
@@ -52,6 +53,19 @@ bool vit_recognise(const conversion *c)
 bool timm_siglip_recognise(const conversion *c)
 {
     return vit_recognise(c) && convert_has(c, "attn_pool.latent");
+}
+
+/* Without timm's config the tensors do not tell for which pictures they are. A ViT with its classifier is
+ * taken for one of timm's own; a backbone alone may be anyone's (DINO, MAE, DINOv2). */
+static bool is_known(conversion *c, bool own)
+{
+    if (own || json_is_object(json_at(c->config, "pretrained_cfg")))
+        return true;
+    convert_fail(
+        c, RAP_E_ARGUMENT,
+        "needs timm's config.json (with \"pretrained_cfg\") that is published with it, in the "
+        "same folder");
+    return false;
 }
 
 /* Some position tables have rows for the leading tokens, some for the patches only. */
@@ -185,7 +199,7 @@ static bool pools_mean(conversion *c, const layout *l)
 void vit_convert(conversion *c)
 {
     layout l;
-    if (!read_layout(c, &l))
+    if (!read_layout(c, &l) || !is_known(c, convert_has(c, "head.weight")))
         return;
     bool mean = pools_mean(c, &l), later = mean && convert_has(c, "fc_norm.weight");
     bool pre_norm = convert_has(c, "norm_pre.weight");
@@ -204,7 +218,7 @@ void vit_convert(conversion *c)
 void timm_siglip_convert(conversion *c)
 {
     layout l;
-    if (!read_layout(c, &l))
+    if (!read_layout(c, &l) || !is_known(c, false))
         return;
     if (l.lead > 0) {
         convert_fail(c, RAP_E_UNSUPPORTED,

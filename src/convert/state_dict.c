@@ -83,19 +83,33 @@ rap_status state_open_file(state_dict *d, const char *path, rap_err *err)
     return state_open_torch(d, path, err);
 }
 
-/* A .pt stands for itself; what Hugging Face publishes has its config beside it. */
-static rap_status find_folder(state_dict *d, bool folder, rap_err *err)
+/* What a hub publishes has its config beside it. A .pt may lie among the files of others. */
+static bool is_published(const state_dict *d, bool folder)
 {
     const char *extension = path_extension(d->path);
-    if (!folder && strcmp(extension, "safetensors") && strcmp(extension, "bin") &&
-        !state_is_index(d->path))
-        return RAP_OK;
+    return folder || !strcmp(extension, "safetensors") || !strcmp(extension, "bin") ||
+           state_is_index(d->path);
+}
+
+/* Does it look like the config of a model, timm's or Hugging Face's? */
+static bool is_of_model(const json_t *config)
+{
+    return json_is_object(json_object_get(config, "pretrained_cfg")) ||
+           json_is_string(json_object_get(config, "model_type"));
+}
+
+static rap_status find_folder(state_dict *d, bool folder, rap_err *err)
+{
     d->folder = folder ? mem_string(d->path) : path_folder(d->path);
     if (!d->folder)
         return err_memory(err, "reading a checkpoint");
     rap_status status = state_dict_beside(d, "config.json", &d->config_path, err);
     if (status == RAP_OK && d->config_path)
         status = json_read(&d->config, d->config_path, STATE_MAX_JSON, err);
+    if (!is_published(d, folder) && !is_of_model(d->config)) {
+        json_decref(d->config);
+        d->config = NULL;
+    }
     return status;
 }
 

@@ -37,8 +37,8 @@ const state_tensor *state_dict_find(const state_dict *d, const char *name); /* N
 const pickle_value *state_dict_module(const state_dict *d);
 const pickle_value *state_dict_saved(const state_dict *d);
 
-/* What lies beside the weights of a folder, an index, a .safetensors or a .bin file. config is
- * config.json, NULL when there is none. */
+/* What lies beside the weights. config is config.json, NULL when there is none; that beside a .pt must look
+ * like a model's. */
 const json_t *state_dict_config(const state_dict *d);
 const char *state_dict_config_path(const state_dict *d); /* for errors; "config.json" when none */
 /* Another file beside the weights; free(). *out is NULL, with RAP_OK, when there is none. */

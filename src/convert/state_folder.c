@@ -127,8 +127,6 @@ const char *state_dict_config_path(const state_dict *d)
 rap_status state_dict_beside(const state_dict *d, const char *name, char **out, rap_err *err)
 {
     *out = NULL;
-    if (!d->folder)
-        return RAP_OK;
     char *path = path_join(d->folder, name);
     if (!path)
         return err_memory(err, "reading a checkpoint");

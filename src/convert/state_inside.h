@@ -24,7 +24,7 @@ typedef struct state_part {
 
 struct state_dict {
     char *path;
-    char *folder; /* of config.json and the like; NULL: what lies beside the file is not its own */
+    char *folder;      /* of config.json and the like */
     char *config_path; /* NULL: none */
     json_t *config;
     json_t *index; /* of shards; NULL: none */

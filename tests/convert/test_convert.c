@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-static char work[64], in[128], out[128], vocab[128];
+static char work[64], in[128], out[128], vocab[128], config[128];
 
 static int set_up(void **state)
 {
@@ -14,6 +14,7 @@ static int set_up(void **state)
         return 1;
     snprintf(in, sizeof in, "%s/net_a.pt", work);
     snprintf(out, sizeof out, "%s/out.gguf", work);
+    snprintf(config, sizeof config, "%s/config.json", work);
     snprintf(vocab, sizeof vocab, "%s/vocab.txt", work);
     return 0;
 }
@@ -23,6 +24,7 @@ static int tear_down(void **state)
     unlink(in);
     unlink(out);
     unlink(vocab);
+    unlink(config);
     return rmdir(work);
 }
 
@@ -181,7 +183,7 @@ static void shape_errors(void **state)
     save_model(in, &m, 0);
     fails(NULL, "net_a.pt", "square of patches");
     make_vit(&m);
-    m.count -= 4; /* norm and head */
+    m.tensor[m.count - 4].name = "other.weight"; /* the last norm */
     save_model(in, &m, 0);
     fails(NULL, "net_a.pt", "has no tensor 'norm.weight'");
     make_vit(&m);
@@ -192,6 +194,32 @@ static void shape_errors(void **state)
     m.count = 1;
     save_model(in, &m, 0);
     fails(NULL, "net_a.pt", "not a kind of model");
+}
+
+/* timm's ViT says itself what it is; a backbone alone may be DINO's or MAE's. */
+static void vit_needs_its_config(void **state)
+{
+    made_model m;
+    double mean;
+    FILE *f;
+    make_vit(&m);
+    m.count -= 2; /* the classifier */
+    save_model(in, &m, 0);
+    fails(NULL, "net_a.pt", "needs timm's config.json");
+    f = fopen(config, "wb");
+    fputs("{\"a\":1}", f); /* someone else's */
+    fclose(f);
+    fails(NULL, "net_a.pt", "needs timm's config.json");
+    f = fopen(config, "wb");
+    fputs("{\"architecture\":\"vit\",\"pretrained_cfg\":{\"mean\":[0.25,0.5,0.5],"
+          "\"input_size\":[3,8,8]}}",
+          f);
+    fclose(f);
+    gguf_file *g = converted(NULL);
+    assert_int_equal(gguf_array_float(g, "vit.vision.image_mean", 0, &mean, NULL), RAP_OK);
+    assert_float_equal(mean, 0.25, 1e-6);
+    gguf_file_close(g);
+    unlink(config);
 }
 
 static void short_storage(void **state)
@@ -243,7 +271,7 @@ int main(void)
         cmocka_unit_test(converts_clip), cmocka_unit_test(clip_without_text_needs_no_vocab),
         cmocka_unit_test(vocab_errors),  cmocka_unit_test(shape_errors),
         cmocka_unit_test(short_storage), cmocka_unit_test(refuses_code),
-        cmocka_unit_test(other_files),
+        cmocka_unit_test(other_files),   cmocka_unit_test(vit_needs_its_config),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
