@@ -238,7 +238,7 @@ static int run(cli *c, int argc, char **argv)
         { "--list", CLI_FLAG, &list, NULL, "tell the profiles there are recipes for" },
         { "--dry-run", CLI_FLAG, &dry_run, NULL, "only tell what would be downloaded" },
         { "--offline", CLI_FLAG, &o.offline, NULL, "use only what is in the cache" },
-        { "--force", CLI_FLAG, &o.force, NULL, "make the profile again" },
+        { "--force", CLI_FLAG, &o.force, NULL, "ask the hub and make the profile again" },
         { "--timeout", CLI_NUMBER, &o.stall_seconds, "SECONDS", "of silence (default: 30)" },
         { "--retries", CLI_NUMBER, &retries, "N", "in a row without progress (default: 5)" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },

@@ -31,23 +31,52 @@ static int64_t size_of(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) ? (int64_t)info.st_size : -1;
 }
 
+static bool has_sha256(const char *path, const char *want)
+{
+    char digest[65];
+
+    return file_sha256(digest, path, NULL) == RAP_OK && strcmp(digest, want) == 0;
+}
+
+/* Has a blob the bytes that its name says? A name of another kind says nothing. */
+static bool is_as_named(const char *path, const char *name)
+{
+    char digest[41];
+
+    if (strlen(name) == 64)
+        return has_sha256(path, name);
+    return strlen(name) != 40 ||
+           (fetch_git_name(digest, path, NULL) == RAP_OK && strcmp(digest, name) == 0);
+}
+
 /* Is this the file that the recipe means? A blob of large files is named by its SHA-256, so that most need
- * not be read. */
+ * not be read. Where the recipe says neither size nor checksum, the bytes must be those of the name. */
 static bool is_wanted(const fetch *f, const char *path)
 {
     int64_t bytes = size_of(path);
-    char *real, digest[65];
-    bool same;
+    char *real;
+    bool wanted = true;
 
     if (bytes < 0 || (f->file->bytes >= 0 && bytes != f->file->bytes))
         return false;
-    if (!*f->file->sha256)
+    if (f->file->bytes >= 0 && !*f->file->sha256)
         return true;
     real = realpath(path, NULL);
-    same = real && strcmp(path_base(real), f->file->sha256) == 0;
+    if (*f->file->sha256)
+        wanted = (real && strcmp(path_base(real), f->file->sha256) == 0) ||
+                 has_sha256(path, f->file->sha256);
+    else if (real)
+        wanted = is_as_named(path, path_base(real));
     free(real);
-    return same ||
-           (file_sha256(digest, path, NULL) == RAP_OK && strcmp(digest, f->file->sha256) == 0);
+    return wanted;
+}
+
+/* Is the blob there, as the hub and the recipe describe it? */
+static bool is_whole(const fetch *f, const char *blob)
+{
+    int64_t bytes = size_of(blob);
+
+    return bytes >= 0 && (f->bytes < 0 || bytes == f->bytes) && is_wanted(f, blob);
 }
 
 static char *link_path(const fetch *f, const hub *h)
@@ -158,10 +187,11 @@ static rap_status head_on_hub(const fetch_settings *set, const char *url, http_r
     return status;
 }
 
-static rap_status use_commit(fetch *f, const http_reply *reply, const char *url, rap_err *err)
+static rap_status use_commit(fetch *f, const char *revision, const http_reply *reply,
+                             const char *url, rap_err *err)
 {
-    if (hub_is_commit(f->source->revision))
-        memcpy(f->commit, f->source->revision, 41);
+    if (hub_is_commit(revision))
+        memcpy(f->commit, revision, 41);
     else if (hub_is_commit(reply->commit))
         memcpy(f->commit, reply->commit, 41);
     else
@@ -187,7 +217,8 @@ static rap_status use_reply(fetch *f, const http_reply *reply, const char *url, 
         return err_set(err, RAP_E_FORMAT,
                        "%s: the server has another file (SHA-256 %s) than the recipe (%s)", url,
                        etag, file->sha256);
-    if (strlen(etag) != 64 && strlen(etag) != 40)
+    if ((strlen(etag) != 64 && strlen(etag) != 40) ||
+        (*file->sha256 && !hub_is_commit(reply->commit)))
         etag = file->sha256;
     if (!*etag)
         return err_set(err, RAP_E_FORMAT,
@@ -205,23 +236,23 @@ static rap_status use_reply(fetch *f, const http_reply *reply, const char *url, 
 static rap_status count_here(fetch *f, const hub *h, rap_err *err)
 {
     char *blob = hub_blob(h, f->source, f->etag), *part = NULL;
-    int64_t whole, some;
+    int64_t some;
 
     if (!blob || asprintf(&part, "%s.incomplete", blob) < 0) {
         free(blob);
         return err_memory(err, "looking into the cache");
     }
-    whole = size_of(blob);
     some = size_of(part);
-    f->have = whole >= 0 && (f->bytes < 0 || whole == f->bytes) ? whole : some > 0 ? some : 0;
+    f->have = is_whole(f, blob) ? size_of(blob) : some > 0 ? some : 0;
     free(blob);
     free(part);
     return RAP_OK;
 }
 
-rap_status fetch_ask(fetch *f, const fetch_settings *set, rap_err *err)
+rap_status fetch_ask(fetch *f, const fetch_settings *set, const char *commit, rap_err *err)
 {
-    char *url = hub_url(set->hub, f->source, f->file->path);
+    const char *revision = *commit ? commit : f->source->revision;
+    char *url = hub_url(set->hub, f->source, revision, f->file->path);
     rap_err own = { 0 };
     http_reply reply;
     rap_status status;
@@ -229,6 +260,9 @@ rap_status fetch_ask(fetch *f, const fetch_settings *set, rap_err *err)
     err = err ? err : &own;
     if (!url)
         return err_memory(err, "asking the hub");
+    fetch_release(f); /* of another commit, perhaps */
+    f->here = false;
+    f->bytes = f->file->bytes;
     for (int attempt = 0;; attempt++) {
         status = head_on_hub(set, url, &reply, err);
         if (status == RAP_OK || fetch_again(set, attempt, &reply, err) != RAP_OK)
@@ -238,7 +272,7 @@ rap_status fetch_ask(fetch *f, const fetch_settings *set, rap_err *err)
     if (status == RAP_OK)
         status = use_reply(f, &reply, url, err);
     if (status == RAP_OK)
-        status = use_commit(f, &reply, url, err);
+        status = use_commit(f, revision, &reply, url, err);
     if (status == RAP_OK)
         status = count_here(f, set->hub, err);
     free(url);
@@ -276,13 +310,9 @@ static rap_status get_locked(fetch *f, const fetch_settings *set, rap_err *err)
     char *blob = hub_blob(set->hub, f->source, f->etag);
     char *folder = blob ? path_folder(blob) : NULL;
     rap_status status = folder ? file_make_folders(folder, err) : err_memory(err, "downloading");
-    int64_t whole;
 
-    if (status == RAP_OK) {
-        whole = size_of(blob);
-        if (whole < 0 || (f->bytes >= 0 && whole != f->bytes))
-            status = fetch_body(f, set, blob, err);
-    }
+    if (status == RAP_OK && !is_whole(f, blob))
+        status = fetch_body(f, set, blob, err);
     if (status == RAP_OK)
         status = hub_link(set->hub, f->source, f->commit, f->file->path, f->etag, err);
     free(folder);

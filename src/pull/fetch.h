@@ -43,9 +43,11 @@ typedef struct fetch {
 
 void fetch_release(fetch *f);
 
-/* Fills `here` and `path` from the cache; what the cache has under another size or checksum is not it. */
+/* Fills `here` and `path` from the cache; what the cache has under another size or checksum is not it, nor,
+ * where the recipe says neither, bytes that are not those of the blob's name. */
 rap_status fetch_find(fetch *f, const hub *h, rap_err *err);
-rap_status fetch_ask(fetch *f, const fetch_settings *set, rap_err *err);
+/* Asks what the file is in `commit`, or, where that is "", in the recipe's revision as it is now. */
+rap_status fetch_ask(fetch *f, const fetch_settings *set, const char *commit, rap_err *err);
 rap_status fetch_get(fetch *f, const fetch_settings *set, rap_err *err);
 
 #endif

@@ -152,8 +152,7 @@ static rap_status transfer(body *b, rap_err *err)
 
 /* ---- the checksum ---- */
 
-/* git's name for a file's content: SHA-1 over "blob SIZE\0" and the bytes. */
-static rap_status git_name(char out[41], const char *path, rap_err *err)
+rap_status fetch_git_name(char out[41], const char *path, rap_err *err)
 {
     uint8_t digest[SHA1_DIGEST_SIZE];
     struct sha1_ctx context;
@@ -179,24 +178,28 @@ static rap_status git_name(char out[41], const char *path, rap_err *err)
     return RAP_OK;
 }
 
-/* *same tells whether the bytes are those that were meant; `got` what they are. */
-static rap_status check(const body *b, bool *same, char got[65], rap_err *err)
+typedef struct digest {
+    const char *want; /* what was asked for */
+    char got[65];     /* what arrived */
+    bool same;
+} digest;
+
+static rap_status check(digest *d, const body *b, rap_err *err)
 {
     const fetch *f = b->f;
     rap_status status = RAP_OK;
 
-    *same = true;
+    *d = (digest){ .want = f->etag, .same = true };
     if (b->set->on_event)
         b->set->on_event(FETCH_CHECK, NULL, b->have, b->total, b->set->payload);
     if (strlen(f->etag) == 40) {
-        status = git_name(got, b->part, err);
-        *same = status == RAP_OK && strcmp(got, f->etag) == 0;
+        status = fetch_git_name(d->got, b->part, err);
+        d->same = status == RAP_OK && strcmp(d->got, d->want) == 0;
     }
-    if (status == RAP_OK && *same && (*f->file->sha256 || strlen(f->etag) == 64)) {
-        const char *want = *f->file->sha256 ? f->file->sha256 : f->etag;
-
-        status = file_sha256(got, b->part, err);
-        *same = status == RAP_OK && strcmp(got, want) == 0;
+    if (status == RAP_OK && d->same && (*f->file->sha256 || strlen(f->etag) == 64)) {
+        d->want = *f->file->sha256 ? f->file->sha256 : f->etag;
+        status = file_sha256(d->got, b->part, err);
+        d->same = status == RAP_OK && strcmp(d->got, d->want) == 0;
     }
     return status;
 }
@@ -204,25 +207,24 @@ static rap_status check(const body *b, bool *same, char got[65], rap_err *err)
 /* Bytes that are wrong after a resumed transfer may be two versions put together: once more, from zero. */
 static rap_status transfer_checked(body *b, rap_err *err)
 {
-    char got[65] = "";
-    bool same = false;
+    digest d = { 0 };
     rap_status status = transfer(b, err);
 
     if (status == RAP_OK)
-        status = check(b, &same, got, err);
-    if (status == RAP_OK && !same && b->resumed) {
+        status = check(&d, b, err);
+    if (status == RAP_OK && !d.same && b->resumed) {
         status = restart(b, err);
         if (status == RAP_OK)
             status = transfer(b, err);
         if (status == RAP_OK)
-            status = check(b, &same, got, err);
+            status = check(&d, b, err);
     }
-    if (status != RAP_OK || same)
+    if (status != RAP_OK || d.same)
         return status;
     unlink(b->part);
     return err_set(err, RAP_E_FORMAT,
                    "%s: wrong bytes arrived (checksum %s, not %s); they were thrown away", b->url,
-                   got, *b->f->file->sha256 ? b->f->file->sha256 : b->f->etag);
+                   d.got, d.want);
 }
 
 static rap_status open_part(body *b, rap_err *err)
@@ -244,7 +246,7 @@ static rap_status open_part(body *b, rap_err *err)
 rap_status fetch_body(fetch *f, const fetch_settings *set, const char *blob, rap_err *err)
 {
     body b = { .f = f, .set = set, .fd = -1, .total = f->bytes };
-    char *url = hub_url(set->hub, f->source, f->file->path);
+    char *url = hub_url(set->hub, f->source, f->commit, f->file->path);
     rap_status status = RAP_OK;
 
     b.url = url;

@@ -116,11 +116,11 @@ void hub_release(hub *h)
 
 /* ---- names ---- */
 
-char *hub_url(const hub *h, const recipe_source *s, const char *path)
+char *hub_url(const hub *h, const recipe_source *s, const char *revision, const char *path)
 {
     buf url = BUF_INIT;
 
-    buf_printf(&url, "%s/%s/resolve/%s/%s", h->endpoint, s->hub, s->revision, path);
+    buf_printf(&url, "%s/%s/resolve/%s/%s", h->endpoint, s->hub, revision, path);
     return buf_detach(&url);
 }
 

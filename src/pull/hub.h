@@ -25,7 +25,7 @@ rap_status hub_open(hub *out, bool offline, rap_err *err);
 void hub_release(hub *h);
 
 /* All of these are free()d by the caller and NULL when memory ran out. */
-char *hub_url(const hub *h, const recipe_source *s, const char *path);
+char *hub_url(const hub *h, const recipe_source *s, const char *revision, const char *path);
 char *hub_repository(const hub *h, const recipe_source *s); /* <cache>/models--OWNER--NAME */
 char *hub_snapshot(const hub *h, const recipe_source *s, const char *commit);
 char *hub_blob(const hub *h, const recipe_source *s, const char *etag);

@@ -138,7 +138,7 @@ static void pull_close(pull *p)
 
 static json_t *report_file(const pull *p, const fetch *f)
 {
-    char *url = hub_url(&p->hub, f->source, f->file->path);
+    char *url = hub_url(&p->hub, f->source, f->source->revision, f->file->path);
     json_t *json =
         json_pack("{s:s, s:s?, s:o, s:b}", "file", f->file->path, "url", url, "bytes",
                   f->bytes >= 0 ? json_integer(f->bytes) : json_null(), "here", (int)f->here);
@@ -166,22 +166,41 @@ static rap_status report(json_t **out, const pull *p, const char *state)
 
 /* ---- before the download ---- */
 
+/* A source's files come from one commit: what the first answer names is asked for by the others, and what
+ * the cache has of another commit is asked for again. */
+static rap_status ask_source(pull *p, const fetch_settings *set, const recipe_source *source)
+{
+    char commit[41] = "";
+    rap_status status = RAP_OK;
+
+    for (int again = 0; again < 2; again++)
+        for (int i = 0; i < p->count && status == RAP_OK; i++) {
+            fetch *f = &p->files[i];
+            bool other = *commit && strcmp(f->commit, commit) != 0;
+
+            if (f->source != source || (again ? !other : f->here && !p->o->force))
+                continue;
+            p->current = f->file->path;
+            status = fetch_ask(f, set, commit, p->err);
+            memcpy(commit, f->commit, sizeof commit);
+        }
+    return status;
+}
+
 static rap_status ask_hub(pull *p, const fetch_settings *set)
 {
     rap_status status = RAP_OK;
 
-    for (int i = 0; i < p->count && status == RAP_OK; i++) {
-        fetch *f = &p->files[i];
+    for (int i = 0; p->hub.offline && i < p->count; i++) {
+        const fetch *f = &p->files[i];
 
-        if (f->here)
-            continue;
-        p->current = f->file->path;
-        if (p->hub.offline)
+        if (!f->here)
             return err_set(p->err, RAP_E_NOT_FOUND,
                            "%s of %s is not in %s, and offline nothing is downloaded",
                            f->file->path, f->source->hub, p->hub.cache);
-        status = fetch_ask(f, set, p->err);
     }
+    for (int i = 0; !p->hub.offline && i < p->r->source_count && status == RAP_OK; i++)
+        status = ask_source(p, set, &p->r->source[i]);
     return status;
 }
 

@@ -28,7 +28,7 @@ typedef int pull_cancelled(void *payload);
 typedef struct pull_options {
     const char *recipe; /* a name, or the path of a recipe's file */
     bool offline;       /* only what is in the cache */
-    bool force;         /* make the profile again even when it is there */
+    bool force;         /* make the profile again even when it is there, and ask the hub again */
     long stall_seconds; /* 30: a transfer this long without bytes is given up and tried again */
     int retries;        /* 5: in a row, without progress */
     long retry_ms;      /* 1000: the first pause, each further one twice as long */

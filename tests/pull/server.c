@@ -75,7 +75,7 @@ static void git_name(char out[41], const void *bytes, size_t size)
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }
 
-static served *find(server *s, const char *path)
+static served *find_exactly(server *s, const char *path)
 {
     for (int i = 0; i < s->file_count; i++)
         if (strcmp(s->file[i].path, path) == 0)
@@ -83,12 +83,26 @@ static served *find(server *s, const char *path)
     return NULL;
 }
 
+/* The commit's files are those of "main". */
+static served *find(server *s, const char *path)
+{
+    const char *commit = strstr(path, "/" SERVER_COMMIT "/");
+    served *f = find_exactly(s, path);
+    char main_path[1100];
+
+    if (f || !commit)
+        return f;
+    snprintf(main_path, sizeof main_path, "%.*s/main/%s", (int)(commit - path), path,
+             commit + strlen("/" SERVER_COMMIT "/"));
+    return find_exactly(s, main_path);
+}
+
 void server_add(server *s, const char *path, const void *bytes, size_t size)
 {
     served *f;
 
     pthread_mutex_lock(&s->lock);
-    f = find(s, path);
+    f = find_exactly(s, path);
     if (!f && s->file_count < FILES) {
         f = &s->file[s->file_count++];
         *f = (served){ .path = strdup(path) };
@@ -209,6 +223,15 @@ static void answer_head(server *s, int fd, const served *f, const request *r, co
     if (strcmp(trick, "rename") == 0) {
         buf_printf(&location, "/renamed%s", r->path);
         send_redirect(fd, 307, buf_text(&location), "");
+        buf_release(&location);
+        return;
+    }
+    if (strcmp(trick, "mirror") == 0) {
+        buf_printf(&location,
+                   "HTTP/1.1 200 OK\r\nETag: \"%.40s\"\r\nContent-Length: %zu\r\n"
+                   "Connection: close\r\n\r\n",
+                   wrong, f->size);
+        send_all(fd, location.data, location.len);
         buf_release(&location);
         return;
     }

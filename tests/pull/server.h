@@ -4,7 +4,7 @@
  * GET of a large file is redirected to /cdn/… on another host name ("localhost"), where the bytes are.
  * Tricks are words, one for each request of their kind, used up in order; after them it behaves:
  *
- *     HEAD  401 404 429 500 503  stall  close  lie-size  huge  lie-etag  no-etag  no-commit  loop  rename
+ *     HEAD  401 404 429 500 503  stall  close  lie-size  huge  lie-etag  no-etag  no-commit  mirror  loop  rename
  *     GET   401 404 429 500 503  stall  close  truncate  wrong  more  short  bare-more  ignore-range
  *           bad-range  416  loop  file  changed */
 #ifndef RAP_TESTS_PULL_SERVER_H

@@ -102,6 +102,91 @@ static void test_files_of_other_tools_are_used(void **state)
     assert_int_equal(server_count(f->hub, "HEAD", MODEL), 0);
 }
 
+static const char *blob_of(const fixture *f, const char *file)
+{
+    static char real[4096];
+
+    assert_non_null(realpath(
+        path_of("%s/hf/hub/models--toy--models/snapshots/" SERVER_COMMIT "/%s", f->folder, file),
+        real));
+    return real;
+}
+
+/* The recipe, with `about` beside config.json. */
+static void recipe_about_config(fixture *f, const char *about)
+{
+    char *text = NULL, *at;
+    size_t size;
+    buf out = BUF_INIT;
+
+    recipe_with(f, "main", "");
+    assert_int_equal(file_read(&text, &size, f->options.recipe, 1 << 16, NULL), RAP_OK);
+    at = strstr(text, "\"config.json\"") + strlen("\"config.json\"");
+    buf_add(&out, text, (size_t)(at - text));
+    buf_puts(&out, about);
+    buf_puts(&out, at);
+    assert_int_equal(file_write(f->options.recipe, out.data, out.len, NULL), RAP_OK);
+    buf_release(&out);
+    free(text);
+}
+
+static void assert_config_is_right(const fixture *f)
+{
+    char *text = NULL;
+    size_t size;
+
+    assert_int_equal(file_read(&text, &size, blob_of(f, "config.json"), 1 << 10, NULL), RAP_OK);
+    assert_int_equal(size, 11);
+    assert_memory_equal(text, "{\"size\": 3}", 11);
+    free(text);
+}
+
+/* A blob of git's naming, with the right size and wrong bytes: the recipe's checksum or, where there is
+ * none, the name tells. */
+static void test_a_spoiled_blob_is_not_used(void **state)
+{
+    static const char *const abouts[] = { ", \"sha256\": \"%s\"", "" };
+    fixture *f = *state;
+    char sum[65];
+
+    sha256_hex(sum, "{\"size\": 3}", 11);
+    recipe_with(f, "main", "");
+    for (int i = 0; i < 2; i++) {
+        assert_pulls(f);
+        file_write(blob_of(f, "config.json"), "{\"size\": 4}", 11, NULL);
+        unlink(profile_path(f, "encoder.gguf")); /* so that it is made again */
+        recipe_about_config(f, i ? abouts[i] : path_of(abouts[0], sum));
+        assert_pulls(f);
+        assert_config_is_right(f);
+    }
+    file_write(blob_of(f, "config.json"), "", 0, NULL);
+    f->options.force = true;
+    assert_pulls(f);
+    assert_config_is_right(f);
+}
+
+/* The branch has moved on since one of the files was fetched. */
+static void test_files_are_of_one_commit(void **state)
+{
+    static const char old[] = "1111111111111111111111111111111111111111";
+    fixture *f = *state;
+    const char *root = path_of("%s/hf/hub/models--toy--models", f->folder);
+    const char *link = path_of("%s/snapshots/%s/config.json", root, old);
+    char *folder = path_folder(link);
+
+    assert_int_equal(file_make_folders(folder, NULL), RAP_OK);
+    assert_int_equal(file_make_folders(path_of("%s/refs", root), NULL), RAP_OK);
+    assert_int_equal(file_make_folders(path_of("%s/blobs", root), NULL), RAP_OK);
+    file_write(path_of("%s/refs/main", root), old, 40, NULL);
+    file_write(path_of("%s/blobs/small", root), "{\"size\": 2}", 11, NULL);
+    assert_int_equal(symlink("../../blobs/small", link), 0);
+    free(folder);
+    assert_int_equal(pull_toy(f), RAP_OK);
+    assert_whole(f);
+    assert_config_is_right(f);
+    assert_int_equal(server_count(f->hub, "GET", SMALL), 1);
+}
+
 static void test_offline(void **state)
 {
     fixture *f = *state;
@@ -384,6 +469,8 @@ int main(void)
         TEST(test_second_pull_does_nothing),
         TEST(test_dry_run_asks_nobody),
         TEST(test_files_of_other_tools_are_used),
+        TEST(test_a_spoiled_blob_is_not_used),
+        TEST(test_files_are_of_one_commit),
         TEST(test_offline),
         TEST(test_foreign_folder_is_left_alone),
         TEST(test_damaged_profile_is_made_again),
