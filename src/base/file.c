@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { TEMPORARIES = 100 }; /* names that are tried */
+
 /* Turns errno into a status and the one line. */
 static rap_status file_fail(rap_err *err, const char *path, const char *doing)
 {
@@ -193,15 +195,24 @@ static rap_status file_write_device(const char *path, const file_part *parts, si
     return status;
 }
 
-/* A name beside `path` that no other thread or process uses; free(). */
-static char *file_temporary(const char *path)
+/* Makes a file beside `path` under a name that no other thread or process uses; free() the name. A killed
+ * process may have left one of the same number, which in a container comes back at each start: the next
+ * name is tried. *fd is -1, with errno set, when none could be made. */
+static char *file_temporary(int *fd, const char *path)
 {
     static atomic_uint counter;
     char *temporary = NULL;
 
-    if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(),
-                 atomic_fetch_add(&counter, 1u)) < 0)
-        return NULL;
+    *fd = -1;
+    for (int attempt = 0; attempt < TEMPORARIES; attempt++) {
+        free(temporary);
+        if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(),
+                     atomic_fetch_add(&counter, 1u)) < 0)
+            return NULL;
+        *fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (*fd >= 0 || errno != EEXIST)
+            break;
+    }
     return temporary;
 }
 
@@ -223,12 +234,11 @@ static rap_status file_replace(const char *path, const file_part *parts, size_t 
         return err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return file_write_device(path, parts, count, err);
-    temporary = file_temporary(path);
+    temporary = file_temporary(&fd, path);
     if (!temporary)
         return err_memory(err, "writing a file");
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
-        status = file_fail(err, path, "writing");
+        status = file_fail(err, errno == ENOENT ? path : temporary, "writing");
         free(temporary);
         return status;
     }

@@ -112,6 +112,26 @@ static void a_failed_write_leaves_the_old_file(void **state)
     unlink(path);
 }
 
+/* What a killed process of the same number left behind does not stop the next one. */
+static void passes_over_stale_temporaries(void **state)
+{
+    const char *path = in_work("a");
+    char stale[50][160];
+    rap_err err = { 0 };
+
+    for (int i = 0; i < 50; i++) {
+        snprintf(stale[i], sizeof stale[i], "%s.%ld-%d.tmp", path, (long)getpid(), i);
+        FILE *f = fopen(stale[i], "wb");
+        assert_non_null(f);
+        fclose(f);
+    }
+    if (file_write(path, "new", 3, &err) != RAP_OK)
+        fail_msg("%s", err.text);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(unlink(stale[i]), 0); /* they are not ours */
+    assert_int_equal(unlink(path), 0);
+}
+
 static void maps(void **state)
 {
     const char *path = in_work("map");
@@ -195,6 +215,7 @@ int main(void)
         cmocka_unit_test(reads_an_empty_file),
         cmocka_unit_test(names_what_cannot_be_read),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
+        cmocka_unit_test(passes_over_stale_temporaries),
         cmocka_unit_test(maps),
         cmocka_unit_test(makes_folders),
         cmocka_unit_test(takes_paths_apart),
