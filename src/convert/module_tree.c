@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 32, MAX_LAYERS = 100000, MAX_NAME = 200 };
+enum { MAX_DEPTH = 32, MAX_STEPS = 1 << 22, MAX_NAME = 200 };
 
 bool module_is(const pickle_value *v)
 {
@@ -40,7 +40,7 @@ typedef struct walk {
     const char *file;
     module_visit *visit;
     void *payload;
-    int layers;
+    size_t steps; /* attributes and tensors looked at */
     char name[MAX_NAME + 1];
     rap_err *err;
 } walk;
@@ -81,11 +81,20 @@ static rap_status visit_tensors(walk *w, const pickle_value *dict, size_t len)
     return status;
 }
 
+static size_t items_of(const pickle_value *dict)
+{
+    return dict && dict->kind == PICKLE_DICT ? dict->as.list.count : 0;
+}
+
+/* A damaged file may hold the same layers many times over: what is looked at is counted. */
 static rap_status visit_layer(walk *w, const pickle_value *module, size_t len, int depth)
 {
-    if (depth > MAX_DEPTH || ++w->layers > MAX_LAYERS)
+    w->steps += 1 + items_of(module->as.object.state);
+    if (depth > MAX_DEPTH || w->steps > MAX_STEPS)
         return bad(w, "its layers nest without end");
     const pickle_value *below = pickle_get(module, "_modules");
+    w->steps += items_of(below) + items_of(pickle_get(module, "_parameters")) +
+                items_of(pickle_get(module, "_buffers"));
     rap_status status = visit_tensors(w, pickle_get(module, "_parameters"), len);
     if (status == RAP_OK)
         status = visit_tensors(w, pickle_get(module, "_buffers"), len);

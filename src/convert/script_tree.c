@@ -32,10 +32,10 @@ static rap_status walk_object(walk *w, const pickle_value *object, size_t len);
 static rap_status walk_attribute(walk *w, const pickle_value *key, const pickle_value *value,
                                  size_t len)
 {
-    if (value->kind != PICKLE_TENSOR && !script_is(value))
-        return RAP_OK;
     if (w->steps++ >= MAX_STEPS)
         return err_set(w->err, RAP_E_LIMIT, "%s: has more parts than a checkpoint needs", w->file);
+    if (value->kind != PICKLE_TENSOR && !script_is(value))
+        return RAP_OK;
     if (key->kind != PICKLE_TEXT || key->as.text.len == 0 || key->as.text.len > MAX_NAME ||
         len + 1 + key->as.text.len > MAX_NAME || memchr(key->as.text.bytes, 0, key->as.text.len))
         return err_set(w->err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",

@@ -21,8 +21,8 @@ typedef struct state_tensor {
 
 typedef struct state_dict state_dict;
 
-/* `path` is a .pt or .bin file (the top level of its pickle, or what it keeps under "state_dict",
- * "model_state_dict" or "model"; or a module, there or under "ema" or "model"), a .safetensors file, an index of shards (.index.json), or a folder
+/* `path` is a .pt or .bin file (of the top level of its pickle and what it keeps under "state_dict",
+ * "model_state_dict" or "model" the dict with the most tensors; or a module, there or under "ema" or "model"), a .safetensors file, an index of shards (.index.json), or a folder
  * with model.safetensors, pytorch_model.bin or the index of either. */
 rap_status state_dict_open(state_dict **out, const char *path, rap_err *err);
 void state_dict_close(state_dict *d); /* NULL-safe */

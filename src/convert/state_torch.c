@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_BYTE_ORDER = 64 };
+
 static size_t count_tensors(const pickle_value *dict)
 {
     size_t n = 0;
@@ -16,13 +18,14 @@ static size_t count_tensors(const pickle_value *dict)
     return n;
 }
 
+/* The dict with the most tensors: a trainer may keep one of its own beside the model's. */
 static const pickle_value *find_dict(const pickle_value *root)
 {
     static const char *const places[] = { "state_dict", "model_state_dict", "model" };
     const pickle_value *best = root;
-    for (size_t i = 0; i < 3 && !count_tensors(best); i++) {
+    for (size_t i = 0; i < 3; i++) {
         const pickle_value *inner = pickle_get(root, places[i]);
-        if (count_tensors(inner))
+        if (count_tensors(inner) > count_tensors(best))
             best = inner;
     }
     return count_tensors(best) ? best : NULL;
@@ -38,7 +41,7 @@ static rap_status locate(state_tensor *t, const state_part *p, const pickle_stor
         return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a storage has a long name",
                        p->path);
     snprintf(entry, sizeof entry, "data/%.*s", (int)s->key->as.text.len, s->key->as.text.bytes);
-    rap_status status = torch_zip_read(p->zip, entry, &t->bytes, &size, err);
+    rap_status status = torch_zip_read(p->zip, entry, SIZE_MAX, &t->bytes, &size, err);
     if (status != RAP_OK)
         return status;
     if (!mem_mul(&needed, (size_t)s->elements, dtype_size(s->type)) || needed > size)
@@ -147,7 +150,7 @@ static rap_status check_byte_order(const state_part *p, rap_err *err)
     size_t size;
     if (!torch_zip_has(p->zip, "byteorder"))
         return RAP_OK;
-    rap_status status = torch_zip_read(p->zip, "byteorder", &order, &size, err);
+    rap_status status = torch_zip_read(p->zip, "byteorder", MAX_BYTE_ORDER, &order, &size, err);
     if (status != RAP_OK)
         return status;
     if (size < 6 || memcmp(order, "little", 6))
@@ -166,7 +169,8 @@ rap_status state_open_torch(state_dict *d, const char *path, rap_err *err)
         return RAP_E_MEMORY;
     if ((status = torch_zip_open(&p->zip, path, err)) != RAP_OK ||
         (status = check_byte_order(p, err)) != RAP_OK ||
-        (status = torch_zip_read(p->zip, "data.pkl", &bytes, &size, err)) != RAP_OK ||
+        (status = torch_zip_read(p->zip, "data.pkl", PICKLE_MAX_BYTES, &bytes, &size, err)) !=
+            RAP_OK ||
         (status = unpickle(&p->pickle, bytes, size, p->path, err)) != RAP_OK)
         return status;
     return list_tensors(d, p, err);

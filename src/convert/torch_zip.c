@@ -14,6 +14,9 @@
 enum { END_SIZE = 22, LOCATOR_SIZE = 20, END64_SIZE = 56, CENTRAL_SIZE = 46, LOCAL_SIZE = 30 };
 enum { MAX_ENTRIES = 200000, METHOD_STORED = 0, METHOD_DEFLATED = 8, FLAG_ENCRYPTED = 1 };
 enum { DEFLATE_MAX_RATIO = 1040 }; /* one byte of deflate cannot give more */
+/* All entries of a file together may inflate to this many times its size, and to so many bytes anyway:
+ * weights hardly shrink. */
+enum { INFLATED_RATIO = 16, INFLATED_BYTES = 256 << 20 };
 
 typedef struct zip_entry {
     const char *name; /* in the mapping, not NUL-ended, without the top folder */
@@ -31,6 +34,7 @@ struct torch_zip {
     char *path;
     file_map map;
     zip_entry *entries; /* sorted by name */
+    uint64_t inflated;  /* bytes of all of them so far */
     size_t count;
 };
 
@@ -315,8 +319,14 @@ static bool inflate_exactly(uint8_t *out, uint64_t size, const uint8_t *in, uint
     return code == Z_STREAM_END && out_left == 0;
 }
 
-static rap_status inflate_entry(zip_entry *e, const torch_zip *z, rap_err *err)
+static rap_status inflate_entry(zip_entry *e, torch_zip *z, rap_err *err)
 {
+    uint64_t most = (uint64_t)z->map.size * INFLATED_RATIO + INFLATED_BYTES;
+    if (e->size > most - z->inflated)
+        return err_set(err, RAP_E_LIMIT,
+                       "%s: inflates to more than %d times its size, which no checkpoint does",
+                       z->path, INFLATED_RATIO);
+    z->inflated += e->size;
     e->inflated = malloc(e->size ? (size_t)e->size : 1);
     if (!e->inflated)
         return err_memory(err, "inflating a checkpoint");
@@ -327,12 +337,15 @@ static rap_status inflate_entry(zip_entry *e, const torch_zip *z, rap_err *err)
     return damaged(z, "an entry does not inflate to its size", err);
 }
 
-rap_status torch_zip_read(torch_zip *z, const char *name, const uint8_t **out, size_t *out_size,
-                          rap_err *err)
+rap_status torch_zip_read(torch_zip *z, const char *name, size_t most, const uint8_t **out,
+                          size_t *out_size, rap_err *err)
 {
     zip_entry *e = find(z, name);
     if (!e)
         return err_set(err, RAP_E_FORMAT, "%s: the archive has no entry '%s'", z->path, name);
+    if (e->size > most)
+        return err_set(err, RAP_E_LIMIT, "%s: entry '%s' has more than %zu bytes", z->path, name,
+                       most);
     if (e->method == METHOD_DEFLATED && !e->inflated) {
         rap_status status = inflate_entry(e, z, err);
         if (status != RAP_OK)

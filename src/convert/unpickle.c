@@ -224,6 +224,8 @@ static rap_status push_text(unpickled *u, size_t length_bytes)
 static rap_status append(unpickled *u, pickle_value *to, pickle_value *const *items, size_t count)
 {
     size_t need = to->as.list.count + count;
+    if (need > PICKLE_MAX_ITEMS)
+        return unpickle_bad(u, "a list has more items than a checkpoint needs");
     if (need > to->as.list.cap) {
         size_t cap = need > to->as.list.cap * 2 ? need : to->as.list.cap * 2;
         pickle_value **grown = realloc(to->as.list.items, cap * sizeof *grown);

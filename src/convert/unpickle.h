@@ -42,7 +42,7 @@ typedef enum pickle_kind {
     PICKLE_TENSOR
 } pickle_kind;
 
-enum { TENSOR_MAX_DIMS = 8 };
+enum { TENSOR_MAX_DIMS = 8, PICKLE_MAX_BYTES = 64 << 20 };
 
 typedef struct pickle_value pickle_value;
 

@@ -7,10 +7,10 @@
 
 /* Bounds: a module or state dict of a few thousand tensors needs a tenth of each. */
 enum {
-    PICKLE_MAX_BYTES = 64 << 20,
     PICKLE_MAX_VALUES = 1 << 20,
     PICKLE_MAX_STACK = 1 << 20,
     PICKLE_MAX_MEMO = 1 << 22,
+    PICKLE_MAX_ITEMS = 1 << 20, /* of one tuple, list or dict */
     PICKLE_MAX_MARKS = 64 /* nesting */
 };
 

@@ -47,7 +47,7 @@ static buf changed_pickle(const change *c)
     const uint8_t *pickle;
     size_t size;
     buf b = BUF_INIT;
-    assert_int_equal(torch_zip_read(fixture, "data.pkl", &pickle, &size, NULL), RAP_OK);
+    assert_int_equal(torch_zip_read(fixture, "data.pkl", SIZE_MAX, &pickle, &size, NULL), RAP_OK);
     const uint8_t *at = c->find_len ? memmem(pickle, size, c->find, c->find_len) : pickle;
     if (!at)
         fail_msg("%s: not in the pickle", c->what);
@@ -70,7 +70,8 @@ static void write_changed(const change *c)
         if (!torch_zip_has(fixture, name + 4))
             break;
         assert_int_equal(
-            torch_zip_read(fixture, name + 4, (const uint8_t **)&e.bytes, &e.size, NULL), RAP_OK);
+            torch_zip_read(fixture, name + 4, SIZE_MAX, (const uint8_t **)&e.bytes, &e.size, NULL),
+            RAP_OK);
         zip_add(&z, &e);
     }
     zip_end(&z);

@@ -200,6 +200,30 @@ static void shared_layers(void **state)
     refused("nest without end");
 }
 
+/* Not a module: a trainer's tensor beside the model's. */
+static void the_dict_with_the_most_tensors(void **state)
+{
+    const made_tensor one = { "queue", "HalfStorage", "0", 64, 0, 1, { 4 }, { 1 } };
+    made_tensor t = one;
+    state_dict *d;
+    buf b = BUF_INIT;
+    pickle_start(&b);
+    buf_puts(&b, "}(");
+    pickle_tensor_of(&b, &one);
+    pickle_text(&b, "state_dict");
+    buf_puts(&b, "}(");
+    t.name = "a";
+    pickle_tensor_of(&b, &t);
+    t.name = "b";
+    pickle_tensor_of(&b, &t);
+    buf_puts(&b, "uu");
+    save(&b);
+    assert_int_equal(state_dict_open(&d, path, NULL), RAP_OK);
+    assert_int_equal(state_dict_count(d), 2);
+    assert_non_null(state_dict_find(d, "b"));
+    state_dict_close(d);
+}
+
 static void things_that_are_no_layers(void **state)
 {
     static const struct {
@@ -236,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_module_that_contains_itself),
         cmocka_unit_test(absurd_depth),
         cmocka_unit_test(shared_layers),
+        cmocka_unit_test(the_dict_with_the_most_tensors),
         cmocka_unit_test(things_that_are_no_layers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

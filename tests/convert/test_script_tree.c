@@ -94,6 +94,34 @@ static void shares_too_much(void **state)
     refuses(&b, "more parts than a checkpoint needs");
 }
 
+/* 10 objects inside one another, each with the next one twice, and a last one of 10,000 numbers. */
+static void shares_much_that_is_no_tensor(void **state)
+{
+    enum { DEPTH = 10, NUMBERS = 10000 };
+    buf b = BUF_INIT;
+    pickle_start(&b);
+    for (int i = 0; i < DEPTH; i++) {
+        begin(&b, "Net");
+        pickle_text(&b, "a");
+    }
+    begin(&b, "Last");
+    pickle_text(&b, "n");
+    buf_puts(&b, "q\xff\x89");
+    for (int i = 1; i < NUMBERS; i++)
+        buf_puts(&b, "h\xff\x89");
+    buf_puts(&b, "ub");
+    for (int i = 0; i < DEPTH; i++) {
+        buf_putc(&b, 'q');
+        buf_putc(&b, (char)i);
+        pickle_text(&b, "b");
+        buf_putc(&b, 'h');
+        buf_putc(&b, (char)i);
+        buf_puts(&b, "ub");
+    }
+    buf_putc(&b, '.');
+    refuses(&b, "more parts than a checkpoint needs");
+}
+
 static void other_roots(void **state)
 {
     buf b = BUF_INIT;
@@ -110,9 +138,8 @@ static void other_roots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(walks),
-        cmocka_unit_test(contains_itself),
-        cmocka_unit_test(shares_too_much),
+        cmocka_unit_test(walks),           cmocka_unit_test(contains_itself),
+        cmocka_unit_test(shares_too_much), cmocka_unit_test(shares_much_that_is_no_tensor),
         cmocka_unit_test(other_roots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

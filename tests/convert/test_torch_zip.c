@@ -40,15 +40,15 @@ static void opens_both(made_entry a)
     size_t size = 0;
     save_two(a, second);
     if (torch_zip_open(&z, path, &err) != RAP_OK ||
-        torch_zip_read(z, "data.pkl", &bytes, &size, &err) != RAP_OK)
+        torch_zip_read(z, "data.pkl", SIZE_MAX, &bytes, &size, &err) != RAP_OK)
         fail_msg("%s", err.text);
     assert_int_equal(size, 41);
     assert_memory_equal(bytes, hello, 41);
-    assert_int_equal(torch_zip_read(z, "data/0", &bytes, &size, &err), RAP_OK);
+    assert_int_equal(torch_zip_read(z, "data/0", SIZE_MAX, &bytes, &size, &err), RAP_OK);
     assert_memory_equal(bytes, "12345678", 8);
     assert_true(torch_zip_has(z, "data/0"));
     assert_false(torch_zip_has(z, "data/1"));
-    assert_int_equal(torch_zip_read(z, "data/1", &bytes, &size, &err), RAP_E_FORMAT);
+    assert_int_equal(torch_zip_read(z, "data/1", SIZE_MAX, &bytes, &size, &err), RAP_E_FORMAT);
     torch_zip_close(z);
 }
 
@@ -69,7 +69,7 @@ static void fails(const char *reason)
     size_t size;
     rap_status status = torch_zip_open(&z, path, &err);
     if (status == RAP_OK)
-        status = torch_zip_read(z, "data.pkl", &bytes, &size, &err);
+        status = torch_zip_read(z, "data.pkl", SIZE_MAX, &bytes, &size, &err);
     else
         assert_null(z);
     assert_int_not_equal(status, RAP_OK);
@@ -113,6 +113,53 @@ static void refuses_wrong_deflate(void **state)
     b = a, b.claim_size = 50, two_fail(b, second, "inflate");
     b = a, b.claim_size = 0x7fffffff, two_fail(b, second, "contradict"); /* a bomb's claim */
     b = a, b.deflate = false, b.claim_method = 8, two_fail(b, second, "inflate");
+}
+
+static void read_fails(const char *name, size_t most, const char *reason)
+{
+    torch_zip *z = NULL;
+    rap_err err = { 0 };
+    const uint8_t *bytes;
+    size_t size;
+    assert_int_equal(torch_zip_open(&z, path, NULL), RAP_OK);
+    assert_int_equal(torch_zip_read(z, name, most, &bytes, &size, &err), RAP_E_LIMIT);
+    if (!strstr(err.text, path) || !strstr(err.text, reason))
+        fail_msg("'%s' does not say '%s'", err.text, reason);
+    torch_zip_close(z);
+}
+
+/* A few bytes must not fill the memory: an entry has a most size, and all together, too. */
+static void refuses_to_inflate_without_end(void **state)
+{
+    enum { MANY = 40 << 20, ENTRIES = 8 };
+    char names[ENTRIES][16];
+    made_zip z = { 0 };
+    torch_zip *zip;
+    const uint8_t *bytes;
+    size_t size;
+    rap_status status = RAP_OK;
+    made_entry a = first;
+    save_two(a, second);
+    read_fails("data.pkl", 40, "'data.pkl' has more than 40 bytes");
+    a.deflate = true;
+    save_two(a, second);
+    read_fails("data.pkl", 40, "'data.pkl' has more than 40 bytes");
+    a.size = MANY;
+    a.bytes = calloc(1, MANY);
+    for (int i = 0; i < ENTRIES; i++) {
+        snprintf(names[i], sizeof names[i], "x/%d", i);
+        a.name = names[i];
+        zip_add(&z, &a);
+    }
+    free((void *)a.bytes);
+    zip_end(&z);
+    save_as(path, &z.file);
+    zip_release(&z);
+    assert_int_equal(torch_zip_open(&zip, path, NULL), RAP_OK);
+    for (int i = 0; i < ENTRIES; i++)
+        status = torch_zip_read(zip, names[i] + 2, SIZE_MAX, &bytes, &size, NULL);
+    assert_int_equal(status, RAP_E_LIMIT);
+    torch_zip_close(zip);
 }
 
 static void refuses_other_files(void **state)
@@ -173,7 +220,7 @@ static void mutations(void **state)
             const uint8_t *bytes;
             size_t size;
             unsigned sum = 0;
-            if (torch_zip_read(zip, "data.pkl", &bytes, &size, NULL) == RAP_OK)
+            if (torch_zip_read(zip, "data.pkl", SIZE_MAX, &bytes, &size, NULL) == RAP_OK)
                 for (size_t i = 0; i < size; i++)
                     sum += bytes[i];
             assert_true(sum < 1u << 30);
@@ -189,9 +236,13 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_stored_and_deflated), cmocka_unit_test(refuses_lies),
-        cmocka_unit_test(refuses_wrong_deflate),     cmocka_unit_test(refuses_other_files),
-        cmocka_unit_test(refuses_every_truncation),  cmocka_unit_test(mutations),
+        cmocka_unit_test(reads_stored_and_deflated),
+        cmocka_unit_test(refuses_lies),
+        cmocka_unit_test(refuses_wrong_deflate),
+        cmocka_unit_test(refuses_other_files),
+        cmocka_unit_test(refuses_to_inflate_without_end),
+        cmocka_unit_test(refuses_every_truncation),
+        cmocka_unit_test(mutations),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

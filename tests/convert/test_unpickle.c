@@ -262,6 +262,23 @@ static void refuses_bombs(void **state)
     refuses(&b, "too many values");
 }
 
+/* One list of a million and more, out of one number. */
+static void refuses_long_lists(void **state)
+{
+    enum { PART = 600000 };
+    buf b = BUF_INIT;
+    pickle_start(&b);
+    buf_puts(&b, "]K\1q\1a");
+    for (int part = 0; part < 2; part++) {
+        buf_putc(&b, '(');
+        for (int i = 0; i < PART; i++)
+            buf_puts(&b, "h\1");
+        buf_putc(&b, 'e');
+    }
+    buf_putc(&b, '.');
+    refuses(&b, "more items than a checkpoint needs");
+}
+
 /* Lists of lists, each holding the one before twice, and a list that holds itself: read in no time,
  * because values are shared and nobody walks them. */
 static void shared_values_are_cheap(void **state)
@@ -338,6 +355,7 @@ int main(void)
         cmocka_unit_test(refuses_bombs),
         cmocka_unit_test(shared_values_are_cheap),
         cmocka_unit_test(mutations),
+        cmocka_unit_test(refuses_long_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

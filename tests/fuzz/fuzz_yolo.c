@@ -54,7 +54,7 @@ static void start(void)
             snprintf(e->name, sizeof e->name, "data.pkl");
         else
             snprintf(e->name, sizeof e->name, "data/%d", i - 1);
-        if (torch_zip_read(fixture, e->name, &e->bytes, &e->size, NULL) != RAP_OK)
+        if (torch_zip_read(fixture, e->name, SIZE_MAX, &e->bytes, &e->size, NULL) != RAP_OK)
             break;
         e->crc = (uint32_t)crc32_z(0, e->bytes, e->size);
         entry_count++;
