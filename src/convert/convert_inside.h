@@ -106,8 +106,9 @@ typedef struct picture_recipe {
     float mean[3], std[3];
 } picture_recipe;
 
-/* Reads preprocessor_config.json over what *out holds, where there is one; refuses what we do not do. */
-void convert_read_recipe(conversion *c, picture_recipe *out);
+/* Reads preprocessor_config.json over what *out holds; refuses what we do not do, and, where it is `needed`,
+ * a checkpoint without one. */
+void convert_read_recipe(conversion *c, bool needed, picture_recipe *out);
 /* The keys are the same for every encoder: "<keys>.image_size" and so on. */
 void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r);
 

@@ -111,12 +111,15 @@ static void read_colours(conversion *c, const json_t *j, picture_recipe *r)
             r->mean[i] = 0, r->std[i] = 1;
 }
 
-void convert_read_recipe(conversion *c, picture_recipe *r)
+void convert_read_recipe(conversion *c, bool needed, picture_recipe *r)
 {
     enum { BILINEAR = 2, BICUBIC = 3 }; /* Pillow's numbers */
     json_t *j = NULL;
     if (c->status == RAP_OK)
         c->status = state_dict_beside_json(c->in, FILE_NAME, &j, c->err);
+    if (needed && !j)
+        convert_fail(c, RAP_E_ARGUMENT,
+                     "needs the %s that is published with it, in the same folder", FILE_NAME);
     if (c->status == RAP_OK && j) {
         int filter = read_int(c, j, "resample", strcmp(r->interpolation, "bilinear") ? 3 : 2, 9);
         if (filter != BILINEAR && filter != BICUBIC)

@@ -92,7 +92,8 @@ float *convert_read(conversion *c, const char *from, convert_shape shape)
 /* ---- out ---------------------------------------------------------------------------------- */
 
 /* Norms, biases and single vectors stay f32: they are few, and everything passes through them. Blocks of
- * q8_0 are for the matrices of linear layers. */
+ * q8_0 are for the matrices of linear layers, and for the words of a text tower, which are many; what is
+ * added to every picture (positions, class token and registers) becomes f16 beside them. */
 static gguf_type target(const conversion *c, const char *to, gguf_type natural, convert_shape shape)
 {
     if (c->type == CONVERT_KEEP)
@@ -102,7 +103,7 @@ static gguf_type target(const conversion *c, const char *to, gguf_type natural, 
     if (c->type == CONVERT_BF16)
         return GGUF_BF16;
     if (c->type == CONVERT_Q8_0 && shape.dims == 2 && shape.d[1] % Q8_0_BLOCK == 0 &&
-        !strstr(to, "position_embd"))
+        !strstr(to, "position_embd") && !strstr(to, "class_embd"))
         return GGUF_Q8_0;
     return GGUF_F16;
 }
@@ -155,8 +156,16 @@ static void put_as(conversion *c, const char *to, gguf_type type, convert_shape 
     free(bytes);
 }
 
+/* What was computed may have left the range of f32 on the way. */
 void convert_floats(conversion *c, const char *to, convert_shape shape, const float *values)
 {
+    int64_t count = 1;
+    for (int i = 0; i < shape.dims; i++)
+        count *= shape.d[i];
+    for (int64_t i = 0; i < count && c->status == RAP_OK; i++)
+        if (!isfinite(values[i]))
+            convert_fail(c, RAP_E_FORMAT, "what becomes '%s' holds a number that is not finite",
+                         to);
     if (c->status == RAP_OK)
         put_as(c, to, target(c, to, GGUF_F32, shape), shape, values);
 }

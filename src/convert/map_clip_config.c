@@ -270,7 +270,7 @@ static void open_clip_pictures(conversion *c, picture_recipe *r)
 void clip_config_pictures(conversion *c, const clip_config *k, picture_recipe *r)
 {
     if (k->at == &hugging_face)
-        convert_read_recipe(c, r);
+        convert_read_recipe(c, false, r);
     else if (k->at == &open_clip)
         open_clip_pictures(c, r);
 }

@@ -144,7 +144,7 @@ void dinov2_convert(conversion *c)
     int64_t registers = convert_size(c, convert_name(b, p, "embeddings.register_tokens", ""), 1);
     int64_t from = convert_grid(rows);
     picture_recipe r = published;
-    convert_read_recipe(c, &r);
+    convert_read_recipe(c, true, &r);
     if (!from || !patch || patch > 256 || !width || width > 16384 || registers > MAX_REGISTERS) {
         convert_fail(c, RAP_E_FORMAT, "its image tower has an impossible shape");
         return;

@@ -144,7 +144,7 @@ static void keys(conversion *c, block_sizes *s, int64_t patch, int64_t grid)
     s->activation = convert_config_act(c, field(f, c, "hidden_act"), "gelu_pytorch_tanh");
     check_config(c, s, patch);
     r.size = r.resize = image;
-    convert_read_recipe(c, &r);
+    convert_read_recipe(c, true, &r);
     if (c->status == RAP_OK && (image / patch != grid || r.size != image))
         convert_fail(c, RAP_E_FORMAT,
                      "has positions for %d × %d patches of %d pixels, its pictures have %d and are "

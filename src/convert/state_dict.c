@@ -164,6 +164,7 @@ void state_dict_close(state_dict *d)
     free(d->parts);
     json_decref(d->config);
     json_decref(d->index);
+    free(d->index_path);
     free(d->config_path);
     free(d->folder);
     free(d->path);

@@ -78,6 +78,8 @@ rap_status state_open_index(state_dict *d, const char *path, rap_err *err)
 {
     const char *name;
     json_t *shard;
+    if (!(d->index_path = mem_string(path)))
+        return err_memory(err, "reading a checkpoint");
     rap_status status = json_read(&d->index, path, STATE_MAX_JSON, err);
     if (status != RAP_OK)
         return status;
@@ -105,9 +107,8 @@ rap_status state_check_index(const state_dict *d, rap_err *err)
         const state_tensor *t = state_dict_find(d, name);
         if (!t || t->part != find_part(d, json_string_value(shard)))
             return err_set(err, RAP_E_FORMAT,
-                           "%s: its index says that shard '%s' holds tensor '%.80s', which it does "
-                           "not",
-                           d->path, json_string_value(shard), name);
+                           "%s: says that shard '%s' holds tensor '%.80s', which it does not",
+                           d->index_path, json_string_value(shard), name);
     }
     return RAP_OK;
 }

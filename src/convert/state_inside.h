@@ -27,7 +27,8 @@ struct state_dict {
     char *folder;      /* of config.json and the like */
     char *config_path; /* NULL: none */
     json_t *config;
-    json_t *index; /* of shards; NULL: none */
+    char *index_path;  /* of shards; NULL: none */
+    json_t *index;
     state_part *parts; /* [part_count] */
     int part_count;
     const pickle_value *module; /* whose tensors these are, of the first part; NULL: of a dict */

@@ -164,12 +164,16 @@ static rap_status beside_text(const char **merge, size_t count, buf *text, const
                               const char *path, rap_err *err)
 {
     json_t *ids = NULL;
+    char *numbers = NULL;
     rap_status status = merges_of_file(merge, count, text, path, err);
     if (status == RAP_OK)
-        status = state_dict_beside_json(d, "vocab.json", &ids, err);
+        status = state_dict_beside(d, "vocab.json", &numbers, err);
+    if (status == RAP_OK && numbers)
+        status = json_read(&ids, numbers, MAX_PLAIN, err);
     if (status == RAP_OK && ids)
-        status = check_ids(ids, merge, count, "vocab.json", err);
+        status = check_ids(ids, merge, count, numbers, err);
     json_decref(ids);
+    free(numbers);
     return status;
 }
 

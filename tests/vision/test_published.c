@@ -249,6 +249,39 @@ static void lying_files(void **state)
     }
 }
 
+/* Writes `value` over the first number of a tensor of the safetensors file in `work`. */
+static void poke(const char *tensor, float value)
+{
+    char path[192], *bytes;
+    uint64_t length;
+    size_t size;
+    snprintf(path, sizeof path, "%s/model.safetensors", work);
+    assert_int_equal(file_read(&bytes, &size, path, 1 << 20, NULL), RAP_OK);
+    memcpy(&length, bytes, sizeof length);
+    json_t *header = json_loadb(bytes + 8, (size_t)length, 0, NULL);
+    const json_t *place = json_object_get(json_object_get(header, tensor), "data_offsets");
+    memcpy(bytes + 8 + length + json_integer_value(json_array_get(place, 0)), &value, sizeof value);
+    assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
+    json_decref(header);
+    free(bytes);
+}
+
+/* Two numbers that are finite, and their product is not: layer scale is folded into its layer. */
+static void computed_numbers_are_finite(void **state)
+{
+    static const char *const files[] = { "model.safetensors", "config.json",
+                                         "preprocessor_config.json" };
+    rap_err err = { 0 };
+    for (int k = 0; k < 3; k++)
+        copy("dinov2", files[k], NULL, NULL);
+    poke("encoder.layer.0.layer_scale1.lambda1", 3e38f);
+    poke("encoder.layer.0.attention.output.dense.weight", 3e38f);
+    unlink(model);
+    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_FORMAT);
+    assert_non_null(strstr(err.text, "v.blk.0.attn_out.weight"));
+    assert_non_null(strstr(err.text, "not finite"));
+}
+
 static uint64_t next_random(uint64_t *seed)
 {
     *seed = *seed * 6364136223846793005u + 1442695040888963407u;
@@ -347,8 +380,12 @@ static void weights_alone(void **state)
     assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_FORMAT);
     assert_non_null(strstr(err.text, "heads do not divide"));
     copy("dinov2", "model.safetensors", NULL, NULL);
-    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_FORMAT);
-    assert_non_null(strstr(err.text, "heads do not divide"));
+    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "needs the preprocessor_config.json"));
+    copy("siglip2", "model.safetensors", NULL, NULL);
+    copy("siglip2", "config.json", NULL, NULL);
+    assert_int_equal(convert_file(work, model, &(convert_options){ 0 }, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "needs the preprocessor_config.json"));
 }
 
 /* Changes the value of a u32 key in the converted file. */
@@ -435,11 +472,17 @@ static void mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(f32),           cmocka_unit_test(bf16),
-        cmocka_unit_test(batches),       cmocka_unit_test(written_as_bf16),
-        cmocka_unit_test(lying_files),   cmocka_unit_test(missing_tensors),
-        cmocka_unit_test(lying_models),  cmocka_unit_test(mutations),
-        cmocka_unit_test(weights_alone), cmocka_unit_test(mutated_checkpoints),
+        cmocka_unit_test(f32),
+        cmocka_unit_test(bf16),
+        cmocka_unit_test(batches),
+        cmocka_unit_test(written_as_bf16),
+        cmocka_unit_test(lying_files),
+        cmocka_unit_test(missing_tensors),
+        cmocka_unit_test(lying_models),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(computed_numbers_are_finite),
+        cmocka_unit_test(weights_alone),
+        cmocka_unit_test(mutated_checkpoints),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
