@@ -149,13 +149,18 @@ static int64_t bytes_of(const json_t *object)
     return json_is_integer(bytes) ? (int64_t)json_integer_value(bytes) : -1;
 }
 
+static void say_broken(const char *why)
+{
+    cli_say("%s", why);
+}
+
 static int print_list(const cli *c)
 {
     rap_err err = { RAP_OK, "" };
     json_t *list, *row;
     size_t i;
     char size[32];
-    rap_status status = pull_list(&list, &err);
+    rap_status status = pull_list(&list, say_broken, &err);
 
     if (status != RAP_OK) {
         cli_say("%s", err.text);
@@ -210,7 +215,8 @@ static int print_result(const cli *c, json_t *result, bool dry_run)
 static int pull(const cli *c, pull_options *o, bool dry_run)
 {
     shown progress = { .c = c, .terminal = isatty(STDERR_FILENO) };
-    struct sigaction action = { .sa_handler = on_interrupt };
+    /* The second one kills: a conversion does not look up. */
+    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     rap_err err = { RAP_OK, "" };
     json_t *result;
     rap_status status;

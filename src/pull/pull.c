@@ -396,8 +396,19 @@ rap_status pull_run(json_t **out, const pull_options *options, bool dry_run, rap
 
 /* ---- the list ---- */
 
+typedef struct listing {
+    json_t *rows;
+    pull_on_broken *on_broken;
+} listing;
+
+static void list_broken(const char *why, void *payload)
+{
+    ((const listing *)payload)->on_broken(why);
+}
+
 static rap_status list_one(const recipe *r, void *payload, rap_err *err)
 {
+    const listing *list = payload;
     char *folder = profile_folder(r->name);
     bool made = folder && assemble_look(folder, r) == ASSEMBLE_DONE, all;
     int64_t bytes = recipe_bytes(r, &all);
@@ -406,18 +417,19 @@ static rap_status list_one(const recipe *r, void *payload, rap_err *err)
                             "at_least", (int)!all, "profile", made ? folder : NULL);
 
     free(folder);
-    return row && json_array_append_new(payload, row) == 0 ? RAP_OK
-                                                           : err_memory(err, "listing recipes");
+    return row && json_array_append_new(list->rows, row) == 0 ? RAP_OK
+                                                              : err_memory(err, "listing recipes");
 }
 
-rap_status pull_list(json_t **out, rap_err *err)
+rap_status pull_list(json_t **out, pull_on_broken *on_broken, rap_err *err)
 {
+    listing list = { json_array(), on_broken };
     rap_status status;
 
-    *out = json_array();
+    *out = list.rows;
     if (!*out)
         return err_memory(err, "listing recipes");
-    status = recipe_each(list_one, *out, err);
+    status = recipe_each(list_one, list_broken, &list, err);
     if (status != RAP_OK) {
         json_decref(*out);
         *out = NULL;

@@ -44,7 +44,8 @@ typedef struct pull_options {
 rap_status pull_run(json_t **out, const pull_options *options, bool dry_run, rap_err *err);
 
 /* Every recipe: name, description, license, bytes (at_least: some file's size is not known), profile (null:
- * not made). */
-rap_status pull_list(json_t **out, rap_err *err);
+ * not made). Of a recipe that cannot be read on_broken hears why. */
+typedef void pull_on_broken(const char *why);
+rap_status pull_list(json_t **out, pull_on_broken *on_broken, rap_err *err);
 
 #endif

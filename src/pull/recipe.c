@@ -276,13 +276,15 @@ static rap_status read_steps(const reader *in)
 
 static rap_status read_profile(const reader *in)
 {
+    static const char *const written[] = { "files", "recipe", "name", "description", "license" };
     const json_t *profile = json_object_get(in->r->json, "profile");
 
     in->r->profile = profile;
     if (profile && !json_is_object(profile))
         return complain(in, "profile", "is not an object");
-    if (json_object_get(profile, "files") || json_object_get(profile, "recipe"))
-        return complain(in, "profile", "may not have \"files\" or \"recipe\": they are written");
+    for (size_t i = 0; i < sizeof written / sizeof *written; i++)
+        if (json_object_get(profile, written[i]))
+            return complain(in, written[i], "may not stand in \"profile\": it is written there");
     return RAP_OK;
 }
 

@@ -58,9 +58,11 @@ void recipe_free(recipe *r); /* NULL-safe */
  * $RAP_RECIPES, beside the program, in the source tree, as installed. free(). */
 rap_status recipe_find(char **out, const char *name, rap_err *err);
 
-/* Every recipe of those folders, each name once, in order. The visitor's failure stops the walk. */
+/* Every recipe of those folders, each name once, in order. The visitor's failure stops the walk; a recipe
+ * that cannot be read does not, `why` names it. */
 typedef rap_status recipe_visit(const recipe *r, void *payload, rap_err *err);
-rap_status recipe_each(recipe_visit *visit, void *payload, rap_err *err);
+typedef void recipe_broken(const char *why, void *payload);
+rap_status recipe_each(recipe_visit *visit, recipe_broken *broken, void *payload, rap_err *err);
 
 int64_t recipe_bytes(const recipe *r, bool *all); /* of the files whose size is known; are all? */
 

@@ -129,7 +129,7 @@ static bool add_folder(names *n, const char *folder)
     return good;
 }
 
-rap_status recipe_each(recipe_visit *visit, void *payload, rap_err *err)
+rap_status recipe_each(recipe_visit *visit, recipe_broken *broken, void *payload, rap_err *err)
 {
     char *list[FOLDERS];
     names n = { NULL, 0, 0 };
@@ -145,9 +145,12 @@ rap_status recipe_each(recipe_visit *visit, void *payload, rap_err *err)
     for (size_t i = 0; i < n.count && status == RAP_OK; i++) {
         recipe *r = NULL;
 
-        status = recipe_read(&r, n.path[i], err);
-        if (status == RAP_OK)
+        rap_err why = { RAP_OK, "" };
+
+        if (recipe_read(&r, n.path[i], &why) == RAP_OK)
             status = visit(r, payload, err);
+        else
+            broken(why.text, payload);
         recipe_free(r);
     }
     for (size_t i = 0; i < n.count; i++)

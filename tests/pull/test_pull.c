@@ -435,6 +435,14 @@ static void test_two_profiles_share_a_download(void **state)
     assert_int_equal(server_count(f->hub, "GET", MODEL), 1);
 }
 
+static int broken;
+
+static void count_broken(const char *why)
+{
+    assert_non_null(strstr(why, "broken.json"));
+    broken++;
+}
+
 static void test_list(void **state)
 {
     fixture *f = *state;
@@ -444,7 +452,10 @@ static void test_list(void **state)
 
     setenv("RAP_RECIPES", f->folder, 1);
     assert_int_equal(pull_toy(f), RAP_OK);
-    assert_int_equal(pull_list(&list, &f->err), RAP_OK);
+    assert_int_equal(file_write(path_of("%s/broken.json", f->folder), "{\"recipe\": 1}", 13, NULL),
+                     RAP_OK);
+    assert_int_equal(pull_list(&list, count_broken, &f->err), RAP_OK);
+    assert_int_equal(broken, 1);
     json_array_foreach(list, i,
                        row) if (strcmp(json_string_value(json_object_get(row, "name")), "toy") == 0)
         found = json_is_string(json_object_get(row, "profile"));

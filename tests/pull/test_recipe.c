@@ -109,6 +109,9 @@ static void test_what_is_wrong_is_named(void **state)
           "\"a\", \"vocab\": \"a\"}}}",
           "of the source" },
         { "{" HEAD ", " SOURCES ", " MAKE ", \"profile\": {\"files\": 1}}", "files" },
+        /* nor may a profile have another name or licence than its recipe */
+        { "{" HEAD ", " SOURCES ", " MAKE ", \"profile\": {\"name\": \"../x\"}}", "name" },
+        { "{" HEAD ", " SOURCES ", " MAKE ", \"profile\": {\"license\": \"MIT\"}}", "license" },
         { "{" HEAD ", " SOURCES ", " MAKE ", \"profile\": 1}", "profile" },
     };
 
@@ -137,7 +140,6 @@ static void test_every_beginning_is_refused(void **state)
     }
 }
 
-/* A profile's fields may not make it another name or say that it was made otherwise. */
 static void test_digest_is_of_what_it_says(void **state)
 {
     recipe *a, *b, *c;
@@ -165,13 +167,19 @@ static rap_status count_pinned(const recipe *r, void *payload, rap_err *err)
     return RAP_OK;
 }
 
+static void fail_for(const char *why, void *payload)
+{
+    (void)payload;
+    fail_msg("%s", why);
+}
+
 static void test_shipped_recipes(void **state)
 {
     rap_err err = { RAP_OK, "" };
     int count = 0;
 
     (void)state;
-    if (recipe_each(count_pinned, &count, &err) != RAP_OK)
+    if (recipe_each(count_pinned, fail_for, &count, &err) != RAP_OK)
         fail_msg("%s", err.text);
     assert_true(count >= 4);
 }
