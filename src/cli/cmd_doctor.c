@@ -57,12 +57,13 @@ static int describe(cli *c, const char *only)
         return cli_failed(c, status);
     document = json_loads(text, 0, NULL);
     rap_free(text);
-    part = only ? json_object_get(document, only) : document;
+    part = json_incref(only ? json_object_get(document, only) : document);
+    json_decref(document);
     if (c->json)
-        return cli_print_json(part == document ? document : json_incref(part));
+        return cli_print_json(part);
     print_object(part, 0);
     code = cli_flush();
-    json_decref(document);
+    json_decref(part);
     return code;
 }
 
