@@ -14,6 +14,7 @@
 
 #define TOKENS "tokenizer.ggml.tokens"
 #define MAX_TOKENS 4000000
+#define MAX_PROBES 512 /* several times what chance makes of MAX_TOKENS in a table half full */
 
 typedef struct word {
     const char *text; /* in the mapping */
@@ -35,13 +36,30 @@ static size_t hash(const char *text, size_t len)
     return (size_t)(h ^ (h >> 32));
 }
 
+static bool is_word(const word *w, const char *text, size_t len)
+{
+    return w->text && w->len == len && memcmp(w->text, text, len) == 0;
+}
+
+/* Where the word is or would be; NULL when too many others stand in its way. */
 static word *find_slot(const word_set *s, const char *text, size_t len)
 {
-    size_t at = hash(text, len) & s->mask;
+    size_t at = hash(text, len);
 
-    while (s->slot[at].text && (s->slot[at].len != len || memcmp(s->slot[at].text, text, len) != 0))
-        at = (at + 1) & s->mask;
-    return &s->slot[at];
+    for (int probe = 0; probe < MAX_PROBES; probe++) {
+        word *w = &s->slot[(at + (size_t)probe) & s->mask];
+
+        if (!w->text || is_word(w, text, len))
+            return w;
+    }
+    return NULL;
+}
+
+static bool has_word(const word_set *s, const char *text, size_t len)
+{
+    const word *w = find_slot(s, text, len);
+
+    return w && w->text;
 }
 
 static rap_status fill_set(word_set *s, const gguf_file *g, size_t count, rap_err *err)
@@ -65,6 +83,11 @@ static rap_status fill_set(word_set *s, const gguf_file *g, size_t count, rap_er
             continue;
         word *slot = find_slot(s, text, len);
 
+        if (!slot)
+            return err_set(
+                err, RAP_E_LIMIT,
+                "%s: its tokens are made to be slow to tell apart, as no vocabulary's are",
+                gguf_file_path(g));
         if (slot->text)
             return err_set(err, RAP_E_FORMAT, "%s: token %zu occurs twice in the vocabulary",
                            gguf_file_path(g), i);
@@ -80,7 +103,7 @@ static rap_status check_bytes(const word_set *s, const gguf_file *g, rap_err *er
         char name[8], raw = (char)b;
 
         snprintf(name, sizeof name, "<0x%02X>", (unsigned)b);
-        if (!find_slot(s, name, 6)->text && !find_slot(s, &raw, 1)->text)
+        if (!has_word(s, name, 6) && !has_word(s, &raw, 1))
             return err_set(err, RAP_E_FORMAT, "%s: the vocabulary has no token for byte %s",
                            gguf_file_path(g), name);
     }
