@@ -1,16 +1,17 @@
-/* fuzz_convert.c: a whole folder as Hugging Face lays it out, converted. An input is up to six texts with
+/* fuzz_convert.c: a whole folder as Hugging Face lays it out, converted. An input is up to seven texts with
  * a NUL between them: the type of the output, the header of model.safetensors, then config.json,
- * preprocessor_config.json, merges.txt and vocab.json or tokenizer.json, none where empty. The numbers
- * of the tensors are all zero: as many as the header needs, within a bound. */
+ * preprocessor_config.json, merges.txt, vocab.json or tokenizer.json, and open_clip_config.json, none
+ * where empty. The numbers of the tensors are all zero: as many as the header needs, within a bound. */
 #include "convert/convert.h"
 #include "fuzz/fuzz.h"
 
 #include <string.h>
 
-enum { DATA = 1 << 16, TEXTS = 6 };
+enum { DATA = 1 << 16, TEXTS = 7, TOKENIZER = 5 };
 
 static const char *const names[TEXTS] = {
-    "", "model.safetensors", "config.json", "preprocessor_config.json", "merges.txt", "vocab.json"
+    "",           "model.safetensors", "config.json",          "preprocessor_config.json",
+    "merges.txt", "vocab.json",        "open_clip_config.json"
 };
 static char work[64];
 
@@ -73,11 +74,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < TEXTS; i++) {
         const uint8_t *stop = size ? memchr(data, 0, size) : NULL;
         size_t len = stop ? (size_t)(stop - data) : size;
-        bool tokenizer = i == TEXTS - 1 && len > 8 && !memcmp(data, "{\"model\"", 8);
+        bool tokenizer = i == TOKENIZER && len > 8 && !memcmp(data, "{\"model\"", 8);
         if (i == 0)
             options.type = len ? (convert_type)(data[0] % 5) : CONVERT_KEEP;
         else
             save(tokenizer ? "tokenizer.json" : names[i], data, len, i == 1);
+        if (i == TOKENIZER) /* not the last input's */
+            save(tokenizer ? "vocab.json" : "tokenizer.json", NULL, 0, false);
         data += len + (stop != NULL);
         size -= len + (stop != NULL);
     }

@@ -4,6 +4,7 @@
 """
 import io
 import json
+import math
 import os
 import struct
 import tempfile
@@ -97,6 +98,27 @@ def folders():
                                                        mlp_ratio=1, image_size=4, patch_size=2)), processor)
 
 
+def open_clip():
+    """An image tower of width 4 with OpenAI's names, of which only the header is written."""
+    block = {"ln_1.weight": [4], "ln_1.bias": [4], "ln_2.weight": [4], "ln_2.bias": [4],
+             "attn.in_proj_weight": [12, 4], "attn.in_proj_bias": [12],
+             "attn.out_proj.weight": [4, 4], "attn.out_proj.bias": [4],
+             "mlp.c_fc.weight": [4, 4], "mlp.c_fc.bias": [4], "mlp.c_proj.weight": [4, 4], "mlp.c_proj.bias": [4]}
+    shapes = {"class_embedding": [4], "positional_embedding": [5, 4], "proj": [4, 4], "conv1.weight": [4, 3, 2, 2],
+              "ln_pre.weight": [4], "ln_pre.bias": [4], "ln_post.weight": [4], "ln_post.bias": [4],
+              **{f"transformer.resblocks.0.{k}": v for k, v in block.items()}}
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        end = at + 4 * math.prod(shape)
+        header["visual." + name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, end]}
+        at = end
+    config = {"model_cfg": {"embed_dim": 4, "quick_gelu": False, "vision_cfg": {
+        "image_size": 4, "layers": 1, "width": 4, "head_width": 2, "patch_size": 2}},
+        "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}}
+    texts = [b"", json.dumps(header).encode(), b"", b"", b"", b"", json.dumps(config).encode()]
+    write("convert", "open_clip", b"\0".join(texts))
+
+
 def gguf():
     """Version 3: two keys, one tensor of f32 [2, 3]."""
     def text(s):
@@ -141,4 +163,5 @@ if __name__ == "__main__":
     pictures()
     checkpoints()
     folders()
+    open_clip()
     gguf()

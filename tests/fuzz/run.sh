@@ -18,12 +18,16 @@ for name in "${names[@]}"; do
     mkdir -p "$build/found/$name"
     dictionary=tests/fuzz/$name.dict
     echo "fuzzing $name for $seconds seconds"
+    set +e
     "$build/tests/fuzz_$name" "$build/found/$name" "tests/fuzz/corpus/$name" \
         $([ ! -f "$dictionary" ] || echo "-dict=$dictionary") -max_total_time="$seconds" -timeout=10 \
         -rss_limit_mb=2048 -malloc_limit_mb=1024 -artifact_prefix="$build/finding-$name-" \
-        -print_final_stats=1 2>&1 | grep -E '^(stat::|==|SUMMARY|#[0-9]+\s+DONE|artifact)|ERROR' || true
+        -print_final_stats=1 2>&1 | grep -E '^(stat::|==|SUMMARY|#[0-9]+\s+DONE|artifact)|ERROR'
+    code=${PIPESTATUS[0]}
+    set -e
     if ls "$build"/finding-"$name"-* >/dev/null 2>&1; then
         echo "$name: a finding lies in $build"
         exit 1
     fi
+    [ "$code" -eq 0 ] || { echo "$name: ended with code $code and left no finding: did it start?"; exit 1; }
 done
