@@ -230,7 +230,7 @@ rap_status store_forget(store *s, const char *name, rap_err *err)
     if (status == RAP_OK)
         status = read_category(&category, s, id, err);
     if (status == RAP_OK)
-        status = snapshot_scrub_concept(s, id, err);
+        status = snapshot_will_scrub_concept(s, id, err);
     if (status == RAP_OK) { /* names, views, pictures, keys and caches go with it */
         store_will_delete(s);
         status = db_run(&s->d, err, "DELETE FROM concept WHERE id = ?", "i", id);

@@ -14,6 +14,11 @@
 /* This moment, in SQL. */
 #define STORE_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
+/* A vector that the present transaction takes away or replaces (snapshot.h). */
+typedef struct gone_vector {
+    int64_t encoder_id, view_id;
+} gone_vector;
+
 struct store {
     db d;
     bool read_only;
@@ -21,6 +26,8 @@ struct store {
     int64_t changes;     /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
+    gone_vector *gone;   /* [gone_count] */
+    size_t gone_count, gone_room;
 };
 
 /* ---- store.c ---- */

@@ -381,6 +381,8 @@ static void lend(store_rows *out, const snapshot *snap)
     out->last_sum = snap->last_sum;
     out->map = snap->map;
     out->map_size = snap->size;
+    out->scrubs = snap->scrubs;
+    out->scrubs_seen = __atomic_load_n(snap->scrubs, __ATOMIC_ACQUIRE);
 }
 
 /* One loading: what it found on its way. */
@@ -442,12 +444,13 @@ static rap_status load(store_rows *out, loading *l, const char *fingerprint, boo
 /* Whoever forgets scrubs the snapshot first; this is for what slipped through. */
 static void scrub_dead(loading *l)
 {
-    rap_status status;
+    rap_status status = RAP_OK;
 
     if (!l->compared.dead_count || l->s->read_only ||
         store_begin(l->s, STORE_DERIVED, NULL) != RAP_OK)
         return;
-    status = snapshot_scrub(l->s, l->compared.dead, l->compared.dead_count, NULL);
+    for (size_t i = 0; status == RAP_OK && i < l->compared.dead_count; i++)
+        status = snapshot_will_scrub(l->s, l->encoder.id, l->compared.dead[i], NULL);
     store_end_cache(l->s, status, NULL);
 }
 
@@ -494,6 +497,11 @@ void store_rows_release(store_rows *rows)
     free(rows->concept_id);
     store_vectors_release(&rows->fresh);
     *rows = (store_rows){ 0 };
+}
+
+bool store_rows_outdated(const store_rows *rows)
+{
+    return rows->scrubs && __atomic_load_n(rows->scrubs, __ATOMIC_ACQUIRE) != rows->scrubs_seen;
 }
 
 void store_rows_distrust(store *s, const char *encoder)

@@ -37,6 +37,8 @@ typedef struct store_rows {
     store_vectors fresh;           /* what the snapshot does not have */
     void *map;
     size_t map_size;
+    const uint64_t *scrubs; /* in the map: how often rows of it were zeroed; NULL: no snapshot */
+    uint64_t scrubs_seen;
 } store_rows;
 
 /* on_progress (may be NULL) hears of it when the snapshot is written, which takes seconds for a million. */
@@ -44,6 +46,9 @@ rap_status store_rows_load(store_rows *out, store *s, const char *encoder,
                            const store_packing *packing, rap_on_progress *on_progress,
                            void *payload, rap_err *err);
 void store_rows_release(store_rows *rows);
+/* Whether a row of the snapshot was zeroed since: by a change that may have failed at last, so that the
+ * generation of the store need not say so. */
+bool store_rows_outdated(const store_rows *rows);
 
 /* Throws the snapshot away, because one of its rows turned out to be damaged. */
 void store_rows_distrust(store *s, const char *encoder);

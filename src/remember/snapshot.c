@@ -92,6 +92,7 @@ static bool lay_out(snapshot *s, const header *h)
     }
     if (!fits || !s->map)
         return fits;
+    s->scrubs = (uint64_t *)(void *)(s->map + PAGE - sizeof *s->scrubs);
     s->view_id = (int64_t *)(void *)(s->map + offset[0]);
     s->row_sum = (uint64_t *)(void *)(s->map + offset[1]);
     s->last_sum = (uint64_t *)(void *)(s->map + offset[2]);
@@ -257,12 +258,13 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* A file that cannot be understood is removed: nothing of it is needed. */
+/* The rows of these views (ascending). A file that cannot be understood is removed: nothing of it is
+ * needed. */
 static rap_status scrub_file(const char *path, const int64_t *view_id, size_t count, rap_err *err)
 {
     snapshot s;
     header h;
-    bool failed;
+    bool any = false, failed;
 
     if (!read_header(&h, &s, path, O_RDWR) || !map_file(&s, PROT_READ | PROT_WRITE) ||
         !lay_out(&s, &h)) {
@@ -270,10 +272,15 @@ static rap_status scrub_file(const char *path, const int64_t *view_id, size_t co
         failed = unlink(path) != 0 && errno != ENOENT;
         return failed ? err_set(err, RAP_E_IO, "%s: cannot be removed", path) : RAP_OK;
     }
-    for (size_t row = 0; row < s.count; row++)
-        if (s.view_id[row] &&
-            bsearch(&s.view_id[row], view_id, count, sizeof *view_id, compare_ids))
-            snapshot_zero_row(&s, row);
+    for (size_t row = 0; row < s.count; row++) {
+        if (!s.view_id[row] ||
+            !bsearch(&s.view_id[row], view_id, count, sizeof *view_id, compare_ids))
+            continue;
+        snapshot_zero_row(&s, row);
+        any = true;
+    }
+    if (any) /* behind the zeros: who sees the new count sees them too */
+        __atomic_fetch_add(s.scrubs, 1, __ATOMIC_RELEASE);
     failed = msync(s.map, s.size, MS_SYNC) != 0;
     snapshot_close(&s);
     return failed ? err_set(err, RAP_E_IO, "%s: writing failed", path) : RAP_OK;
@@ -290,49 +297,82 @@ static void remove_leftover(const char *path)
         close(fd);
 }
 
-rap_status snapshot_scrub(store *s, const int64_t *view_id, size_t count, rap_err *err)
+static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *view_id, size_t count,
+                                rap_err *err)
 {
-    sqlite3_stmt *statement = NULL;
-    bool row = false;
-    rap_status status = db_query(&statement, &s->d, err, "SELECT id FROM encoder", "");
+    char *path = snapshot_path(s, encoder_id, false), *fresh = snapshot_path(s, encoder_id, true);
+    rap_status status = RAP_OK;
 
-    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
-        int64_t encoder = sqlite3_column_int64(statement, 0);
-        char *path = snapshot_path(s, encoder, false), *fresh = snapshot_path(s, encoder, true);
-
-        if (path && fresh) {
-            remove_leftover(fresh);
-            status = scrub_file(path, view_id, count, err);
-        } else {
-            status = err_memory(err, "forgetting vectors");
-        }
-        free(path);
-        free(fresh);
+    if (path && fresh) {
+        remove_leftover(fresh);
+        status = scrub_file(path, view_id, count, err);
+    } else {
+        status = err_memory(err, "forgetting vectors");
     }
-    sqlite3_finalize(statement);
+    free(path);
+    free(fresh);
     return status;
 }
 
-rap_status snapshot_scrub_concept(store *s, int64_t concept_id, rap_err *err)
+/* ---- what a transaction takes away ---- */
+
+rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, rap_err *err)
+{
+    if (s->gone_count == s->gone_room) {
+        size_t room = s->gone_room ? 2 * s->gone_room : 16, bytes;
+        gone_vector *grown = mem_mul(&bytes, room, sizeof *grown) ? realloc(s->gone, bytes) : NULL;
+
+        if (!grown)
+            return err_memory(err, "forgetting vectors");
+        s->gone = grown;
+        s->gone_room = room;
+    }
+    s->gone[s->gone_count++] = (gone_vector){ encoder_id, view_id };
+    return RAP_OK;
+}
+
+rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
-    int64_t *ids = NULL, count = 0;
-    size_t used = 0;
     bool row = false;
-    rap_status status = db_int(&count, NULL, &s->d, err,
-                               "SELECT count(*) FROM view WHERE concept_id = ?", "i", concept_id);
+    rap_status status = db_borrow(&statement, &s->d, err,
+                                  "SELECT k.encoder_id, k.view_id FROM view v"
+                                  " JOIN key k ON k.view_id = v.id WHERE v.concept_id = ?",
+                                  "i", concept_id);
 
-    if (status == RAP_OK && !(ids = mem_array((size_t)count + 1, sizeof *ids)))
-        status = err_memory(err, "forgetting vectors");
-    if (status == RAP_OK)
-        status = db_query(&statement, &s->d, err,
-                          "SELECT id FROM view WHERE concept_id = ? ORDER BY id", "i", concept_id);
-    while (status == RAP_OK && used < (size_t)count &&
-           (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
-        ids[used++] = sqlite3_column_int64(statement, 0);
-    sqlite3_finalize(statement);
-    if (status == RAP_OK && used)
-        status = snapshot_scrub(s, ids, used, err);
-    free(ids);
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
+        status = snapshot_will_scrub(s, sqlite3_column_int64(statement, 0),
+                                     sqlite3_column_int64(statement, 1), err);
+    db_give_back(&s->d, statement);
+    return status;
+}
+
+static int compare_gone(const void *left, const void *right)
+{
+    const gone_vector *a = left, *b = right;
+
+    if (a->encoder_id != b->encoder_id)
+        return a->encoder_id < b->encoder_id ? -1 : 1;
+    return (a->view_id > b->view_id) - (a->view_id < b->view_id);
+}
+
+rap_status snapshot_scrub(store *s, rap_err *err)
+{
+    int64_t *view_id;
+    rap_status status = RAP_OK;
+
+    if (!s->gone_count)
+        return RAP_OK;
+    if (!(view_id = mem_array(s->gone_count, sizeof *view_id)))
+        return err_memory(err, "forgetting vectors");
+    qsort(s->gone, s->gone_count, sizeof *s->gone, compare_gone);
+    for (size_t from = 0, to; status == RAP_OK && from < s->gone_count; from = to) {
+        int64_t encoder = s->gone[from].encoder_id;
+
+        for (to = from; to < s->gone_count && s->gone[to].encoder_id == encoder; to++)
+            view_id[to - from] = s->gone[to].view_id;
+        status = scrub_encoder(s, encoder, view_id, to - from, err);
+    }
+    free(view_id);
     return status;
 }

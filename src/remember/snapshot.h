@@ -1,6 +1,7 @@
 /* snapshot.h: the file that holds the packed vectors of one encoder (rows.h): its bytes.
  *
- *     one page      magic, byte order, versions, sizes, count, token, sum of all that
+ *     one page      magic, byte order, versions, sizes, count, token, sum of all that; its last 8 bytes
+ *                   count how often rows were zeroed
  *     view_id       int64 [count], ascending; 0: a hole
  *     row_sum       uint64 [count], over view_id, last_sum and the parts but the last
  *     last_sum      uint64 [count], over the last part
@@ -14,8 +15,10 @@
  * from a backup, or another one altogether) has another token.
  *
  * What is shared is made from thousands of vectors together and stays when one is forgotten.
- * Forgetting zeroes the rows in place before it commits. A row whose sum is wrong, because of a crash or
- * a bad disk, counts as a hole. Nothing is ever cut off in place, so a mapping stays readable. */
+ * Forgetting zeroes the rows in place as the last thing before it commits. Where the commit fails after all, or
+ * the process dies, the store still has what is zero here; the count on the first page tells every process
+ * that has the file mapped to look again. A row whose sum is wrong, because of a crash or a bad disk,
+ * counts as a hole. Nothing is ever cut off in place, so a mapping stays readable. */
 #ifndef RAP_REMEMBER_SNAPSHOT_H
 #define RAP_REMEMBER_SNAPSHOT_H
 
@@ -27,6 +30,7 @@
 typedef struct snapshot {
     unsigned char *map; /* NULL: closed */
     size_t size, count;
+    uint64_t *scrubs; /* how often rows were zeroed; read and written atomically */
     int64_t *view_id;
     uint64_t *row_sum, *last_sum;
     unsigned char *shared, *part[STORE_PARTS];
@@ -51,10 +55,12 @@ void snapshot_seal_row(snapshot *s, size_t row); /* after its parts are filled: 
 void snapshot_zero_row(snapshot *s, size_t row); /* makes a hole */
 bool snapshot_row_is_whole(const snapshot *s, size_t row);
 
-/* Zeroes the rows of these views (ascending) in the snapshots of every encoder, on disk when it returns.
- * Inside a transaction of the caller. */
-rap_status snapshot_scrub(store *s, const int64_t *view_id, size_t count, rap_err *err);
-/* The same for all views of a concept. */
-rap_status snapshot_scrub_concept(store *s, int64_t concept_id, rap_err *err);
+/* Says that this transaction takes the vector away, or replaces it. */
+rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, rap_err *err);
+/* The same for all vectors of a concept: before they are deleted. */
+rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *err);
+/* Zeroes the rows of all these, on disk when it returns: store_end()'s, just before it commits, so that a
+ * transaction that is given up leaves the snapshots as they were. */
+rap_status snapshot_scrub(store *s, rap_err *err);
 
 #endif

@@ -4,9 +4,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "remember/inside.h"
 #include "remember/schema.h"
 #include "remember/slack.h"
+#include "remember/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -251,6 +251,9 @@ static void scrub(store *s)
 
 rap_status store_end(store *s, rap_status status, rap_err *err)
 {
+    if (status == RAP_OK)
+        status = snapshot_scrub(s, err);
+    s->gone_count = 0;
     status = db_end(&s->d, status, err);
     if (status == RAP_OK)
         s->changes++;
@@ -275,6 +278,7 @@ void store_close(store *s)
     if (s->scrub)
         scrub(s);
     db_close(&s->d);
+    free(s->gone);
     free(s);
 }
 

@@ -95,6 +95,18 @@ static rap_status encoder_require(int64_t *out_id, store *s, const store_vector 
     return status;
 }
 
+/* A snapshot takes a view's vector for one that never changes: the row of one that does goes. */
+static rap_status make_room(store *s, int64_t encoder, int64_t view_id, rap_err *err)
+{
+    int64_t one = 0;
+    bool found = false;
+    rap_status status =
+        db_int(&one, &found, &s->d, err, "SELECT 1 FROM key WHERE view_id = ? AND encoder_id = ?",
+               "ii", view_id, encoder);
+
+    return status == RAP_OK && found ? snapshot_will_scrub(s, encoder, view_id, err) : status;
+}
+
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err)
 {
     int64_t encoder = 0;
@@ -103,6 +115,8 @@ rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, 
 
     if (status == RAP_OK)
         status = encoder_require(&encoder, s, vector, err);
+    if (status == RAP_OK)
+        status = make_room(s, encoder, view_id, err);
     if (status == RAP_OK && !(bytes = vector_bytes(vector->data, (size_t)vector->dim)))
         status = err_memory(err, "storing a vector");
     if (status == RAP_OK)
@@ -135,8 +149,6 @@ rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vecto
     if (status != RAP_OK)
         return status;
     status = view_require(s, view_id, err);
-    if (status == RAP_OK) /* a snapshot takes a view's vector for one that never changes */
-        status = snapshot_scrub(s, &view_id, 1, err);
     if (status == RAP_OK)
         status = vector_insert(s, view_id, vector, err);
     return store_end(s, status, err);

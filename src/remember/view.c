@@ -54,7 +54,7 @@ rap_status view_insert(int64_t *out_id, store *s, int64_t concept_id, const stor
 
 rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err)
 {
-    rap_status status = snapshot_scrub_concept(s, concept_id, err);
+    rap_status status = snapshot_will_scrub_concept(s, concept_id, err);
 
     store_will_delete(s);
     return status == RAP_OK

@@ -94,6 +94,11 @@ void memory_free(memory *m)
     free(m);
 }
 
+int memory_is_outdated(const memory *m)
+{
+    return store_rows_outdated(&m->rows);
+}
+
 const search_index *memory_index(const memory *m)
 {
     return m->index;

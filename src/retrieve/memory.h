@@ -11,6 +11,8 @@ typedef struct memory memory;
 rap_status memory_load(memory **out, store *s, const char *encoder, int dim,
                        rap_on_progress *on_progress, void *payload, rap_err *err);
 void memory_free(memory *m); /* NULL-safe */
+/* Whether it must be loaded again though the store's generation is the same. */
+int memory_is_outdated(const memory *m);
 const search_index *memory_index(const memory *m); /* borrowed */
 
 #endif

@@ -120,7 +120,7 @@ static rap_status refresh(retriever *r, rap_err *err)
     int64_t now = store_generation(r->o.store), before;
     rap_status status = RAP_OK;
 
-    if (r->memory && now == r->generation)
+    if (r->memory && now == r->generation && !memory_is_outdated(r->memory))
         return RAP_OK;
     for (int round = 0; round < 4; round++) {
         before = now;

@@ -410,6 +410,111 @@ static void writing_one_can_be_cancelled(void **state)
     assert_false(file_exists(fixture_file(f, "store.db-vectors-1.new")));
 }
 
+/* ---- changes that come to nothing ---- */
+
+/* The row of a concept in what was loaded; its large part is what its sum says. */
+static bool has_row(const store_rows *rows, int64_t concept_id)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        if (rows->concept_id[i] == concept_id)
+            return hash_fast((const float *)rows->part[4] + i * FIXTURE_DIM,
+                             FIXTURE_DIM * sizeof(float), 0) == rows->last_sum[i];
+    return false;
+}
+
+static void a_change_that_is_given_up_leaves_the_rows(void **state)
+{
+    fixture *f = *state;
+    store_rows rows;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
+    assert_int_equal(view_remove_all(f->s, 3, &f->err), RAP_OK);
+    assert_int_equal(view_remove_all(f->s, 4, &f->err), RAP_OK);
+    assert_int_equal(store_end(f->s, RAP_E_CANCELLED, &f->err), RAP_E_CANCELLED);
+    assert_true(has_row(&rows, 3));
+    assert_true(has_row(&rows, 4));
+    assert_false(store_rows_outdated(&rows));
+    add(f, 1000); /* nor does the next change take them */
+    assert_true(has_row(&rows, 3));
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    store_rows_release(&rows);
+}
+
+static int refuse_commit(void *payload)
+{
+    return 1;
+}
+
+static int die(void *payload)
+{
+    _exit(0);
+}
+
+/* The rows are zero then, which the store's generation does not say: every handle has to be told. */
+static void a_commit_that_fails_makes_every_handle_look_again(void **state)
+{
+    fixture *f = *state;
+    store *other = NULL;
+    store_rows mine, its;
+    pid_t child;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    assert_int_equal(store_open(&other, f->path, 1, &f->err), RAP_OK);
+    assert_int_equal(store_rows_load(&its, other, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(store_rows_load(&mine, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    sqlite3_commit_hook(store_db(f->s)->handle, refuse_commit, NULL);
+    assert_true(store_forget(f->s, "n2", &f->err) != RAP_OK);
+    sqlite3_commit_hook(store_db(f->s)->handle, NULL, NULL);
+    assert_true(store_rows_outdated(&mine));
+    assert_true(store_rows_outdated(&its));
+    store_rows_release(&its);
+    store_rows_release(&mine);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 1); /* and that one from the store */
+
+    assert_int_equal(store_rows_load(&its, other, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    assert_false(store_rows_outdated(&its));
+    store_close(f->s);
+    if ((child = fork()) == 0) {
+        store *s = NULL;
+
+        if (store_open(&s, f->path, 0, NULL) != RAP_OK)
+            _exit(1);
+        sqlite3_commit_hook(store_db(s)->handle, die, NULL);
+        store_forget(s, "n5", NULL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(store_rows_outdated(&its));
+    store_rows_release(&its);
+    store_close(other);
+    assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+    f->s->snapshot_min = 10;
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 2);
+}
+
+static void another_encoder_leaves_the_rows(void **state)
+{
+    fixture *f = *state;
+    store_vector vector;
+    store_rows rows;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    for (int i = 1; i <= MANY; i++) {
+        vector = make_vector("enc-b", i);
+        assert_int_equal(store_put_vector(f->s, i, &vector, &f->err), RAP_OK);
+    }
+    for (int i = 1; i <= MANY; i++)
+        assert_true(has_row(&rows, i));
+    store_rows_release(&rows);
+}
+
 /* ---- several processes ---- */
 
 /* Forgets and adds and loads, over and over, until it is killed. */
@@ -497,6 +602,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(reading_only_leaves_everything, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(another_dimension_is_an_error, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(writing_one_can_be_cancelled, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_change_that_is_given_up_leaves_the_rows, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_commit_that_fails_makes_every_handle_look_again, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(another_encoder_leaves_the_rows, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(killed_and_side_by_side, setup, fixture_teardown),
     };
 
