@@ -10,6 +10,7 @@
 #define STORE_MAX_INFO (64u << 10)
 #define STORE_MAX_PICTURE (64u << 20)
 #define STORE_MAX_DIM 65536
+#define SNAPSHOT_TOKEN 32 /* hex digits; says which history of a store a snapshot belongs to */
 
 /* This moment, in SQL. */
 #define STORE_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
@@ -28,6 +29,7 @@ struct store {
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
     gone_vector *gone;   /* [gone_count] */
     size_t gone_count, gone_room;
+    char distrusted[SNAPSHOT_TOKEN + 1]; /* a snapshot that turned out to be damaged; "": none */
 };
 
 /* ---- store.c ---- */

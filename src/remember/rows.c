@@ -411,7 +411,7 @@ static rap_status look(store_rows *out, loading *l, rap_err *err)
                              : err_memory(err, "reading vectors");
     size_t missing;
 
-    if (status == RAP_OK && *l->encoder.token &&
+    if (status == RAP_OK && *l->encoder.token && strcmp(l->encoder.token, l->s->distrusted) != 0 &&
         snapshot_open(&snap, path, l->encoder.token, l->packing))
         lend(out, &snap);
     if (status == RAP_OK)
@@ -509,7 +509,10 @@ void store_rows_distrust(store *s, const char *encoder)
     encoder_entry e;
     char *path;
 
-    if (s->read_only || find_entry(&e, s, encoder, NULL) != RAP_OK || !e.id)
+    if (find_entry(&e, s, encoder, NULL) != RAP_OK || !e.id)
+        return;
+    memcpy(s->distrusted, e.token, sizeof s->distrusted);
+    if (s->read_only)
         return;
     path = snapshot_path(s, e.id, false);
     if (path)

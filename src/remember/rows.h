@@ -50,7 +50,8 @@ void store_rows_release(store_rows *rows);
  * generation of the store need not say so. */
 bool store_rows_outdated(const store_rows *rows);
 
-/* Throws the snapshot away, because one of its rows turned out to be damaged. */
+/* This snapshot is not used again, because one of its rows turned out to be damaged; where the store may be
+ * written to, it is removed, so that the next loading makes another. */
 void store_rows_distrust(store *s, const char *encoder);
 
 #endif

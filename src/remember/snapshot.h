@@ -25,8 +25,6 @@
 #include "remember/inside.h"
 #include "remember/rows.h"
 
-#define SNAPSHOT_TOKEN 32 /* hex digits */
-
 typedef struct snapshot {
     unsigned char *map; /* NULL: closed */
     size_t size, count;

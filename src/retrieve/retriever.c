@@ -180,23 +180,6 @@ static rap_status embed_regions(retriever *r, const image *photo, const sighting
     return status;
 }
 
-/* What changed under the search was forgotten by another process, or is damaged: then everything is loaded
- * again, the second time without the snapshot that may be the reason. */
-static rap_status search(retriever *r, const float *feature, sighting *out, rap_err *err)
-{
-    rap_status status = RAP_E_FORMAT;
-
-    for (int attempt = 0; status == RAP_E_FORMAT && attempt < 3; attempt++) {
-        if (attempt == 2)
-            store_rows_distrust(r->o.store, r->o.maker);
-        if (attempt && (status = load_index(r, err)) != RAP_OK)
-            return status;
-        status = search_nearest(memory_index(r->memory), feature, out->count, RANK_HITS,
-                                r->o.threads, out->hit, err);
-    }
-    return status;
-}
-
 static rap_status judge(retriever *r, sighting *out, rap_err *err)
 {
     const judge_case c = { .settings = &r->o.judge,
@@ -210,8 +193,35 @@ static rap_status judge(retriever *r, sighting *out, rap_err *err)
                            .dim = out->dim,
                            .threads = r->o.threads };
 
-    out->score = mem_array((size_t)out->count * RANK_HITS, sizeof *out->score);
-    return out->score ? judge_hits(out->score, &c, err) : err_memory(err, "looking at the photo");
+    if (!out->score &&
+        !(out->score = mem_array((size_t)out->count * RANK_HITS, sizeof *out->score)))
+        return err_memory(err, "looking at the photo");
+    return judge_hits(out->score, &c, err);
+}
+
+static rap_status search_once(retriever *r, rap_policy policy, sighting *out, rap_err *err)
+{
+    rap_status status = search_nearest(memory_index(r->memory), out->feature, out->count, RANK_HITS,
+                                       r->o.threads, out->hit, err);
+
+    return status == RAP_OK && policy != RAP_POLICY_PAPER ? judge(r, out, err) : status;
+}
+
+/* What changed under the search was forgotten by another process, or is damaged: then everything is loaded
+ * again, the second time without the snapshot that may be the reason. */
+static rap_status search(retriever *r, rap_policy policy, sighting *out, rap_err *err)
+{
+    rap_status status = search_once(r, policy, out, err);
+
+    for (int attempt = 1; status == RAP_E_FORMAT && attempt < 3; attempt++) {
+        if (attempt == 2)
+            store_rows_distrust(r->o.store, r->o.maker);
+        err_clear(err);
+        status = load_index(r, err);
+        if (status == RAP_OK)
+            status = search_once(r, policy, out, err);
+    }
+    return status;
 }
 
 static rap_status find_neighbours(retriever *r, const image *photo, rap_policy policy,
@@ -230,9 +240,7 @@ static rap_status find_neighbours(retriever *r, const image *photo, rap_policy p
                                       : err_memory(err, "looking at the photo");
     embedded = clock_ms();
     if (status == RAP_OK)
-        status = search(r, out->feature, out, err);
-    if (status == RAP_OK && policy != RAP_POLICY_PAPER)
-        status = judge(r, out, err);
+        status = search(r, policy, out, err);
     out->embed_ms = embedded - start;
     out->search_ms = clock_ms() - embedded;
     return status;

@@ -156,6 +156,16 @@ static size_t assert_true_to_store(fixture *f, size_t damage)
     return lent;
 }
 
+/* The row of a concept in what was loaded; its large part is what its sum says. */
+static bool has_row(const store_rows *rows, int64_t concept_id)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        if (rows->concept_id[i] == concept_id)
+            return hash_fast((const float *)rows->part[4] + i * FIXTURE_DIM,
+                             FIXTURE_DIM * sizeof(float), 0) == rows->last_sum[i];
+    return false;
+}
+
 /* ---- following the store ---- */
 
 static void few_need_no_snapshot(void **state)
@@ -364,6 +374,40 @@ static void reading_only_leaves_everything(void **state)
     f->s = writer;
 }
 
+/* Nothing can be removed there, but it need not be believed either; another one is. */
+static void a_damaged_one_is_not_read_twice(void **state)
+{
+    fixture *f = *state;
+    store *writer = f->s;
+    store_rows rows;
+    char *bytes = NULL;
+    size_t size = 0;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    assert_int_equal(file_read(&bytes, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+    bytes[size - 4096] ^= 1; /* the first number of the last part */
+    fixture_write(snapshot_file(f), bytes, size);
+    assert_int_equal(store_open(&f->s, f->path, 1, &f->err), RAP_OK);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err), RAP_OK);
+    assert_false(has_row(&rows, 1));
+    store_rows_release(&rows);
+    store_rows_distrust(f->s, "enc-a");
+    assert_true(file_exists(snapshot_file(f)));
+    assert_int_equal(assert_true_to_store(f, 0), 0);
+    store_rows_distrust(writer, "enc-a");
+    assert_false(file_exists(snapshot_file(f)));
+    assert_int_equal(store_rows_load(&rows, writer, "enc-a", &packing, NULL, NULL, &f->err),
+                     RAP_OK);
+    assert_int_equal(rows.count, MANY);
+    store_rows_release(&rows);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    store_close(f->s);
+    f->s = writer;
+    free(bytes);
+}
+
 static void another_dimension_is_an_error(void **state)
 {
     fixture *f = *state;
@@ -411,16 +455,6 @@ static void writing_one_can_be_cancelled(void **state)
 }
 
 /* ---- changes that come to nothing ---- */
-
-/* The row of a concept in what was loaded; its large part is what its sum says. */
-static bool has_row(const store_rows *rows, int64_t concept_id)
-{
-    for (size_t i = 0; i < rows->count; i++)
-        if (rows->concept_id[i] == concept_id)
-            return hash_fast((const float *)rows->part[4] + i * FIXTURE_DIM,
-                             FIXTURE_DIM * sizeof(float), 0) == rows->last_sum[i];
-    return false;
-}
 
 static void a_change_that_is_given_up_leaves_the_rows(void **state)
 {
@@ -600,6 +634,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_foreign_or_older_one_is_not_used, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(reading_only_leaves_everything, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_one_is_not_read_twice, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(another_dimension_is_an_error, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(writing_one_can_be_cancelled, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_change_that_is_given_up_leaves_the_rows, setup,

@@ -1,6 +1,7 @@
 /* test_retriever.c: regions, their neighbours and the vocabulary (src/retrieve/retriever.c, detect.c,
  * embed.c) with the embedded tiny models on pictures of the toy world. */
 #include "base/file.h"
+#include "remember/inside.h"
 #include "retrieve/retriever.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ typedef struct fixture {
     yolo_world *y;
     retriever *r;
     image scene;
+    judge_settings judge;
 } fixture;
 
 static const char *extra[] = { "object", NULL };
@@ -51,7 +53,7 @@ static int have_models(void)
 static void open_retriever(fixture *f, int detector, int read_only)
 {
     retriever_options o = { .maker = encoder_fingerprint(f->e),
-                            .judge = { .threshold = 2 },
+                            .judge = f->judge,
                             .store = f->s,
                             .encoder = f->e,
                             .texts = f->e,
@@ -87,6 +89,7 @@ static int setup(void **state)
         yolo_world_open(&f->y, source("models/tiny/detector.gguf"), 1, PRECISION_AUTO, NULL),
         RAP_OK);
     assert_int_equal(image_load(&f->scene, source("examples/toy/scenes/130.jpg"), NULL), RAP_OK);
+    f->judge.threshold = 2;
     open_retriever(f, 1, 0);
     return 0;
 }
@@ -254,6 +257,150 @@ static void without_a_detector_the_photo_is_the_region(void **state)
     }
 }
 
+/* ---- a large store ---- */
+
+/* Remembers a direction: that of the scene turned by so many degrees, so that neighbours are known. */
+static void add_turned(fixture *f, const char *name, const float *scene, int degrees)
+{
+    int dim = encoder_dim(f->e);
+    float *feature = calloc((size_t)dim, sizeof *feature);
+    double length = 0, along = 0, rest = 0, angle = degrees * acos(-1) / 180;
+    store_concept c = { name, "", "", NULL };
+    store_vector vector = { encoder_fingerprint(f->e), dim, feature };
+    store_view view = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
+
+    for (int d = 0; d < dim; d++) {
+        length += (double)scene[d] * scene[d];
+        along += d % 2 ? scene[d] : -scene[d];
+    }
+    length = sqrt(length);
+    for (int d = 0; d < dim; d++) { /* ±1 without what it has of the scene */
+        double across = (d % 2 ? 1 : -1) - along / length * scene[d] / length;
+
+        rest += across * across;
+    }
+    for (int d = 0; d < dim; d++)
+        feature[d] = (float)(cos(angle) * scene[d] / length +
+                             sin(angle) * ((d % 2 ? 1 : -1) - along / length * scene[d] / length) /
+                                 sqrt(rest));
+    assert_int_equal(store_add(f->s, NULL, &c, &view, &vector, NULL), RAP_OK);
+    free(feature);
+}
+
+/* Six concepts from the scene itself to far away, or the other way round, in a snapshot; crowding asks for
+ * neighbours. */
+static void open_crowded(fixture *f, int far_first, int read_only)
+{
+    float *scene = calloc((size_t)encoder_dim(f->e), sizeof *scene);
+    rap_box whole = { 0, 0, 0, 0 };
+    embed_crop crop = { .square = 1 };
+    char name[16];
+    sighting s;
+
+    f->s->snapshot_min = 4;
+    assert_int_equal(embed_boxes(scene, f->e, &f->scene, &whole, 1, &crop, NULL), RAP_OK);
+    for (int i = 0; i < 6; i++) {
+        int degrees = 30 * (far_first ? 5 - i : i);
+
+        snprintf(name, sizeof name, "n%d", degrees);
+        add_turned(f, name, scene, degrees);
+    }
+    free(scene);
+    f->judge = (judge_settings){ .threshold = 2, .crowding = 0.1f };
+    open_retriever(f, 0, 0);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+    assert_int_equal(s.hit[0].id, far_first ? 6 : 1);
+    sighting_release(&s);
+    if (!read_only)
+        return;
+    store_close(f->s);
+    f->s = NULL;
+    assert_int_equal(store_open(&f->s, f->path, 1, NULL), RAP_OK);
+    open_retriever(f, 0, 1);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+    sighting_release(&s);
+}
+
+/* Turns a bit of the row's unit vector over in the file that is mapped. */
+static void damage_row(const fixture *f, int row)
+{
+    size_t stride = (size_t)search_stride(encoder_dim(f->e)) * sizeof(float),
+           part = (6 * stride + 4095) / 4096 * 4096;
+    char path[128], byte;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s-vectors-1", f->path);
+    assert_non_null(file = fopen(path, "r+b"));
+    assert_int_equal(fseek(file, (long)(row * (long)stride) - (long)part, SEEK_END), 0);
+    assert_int_equal(fread(&byte, 1, 1, file), 1);
+    byte ^= 1;
+    assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
+    assert_int_equal(fwrite(&byte, 1, 1, file), 1);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Row 0 is met by the search itself, row 2 only by the search for the second hit's neighbours. */
+static void damage_is_gone_around(void **state)
+{
+    fixture *f = *state;
+    sighting s, again;
+    rap_err err = { 0 };
+
+    if (!f->r)
+        skip();
+    for (int read_only = 0; read_only < 2; read_only++)
+        for (int row = 0; row < 3; row += 2) {
+            teardown(state);
+            assert_int_equal(setup(state), 0);
+            f = *state;
+            open_crowded(f, 0, read_only);
+            assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, &err), RAP_OK);
+            damage_row(f, row);
+            assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &again, &err),
+                             RAP_OK);
+            assert_string_equal(err.text, "");
+            for (int i = 0; i < RANK_HITS; i++) {
+                assert_int_equal(again.hit[i].id, i + 1);
+                assert_float_equal(again.hit[i].distance, s.hit[i].distance, 1e-6);
+                assert_float_equal(again.score[i], s.score[i], 1e-6);
+                assert_true(again.score[i] > again.hit[i].distance); /* it has a neighbour */
+            }
+            sighting_release(&again);
+            sighting_release(&s);
+        }
+}
+
+static int refuse_commit(void *payload)
+{
+    (void)payload;
+    return 1;
+}
+
+/* Its row is zero by then, for this handle and every other; the store still has it. */
+static void what_could_not_be_forgotten_is_still_found(void **state)
+{
+    fixture *f = *state;
+    store *other = NULL;
+    sighting s;
+
+    if (!f->r)
+        skip();
+    open_crowded(f, 1, 0);
+    assert_int_equal(store_open(&other, f->path, 0, NULL), RAP_OK);
+    for (int own = 0; own < 2; own++) {
+        store *who = own ? f->s : other;
+
+        sqlite3_commit_hook(store_db(who)->handle, refuse_commit, NULL);
+        assert_true(store_forget(who, own ? "n30" : "n0", NULL) != RAP_OK);
+        sqlite3_commit_hook(store_db(who)->handle, NULL, NULL);
+        assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, NULL), RAP_OK);
+        assert_int_equal(s.hit[0].id, 6);
+        assert_int_equal(s.hit[1].id, 5);
+        sighting_release(&s);
+    }
+    store_close(other);
+}
+
 static void crops_are_square_where_asked(void **state)
 {
     fixture *f = *state;
@@ -325,6 +472,8 @@ int main(void)
         WORK(the_vocabulary_follows_the_store),
         WORK(a_read_only_store_is_only_read),
         WORK(without_a_detector_the_photo_is_the_region),
+        WORK(damage_is_gone_around),
+        WORK(what_could_not_be_forgotten_is_still_found),
         WORK(crops_are_square_where_asked),
         WORK(many_boxes_equal_one_by_one),
     };
