@@ -18,6 +18,7 @@
 /* A vector that the present transaction takes away or replaces (snapshot.h). */
 typedef struct gone_vector {
     int64_t encoder_id, view_id;
+    bool replaced;
 } gone_vector;
 
 struct store {

@@ -266,7 +266,7 @@ static rap_status pack_all(writer *w, const listing *places)
 }
 
 /* Under the write lock: what was forgotten while the snapshot was made is taken out of it, and then it
- * is the one that the store names. */
+ * is the one that the store names; unless it was removed, because a vector was replaced. */
 static rap_status publish(writer *w, const char *token)
 {
     char *from = snapshot_path(w->s, w->encoder, true),
@@ -277,7 +277,10 @@ static rap_status publish(writer *w, const char *token)
 
     if (status != RAP_OK)
         goto cleanup;
-    status = list_places(&now, w->s, w->encoder, NULL);
+    if (!snapshot_is_named(&w->snap, from))
+        status = RAP_E_BUSY;
+    if (status == RAP_OK)
+        status = list_places(&now, w->s, w->encoder, NULL);
     for (size_t row = 0; status == RAP_OK && row < w->snap.count; row++) {
         while (at < now.count && now.place[at].view_id < w->snap.view_id[row])
             at++;
@@ -330,7 +333,7 @@ static rap_status write_snapshot(writer *w, const listing *places)
         status = db_end(&w->s->d, pack_all(w, places), NULL);
     if (status == RAP_OK)
         status = publish(w, token);
-    if (status != RAP_OK)
+    if (status != RAP_OK && snapshot_is_named(&w->snap, path))
         unlink(path);
     snapshot_close(&w->snap);
 cleanup:
@@ -450,7 +453,7 @@ static void scrub_dead(loading *l)
         store_begin(l->s, STORE_DERIVED, NULL) != RAP_OK)
         return;
     for (size_t i = 0; status == RAP_OK && i < l->compared.dead_count; i++)
-        status = snapshot_will_scrub(l->s, l->encoder.id, l->compared.dead[i], NULL);
+        status = snapshot_will_scrub(l->s, l->encoder.id, l->compared.dead[i], false, NULL);
     store_end_cache(l->s, status, NULL);
 }
 

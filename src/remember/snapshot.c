@@ -179,13 +179,23 @@ bool snapshot_open(snapshot *out, const char *path, const char *token, const sto
 
 /* ---- making ---- */
 
-/* Locked, and still the file of this name: a maker that finishes gives its file another one. */
-static bool lock_file(int fd, const char *path)
+static bool is_named(int fd, const char *path)
 {
     struct stat mine, named;
 
-    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &mine) == 0 && stat(path, &named) == 0 &&
-           mine.st_ino == named.st_ino && mine.st_dev == named.st_dev && S_ISREG(mine.st_mode);
+    return fstat(fd, &mine) == 0 && stat(path, &named) == 0 && mine.st_ino == named.st_ino &&
+           mine.st_dev == named.st_dev && S_ISREG(mine.st_mode);
+}
+
+/* Locked, and still the file of this name: a maker that finishes gives its file another one. */
+static bool lock_file(int fd, const char *path)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && is_named(fd, path);
+}
+
+bool snapshot_is_named(const snapshot *s, const char *path)
+{
+    return is_named(s->fd, path);
 }
 
 bool snapshot_make(snapshot *out, const char *path, const char *token, const store_packing *packing,
@@ -286,7 +296,7 @@ static rap_status scrub_file(const char *path, const int64_t *view_id, size_t co
     return failed ? err_set(err, RAP_E_IO, "%s: writing failed", path) : RAP_OK;
 }
 
-/* Removes what a killed maker left; one at work looks for itself what was forgotten meanwhile. */
+/* Removes what a killed maker left. */
 static void remove_leftover(const char *path)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -297,14 +307,19 @@ static void remove_leftover(const char *path)
         close(fd);
 }
 
+/* What was forgotten while a snapshot was made its maker sees by itself; what was replaced it cannot see, and
+ * finds its file gone. */
 static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *view_id, size_t count,
-                                rap_err *err)
+                                bool replaced, rap_err *err)
 {
     char *path = snapshot_path(s, encoder_id, false), *fresh = snapshot_path(s, encoder_id, true);
     rap_status status = RAP_OK;
 
     if (path && fresh) {
-        remove_leftover(fresh);
+        if (replaced)
+            unlink(fresh);
+        else
+            remove_leftover(fresh);
         status = scrub_file(path, view_id, count, err);
     } else {
         status = err_memory(err, "forgetting vectors");
@@ -316,7 +331,8 @@ static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *vie
 
 /* ---- what a transaction takes away ---- */
 
-rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, rap_err *err)
+rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, bool replaced,
+                               rap_err *err)
 {
     if (s->gone_count == s->gone_room) {
         size_t room = s->gone_room ? 2 * s->gone_room : 16, bytes;
@@ -327,7 +343,7 @@ rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, ra
         s->gone = grown;
         s->gone_room = room;
     }
-    s->gone[s->gone_count++] = (gone_vector){ encoder_id, view_id };
+    s->gone[s->gone_count++] = (gone_vector){ encoder_id, view_id, replaced };
     return RAP_OK;
 }
 
@@ -342,7 +358,7 @@ rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *er
 
     while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
         status = snapshot_will_scrub(s, sqlite3_column_int64(statement, 0),
-                                     sqlite3_column_int64(statement, 1), err);
+                                     sqlite3_column_int64(statement, 1), false, err);
     db_give_back(&s->d, statement);
     return status;
 }
@@ -368,10 +384,13 @@ rap_status snapshot_scrub(store *s, rap_err *err)
     qsort(s->gone, s->gone_count, sizeof *s->gone, compare_gone);
     for (size_t from = 0, to; status == RAP_OK && from < s->gone_count; from = to) {
         int64_t encoder = s->gone[from].encoder_id;
+        bool replaced = false;
 
-        for (to = from; to < s->gone_count && s->gone[to].encoder_id == encoder; to++)
+        for (to = from; to < s->gone_count && s->gone[to].encoder_id == encoder; to++) {
             view_id[to - from] = s->gone[to].view_id;
-        status = scrub_encoder(s, encoder, view_id, to - from, err);
+            replaced = replaced || s->gone[to].replaced;
+        }
+        status = scrub_encoder(s, encoder, view_id, to - from, replaced, err);
     }
     free(view_id);
     return status;

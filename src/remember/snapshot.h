@@ -47,6 +47,8 @@ bool snapshot_open(snapshot *out, const char *path, const char *token,
 bool snapshot_make(snapshot *out, const char *path, const char *token,
                    const store_packing *packing, size_t count);
 void snapshot_close(snapshot *s);
+/* Whether one that was made is still the file of this name. */
+bool snapshot_is_named(const snapshot *s, const char *path);
 
 void snapshot_seal_shared(snapshot *s);          /* after it is filled: writes the sum */
 void snapshot_seal_row(snapshot *s, size_t row); /* after its parts are filled: writes the sums */
@@ -54,7 +56,8 @@ void snapshot_zero_row(snapshot *s, size_t row); /* makes a hole */
 bool snapshot_row_is_whole(const snapshot *s, size_t row);
 
 /* Says that this transaction takes the vector away, or replaces it. */
-rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, rap_err *err);
+rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, bool replaced,
+                               rap_err *err);
 /* The same for all vectors of a concept: before they are deleted. */
 rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *err);
 /* Zeroes the rows of all these, on disk when it returns: store_end()'s, just before it commits, so that a

@@ -104,7 +104,7 @@ static rap_status make_room(store *s, int64_t encoder, int64_t view_id, rap_err 
         db_int(&one, &found, &s->d, err, "SELECT 1 FROM key WHERE view_id = ? AND encoder_id = ?",
                "ii", view_id, encoder);
 
-    return status == RAP_OK && found ? snapshot_will_scrub(s, encoder, view_id, err) : status;
+    return status == RAP_OK && found ? snapshot_will_scrub(s, encoder, view_id, true, err) : status;
 }
 
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err)

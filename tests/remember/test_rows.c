@@ -146,7 +146,7 @@ static size_t loaded(fixture *f, vector_row *out, size_t *out_lent, size_t *out_
 /* How many rows came out of the snapshot; `damage`: how many may be damaged in their large part. */
 static size_t assert_true_to_store(fixture *f, size_t damage)
 {
-    static vector_row want[4000], got[4000];
+    static vector_row want[4200], got[4200];
     size_t lent = 0, damaged = 0, count = truth(f, want);
 
     assert_int_equal(loaded(f, got, &lent, &damaged), count - damaged);
@@ -429,11 +429,9 @@ static int stop(const char *what, uint64_t done, uint64_t total, void *payload)
     return 1;
 }
 
-static void writing_one_can_be_cancelled(void **state)
+/* So many that the maker of a snapshot says how far it is. */
+static void add_thousands(fixture *f)
 {
-    fixture *f = *state;
-    store_rows rows;
-
     for (int i = 0; i < 4096; i++) {
         store_vector vector = make_vector("enc-a", i);
         int64_t id = 0, view = 0;
@@ -449,9 +447,42 @@ static void writing_one_can_be_cancelled(void **state)
         assert_int_equal(vector_insert(f->s, view, &vector, &f->err), RAP_OK);
     }
     assert_int_equal(store_end(f->s, RAP_OK, &f->err), RAP_OK);
+}
+
+static void writing_one_can_be_cancelled(void **state)
+{
+    fixture *f = *state;
+    store_rows rows;
+
+    add_thousands(f);
     assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, stop, NULL, &f->err),
                      RAP_E_CANCELLED);
     assert_false(file_exists(fixture_file(f, "store.db-vectors-1.new")));
+}
+
+/* Another process replaces a vector that is packed already. */
+static int replace(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    const fixture *f = payload;
+    store_vector vector = make_vector("enc-a", 9999);
+    store *other = NULL;
+
+    assert_int_equal(store_open(&other, f->path, 0, NULL), RAP_OK);
+    assert_int_equal(store_put_vector(other, 3, &vector, NULL), RAP_OK);
+    store_close(other);
+    return 0;
+}
+
+static void a_vector_replaced_while_packing_is_the_new_one(void **state)
+{
+    fixture *f = *state;
+    store_rows rows;
+
+    add_thousands(f);
+    assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, replace, f, &f->err), RAP_OK);
+    store_rows_release(&rows);
+    assert_false(file_exists(fixture_file(f, "store.db-vectors-1.new")));
+    assert_int_equal(assert_true_to_store(f, 0), 4096);
 }
 
 /* ---- changes that come to nothing ---- */
@@ -637,6 +668,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_damaged_one_is_not_read_twice, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(another_dimension_is_an_error, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(writing_one_can_be_cancelled, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_vector_replaced_while_packing_is_the_new_one, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_change_that_is_given_up_leaves_the_rows, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_commit_that_fails_makes_every_handle_look_again, setup,
