@@ -32,7 +32,8 @@ char *snapshot_path(const store *s, int64_t encoder_id, bool fresh)
 {
     buf path = BUF_INIT;
 
-    buf_printf(&path, "%s-vectors-%lld%s", s->d.path, (long long)encoder_id, fresh ? ".new" : "");
+    buf_printf(&path, "%s-vectors-%lld%s", sqlite3_db_filename(s->d.handle, "main"),
+               (long long)encoder_id, fresh ? ".new" : "");
     if (buf_failed(&path)) {
         buf_release(&path);
         return NULL;

@@ -36,7 +36,8 @@ typedef struct snapshot {
     int fd; /* −1: closed already; while writing it holds the lock */
 } snapshot;
 
-/* The file's name; with `fresh` that of one in the making. free() */
+/* The file's name, beside the store itself, whatever link or folder it is reached through; with `fresh` that
+ * of one in the making. free() */
 char *snapshot_path(const store *s, int64_t encoder_id, bool fresh);
 
 /* Maps for reading. False, and closed: no file, damaged, or not the one that is wanted. */

@@ -131,19 +131,12 @@ static rap_status open_file(store *s, const char *path, const char *options, int
     return status;
 }
 
-static bool has_log(const char *path)
+static bool has_log(const store *s)
 {
-    char *log = NULL;
     struct stat info;
-    size_t size;
-    bool found;
 
-    if (!mem_add(&size, strlen(path), sizeof "-wal") || !(log = malloc(size)))
-        return true;
-    sqlite3_snprintf((int)size, log, "%s-wal", path);
-    found = stat(log, &info) == 0 && info.st_size > 0;
-    free(log);
-    return found;
+    return stat(sqlite3_filename_wal(sqlite3_db_filename(s->d.handle, "main")), &info) == 0 &&
+           info.st_size > 0;
 }
 
 /* A reader of a WAL file needs to write a lock file beside it. Where the folder cannot be written to,
@@ -154,7 +147,7 @@ static rap_status open_reading(store *s, const char *path, rap_err *err)
 
     if (status == RAP_OK)
         status = schema_verify(&s->d, SCHEMA_STORE, err);
-    if (status != RAP_E_IO || has_log(path))
+    if (status != RAP_E_IO || !s->d.handle || has_log(s))
         return status;
     db_close(&s->d);
     err_clear(err);

@@ -354,6 +354,43 @@ static void a_foreign_or_older_one_is_not_used(void **state)
     assert_int_equal(assert_true_to_store(f, 0), MANY + 1);
 }
 
+/* One file, however the store is reached: what is forgotten by one way is gone from it. */
+static void a_link_or_another_folder_changes_nothing(void **state)
+{
+    fixture *f = *state;
+    store *real = f->s;
+    char here[512], *bytes = NULL;
+    size_t size = 0;
+    store_vector vector;
+
+    for (int i = 0; i < MANY; i++)
+        add(f, i);
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    assert_int_equal(symlink(f->path, fixture_file(f, "link.db")), 0);
+    assert_int_equal(store_open(&f->s, fixture_file(f, "link.db"), 0, &f->err), RAP_OK);
+    f->s->snapshot_min = 10;
+    assert_int_equal(assert_true_to_store(f, 0), MANY);
+    assert_false(file_exists(fixture_file(f, "link.db-vectors-1")));
+    forget(f, 7);
+    store_close(f->s);
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(f->folder), 0);
+    assert_int_equal(store_open(&f->s, "store.db", 0, &f->err), RAP_OK);
+    f->s->snapshot_min = 10;
+    assert_int_equal(chdir(here), 0);
+    assert_int_equal(assert_true_to_store(f, 0), MANY - 1);
+    assert_false(file_exists("store.db-vectors-1"));
+    forget(f, 8);
+    store_close(f->s);
+    f->s = real;
+    assert_int_equal(file_read(&bytes, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
+    for (int i = 7; i < 9; i++) {
+        vector = make_vector("enc-a", i);
+        assert_null(memmem(bytes, size, vector.data, sizeof(float) * FIXTURE_DIM));
+    }
+    free(bytes);
+}
+
 static void reading_only_leaves_everything(void **state)
 {
     fixture *f = *state;
@@ -663,6 +700,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(anything_else_in_its_place_is_replaced, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_foreign_or_older_one_is_not_used, setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_link_or_another_folder_changes_nothing, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(reading_only_leaves_everything, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_damaged_one_is_not_read_twice, setup, fixture_teardown),
