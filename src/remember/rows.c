@@ -464,6 +464,8 @@ rap_status store_rows_load(store_rows *out, store *s, const char *encoder,
     bool wait = !s->read_only;
     rap_status status;
 
+    if (!s->read_only)
+        snapshot_remove_leftovers(s);
     for (;;) {
         loading l = { .s = s, .packing = packing };
         writer w = { .s = s, .packing = packing, .on_progress = on_progress, .payload = payload };

@@ -308,6 +308,22 @@ static void remove_leftover(const char *path)
         close(fd);
 }
 
+void snapshot_remove_leftovers(store *s)
+{
+    sqlite3_stmt *statement = NULL;
+    bool row = false;
+    rap_status status = db_borrow(&statement, &s->d, NULL, "SELECT id FROM encoder", "");
+
+    while (status == RAP_OK && (status = db_step(&row, &s->d, statement, NULL)) == RAP_OK && row) {
+        char *path = snapshot_path(s, sqlite3_column_int64(statement, 0), true);
+
+        if (path)
+            remove_leftover(path);
+        free(path);
+    }
+    db_give_back(&s->d, statement);
+}
+
 /* What was forgotten while a snapshot was made its maker sees by itself; what was replaced it cannot see, and
  * finds its file gone. */
 static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *view_id, size_t count,

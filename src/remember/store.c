@@ -197,6 +197,8 @@ rap_status store_open(store **out, const char *path, int read_only, rap_err *err
         store_close(s);
         return status;
     }
+    if (!read_only)
+        snapshot_remove_leftovers(s);
     *out = s;
     return RAP_OK;
 }

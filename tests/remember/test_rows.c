@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -619,6 +620,34 @@ static void another_encoder_leaves_the_rows(void **state)
 
 /* ---- several processes ---- */
 
+/* Something may stand in it that was forgotten after it was packed. Without a lock on it nobody is at work. */
+static void a_killed_makers_file_goes_with_the_next_look(void **state)
+{
+    fixture *f = *state;
+    const char *left = fixture_file(f, "store.db-vectors-1.new");
+    store_rows rows;
+    int fd;
+
+    add(f, 1);
+    for (int loads = 0; loads < 2; loads++) {
+        fixture_write_text(left, "what was packed so far");
+        if (loads) {
+            assert_int_equal(store_rows_load(&rows, f->s, "enc-a", &packing, NULL, NULL, &f->err),
+                             RAP_OK);
+            store_rows_release(&rows);
+        } else {
+            reopen(f);
+        }
+        assert_false(file_exists(left));
+    }
+    fixture_write_text(left, "at work");
+    assert_true((fd = open(left, O_RDWR | O_CLOEXEC)) >= 0);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    reopen(f);
+    assert_true(file_exists(left));
+    close(fd);
+}
+
 /* Forgets and adds and loads, over and over, until it is killed. */
 static void busy_child(const fixture *f, unsigned seed)
 {
@@ -714,6 +743,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_commit_that_fails_makes_every_handle_look_again, setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(another_encoder_leaves_the_rows, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_killed_makers_file_goes_with_the_next_look, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(killed_and_side_by_side, setup, fixture_teardown),
     };
 
