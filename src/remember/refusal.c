@@ -128,24 +128,33 @@ rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, 
 
 /* ---- refusals by another encoder ---- */
 
-/* The first one that `maker` has not seen; *out_id is 0 when there is none. */
-static rap_status next_stale(int64_t *out_id, store_picture *out, store *s, const char *maker,
-                             int64_t after, rap_err *err)
+/* Those that `maker` has not seen; both halves read nothing but the index. */
+#define STALE(what)                                                                       \
+    "SELECT " what " FROM refusal INDEXED BY refusal_by_maker WHERE maker < ? UNION ALL " \
+    "SELECT " what " FROM refusal INDEXED BY refusal_by_maker WHERE maker > ?"
+
+rap_status store_count_stale_refusals(store *s, const char *maker, int64_t *out, rap_err *err)
+{
+    *out = 0;
+    return db_int(out, NULL, &s->d, err, "SELECT sum(n) FROM (" STALE("count(*) AS n") ")", "ss",
+                  maker, maker);
+}
+
+static rap_status stale_ids(int64_t **out, size_t *out_count, store *s, const char *maker,
+                            rap_err *err)
 {
     sqlite3_stmt *rows = NULL;
+    int64_t count = 0;
     bool row = false;
-    rap_status status = db_query(&rows, &s->d, err,
-                                 "SELECT id, hash, box_x, box_y, box_w, box_h, bytes FROM refusal"
-                                 " WHERE maker <> ? AND id > ? ORDER BY id LIMIT 1",
-                                 "si", maker, after);
+    rap_status status = store_count_stale_refusals(s, maker, &count, err);
 
-    *out_id = 0;
+    if (status == RAP_OK && !(*out = mem_array((size_t)count + 1, sizeof **out)))
+        status = err_memory(err, "listing corrections");
     if (status == RAP_OK)
-        status = db_step(&row, &s->d, rows, err);
-    if (status == RAP_OK && row) {
-        status = picture_read(out, s, rows, err);
-        *out_id = sqlite3_column_int64(rows, 0);
-    }
+        status = db_query(&rows, &s->d, err, STALE("id") " ORDER BY id", "ss", maker, maker);
+    while (status == RAP_OK && *out_count < (size_t)count &&
+           (status = db_step(&row, &s->d, rows, err)) == RAP_OK && row)
+        (*out)[(*out_count)++] = sqlite3_column_int64(rows, 0);
     sqlite3_finalize(rows);
     return status;
 }
@@ -153,17 +162,23 @@ static rap_status next_stale(int64_t *out_id, store_picture *out, store *s, cons
 rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *on_refusal,
                                     void *payload, rap_err *err)
 {
-    int64_t id = 0;
-    rap_status status = RAP_OK;
+    int64_t *ids = NULL;
+    size_t count = 0;
+    rap_status status = stale_ids(&ids, &count, s, maker, err);
 
-    do {
-        store_picture picture = { 0 };
+    for (size_t i = 0; i < count && status == RAP_OK; i++) {
+        store_picture picture;
+        bool found = false;
 
-        status = next_stale(&id, &picture, s, maker, id, err);
-        if (status == RAP_OK && id)
-            status = on_refusal(id, &picture, payload, err);
+        status = picture_query(&picture, &found, s,
+                               "SELECT id, hash, box_x, box_y, box_w, box_h, bytes FROM refusal"
+                               " WHERE id = ?",
+                               ids[i], err);
+        if (status == RAP_OK && found) /* else another process has just forgotten it */
+            status = on_refusal(ids[i], &picture, payload, err);
         store_picture_release(&picture);
-    } while (status == RAP_OK && id);
+    }
+    free(ids);
     return status;
 }
 

@@ -148,12 +148,16 @@ static const char refusals[] =
     ") STRICT;"
     "CREATE INDEX refusal_of_concept ON refusal(concept_id);";
 
+/* Version 4: which refusals a maker has not seen, without reading past their pictures. */
+static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusal(maker, id);";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
     { shared_tables, store_tables },
     { "", large_stores },
     { refusals, "" },
+    { "", refusals_by_maker },
 };
 
 /* ---- inspect ---- */

@@ -108,6 +108,7 @@ void store_evidence_release(store_evidence *e);
 /* Refusals that have no vector of this maker: as store_each_unembedded() with the refusal's id. */
 rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *on_refusal,
                                     void *payload, rap_err *err);
+rap_status store_count_stale_refusals(store *s, const char *maker, int64_t *out, rap_err *err);
 rap_status store_put_refusal_vector(store *s, int64_t refusal_id, const store_vector *vector,
                                     rap_err *err);
 

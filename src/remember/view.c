@@ -65,7 +65,7 @@ rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err)
 /* ---- reading ---- */
 
 /* Columns 0 to 6: id, hash, box ×4, bytes. */
-rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err *err)
+static rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err *err)
 {
     const void *bytes = sqlite3_column_blob(row, 6);
     const char *hash = (const char *)sqlite3_column_text(row, 1);
@@ -87,9 +87,8 @@ rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err
     "SELECT v.id, v.hash, v.box_x, v.box_y, v.box_w, v.box_h, p.bytes" \
     " FROM view v JOIN picture p ON p.view_id = v.id "
 
-/* The picture of the first row, if any. */
-static rap_status picture_query(store_picture *out, bool *out_found, store *s, const char *sql,
-                                int64_t id, rap_err *err)
+rap_status picture_query(store_picture *out, bool *out_found, store *s, const char *sql, int64_t id,
+                         rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
     rap_status status = db_query(&statement, &s->d, err, sql, "i", id);

@@ -104,12 +104,42 @@ static rap_status renew(int64_t id, const store_picture *picture, void *payload,
 static void another_encoder_makes_new_vectors(void **state)
 {
     fixture *f = *state;
+    int64_t count = -1;
 
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     assert_int_equal(refuse(f->s, "bo", 7, "enc", &f->err), RAP_OK);
     assert_int_equal(refuse(f->s, "bo", 8, "newer", &f->err), RAP_OK);
+    assert_int_equal(refuse(f->s, "bo", 9, "zz", &f->err), RAP_OK);
+    assert_int_equal(store_count_stale_refusals(f->s, "newer", &count, &f->err), RAP_OK);
+    assert_int_equal(count, 2);
     assert_int_equal(store_each_stale_refusal(f->s, "newer", renew, f->s, &f->err), RAP_OK);
-    assert_int_equal(refusals_of(f->s, 1, "newer"), 2);
+    assert_int_equal(refusals_of(f->s, 1, "newer"), 3);
+    assert_int_equal(store_count_stale_refusals(f->s, "newer", &count, &f->err), RAP_OK);
+    assert_int_equal(count, 0);
+}
+
+/* Whether anything is to be done is asked after every change: pages of pictures must not be read for it. */
+static void nothing_to_do_reads_no_picture(void **state)
+{
+    enum { LARGE = 8 << 20 };
+    fixture *f = *state;
+    store_vector vector = make_vector("enc", 1);
+    char *bytes = make_picture(5, LARGE);
+    store_view view = { bytes, LARGE, 64, 48, { 1, 2, 30, 40 } };
+    int64_t count = -1;
+    int pages = 0, most = 0;
+
+    assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
+    assert_int_equal(store_add_refusal(f->s, "bo", &view, &vector, &f->err), RAP_OK);
+    free(bytes);
+    fixture_reopen(f);
+    assert_int_equal(store_count_stale_refusals(f->s, "enc", &count, &f->err), RAP_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(store_each_stale_refusal(f->s, "enc", renew, f->s, &f->err), RAP_OK);
+    assert_int_equal(
+        sqlite3_db_status(store_db(f->s)->handle, SQLITE_DBSTATUS_CACHE_MISS, &pages, &most, 0),
+        SQLITE_OK);
+    assert_in_range(pages, 1, 100);
 }
 
 static void a_store_without_the_table_gets_it(void **state)
@@ -131,6 +161,7 @@ int main(void)
         CASE(kept_for_one_concept_and_one_maker), CASE(a_view_that_makes_no_sense_is_refused),
         CASE(forgotten_to_the_last_byte),         CASE(travels_in_a_bundle),
         CASE(another_encoder_makes_new_vectors),  CASE(a_store_without_the_table_gets_it),
+        CASE(nothing_to_do_reads_no_picture),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
