@@ -316,7 +316,9 @@ typedef struct rap_convert_options {
 RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
                                const rap_convert_options *options, char *error, size_t error_size);
 
-/* What the handle runs on, as JSON (profile, models, store, versions, CPU). Free with rap_free(). */
+/* What the handle runs on, as JSON (profile, models, store, versions, CPU). Once a photo was looked at, the store's
+ * part names the concepts of which a picture cannot be decoded here: no photo is recognised by such a picture,
+ * by the others it is. Free with rap_free(). */
 RAP_API rap_status rap_describe(rap *r, char **out);
 
 /* The best time of each layer of the detector and the encoders so far, as a table to read, with its part of

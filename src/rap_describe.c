@@ -68,6 +68,22 @@ static json_t *describe_profile(const rap *r)
                      "max_regions", p->max_regions);
 }
 
+/* What is known of unreadable pictures once a photo was looked at. */
+static json_t *describe_store(const rap *r, int64_t concepts)
+{
+    size_t count = 0;
+    const char *const *name = r->retriever ? retriever_unreadable(r->retriever, &count) : NULL;
+    json_t *out =
+        json_pack("{s:s, s:I}", "path", store_path(r->store), "concepts", (json_int_t)concepts);
+    json_t *unreadable = count ? json_array() : NULL;
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(unreadable, json_string(name[i]));
+    if (unreadable)
+        json_object_set_new(out, "unreadable_pictures_of", unreadable);
+    return out;
+}
+
 static json_t *describe_cpu(const rap *r)
 {
     json_t *features = json_array();
@@ -109,9 +125,8 @@ rap_status rap_describe(rap *r, char **out)
     status = store_count(r->store, &concepts, &r->err);
     if (status != RAP_OK)
         return status;
-    document = json_pack("{s:o, s:o, s:{s:s, s:I}, s:s, s:o}", "versions", describe_versions(),
-                         "profile", describe_profile(r), "store", "path", store_path(r->store),
-                         "concepts", (json_int_t)concepts, "policy",
+    document = json_pack("{s:o, s:o, s:o, s:s, s:o}", "versions", describe_versions(), "profile",
+                         describe_profile(r), "store", describe_store(r, concepts), "policy",
                          r->options.policy == RAP_POLICY_PAPER ? "paper" : "default", "cpu",
                          describe_cpu(r));
     *out = document ? json_text(document) : NULL;

@@ -87,7 +87,7 @@ rap_status view_insert(int64_t *out_id, store *s, int64_t concept_id, const stor
                        bool avatar, rap_err *err);
 rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err);
 rap_status view_check(const store_view *view, rap_err *err);
-/* The picture of the first row, if any; `sql` asks by an id for id, hash, box ×4, bytes. */
+/* The picture of the first row, if any; `sql` asks by an id for id, hash, box ×4, bytes, concept. */
 rap_status picture_query(store_picture *out, bool *out_found, store *s, const char *sql, int64_t id,
                          rap_err *err);
 

@@ -171,8 +171,8 @@ rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *
         bool found = false;
 
         status = picture_query(&picture, &found, s,
-                               "SELECT id, hash, box_x, box_y, box_w, box_h, bytes FROM refusal"
-                               " WHERE id = ?",
+                               "SELECT id, hash, box_x, box_y, box_w, box_h, bytes, concept_id"
+                               " FROM refusal WHERE id = ?",
                                ids[i], err);
         if (status == RAP_OK && found) /* else another process has just forgotten it */
             status = on_refusal(ids[i], &picture, payload, err);

@@ -62,9 +62,9 @@ rap_status store_each_after(store *s, const char *after, const char *search,
                             rap_on_record *on_record, void *payload, rap_err *err);
 rap_status store_count(store *s, int64_t *out, rap_err *err);
 
-/* The avatar: original bytes (free()), its box, its view id. */
+/* The avatar: original bytes (free()), its box, its view id, whose it is. */
 typedef struct store_picture {
-    int64_t view_id;
+    int64_t view_id, concept_id;
     char *bytes; /* free() */
     size_t size;
     rap_box box;

@@ -64,7 +64,7 @@ rap_status view_remove_all(store *s, int64_t concept_id, rap_err *err)
 
 /* ---- reading ---- */
 
-/* Columns 0 to 6: id, hash, box ×4, bytes. */
+/* Columns 0 to 7: id, hash, box ×4, bytes, concept. */
 static rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, rap_err *err)
 {
     const void *bytes = sqlite3_column_blob(row, 6);
@@ -74,6 +74,7 @@ static rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, 
     if (!bytes || size <= 0 || !hash || strlen(hash) != 64)
         return err_set(err, RAP_E_FORMAT, "%s: damaged: a picture is missing", s->d.path);
     out->view_id = sqlite3_column_int64(row, 0);
+    out->concept_id = sqlite3_column_int64(row, 7);
     memcpy(out->hash, hash, sizeof out->hash);
     out->box =
         (rap_box){ (float)sqlite3_column_double(row, 2), (float)sqlite3_column_double(row, 3),
@@ -83,8 +84,8 @@ static rap_status picture_read(store_picture *out, store *s, sqlite3_stmt *row, 
     return out->bytes ? RAP_OK : err_memory(err, "reading a picture");
 }
 
-#define PICTURE_SQL                                                    \
-    "SELECT v.id, v.hash, v.box_x, v.box_y, v.box_w, v.box_h, p.bytes" \
+#define PICTURE_SQL                                                                  \
+    "SELECT v.id, v.hash, v.box_x, v.box_y, v.box_w, v.box_h, p.bytes, v.concept_id" \
     " FROM view v JOIN picture p ON p.view_id = v.id "
 
 rap_status picture_query(store_picture *out, bool *out_found, store *s, const char *sql, int64_t id,
@@ -93,7 +94,7 @@ rap_status picture_query(store_picture *out, bool *out_found, store *s, const ch
     sqlite3_stmt *statement = NULL;
     rap_status status = db_query(&statement, &s->d, err, sql, "i", id);
 
-    *out = (store_picture){ 0, NULL, 0, { 0, 0, 0, 0 }, "" };
+    *out = (store_picture){ .view_id = 0 };
     *out_found = false;
     if (status == RAP_OK)
         status = db_step(out_found, &s->d, statement, err);

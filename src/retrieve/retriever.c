@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "retrieve/memory.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@ struct retriever {
     retriever_options o;
     detect *detect; /* NULL: no detector */
     memory *memory;
+    char **unreadable; /* [unreadable_count] */
+    size_t unreadable_count;
     int64_t generation; /* of the store when memory and vocabulary were read */
 };
 
@@ -39,7 +42,14 @@ void retriever_free(retriever *r)
         return;
     detect_free(r->detect);
     memory_free(r->memory);
+    store_strings_free(r->unreadable, r->unreadable_count);
     free(r);
+}
+
+const char *const *retriever_unreadable(const retriever *r, size_t *out_count)
+{
+    *out_count = r->unreadable_count;
+    return (const char *const *)r->unreadable;
 }
 
 /* ---- following the store ---- */
@@ -48,18 +58,39 @@ typedef struct embed_run {
     retriever *r;
     float *feature; /* [dim] */
     uint64_t done;
-    int64_t total;
-    int refusals; /* what is embedded are refusals, not views */
+    int64_t views, refusals; /* how many there are to embed */
+    bool refusing;           /* what is embedded now are refusals, not views */
 } embed_run;
 
-/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. */
-static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
-                             rap_err *err)
+/* Notes the concept that the picture is of. */
+static rap_status note_unreadable(retriever *r, int64_t concept_id, rap_err *err)
 {
-    embed_run *run = payload;
+    rap_record *record = NULL;
+    char **grown;
+    rap_status status = store_find_id(r->o.store, concept_id, &record, err);
+
+    for (size_t i = 0; status == RAP_OK && i < r->unreadable_count; i++)
+        if (strcmp(r->unreadable[i], record->name) == 0)
+            goto cleanup;
+    if (status != RAP_OK)
+        goto cleanup;
+    grown = realloc(r->unreadable, (r->unreadable_count + 1) * sizeof *grown);
+    if (grown) {
+        r->unreadable = grown;
+        grown[r->unreadable_count] = mem_string(record->name);
+    }
+    if (!grown || !grown[r->unreadable_count++])
+        status = err_memory(err, "embedding the remembered pictures");
+cleanup:
+    store_record_free(record);
+    return status;
+}
+
+static rap_status embed_picture(embed_run *run, int64_t id, const image *im, rap_box box,
+                                rap_err *err)
+{
     const retriever_options *o = &run->r->o;
     store_vector vector = { o->maker, encoder_dim(o->encoder), run->feature };
-    image im = { 0 };
     rap_status status;
 
     if (o->read_only)
@@ -67,19 +98,36 @@ static rap_status embed_view(int64_t view_id, const store_picture *picture, void
                        "%s: opened read-only, and its pictures were embedded by another encoder "
                        "than %s; open it for writing once",
                        store_path(o->store), encoder_name(o->encoder));
-    status = image_decode(&im, picture->bytes, picture->size, "a stored picture", err);
+    status = embed_boxes(run->feature, o->encoder, im, &box, 1, &o->crop, err);
+    if (status != RAP_OK)
+        return status;
+    return run->refusing ? store_put_refusal_vector(o->store, id, &vector, err)
+                         : store_put_vector(o->store, id, &vector, err);
+}
+
+/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. One that
+ * cannot be decoded stays without a vector, because one bad picture must not hide all others. */
+static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
+                             rap_err *err)
+{
+    embed_run *run = payload;
+    const retriever_options *o = &run->r->o;
+    image im = { 0 };
+    rap_status status = image_decode(&im, picture->bytes, picture->size, "a stored picture", err);
+
     if (status == RAP_OK)
-        status = embed_boxes(run->feature, o->encoder, &im, &picture->box, 1, &o->crop, err);
-    if (status == RAP_OK)
-        status = run->refusals ? store_put_refusal_vector(o->store, view_id, &vector, err)
-                               : store_put_vector(o->store, view_id, &vector, err);
+        status = embed_picture(run, view_id, &im, picture->box, err);
+    else if (status == RAP_E_FORMAT || status == RAP_E_LIMIT)
+        status = note_unreadable(run->r, picture->concept_id, err);
     if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
         status = RAP_OK;
     image_release(&im);
+    if (status == RAP_OK)
+        err_clear(err);
     run->done++;
     if (status == RAP_OK && o->on_progress &&
         o->on_progress("embedding remembered pictures", run->done,
-                       run->total > 0 ? (uint64_t)run->total : 0, o->payload))
+                       (uint64_t)(run->views + run->refusals), o->payload))
         status = err_set(err, RAP_E_CANCELLED, "embedding the remembered pictures was cancelled");
     return status;
 }
@@ -92,8 +140,13 @@ static rap_status embed_missing(retriever *r, rap_err *err)
     run.feature = mem_array((size_t)encoder_dim(r->o.encoder), sizeof *run.feature);
     if (!run.feature)
         return err_memory(err, "embedding the remembered pictures");
-    status = store_each_unembedded(r->o.store, r->o.maker, embed_view, &run, &run.total, err);
-    run.refusals = 1;
+    store_strings_free(r->unreadable, r->unreadable_count);
+    r->unreadable = NULL;
+    r->unreadable_count = 0;
+    status = store_count_stale_refusals(r->o.store, r->o.maker, &run.refusals, err);
+    if (status == RAP_OK)
+        status = store_each_unembedded(r->o.store, r->o.maker, embed_view, &run, &run.views, err);
+    run.refusing = true;
     if (status == RAP_OK)
         status = store_each_stale_refusal(r->o.store, r->o.maker, embed_view, &run, err);
     free(run.feature);

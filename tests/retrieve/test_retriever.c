@@ -23,6 +23,7 @@ typedef struct fixture {
     retriever *r;
     image scene;
     judge_settings judge;
+    int embedded; /* pictures, by what on_progress heard */
 } fixture;
 
 static const char *extra[] = { "object", NULL };
@@ -50,6 +51,16 @@ static int have_models(void)
     return 0;
 }
 
+static int count_pictures(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    fixture *f = payload;
+
+    if (strstr(what, "embedding"))
+        f->embedded++;
+    assert_true(done <= total);
+    return 0;
+}
+
 static void open_retriever(fixture *f, int detector, int read_only)
 {
     retriever_options o = { .maker = encoder_fingerprint(f->e),
@@ -65,6 +76,8 @@ static void open_retriever(fixture *f, int detector, int read_only)
                                         .extra = extra,
                                         .read_only = read_only },
                             .read_only = read_only,
+                            .on_progress = count_pictures,
+                            .payload = f,
                             .threads = 1 };
 
     retriever_free(f->r);
@@ -255,6 +268,58 @@ static void without_a_detector_the_photo_is_the_region(void **state)
         assert_int_equal(s.whole, 0);
         sighting_release(&s);
     }
+}
+
+/* Adds a view of the bytes that no encoder has seen to a concept, or a refusal. */
+static void add_unseen(fixture *f, const char *name, const void *bytes, size_t size, int refusal)
+{
+    store_view view = { bytes, size, 0, 0, { 0, 0, 0, 0 } };
+
+    assert_int_equal(refusal ? store_add_refusal(f->s, name, &view, NULL, NULL)
+                             : store_add_view(f->s, name, &view, NULL, NULL),
+                     RAP_OK);
+}
+
+/* Such as a bundle may bring. The others are found, and it is said whose it is, also without writing. */
+static void a_picture_that_cannot_be_read_hides_no_other(void **state)
+{
+    fixture *f = *state;
+    const char *const *name;
+    char *bytes = NULL;
+    size_t size = 0, count = 0;
+    rap_err err = { 0 };
+    sighting s;
+
+    if (!f->r)
+        skip();
+    open_retriever(f, 0, 0);
+    assert_int_equal(file_read(&bytes, &size, source("examples/toy/scenes/130.jpg"), 1 << 24, NULL),
+                     RAP_OK);
+    add(f, "far", "", (rap_box){ 0, 250, 60, 60 });
+    add(f, "odd", "", (rap_box){ 0, 200, 60, 60 });
+    add_unseen(f, "odd", "no picture at all", 17, 0);
+    add_unseen(f, "odd", "nor is this", 11, 1);
+    add_unseen(f, "far", bytes, 100, 0); /* cut off */
+    add_unseen(f, "far", bytes, size, 0);
+    add_unseen(f, "odd", bytes, size, 1);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        f->embedded = 0;
+        assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, &err), RAP_OK);
+        assert_string_equal(err.text, "");
+        assert_int_equal(f->embedded, read_only ? 3 : 5 + 3); /* until nothing changes any more */
+        assert_int_equal(s.hit[0].id, 1);
+        assert_true(s.hit[0].distance < 0.01f);
+        sighting_release(&s);
+        assert_non_null(name = retriever_unreadable(f->r, &count));
+        assert_int_equal(count, 2);
+        assert_string_equal(name[0], "odd");
+        assert_string_equal(name[1], "far");
+        store_close(f->s);
+        f->s = NULL;
+        assert_int_equal(store_open(&f->s, f->path, 1, NULL), RAP_OK);
+        open_retriever(f, 0, 1);
+    }
+    free(bytes);
 }
 
 /* ---- a large store ---- */
@@ -472,6 +537,7 @@ int main(void)
         WORK(the_vocabulary_follows_the_store),
         WORK(a_read_only_store_is_only_read),
         WORK(without_a_detector_the_photo_is_the_region),
+        WORK(a_picture_that_cannot_be_read_hides_no_other),
         WORK(damage_is_gone_around),
         WORK(what_could_not_be_forgotten_is_still_found),
         WORK(crops_are_square_where_asked),
