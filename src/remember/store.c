@@ -76,6 +76,8 @@ static rap_status make_wal(store *s, rap_err *err)
             nanosleep(&pause, NULL);
         status = db_exec(&s->d, "PRAGMA journal_mode = WAL", err);
     }
+    if (status == RAP_OK) /* the line of an attempt that failed */
+        err_clear(err);
     return status;
 }
 

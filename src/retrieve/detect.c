@@ -87,7 +87,8 @@ static rap_status text_vector(detect *d, store *s, const char *text, float **out
     if (status == RAP_OK && !d->settings.read_only) {
         store_vector vector = { maker, dim, *out };
 
-        status = store_put_text_vector(s, text, &vector, err);
+        /* A cache that cannot be written (disk full, store busy) only costs time. */
+        store_put_text_vector(s, text, &vector, NULL);
     }
     return status;
 }
@@ -117,7 +118,10 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     free(w->text);
     free(w->vector);
     *w = (word){ 0 };
-    return status == RAP_E_LIMIT || status == RAP_E_ARGUMENT ? RAP_OK : status;
+    if (status != RAP_E_LIMIT && status != RAP_E_ARGUMENT)
+        return status;
+    err_clear(err);
+    return RAP_OK;
 }
 
 /* Hands the vectors to the detector when the words differ from those it has. */

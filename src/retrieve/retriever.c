@@ -167,10 +167,10 @@ static rap_status load_index(retriever *r, rap_err *err)
 }
 
 /* What writes (vectors, vocabulary) comes first and is repeated until the store stands still; what only
- * reads comes last, under the generation noted before it: a change in between is seen next time. */
+ * reads comes last, under the generation noted before both: a change in between is seen next time. */
 static rap_status refresh(retriever *r, rap_err *err)
 {
-    int64_t now = store_generation(r->o.store), before;
+    int64_t now = store_generation(r->o.store), before = now;
     rap_status status = RAP_OK;
 
     if (r->memory && now == r->generation && !memory_is_outdated(r->memory))
@@ -188,7 +188,7 @@ static rap_status refresh(retriever *r, rap_err *err)
     }
     status = load_index(r, err);
     if (status == RAP_OK)
-        r->generation = now;
+        r->generation = before;
     return status;
 }
 
@@ -313,27 +313,6 @@ rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, s
     out->detect_ms = clock_ms() - start;
     if (status == RAP_OK && out->count > 0)
         status = find_neighbours(r, photo, policy, out, err);
-    if (status != RAP_OK)
-        sighting_release(out);
-    return status;
-}
-
-rap_status retriever_look_at(retriever *r, const image *photo, const rap_box *box, int count,
-                             sighting *out, rap_err *err)
-{
-    rap_status status;
-
-    *out = (sighting){ .whole = -1, .width = photo->width, .height = photo->height };
-    status = refresh(r, err);
-    if (status == RAP_OK && !(out->region = mem_array((size_t)count, sizeof *out->region)))
-        status = err_memory(err, "looking at the photo");
-    for (; status == RAP_OK && out->count < count; out->count++) {
-        out->region[out->count] = (rap_region){ box[out->count], 1, mem_string("given") };
-        if (!out->region[out->count].label)
-            status = err_memory(err, "looking at the photo");
-    }
-    if (status == RAP_OK && count > 0)
-        status = find_neighbours(r, photo, RAP_POLICY_DEFAULT, out, err);
     if (status != RAP_OK)
         sighting_release(out);
     return status;

@@ -47,9 +47,6 @@ typedef struct sighting {
  * has not seen yet. */
 rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
                           rap_err *err);
-/* The same at given places instead of detected ones (none is the whole photo): for measuring. */
-rap_status retriever_look_at(retriever *r, const image *photo, const rap_box *box, int count,
-                             sighting *out, rap_err *err);
 void sighting_release(sighting *s); /* NULL-safe */
 
 #endif

@@ -24,9 +24,12 @@ typedef struct fixture {
     image scene;
     judge_settings judge;
     int embedded; /* pictures, by what on_progress heard */
+    int growing;  /* so many times it adds another view */
+    char *bytes;  /* of the scene */
+    size_t size;
 } fixture;
 
-static const char *extra[] = { "object", NULL };
+static const char *extra[] = { "object", NULL, NULL };
 static char root[512];
 
 static const char *source(const char *name)
@@ -51,6 +54,16 @@ static int have_models(void)
     return 0;
 }
 
+/* Adds a view of the bytes that no encoder has seen to a concept, or a refusal. */
+static void add_unseen(fixture *f, const char *name, const void *bytes, size_t size, int refusal)
+{
+    store_view view = { bytes, size, 0, 0, { 0, 0, 0, 0 } };
+
+    assert_int_equal(refusal ? store_add_refusal(f->s, name, &view, NULL, NULL)
+                             : store_add_view(f->s, name, &view, NULL, NULL),
+                     RAP_OK);
+}
+
 static int count_pictures(const char *what, uint64_t done, uint64_t total, void *payload)
 {
     fixture *f = payload;
@@ -58,6 +71,10 @@ static int count_pictures(const char *what, uint64_t done, uint64_t total, void 
     if (strstr(what, "embedding"))
         f->embedded++;
     assert_true(done <= total);
+    if (f->growing > 0) {
+        f->growing--;
+        add_unseen(f, "grows", f->bytes, f->size, 0);
+    }
     return 0;
 }
 
@@ -102,6 +119,9 @@ static int setup(void **state)
         yolo_world_open(&f->y, source("models/tiny/detector.gguf"), 1, PRECISION_AUTO, NULL),
         RAP_OK);
     assert_int_equal(image_load(&f->scene, source("examples/toy/scenes/130.jpg"), NULL), RAP_OK);
+    assert_int_equal(
+        file_read(&f->bytes, &f->size, source("examples/toy/scenes/130.jpg"), 1 << 24, NULL),
+        RAP_OK);
     f->judge.threshold = 2;
     open_retriever(f, 1, 0);
     return 0;
@@ -118,6 +138,7 @@ static int teardown(void **state)
     encoder_close(f->e);
     store_close(f->s);
     image_release(&f->scene);
+    free(f->bytes);
     snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
     if (*f->folder)
         failed = system(command);
@@ -128,23 +149,16 @@ static int teardown(void **state)
 /* Remembers a part of the scene as a concept. */
 static int64_t add(fixture *f, const char *name, const char *category, rap_box box)
 {
-    char *bytes = NULL;
-    size_t size = 0;
     int64_t id = 0;
     float *feature = calloc((size_t)encoder_dim(f->e), sizeof *feature);
     embed_crop crop = { .square = 1 };
     store_concept c = { name, category, "", NULL };
     store_vector vector = { encoder_fingerprint(f->e), encoder_dim(f->e), feature };
-    store_view view = { .width = f->scene.width, .height = f->scene.height, .box = box };
+    store_view view = { f->bytes, f->size, f->scene.width, f->scene.height, box };
 
-    assert_int_equal(file_read(&bytes, &size, source("examples/toy/scenes/130.jpg"), 1 << 24, NULL),
-                     RAP_OK);
-    view.bytes = bytes;
-    view.size = size;
     assert_int_equal(embed_boxes(feature, f->e, &f->scene, &box, 1, &crop, NULL), RAP_OK);
     assert_int_equal(store_add(f->s, &id, &c, &view, &vector, NULL), RAP_OK);
     free(feature);
-    free(bytes);
     return id;
 }
 
@@ -270,38 +284,25 @@ static void without_a_detector_the_photo_is_the_region(void **state)
     }
 }
 
-/* Adds a view of the bytes that no encoder has seen to a concept, or a refusal. */
-static void add_unseen(fixture *f, const char *name, const void *bytes, size_t size, int refusal)
-{
-    store_view view = { bytes, size, 0, 0, { 0, 0, 0, 0 } };
-
-    assert_int_equal(refusal ? store_add_refusal(f->s, name, &view, NULL, NULL)
-                             : store_add_view(f->s, name, &view, NULL, NULL),
-                     RAP_OK);
-}
-
 /* Such as a bundle may bring. The others are found, and it is said whose it is, also without writing. */
 static void a_picture_that_cannot_be_read_hides_no_other(void **state)
 {
     fixture *f = *state;
     const char *const *name;
-    char *bytes = NULL;
-    size_t size = 0, count = 0;
+    size_t count = 0;
     rap_err err = { 0 };
     sighting s;
 
     if (!f->r)
         skip();
     open_retriever(f, 0, 0);
-    assert_int_equal(file_read(&bytes, &size, source("examples/toy/scenes/130.jpg"), 1 << 24, NULL),
-                     RAP_OK);
     add(f, "far", "", (rap_box){ 0, 250, 60, 60 });
     add(f, "odd", "", (rap_box){ 0, 200, 60, 60 });
     add_unseen(f, "odd", "no picture at all", 17, 0);
     add_unseen(f, "odd", "nor is this", 11, 1);
-    add_unseen(f, "far", bytes, 100, 0); /* cut off */
-    add_unseen(f, "far", bytes, size, 0);
-    add_unseen(f, "odd", bytes, size, 1);
+    add_unseen(f, "far", f->bytes, 100, 0); /* cut off */
+    add_unseen(f, "far", f->bytes, f->size, 0);
+    add_unseen(f, "odd", f->bytes, f->size, 1);
     for (int read_only = 0; read_only < 2; read_only++) {
         f->embedded = 0;
         assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, &err), RAP_OK);
@@ -319,7 +320,72 @@ static void a_picture_that_cannot_be_read_hides_no_other(void **state)
         assert_int_equal(store_open(&f->s, f->path, 1, NULL), RAP_OK);
         open_retriever(f, 0, 1);
     }
-    free(bytes);
+}
+
+static rap_status do_nothing(int64_t id, const store_picture *picture, void *payload, rap_err *err)
+{
+    return RAP_OK;
+}
+
+/* Four rounds do not catch up with it; the next look goes on where they ended. */
+static void a_store_that_keeps_growing_is_caught_up_with(void **state)
+{
+    fixture *f = *state;
+    int64_t waiting = -1;
+    sighting s;
+
+    if (!f->r)
+        skip();
+    open_retriever(f, 0, 0);
+    add(f, "grows", "", (rap_box){ 0, 250, 60, 60 });
+    add_unseen(f, "grows", f->bytes, f->size, 0);
+    f->growing = 4;
+    for (int look = 0; look < 2; look++) {
+        assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, NULL), RAP_OK);
+        sighting_release(&s);
+    }
+    assert_int_equal(f->growing, 0);
+    assert_int_equal(
+        store_each_unembedded(f->s, encoder_fingerprint(f->e), do_nothing, NULL, &waiting, NULL),
+        RAP_OK);
+    assert_int_equal(waiting, 0);
+}
+
+static int refuse_commit(void *payload)
+{
+    (void)payload;
+    return 1;
+}
+
+static int64_t count_words(fixture *f)
+{
+    int64_t count = -1;
+
+    assert_int_equal(
+        db_int(&count, NULL, store_db(f->s), NULL, "SELECT count(*) FROM vocabulary", ""), RAP_OK);
+    return count;
+}
+
+/* Neither a word that the text tower cannot take nor a cache that cannot be written is a failure, and none is
+ * left to be read. */
+static void odd_words_and_a_full_disk_hide_nothing(void **state)
+{
+    fixture *f = *state;
+    rap_err err = { 0 };
+    sighting s;
+
+    if (!f->r)
+        skip();
+    extra[1] = "\xff";
+    open_retriever(f, 1, 0);
+    add(f, "je", "chick", (rap_box){ 62, 147, 113, 139 });
+    sqlite3_commit_hook(store_db(f->s)->handle, refuse_commit, NULL);
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_DEFAULT, &s, &err), RAP_OK);
+    assert_string_equal(err.text, "");
+    assert_true(s.count > 0);
+    assert_int_equal(count_words(f), 0);
+    sighting_release(&s);
+    extra[1] = NULL;
 }
 
 /* ---- a large store ---- */
@@ -435,12 +501,6 @@ static void damage_is_gone_around(void **state)
         }
 }
 
-static int refuse_commit(void *payload)
-{
-    (void)payload;
-    return 1;
-}
-
 /* Its row is zero by then, for this handle and every other; the store still has it. */
 static void what_could_not_be_forgotten_is_still_found(void **state)
 {
@@ -538,6 +598,8 @@ int main(void)
         WORK(a_read_only_store_is_only_read),
         WORK(without_a_detector_the_photo_is_the_region),
         WORK(a_picture_that_cannot_be_read_hides_no_other),
+        WORK(a_store_that_keeps_growing_is_caught_up_with),
+        WORK(odd_words_and_a_full_disk_hide_nothing),
         WORK(damage_is_gone_around),
         WORK(what_could_not_be_forgotten_is_still_found),
         WORK(crops_are_square_where_asked),
