@@ -101,6 +101,8 @@ rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err);
 /* ---- vector.c ---- */
 
 rap_status vector_check(const store_vector *vector, rap_err *err);
+/* Whether there is a vector of this encoder. */
+rap_status encoder_in_use(bool *out, store *s, int64_t id, rap_err *err);
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 /* The bytes that are stored; free(). NULL: out of memory. */
 void *vector_bytes(const float *numbers, size_t count);

@@ -430,9 +430,14 @@ static rap_status look(store_rows *out, loading *l, rap_err *err)
 static rap_status load(store_rows *out, loading *l, const char *fingerprint, bool wait,
                        rap_err *err)
 {
+    bool used = true;
     rap_status status = find_entry(&l->encoder, l->s, fingerprint, err);
 
     if (status != RAP_OK || l->encoder.id == 0)
+        return status;
+    if (l->encoder.dim != l->packing->dim)
+        status = encoder_in_use(&used, l->s, l->encoder.id, err);
+    if (status != RAP_OK || !used)
         return status;
     if (l->encoder.dim != l->packing->dim)
         return err_set(err, RAP_E_FORMAT, "%s: holds vectors of %lld numbers, the encoder makes %d",

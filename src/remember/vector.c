@@ -77,12 +77,30 @@ static rap_status encoder_find(int64_t *out_id, int64_t *out_dim, store *s, cons
     return status;
 }
 
+rap_status encoder_in_use(bool *out, store *s, int64_t id, rap_err *err)
+{
+    int64_t one = 0;
+
+    *out = false;
+    return db_int(
+        &one, out, &s->d, err,
+        "SELECT 1 FROM key INDEXED BY sqlite_autoindex_key_1 WHERE encoder_id = ? LIMIT 1", "i",
+        id);
+}
+
+/* What nobody's vectors say about an encoder is not believed: it may have come with a bundle. */
 static rap_status encoder_require(int64_t *out_id, store *s, const store_vector *vector,
                                   rap_err *err)
 {
     int64_t dim = 0;
+    bool used = true;
     rap_status status = encoder_find(out_id, &dim, s, vector->encoder, err);
 
+    if (status == RAP_OK && *out_id && dim != vector->dim)
+        status = encoder_in_use(&used, s, *out_id, err);
+    if (status == RAP_OK && !used)
+        return db_run(&s->d, err, "UPDATE encoder SET dim = ? WHERE id = ?", "ii",
+                      (int64_t)vector->dim, *out_id);
     if (status == RAP_OK && *out_id && dim != vector->dim)
         return err_set(err, RAP_E_ARGUMENT,
                        "%s: a vector has %d numbers where its encoder makes %d", s->d.path,

@@ -38,6 +38,8 @@ static void an_encoder_has_one_dimension(void **state)
 {
     fixture *f = *state;
     store_vector vector = make_vector("enc-a", 1);
+    store_concept lu = { "lu", NULL, NULL, NULL };
+    store_view view = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
 
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     vector.dim = 4;
@@ -47,6 +49,15 @@ static void an_encoder_has_one_dimension(void **state)
     assert_int_equal(store_put_vector(f->s, 1, &vector, &f->err), RAP_E_ARGUMENT);
     vector = make_vector("enc-a", 1);
     assert_int_equal(store_put_vector(f->s, 77, &vector, &f->err), RAP_E_NOT_FOUND);
+    /* Once its vectors are gone, what made them may have been another one. */
+    assert_int_equal(add_concept(f->s, "mo", "", "", 2, &f->err), RAP_OK);
+    assert_int_equal(store_forget(f->s, "bo", &f->err), RAP_OK);
+    vector.dim = 4;
+    assert_int_equal(store_put_vector(f->s, 2, &vector, &f->err), RAP_E_ARGUMENT);
+    assert_int_equal(store_forget(f->s, "mo", &f->err), RAP_OK);
+    assert_int_equal(store_add(f->s, NULL, &lu, &view, &vector, &f->err), RAP_OK);
+    vector = make_vector("enc-a", 1);
+    assert_int_equal(store_put_vector(f->s, 3, &vector, &f->err), RAP_E_ARGUMENT);
 }
 
 typedef struct embedder {
