@@ -500,6 +500,13 @@ rap_status store_rows_load(store_rows *out, store *s, const char *encoder,
     return status;
 }
 
+void store_vectors_release(store_vectors *v)
+{
+    free(v->concept_id);
+    free(v->data);
+    *v = (store_vectors){ 0, 0, NULL, NULL };
+}
+
 void store_rows_release(store_rows *rows)
 {
     if (rows->map)

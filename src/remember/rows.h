@@ -28,6 +28,14 @@ typedef struct store_packing {
     int (*pack)(void *const part[STORE_PARTS], const void *shared, const float *vector, int dim);
 } store_packing;
 
+typedef struct store_vectors {
+    size_t count;
+    int dim;
+    int64_t *concept_id; /* [count] */
+    float *data;         /* [count, dim] as stored */
+} store_vectors;
+void store_vectors_release(store_vectors *v);
+
 typedef struct store_rows {
     size_t count; /* of the snapshot's rows */
     const void *part[STORE_PARTS]; /* [count]; each 4096-byte aligned, mapped */

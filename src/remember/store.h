@@ -73,16 +73,6 @@ typedef struct store_picture {
 rap_status store_avatar(store *s, int64_t concept_id, store_picture *out, rap_err *err);
 void store_picture_release(store_picture *picture);
 
-/* All vectors of one encoder: out arrays of *count rows; ids[i] is the concept of row i. */
-typedef struct store_vectors {
-    size_t count;
-    int dim;
-    int64_t *concept_id; /* [count] */
-    float *data;         /* [count, dim] as stored */
-} store_vectors;
-rap_status store_load_vectors(store *s, const char *encoder, store_vectors *out, rap_err *err);
-void store_vectors_release(store_vectors *v);
-
 /* Views that have no vector of this encoder yet: calls back with the picture; the callback computes and
  * stores with store_put_vector(). */
 typedef rap_status store_on_view(int64_t view_id, const store_picture *picture, void *payload,

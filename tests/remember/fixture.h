@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/inside.h"
+#include "remember/rows.h"
 #include "remember/store.h"
 
 #include <stdio.h>
@@ -132,6 +133,35 @@ __attribute__((unused)) static rap_status add_concept(store *s, const char *name
     rap_status status = store_add(s, NULL, &c, &view, &vector, err);
 
     free(bytes);
+    return status;
+}
+
+/* Every vector of an encoder, as the store has them, in the order in which they came in. */
+__attribute__((unused)) static rap_status load_vectors(store *s, const char *encoder,
+                                                       store_vectors *out, rap_err *err)
+{
+    sqlite3_stmt *rows = NULL;
+    bool row = false;
+    rap_status status =
+        db_query(&rows, store_db(s), err,
+                 "SELECT v.concept_id, k.vector, e.dim FROM key k JOIN view v ON v.id = k.view_id"
+                 " JOIN encoder e ON e.id = k.encoder_id WHERE e.fingerprint = ? ORDER BY k.id",
+                 "s", encoder);
+
+    *out = (store_vectors){0};
+    while (status == RAP_OK && (status = db_step(&row, store_db(s), rows, err)) == RAP_OK && row) {
+        size_t size;
+
+        out->dim = sqlite3_column_int(rows, 2);
+        size = (size_t)out->dim * sizeof(float);
+        out->concept_id = realloc(out->concept_id, (out->count + 1) * sizeof *out->concept_id);
+        out->data = realloc(out->data, (out->count + 1) * size);
+        out->concept_id[out->count] = sqlite3_column_int64(rows, 0);
+        assert_int_equal(sqlite3_column_bytes(rows, 1), size);
+        vector_copy(out->data + out->count++ * (size_t)out->dim, sqlite3_column_blob(rows, 1),
+                    (size_t)out->dim);
+    }
+    sqlite3_finalize(rows);
     return status;
 }
 

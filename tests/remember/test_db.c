@@ -129,7 +129,7 @@ static void fail_in_turn(fixture *f, rap_status (*attempt)(fixture *, int), bool
             assert_int_equal(count_rows(f->s, "concept"), count);
             assert_int_equal(count_rows(f->s, "event"), events);
         }
-        assert_int_equal(store_load_vectors(f->s, "enc-a", &vectors, &f->err), RAP_OK);
+        assert_int_equal(load_vectors(f->s, "enc-a", &vectors, &f->err), RAP_OK);
         assert_int_equal(vectors.count, count_rows(f->s, "view"));
         store_vectors_release(&vectors);
         assert_sound(f->s);

@@ -54,7 +54,7 @@ static void takes_the_official_form(void **state)
     assert_string_equal(record->name, "mo"); /* without the brackets */
     assert_string_equal(record->info, "");
     store_record_free(record);
-    assert_int_equal(store_load_vectors(f->s, "enc-a", &vectors, &f->err), RAP_OK);
+    assert_int_equal(load_vectors(f->s, "enc-a", &vectors, &f->err), RAP_OK);
     assert_int_equal(vectors.count, 2);
     store_vectors_release(&vectors);
     free(bytes);

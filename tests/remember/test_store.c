@@ -167,7 +167,8 @@ static int count_record(const rap_record *record, void *payload)
 
 static rap_status use_everything(store *s, rap_err *err)
 {
-    store_vectors vectors;
+    static const store_packing packing = { .version = 1, .dim = FIXTURE_DIM };
+    store_rows rows;
     store_name *names = NULL;
     char **strings = NULL;
     size_t count = 0;
@@ -181,9 +182,9 @@ static rap_status use_everything(store *s, rap_err *err)
         if (one == RAP_OK)
             store_picture_release(&picture);
     }
-    one = store_load_vectors(s, "enc-a", &vectors, err);
+    one = store_rows_load(&rows, s, "enc-a", &packing, NULL, NULL, err);
     status = status == RAP_OK ? one : status;
-    store_vectors_release(&vectors);
+    store_rows_release(&rows);
     one = store_names(s, &names, &count, err);
     status = status == RAP_OK ? one : status;
     store_names_free(names, count);

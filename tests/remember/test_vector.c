@@ -1,37 +1,45 @@
 /* test_vector.c: vectors go in and come out by encoder, views without one are found, what can be
- * computed again is kept and dropped. RAP_LARGE=1 also loads 100,000 vectors of 512 numbers. */
+ * computed again is kept and dropped. */
 #include "remember/fixture.h"
 
-#include "base/threads.h"
+/* So few that there is no snapshot: all are fresh. */
+static store_rows load(fixture *f, const char *encoder)
+{
+    static const store_packing packing = { .version = 1, .dim = FIXTURE_DIM };
+    store_rows rows;
+
+    assert_int_equal(store_rows_load(&rows, f->s, encoder, &packing, NULL, NULL, &f->err), RAP_OK);
+    return rows;
+}
 
 static void loads_only_the_vectors_of_one_encoder(void **state)
 {
     fixture *f = *state;
-    store_vectors all;
     store_vector other = make_vector("enc-b", 50), expected;
+    store_rows all = load(f, "enc-a");
 
-    assert_int_equal(store_load_vectors(f->s, "enc-a", &all, &f->err), RAP_OK);
-    assert_int_equal(all.count, 0);
-    store_vectors_release(&all);
+    assert_int_equal(all.fresh.count, 0);
+    store_rows_release(&all);
     for (int i = 0; i < 5; i++) {
         char name[16];
         snprintf(name, sizeof name, "n%d", i);
         assert_int_equal(add_concept(f->s, name, "", "", i, &f->err), RAP_OK);
     }
     assert_int_equal(store_put_vector(f->s, 2, &other, &f->err), RAP_OK);
-    assert_int_equal(store_load_vectors(f->s, "enc-a", &all, &f->err), RAP_OK);
-    assert_int_equal(all.count, 5);
-    assert_int_equal(all.dim, FIXTURE_DIM);
+    all = load(f, "enc-a");
+    assert_int_equal(all.fresh.count, 5);
+    assert_int_equal(all.fresh.dim, FIXTURE_DIM);
     for (int i = 0; i < 5; i++) {
         expected = make_vector("enc-a", i);
-        assert_memory_equal(all.data + i * FIXTURE_DIM, expected.data, FIXTURE_DIM * sizeof(float));
-        assert_int_equal(all.concept_id[i], i + 1);
+        assert_memory_equal(all.fresh.data + i * FIXTURE_DIM, expected.data,
+                            FIXTURE_DIM * sizeof(float));
+        assert_int_equal(all.fresh.concept_id[i], i + 1);
     }
-    store_vectors_release(&all);
-    assert_int_equal(store_load_vectors(f->s, "enc-b", &all, &f->err), RAP_OK);
-    assert_int_equal(all.count, 1);
-    assert_int_equal(all.concept_id[0], 2);
-    store_vectors_release(&all);
+    store_rows_release(&all);
+    all = load(f, "enc-b");
+    assert_int_equal(all.fresh.count, 1);
+    assert_int_equal(all.fresh.concept_id[0], 2);
+    store_rows_release(&all);
 }
 
 static void an_encoder_has_one_dimension(void **state)
@@ -152,46 +160,6 @@ static void drops_words_with_their_last_concept(void **state)
     assert_int_equal(count_rows(f->s, "vocabulary"), 0);
 }
 
-static void loads_a_hundred_thousand_at_once(void **state)
-{
-    enum { COUNT = 100000, DIM = 512 };
-    fixture *f = *state;
-    static float data[DIM];
-    char *bytes = make_picture(1, 64);
-    store_view view = { bytes, 64, 1, 1, { 0, 0, 0, 0 } };
-    store_vector vector = { "enc-a", DIM, data };
-    store_vectors all;
-    double start;
-
-    if (!getenv("RAP_LARGE")) {
-        print_message("skipped: set RAP_LARGE=1 to load 100,000 vectors\n");
-        free(bytes);
-        return;
-    }
-    assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
-    for (int i = 0; i < COUNT; i++) {
-        char name[32];
-        store_concept c = { name, "thing", "info", NULL };
-        int64_t id = 0, view_id = 0;
-
-        data[0] = (float)i;
-        snprintf(name, sizeof name, "concept %d", i);
-        assert_int_equal(concept_insert(&id, f->s, &c, &f->err), RAP_OK);
-        assert_int_equal(view_insert(&view_id, f->s, id, &view, true, &f->err), RAP_OK);
-        assert_int_equal(vector_insert(f->s, view_id, &vector, &f->err), RAP_OK);
-    }
-    assert_int_equal(store_end(f->s, RAP_OK, &f->err), RAP_OK);
-    fixture_reopen(f);
-    start = clock_ms();
-    assert_int_equal(store_load_vectors(f->s, "enc-a", &all, &f->err), RAP_OK);
-    print_message("loaded %zu vectors of %d numbers in %.0f ms\n", all.count, all.dim,
-                  clock_ms() - start);
-    assert_int_equal(all.count, COUNT);
-    assert_true(all.data[(size_t)(COUNT - 1) * DIM] == COUNT - 1);
-    store_vectors_release(&all);
-    free(bytes);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,8 +171,6 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(keeps_words_and_tokens, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(drops_words_with_their_last_concept, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(loads_a_hundred_thousand_at_once, fixture_setup,
                                         fixture_teardown),
     };
 
