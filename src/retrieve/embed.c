@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 rap_status embed_check_size(const image *photo, const char *name, rap_err *err)
 {
@@ -82,16 +83,29 @@ static int inner_cuts(const embed_crop *crop)
     return !(crop->inner > 0) ? 0 : crop->cuts > 1 ? crop->cuts : 1;
 }
 
+/* With a fourth digit where the third is not enough: makers of before stay what they were. */
+static void add_part(char *maker, const char *name, float part)
+{
+    size_t used = strlen(maker);
+    char number[16];
+
+    snprintf(number, sizeof number, "%.3f", (double)part);
+    if (fabsf(strtof(number, NULL) - part) > 5e-5f)
+        snprintf(number, sizeof number, "%.4f", (double)part);
+    snprintf(maker + used, EMBED_MAKER - used, " %s %s", name, number);
+}
+
 void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop)
 {
-    const char *name = encoder_fingerprint(e);
-
+    snprintf(out, EMBED_MAKER, "%.140s", encoder_fingerprint(e));
+    if (inner_cuts(crop) > 0)
+        add_part(out, "inner", crop->inner);
     if (inner_cuts(crop) > 1)
-        snprintf(out, EMBED_MAKER, "%.150s inner %.3f x%d", name, (double)crop->inner, crop->cuts);
-    else if (inner_cuts(crop) == 1)
-        snprintf(out, EMBED_MAKER, "%.150s inner %.3f", name, (double)crop->inner);
-    else
-        snprintf(out, EMBED_MAKER, "%.150s", name);
+        snprintf(out + strlen(out), EMBED_MAKER - strlen(out), " x%d", crop->cuts);
+    if (crop->margin > 0)
+        add_part(out, "margin", crop->margin);
+    if (!crop->square)
+        snprintf(out + strlen(out), EMBED_MAKER - strlen(out), " not square");
 }
 
 rap_box embed_inner_box(rap_box box, const image *photo, float part)

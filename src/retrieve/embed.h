@@ -21,8 +21,9 @@ typedef struct embed_crop {
     int cuts;     /* how many of them, 1 to EMBED_CUTS; 0: one            */
 } embed_crop;
 
-/* What made a vector: the encoder's fingerprint, with what `crop` adds to it; vectors with different makers
- * are never compared. */
+/* What made a vector: the encoder's fingerprint, with what `crop` adds to it where it is not as profiles have it
+ * unless they say otherwise (square, no margin, no inner cut); vectors with different makers are never
+ * compared. */
 #define EMBED_MAKER 192
 void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop);
 

@@ -553,6 +553,34 @@ static void crops_are_square_where_asked(void **state)
     image_release(&cut);
 }
 
+static void a_maker_says_how_was_cut(void **state)
+{
+    static const struct {
+        embed_crop crop;
+        const char *adds;
+    } cases[] = {
+        { { 0, 1, 0, 0 }, "" },
+        { { 0, 1, 0.05f, 1 }, " inner 0.050" },
+        { { 0, 1, 0.05f, 3 }, " inner 0.050 x3" },
+        { { 0, 1, 0.0504f, 3 }, " inner 0.0504 x3" },
+        { { 0.1f, 1, 0, 0 }, " margin 0.100" },
+        { { 0, 0, 0, 0 }, " not square" },
+        { { 0.1f, 0, 0.05f, 2 }, " inner 0.050 x2 margin 0.100 not square" },
+    };
+    fixture *f = *state;
+    char maker[EMBED_MAKER];
+
+    if (!f->r)
+        skip();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t len = strlen(encoder_fingerprint(f->e));
+
+        embed_maker(maker, f->e, &cases[i].crop);
+        assert_memory_equal(maker, encoder_fingerprint(f->e), len);
+        assert_string_equal(maker + len, cases[i].adds);
+    }
+}
+
 static void many_boxes_equal_one_by_one(void **state)
 {
     enum { COUNT = 21 }; /* more than a batch */
@@ -603,6 +631,7 @@ int main(void)
         WORK(damage_is_gone_around),
         WORK(what_could_not_be_forgotten_is_still_found),
         WORK(crops_are_square_where_asked),
+        WORK(a_maker_says_how_was_cut),
         WORK(many_boxes_equal_one_by_one),
     };
 
