@@ -242,7 +242,7 @@ typedef struct rap_matches {
 } rap_matches;
 
 /* What of the store is in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
- * 0: the profile's K. Free with rap_matches_free(). */
+ * 0: the profile's K; under RAP_POLICY_PAPER all that the text names, however many. Free with rap_matches_free(). */
 RAP_API rap_status rap_retrieve(rap *r, const rap_image *image, const char *text, int limit,
                                 rap_matches **out);
 RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */

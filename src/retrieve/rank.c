@@ -63,6 +63,12 @@ static float score_of(const rank_region *region, int hit)
     return region->score ? region->score[hit] : region->hit[hit].distance;
 }
 
+/* INFINITY is what a correction refuses, whatever the threshold. */
+static int is_known(const rank_input *in, float score)
+{
+    return isfinite(score) && (in->threshold >= 2 || score <= in->threshold);
+}
+
 /* The hit with the best score but for `but`; −1: none. */
 static int best_hit(const rank_region *region, int but)
 {
@@ -84,12 +90,12 @@ static int collect_best(candidate *out, const rank_input *in)
         int best = best_hit(region, -1), second = best_hit(region, best);
         candidate c = { .region = r, .order = count, .whole = region->whole, .rival = -1 };
 
-        if (best < 0 || !(score_of(region, best) <= in->threshold))
+        if (best < 0 || !is_known(in, score_of(region, best)))
             continue;
         c.id = region->hit[best].id;
         c.distance = region->hit[best].distance;
         c.score = score_of(region, best);
-        if (in->ambiguity > 0 && second >= 0 && score_of(region, second) <= in->threshold &&
+        if (in->ambiguity > 0 && second >= 0 && is_known(in, score_of(region, second)) &&
             score_of(region, second) - c.score <= in->ambiguity) {
             c.rival = region->hit[second].id;
             c.rival_distance = region->hit[second].distance;

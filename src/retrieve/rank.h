@@ -23,7 +23,8 @@ typedef struct rank_input {
     int region_count;
     rap_policy policy;
     int limit;       /* K */
-    float threshold; /* largest score that counts as known; default policy only */
+    float threshold; /* largest score that counts as known, ≥ 2: every finite one (a score may exceed every
+                      * distance, judge.h); default policy only */
     float
         ambiguity; /* a second concept scored at most this much worse is as good; default policy only */
 } rank_input;

@@ -262,6 +262,24 @@ static void scores_overrule_distances(void **state)
     assert_int_equal(out[0].id, 1);
 }
 
+/* Crowding may make a score larger than any distance; what a correction refuses stays out all the same. */
+static void without_a_threshold_only_a_refusal_rejects(void **state)
+{
+    static const search_hit hit[RANK_HITS] = { { 1, 1.9f }, { 2, 1.95f } };
+    static const float crowded[RANK_HITS] = { INFINITY, 2.04f };
+    rank_region region = { .hit = hit, .hits = RANK_HITS, .score = crowded };
+    rank_input in = { .region = &region, .region_count = 1, .limit = 3, .ambiguity = 1 };
+    rank_result out[MAX_OUT];
+    int count = -1;
+
+    for (int i = 0; i < 2; i++) {
+        in.threshold = i ? INFINITY : 2;
+        assert_int_equal(rank_matches(out, &count, &in, NULL), RAP_OK);
+        assert_int_equal(count, 1);
+        assert_int_equal(out[0].id, 2);
+    }
+}
+
 static void every_case(void **state)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -270,8 +288,10 @@ static void every_case(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_case),
-                                        cmocka_unit_test(scores_overrule_distances) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case), cmocka_unit_test(scores_overrule_distances),
+        cmocka_unit_test(without_a_threshold_only_a_refusal_rejects)
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
