@@ -84,12 +84,13 @@ void search_pack_query(search_bound *bound, int16_t *code, const float *unit, in
 {
     /* No sum of products may overflow 32 bits. */
     int most = INT_MAX / INT8_MAX / dim < INT16_MAX ? INT_MAX / INT8_MAX / dim : INT16_MAX;
-    float scale = largest(unit, dim) / (float)most;
+    float largest_one = largest(unit, dim);
+    float scale = largest_one > 1e-20f ? largest_one / (float)most : 0; /* 0: the code is zero */
     double left = 0;
 
     memset(code, 0, (size_t)search_stride(dim) * sizeof *code);
     for (int d = 0; d < dim; d++) {
-        int value = round_off(unit[d] / scale);
+        int value = scale > 0 ? round_off(unit[d] / scale) : 0;
         double lost;
 
         code[d] = (int16_t)(value > most ? most : value < -most ? -most : value);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEARCH_PACKING 2 /* changes whenever a row would be packed otherwise */
+#define SEARCH_PACKING 3 /* changes whenever a row would be packed otherwise */
 #define SEARCH_TILE 4    /* queries are padded to whole tiles */
 
 typedef struct search_bound {

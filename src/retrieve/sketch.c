@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ROUNDS 12     /* of the iteration: more gain nothing */
-#define SLOP 1e-5     /* how far a basis may be from orthonormal, and what f32 leaves out */
+#define SLOP 1e-5     /* how far a basis may be from orthonormal, and then some */
 #define WORTH_DIM 160 /* shorter rows are read as quickly as their sketches */
 
 _Static_assert(sizeof(sketch_line) == SKETCH_BYTES, "a cache line");
@@ -32,10 +32,17 @@ static double leave_out(double outside, const float *at)
     return outside;
 }
 
-/* Never too small. */
-static float rest_of(double outside)
+/* The length of what a projection in f32 may be wrong by in `lines` lines of coordinates: each is off by
+ * dim · 2^-24 at most, in whatever order its products were added. */
+static double lost(int dim, int lines)
 {
-    return (float)sqrt(fmax(0, outside + 2 * SLOP));
+    return 1.01 * dim * 0x1p-24 * sqrt(lines * SKETCH_DIMS);
+}
+
+/* Never too small: squares of lengths up to 1 are off by twice what the lengths are. */
+static float rest_of(double outside, int dim, int lines)
+{
+    return (float)sqrt(fmax(0, outside + 2 * SLOP + 2.1 * lost(dim, lines)));
 }
 
 static void pack_line(sketch_line *out, const float *at)
@@ -59,7 +66,7 @@ void sketch_pack(sketch_line *const out[SKETCH_LINES], const float *basis, const
     for (int i = 0; i < SKETCH_LINES; i++) {
         outside = leave_out(outside, at + i * SKETCH_DIMS);
         pack_line(out[i], at + i * SKETCH_DIMS);
-        out[i]->rest = rest_of(outside);
+        out[i]->rest = rest_of(outside, dim, i + 1);
     }
 }
 
@@ -80,8 +87,8 @@ void sketch_pack_query(sketch_group *out, int number, const float *basis, const 
         search_pack_query(&bound, out->code_of[i][number], at + i * SKETCH_DIMS, SKETCH_DIMS);
         out->line[i].dot[number] = bound.scale;
         out->line[i].code[number] = (float)(sqrt((before - outside) * SKETCH_DIMS) * 0.501);
-        out->line[i].rest[number] = rest_of(outside);
-        out->line[i].slack[number] = bound.slack * 1.05f + 4 * (float)SLOP;
+        out->line[i].rest[number] = rest_of(outside, dim, i + 1);
+        out->line[i].slack[number] = bound.slack * 1.05f + (float)(4 * SLOP + 2.1 * lost(dim, 1));
     }
 }
 

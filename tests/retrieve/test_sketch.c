@@ -156,6 +156,26 @@ static void near_the_plane_little_is_left(void **state)
     release(&m);
 }
 
+/* All of its coordinates are exactly 0: no code is divided by their largest. */
+static void a_query_outside_of_the_plane_is_all_rest(void **state)
+{
+    static float basis[BASIS], query[DIM];
+    static sketch_group group;
+
+    for (int i = 0; i < SKETCH_LINES * SKETCH_DIMS; i++)
+        basis[i * DIM + i] = 1;
+    query[DIM - 1] = 1;
+    assert_true(sketch_basis_is_whole(basis, DIM));
+    sketch_pack_query(&group, 3, basis, query, DIM);
+    for (int i = 0; i < SKETCH_LINES; i++) {
+        for (int d = 0; d < SKETCH_DIMS; d++)
+            assert_int_equal(group.code_of[i][3][d], 0);
+        assert_true(group.line[i].dot[3] == 0 && group.line[i].code[3] == 0);
+        assert_true(group.line[i].rest[3] >= 1 && group.line[i].rest[3] < 1.001f);
+        assert_true(group.line[i].slack[3] > 0 && group.line[i].slack[3] < 0.001f);
+    }
+}
+
 static void a_basis_is_made_or_refused(void **state)
 {
     float *sample = calloc(SKETCH_SAMPLE * DIM, sizeof *sample),
@@ -190,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_the_vectors_nothing_wanted_is_lost),
         cmocka_unit_test(near_the_plane_little_is_left),
+        cmocka_unit_test(a_query_outside_of_the_plane_is_all_rest),
         cmocka_unit_test(a_basis_is_made_or_refused),
     };
 
