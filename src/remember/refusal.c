@@ -96,7 +96,8 @@ void store_evidence_release(store_evidence *e)
     *e = (store_evidence){ 0 };
 }
 
-/* Both in one unchanging view of the store would cost a transaction; each alone is whole. */
+/* A refusal of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
+ * Both in one unchanging view of the store would cost a transaction; each alone is whole. */
 rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
                                store_evidence *out, rap_err *err)
 {
@@ -116,8 +117,8 @@ rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, 
     if (status == RAP_OK)
         status = db_query(&rows, &s->d, err,
                           "SELECT vector FROM refusal WHERE concept_id = ? AND maker = ?"
-                          " ORDER BY id",
-                          "is", concept_id, maker);
+                          " AND length(vector) = ? ORDER BY id",
+                          "isi", concept_id, maker, (int64_t)dim * (int64_t)sizeof(float));
     if (status == RAP_OK)
         status = read_vectors(&out->refusal, &out->refusals, s, rows, dim, err);
     sqlite3_finalize(rows);

@@ -92,6 +92,20 @@ static void travels_in_a_bundle(void **state)
     store_close(again);
 }
 
+/* As a bundle may bring it: the concept's other evidence can still be read. */
+static void one_of_another_size_says_nothing(void **state)
+{
+    fixture *f = *state;
+    store_vector vector = make_vector("enc-a", 1);
+    store_view view = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
+
+    assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
+    vector.dim = 4;
+    assert_int_equal(store_add_refusal(f->s, "bo", &view, &vector, &f->err), RAP_OK);
+    assert_int_equal(refuse(f->s, "bo", 7, "enc-a", &f->err), RAP_OK);
+    assert_int_equal(refusals_of(f->s, 1, "enc-a"), 1);
+}
+
 static rap_status renew(int64_t id, const store_picture *picture, void *payload, rap_err *err)
 {
     store_vector vector = make_vector("newer", (int)id);
@@ -161,7 +175,7 @@ int main(void)
         CASE(kept_for_one_concept_and_one_maker), CASE(a_view_that_makes_no_sense_is_refused),
         CASE(forgotten_to_the_last_byte),         CASE(travels_in_a_bundle),
         CASE(another_encoder_makes_new_vectors),  CASE(a_store_without_the_table_gets_it),
-        CASE(nothing_to_do_reads_no_picture),
+        CASE(nothing_to_do_reads_no_picture),     CASE(one_of_another_size_says_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
