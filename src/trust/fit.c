@@ -191,7 +191,8 @@ static float middle(const samples *s, double error)
 {
     double allowed = fmax(error, FIT_GOAL) + 1e-9;
     int missed = (int)(allowed * s->known_count), invented = (int)(allowed * s->unknown_count);
-    float low = s->known[s->known_count - 1 - missed], high = s->known[s->known_count - 1];
+    int last = s->known_count - 1;
+    float low = s->known[missed < last ? last - missed : 0], high = s->known[last];
 
     if (invented < s->unknown_count && isfinite(s->unknown[invented]))
         high = s->unknown[invented];

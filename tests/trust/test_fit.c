@@ -62,6 +62,23 @@ static void without_a_threshold_everything_is_given(void **state)
     made_close(&m);
 }
 
+/* No threshold helps where what is known looks like everything else: any answer but one from nowhere. */
+static void things_that_all_look_alike_have_a_threshold(void **state)
+{
+    made m;
+    trust_fit fit = { 0 }, plain = { .cuts = 1 };
+
+    made_open(&m, 0, 2, 0, 0.3f);
+    memcpy(m.seen.thing + MADE_DIM, m.seen.thing, MADE_DIM * sizeof(float));
+    for (int i = 1; i < m.seen.regions; i++)
+        memcpy(m.seen.region + i * MADE_DIM, m.seen.region, MADE_DIM * sizeof(float));
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, &plain, NULL), RAP_OK);
+    assert_true(fit.threshold > 0 && fit.threshold < 2);
+    assert_true(fit.recall == 1 && fit.false_positives == 1);
+    trust_fit_release(&fit);
+    made_close(&m);
+}
+
 static void settings_of_more_cuts_than_were_taken_are_refused(void **state)
 {
     made m;
@@ -80,6 +97,7 @@ int main(void)
         cmocka_unit_test(a_threshold_holds_for_things_it_never_saw),
         cmocka_unit_test(a_shared_direction_is_taken_away),
         cmocka_unit_test(without_a_threshold_everything_is_given),
+        cmocka_unit_test(things_that_all_look_alike_have_a_threshold),
         cmocka_unit_test(settings_of_more_cuts_than_were_taken_are_refused),
     };
 
