@@ -1,7 +1,8 @@
 /* fit.c: which settings tell known things from unknown ones best, and where the threshold lies.
  *
  * Each setting gives every known thing of a photo a score, and the best score of every photo whose things count
- * as never remembered. A setting's error is the share of the first that is missed where as large a share of the
+ * as never remembered. Which known things count does not depend on the setting: those that the encoder's plain
+ * features name rightly when nothing is rejected. A setting's error is the share of the first that is missed where as large a share of the
  * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
  * is no such place, at that error. A center is made for each photo without the things
  * that are in it, so that nothing is judged by what was learnt from itself. */
@@ -21,26 +22,18 @@ enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
 /* ---- scores of one setting ---- */
 
 typedef struct samples {
-    float *known;   /* [known_count] finite: found at that score */
+    float *known;   /* [known_count] the score that a thing is given at; INFINITY: at none */
     float *unknown; /* [unknown_count] INFINITY: given nothing at any threshold */
-    int known_count, unknown_count, places;
+    int known_count, unknown_count;
+    char *counts; /* [places] a known thing that plain features give */
+    int places;
 } samples;
-
-static rap_status samples_open(samples *out, const trust_set *set, rap_err *err)
-{
-    int places = 0;
-
-    for (int i = 0; i < set->photos; i++)
-        places += set->photo[i].places;
-    *out = (samples){ .known = mem_array((size_t)places + 1, sizeof(float)),
-                      .unknown = mem_array((size_t)set->photos + 1, sizeof(float)) };
-    return out->known && out->unknown ? RAP_OK : err_memory(err, "calibrating");
-}
 
 static void samples_close(samples *s)
 {
     free(s->known);
     free(s->unknown);
+    free(s->counts);
 }
 
 static float score_of(const trust_match *m, int count, int thing)
@@ -51,24 +44,18 @@ static float score_of(const trust_match *m, int count, int thing)
     return INFINITY;
 }
 
-static rap_status sample_photo(samples *s, const trust_view *v, int photo, const trust_way *way,
-                               rap_err *err)
+static rap_status sample_photo(samples *s, const trust_view *v, int photo, const char *counts,
+                               const trust_way *way, rap_err *err)
 {
     const trust_photo *p = &v->set->photo[photo];
     trust_match m[TRUST_MATCHES];
     int count = 0;
     rap_status status = trust_matches(m, &count, v, photo, way, 0, err);
 
-    for (int i = 0; status == RAP_OK && i < p->places; i++) {
-        float score;
-
-        if (p->place[i].thing < 0)
-            continue;
-        s->places++;
-        score = score_of(m, count < way->limit ? count : way->limit, p->place[i].thing);
-        if (isfinite(score))
-            s->known[s->known_count++] = score;
-    }
+    for (int i = 0; status == RAP_OK && i < p->places; i++)
+        if (counts[i])
+            s->known[s->known_count++] =
+                score_of(m, count < way->limit ? count : way->limit, p->place[i].thing);
     if (status == RAP_OK)
         status = trust_matches(m, &count, v, photo, way, 1, err);
     if (status == RAP_OK)
@@ -81,17 +68,54 @@ static rap_status sample_all(samples *s, const trust_view *v, const trust_way *w
                              const float *centers, rap_err *err)
 {
     trust_way open = *way;
+    const char *counts = s->counts;
     rap_status status = RAP_OK;
 
     open.judge.threshold = 2;
     open.ambiguity = 0;
-    s->known_count = s->unknown_count = s->places = 0;
+    s->known_count = s->unknown_count = 0;
     for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
         if (centers)
             open.judge.center = centers + (size_t)i * (size_t)v->dim;
-        status = sample_photo(s, v, i, &open, err);
+        status = sample_photo(s, v, i, counts, &open, err);
+        counts += v->set->photo[i].places;
     }
     return status;
+}
+
+/* Leaves in `counts` what the plain features give of the known things in it. */
+static rap_status keep_found(samples *s, const trust_set *set, const trust_seen *seen, int k,
+                             rap_err *err)
+{
+    const trust_way plain = { .policy = RAP_POLICY_DEFAULT, .limit = k };
+    trust_view v = { 0 };
+    rap_status status = trust_view_open(&v, set, seen, 1, NULL, NULL, 0, err);
+    int room = 0, known = 0;
+
+    for (int i = 0; i < set->photos; i++)
+        for (int n = 0; n < set->photo[i].places; n++, room++)
+            s->places += s->counts[room] = set->photo[i].place[n].thing >= 0;
+    if (status == RAP_OK)
+        status = sample_all(s, &v, &plain, NULL, err);
+    for (int i = 0; status == RAP_OK && i < room; i++)
+        if (s->counts[i])
+            s->counts[i] = isfinite(s->known[known++]) != 0;
+    trust_view_close(&v);
+    return status;
+}
+
+static rap_status samples_open(samples *out, const trust_set *set, const trust_seen *seen, int k,
+                               rap_err *err)
+{
+    size_t places = 0;
+
+    for (int i = 0; i < set->photos; i++)
+        places += (size_t)set->photo[i].places;
+    *out = (samples){ .known = mem_array(places + 1, sizeof(float)),
+                      .unknown = mem_array((size_t)set->photos + 1, sizeof(float)),
+                      .counts = mem_array(places + 1, 1) };
+    return out->known && out->unknown && out->counts ? keep_found(out, set, seen, k, err)
+                                                     : err_memory(err, "calibrating");
 }
 
 /* ---- centers ---- */
@@ -161,11 +185,12 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* How many are given within the limit, INFINITY: at all. */
 static int up_to(const float *sorted, int count, float limit)
 {
     int n = 0;
 
-    while (n < count && sorted[n] <= limit)
+    while (n < count && sorted[n] <= limit && isfinite(sorted[n]))
         n++;
     return n;
 }
@@ -186,14 +211,22 @@ static balance at_threshold(const samples *s, float t) /* sorted */
     return b;
 }
 
-/* The middle of where both shares stay within FIT_GOAL or, where there is no such place, within `error`. */
-static float middle(const samples *s, double error)
+/* As profile.json holds it: a score that is within stays so. */
+static float rounded_up(float threshold)
+{
+    return (float)(ceil((double)threshold * 1e4) / 1e4);
+}
+
+/* The middle of where both shares stay within FIT_GOAL or, where there is no such place, within `error`. found:
+ * how many are given at all, at least one. */
+static float middle(const samples *s, double error, int found)
 {
     double allowed = fmax(error, FIT_GOAL) + 1e-9;
     int missed = (int)(allowed * s->known_count), invented = (int)(allowed * s->unknown_count);
-    int last = s->known_count - 1;
-    float low = s->known[missed < last ? last - missed : 0], high = s->known[last];
+    int edge = s->known_count - 1 - missed;
+    float low, high = s->known[found - 1];
 
+    low = s->known[edge < 0 ? 0 : edge < found ? edge : found - 1];
     if (invented < s->unknown_count && isfinite(s->unknown[invented]))
         high = s->unknown[invented];
     return fminf(1.99f, low < high ? (low + high) / 2 : low);
@@ -201,21 +234,22 @@ static float middle(const samples *s, double error)
 
 static balance balanced(samples *s)
 {
-    balance best = { .error = 2 };
+    balance best = { .error = 1 };
+    int found;
 
     qsort(s->known, (size_t)s->known_count, sizeof *s->known, ascending);
     qsort(s->unknown, (size_t)s->unknown_count, sizeof *s->unknown, ascending);
+    found = up_to(s->known, s->known_count, INFINITY);
     for (int i = 0; i < s->known_count + s->unknown_count; i++) {
         float t = i < s->known_count ? s->known[i] : s->unknown[i - s->known_count];
-        balance b = at_threshold(s, t);
 
-        if (isfinite(t) && b.error < best.error)
-            best = b;
+        if (isfinite(t))
+            best.error = fmin(best.error, at_threshold(s, t).error);
     }
-    if (s->known_count > 0) {
+    if (found > 0) {
         double error = best.error;
 
-        best = at_threshold(s, middle(s, error));
+        best = at_threshold(s, rounded_up(middle(s, error, found)));
         best.error = error;
     }
     return best;
@@ -412,21 +446,22 @@ rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen
     run->seen = seen;
     run->keep = keep;
     run->k = k;
-    status = samples_open(&run->samples, set, err);
+    status = samples_open(&run->samples, set, seen, k, err);
     for (int cuts = 1; status == RAP_OK && cuts <= seen->cuts; cuts++)
         if (!keep || cuts == keep->cuts)
             status = try_cuts(run, cuts, err);
     if (status == RAP_OK && run->count == 0)
         status =
             err_set(err, RAP_E_ARGUMENT, "the profile has more cuts of a region than were taken");
-    if (status == RAP_OK && run->samples.known_count == 0)
+    best = status == RAP_OK ? choose(run) : NULL;
+    if (status == RAP_OK && !(best->at.recall > 0))
         status = err_set(err, RAP_E_FORMAT,
                          "%s: none of the known things was found in any photo; are they in them?",
                          set->folder);
-    best = status == RAP_OK ? choose(run) : NULL;
     if (status == RAP_OK) {
         out->tried = run->count;
         out->places = run->samples.places;
+        out->open = run->samples.known_count;
         out->photos = run->samples.unknown_count;
         status = finish(out, run, best, err);
     }
@@ -443,7 +478,7 @@ rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_see
     trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = k };
     trust_view v = { 0 };
     samples s = { 0 };
-    rap_status status = samples_open(&s, set, err);
+    rap_status status = samples_open(&s, set, seen, k, err);
 
     way.judge = (judge_settings){ fit->center, fit->crowding, fit->threshold };
     if (status == RAP_OK)
@@ -457,14 +492,8 @@ rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_see
         b = at_threshold(&s, fit->threshold >= 2 ? INFINITY : fit->threshold);
         fit->recall = b.recall;
         fit->false_positives = b.false_positives;
-        if (fit->threshold >= 2) { /* what has no score at all is nothing given */
-            int given = 0;
-
-            for (int i = 0; i < s.unknown_count; i++)
-                given += isfinite(s.unknown[i]) != 0;
-            fit->false_positives = s.unknown_count ? (double)given / s.unknown_count : 0;
-        }
         fit->places = s.places;
+        fit->open = s.known_count;
         fit->photos = s.unknown_count;
     }
     trust_view_close(&v);

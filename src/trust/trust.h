@@ -150,10 +150,13 @@ typedef struct trust_fit {
     float ambiguity;
     float *center; /* [dim] or NULL */
     int dim;
-    double recall, false_positives; /* on the set, each thing judged without what was learnt from it */
+    double recall;          /* things given, of those `open`                                   */
+    double false_positives; /* photos given something, of those judged as without              */
     double misnamed, caught;        /* places whose first match is wrong; those where the second is right
                                      * and within `ambiguity` */
-    int tried, places, photos;
+    int tried, places, photos; /* places: known things in photos                                   */
+    int open;                  /* of them what plain features (one cut, no center, no crowding)
+                                * give with nothing rejected: the same for all settings            */
 } trust_fit;
 
 /* Settings in which as few known things are missed, and as few photos without are given something, as

@@ -62,6 +62,27 @@ static void without_a_threshold_everything_is_given(void **state)
     made_close(&m);
 }
 
+/* Settings that make the wrong one win are not better for it: what plain features find stays what is asked for. */
+static void what_settings_misname_is_missed(void **state)
+{
+    made m;
+    float away[MADE_DIM];
+    trust_fit plain = { .cuts = 1, .threshold = 2 }, bad = plain;
+
+    made_open(&m, 0, 10, 0, 0.3f);
+    for (int i = 0; i < MADE_DIM; i++) /* nothing is left of the first thing but chance */
+        away[i] = m.seen.thing[i] * 0.999f;
+    bad.center = away;
+    bad.dim = MADE_DIM;
+    assert_int_equal(trust_fit_check(&plain, &m.set, &m.seen, 3, NULL), RAP_OK);
+    assert_int_equal(plain.places, 40);
+    assert_int_equal(plain.open, 40);
+    assert_int_equal(trust_fit_check(&bad, &m.set, &m.seen, 3, NULL), RAP_OK);
+    assert_int_equal(bad.open, 40);
+    assert_true(bad.recall < 1);
+    made_close(&m);
+}
+
 /* No threshold helps where what is known looks like everything else: any answer but one from nowhere. */
 static void things_that_all_look_alike_have_a_threshold(void **state)
 {
@@ -97,6 +118,7 @@ int main(void)
         cmocka_unit_test(a_threshold_holds_for_things_it_never_saw),
         cmocka_unit_test(a_shared_direction_is_taken_away),
         cmocka_unit_test(without_a_threshold_everything_is_given),
+        cmocka_unit_test(what_settings_misname_is_missed),
         cmocka_unit_test(things_that_all_look_alike_have_a_threshold),
         cmocka_unit_test(settings_of_more_cuts_than_were_taken_are_refused),
     };
