@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define SETTINGS_LIMIT (1u << 20) /* bytes of a profile.json */
+#define SETTINGS_DIGITS 15         /* that a decimal number keeps on its way through a double */
 #define SETTINGS_CENTER "\"@center@\""
 
 rap_status trust_settings_read(trust_fit *out, char **out_path, int *out_k,
@@ -44,9 +45,11 @@ static json_t *rounded(double value, double steps)
     return json_real(round(value * steps) / steps);
 }
 
-/* Fields that say nothing are left out. */
+/* What a field says already keeps its digits; one that says nothing is left out. */
 static int put(json_t *object, const char *field, float value)
 {
+    if ((float)json_number_value(json_object_get(object, field)) == value && value > 0)
+        return 0;
     if (value > 0)
         return json_object_set_new(object, field, rounded((double)value, 1e4));
     json_object_del(object, field);
@@ -73,7 +76,7 @@ static int put_all(json_t *retrieval, const trust_fit *fit)
     bad |= put(retrieval, "inner_crop", fit->cuts > 1 ? fit->inner : 0);
     if (fit->cuts > 2)
         bad |= json_object_set_new(retrieval, "inner_cuts", json_integer(fit->cuts - 1));
-    else
+    else if (fit->cuts < 2 || json_integer_value(json_object_get(retrieval, "inner_cuts")) > 1)
         json_object_del(retrieval, "inner_cuts");
     json_object_del(retrieval, "center");
     if (fit->center)
@@ -84,7 +87,7 @@ static int put_all(json_t *retrieval, const trust_fit *fit)
 /* The document as text, with the center where its mark stands. */
 static rap_status write_text(const char *to, json_t *root, const trust_fit *fit, rap_err *err)
 {
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(SETTINGS_DIGITS));
     char *mark = text ? strstr(text, SETTINGS_CENTER) : NULL;
     char *center = fit->center ? center_text(fit) : NULL;
     buf out = BUF_INIT;

@@ -78,6 +78,29 @@ static void settings_come_back_and_the_rest_stays(void **state)
     profile_close(p);
 }
 
+static void what_stays_keeps_its_digits(void **state)
+{
+    trust_fit fit = { 0 };
+    const trust_models models = { .profile = folder };
+    char *path = NULL, *text = NULL;
+    size_t size = 0;
+    int k = 0;
+
+    put(file, "{\"own\": 0.123456789012, \"files\": {\"encoder\": {\"path\": \"e.gguf\"}}, "
+              "\"retrieval\": {\"crowding\": 0.333333, \"inner_crop\": 0.083333, "
+              "\"detector_iou\": 0.45}}");
+    assert_int_equal(trust_settings_read(&fit, &path, &k, &models, NULL), RAP_OK);
+    assert_int_equal(trust_settings_write(&fit, file, other, NULL), RAP_OK);
+    assert_int_equal(file_read(&text, &size, other, 1000, NULL), RAP_OK);
+    assert_non_null(strstr(text, "0.123456789012,"));
+    assert_non_null(strstr(text, "0.333333,"));
+    assert_non_null(strstr(text, "0.083333,"));
+    assert_non_null(strstr(text, "0.45,"));
+    free(text);
+    free(path);
+    trust_fit_release(&fit);
+}
+
 static void a_profile_without_settings_gets_some(void **state)
 {
     trust_fit fit = { .cuts = 1, .threshold = 0.75f }, read;
@@ -190,6 +213,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(settings_come_back_and_the_rest_stays),
+        TEST(what_stays_keeps_its_digits),
         TEST(a_profile_without_settings_gets_some),
         TEST(what_cannot_be_written_leaves_the_profile),
         TEST(vectors_come_back),
