@@ -38,7 +38,7 @@ typedef struct calibration {
     trust_fit before, after;
     char *file; /* profile.json */
     const char *written;
-    int k;
+    int k, cuts; /* cuts: the most that are tried */
     bool keep;
 } calibration;
 
@@ -51,24 +51,27 @@ static void calibration_release(calibration *a)
     free(a->file);
 }
 
-static rap_status measure(calibration *a, const char *folder, const trust_models *models,
-                          rap_err *err)
+static rap_status measure(calibration *a, const char *folder, trust_models *models, rap_err *err)
 {
     rap_status status = trust_set_read(&a->set, folder, err);
 
     if (status == RAP_OK)
         status = trust_settings_read(&a->before, &a->file, &a->k, models, err);
-    if (status == RAP_OK)
+    if (status == RAP_OK) {
+        if (a->keep)
+            a->cuts = a->before.cuts;
+        models->cuts = a->cuts > a->before.cuts ? a->cuts : a->before.cuts;
         status = trust_look(&a->seen, &a->set, models, err);
+    }
     if (status == RAP_OK && a->before.center && a->before.dim != a->seen.dim) {
         free(a->before.center); /* another encoder's */
         a->before.center = NULL;
     }
-    if (status == RAP_OK && a->before.cuts <= a->seen.cuts)
+    if (status == RAP_OK)
         status = trust_fit_check(&a->before, &a->set, &a->seen, a->k, err);
     if (status == RAP_OK)
-        status =
-            trust_fit_find(&a->after, &a->set, &a->seen, a->k, a->keep ? &a->before : NULL, err);
+        status = trust_fit_find(&a->after, &a->set, &a->seen, a->k, a->cuts,
+                                a->keep ? &a->before : NULL, err);
     return status;
 }
 
@@ -85,8 +88,8 @@ static int print_json(const calibration *a)
 {
     const trust_fit *f = &a->after;
     json_t *out =
-        json_pack("{s:i, s:i, s:i, s:o, s:o, s:f, s:f}", "things", a->set.things, "places",
-                  f->places, "photos", f->photos, "before", json_fit(&a->before), "after",
+        json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:f, s:f}", "things", a->set.things, "places",
+                  f->places, "open", f->open, "photos", f->photos, "before", json_fit(&a->before), "after",
                   json_fit(f), "misnamed", f->misnamed, "caught", f->caught);
 
     json_object_set_new(out, "written", a->written ? json_string(a->written) : json_null());
@@ -106,8 +109,9 @@ static int print_table(const cli *c, const calibration *a)
 {
     const trust_fit *f = &a->after;
 
-    printf("%d things, %d photos; %d times a known thing, %d photos judged as without\n\n",
-           a->set.things, a->set.photos, f->places, f->photos);
+    printf("%d things, %d photos; %d times a known thing, %d of them found with nothing rejected; %d "
+           "photos judged as without\n\n",
+           a->set.things, a->set.photos, f->places, f->open, f->photos);
     printf("%-11s %9s %11s %16s    %s\n", "", "threshold", "recall", "false positives", "settings");
     print_row("before", &a->before);
     print_row("calibrated", f);
@@ -150,7 +154,7 @@ static int run(cli *c, int argc, char **argv)
     }
     models.profile = c->profile;
     models.threads = (int)c->threads;
-    models.cuts = keep ? 0 : (int)cuts + 1; /* 0: those of the profile */
+    a.cuts = (int)cuts + 1;
     a.keep = keep;
     status = measure(&a, argv[0], &models, &err);
     if (status == RAP_OK && (apply || to)) {

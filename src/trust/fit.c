@@ -6,9 +6,8 @@
  * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
  * is no such place, at that error. A center is made for each photo without the things
  * that are in it, so that nothing is judged by what was learnt from itself. */
-#include "trust/trust.h"
-
 #include "base/mem.h"
+#include "trust/inside.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -357,22 +356,30 @@ typedef struct confusions {
     float ambiguity;
 } confusions;
 
+/* A place without a box is everywhere: what is right for another one in the photo is not wrong there. */
+static int is_elsewhere(const trust_photo *p, const trust_place *place, int thing)
+{
+    for (int i = 0; place->box.w <= 0 && i < p->places; i++)
+        if (p->place[i].thing == thing && thing != place->thing)
+            return 1;
+    return 0;
+}
+
 /* The first at the place, and who would be given beside it. */
-static void add_place(confusions *c, const trust_match *m, int count, int thing)
+static void add_place(confusions *c, const trust_view *v, int photo, const trust_place *place,
+                      const trust_match *m, int count)
 {
     for (int i = 0; i < count; i++) {
         int paired = i + 1 < count && m[i].ambiguous && m[i + 1].ambiguous == m[i].ambiguous;
 
-        if (m[i].id == thing) {
-            c->right++;
-            return;
-        }
-        if (paired && m[i + 1].id == thing) {
-            c->wrong++;
-            c->caught += m[i + 1].score - m[i].score <= c->ambiguity;
-            return;
-        }
-        i += paired;
+        if (!trust_is_at(v, photo, m[i].region, place) ||
+            is_elsewhere(&v->set->photo[photo], place, m[i].id))
+            continue;
+        c->right += m[i].id == place->thing;
+        c->wrong += m[i].id != place->thing;
+        c->caught += paired && m[i + 1].id == place->thing &&
+                     m[i + 1].score - m[i].score <= c->ambiguity;
+        return;
     }
 }
 
@@ -391,7 +398,7 @@ static rap_status count_misnamed(trust_fit *fit, const trust_view *v, trust_way 
         status = trust_matches(m, &count, v, i, &way, 0, err);
         for (int k = 0; status == RAP_OK && k < p->places; k++)
             if (p->place[k].thing >= 0)
-                add_place(&c, m, count, p->place[k].thing);
+                add_place(&c, v, i, &p->place[k], m, count);
     }
     fit->misnamed = c.right + c.wrong ? (double)c.wrong / (c.right + c.wrong) : 0;
     fit->caught = c.wrong ? (double)c.caught / c.wrong : 0;
@@ -433,7 +440,7 @@ static rap_status finish(trust_fit *out, const search_run *run, const candidate 
 }
 
 rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen *seen, int k,
-                          const trust_fit *keep, rap_err *err)
+                          int cuts, const trust_fit *keep, rap_err *err)
 {
     search_run *run = mem_array(1, sizeof *run);
     const candidate *best;
@@ -447,9 +454,9 @@ rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen
     run->keep = keep;
     run->k = k;
     status = samples_open(&run->samples, set, seen, k, err);
-    for (int cuts = 1; status == RAP_OK && cuts <= seen->cuts; cuts++)
-        if (!keep || cuts == keep->cuts)
-            status = try_cuts(run, cuts, err);
+    for (int i = 1; status == RAP_OK && i <= cuts && i <= seen->cuts; i++)
+        if (!keep || i == keep->cuts)
+            status = try_cuts(run, i, err);
     if (status == RAP_OK && run->count == 0)
         status =
             err_set(err, RAP_E_ARGUMENT, "the profile has more cuts of a region than were taken");
@@ -472,14 +479,26 @@ rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen
     return status;
 }
 
+rap_status trust_check_center(const trust_fit *f, const trust_seen *seen, rap_err *err)
+{
+    if (!f->center || f->dim == seen->dim)
+        return RAP_OK;
+    return err_set(err, RAP_E_FORMAT,
+                   "the profile's \"retrieval.center\" has %d numbers, but the encoder makes %d: run "
+                   "'rap calibrate' for this encoder",
+                   f->dim, seen->dim);
+}
+
 rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_seen *seen, int k,
                            rap_err *err)
 {
     trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = k };
     trust_view v = { 0 };
     samples s = { 0 };
-    rap_status status = samples_open(&s, set, seen, k, err);
+    rap_status status = trust_check_center(fit, seen, err);
 
+    if (status == RAP_OK)
+        status = samples_open(&s, set, seen, k, err);
     way.judge = (judge_settings){ fit->center, fit->crowding, fit->threshold };
     if (status == RAP_OK)
         status = trust_view_open(&v, set, seen, fit->cuts, NULL, NULL, 0, err);

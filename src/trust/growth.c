@@ -1,7 +1,6 @@
 /* growth.c: the same photos while more and more is remembered. */
-#include "trust/trust.h"
-
 #include "base/mem.h"
+#include "trust/inside.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,10 +47,12 @@ rap_status trust_grow(trust_report *out, const trust_set *set, const trust_seen 
                       rap_err *err)
 {
     static const int sizes[TRUST_STEPS] = { 10, 100, 1000, 10000 };
-    trust_step whole;
-    rap_status status;
+    trust_step whole = { 0 };
+    rap_status status = trust_check_center(settings, seen, err);
 
     memset(out, 0, sizeof *out);
+    if (status != RAP_OK)
+        return status;
     if (more && more->count > 0 && more->dim != seen->dim)
         return err_set(err, RAP_E_FORMAT,
                        "the distractors have %d numbers each, the encoder makes %d", more->dim,

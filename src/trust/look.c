@@ -224,11 +224,17 @@ static rap_status look_at_photos(looking *l, rap_err *err)
 static rap_status look_with(looking *l, rap_err *err)
 {
     trust_seen *s = l->out;
-    const embed_crop *crop = &l->r->profile->crop;
-    rap_status status = trust_handed_up(l->r, models_retriever(l->r), err);
+    const embed_crop *crop;
+    rap_status status;
 
+    if (l->r->profile) { /* features are looked at as they are */
+        free(l->r->profile->center);
+        l->r->profile->center = NULL;
+    }
+    status = trust_handed_up(l->r, models_retriever(l->r), err);
     if (status != RAP_OK)
         return status;
+    crop = &l->r->profile->crop;
     s->dim = encoder_dim(l->r->encoder);
     s->inner = crop->inner > 0 ? crop->inner : LOOK_INNER;
     s->cuts = l->models->cuts;

@@ -244,8 +244,7 @@ static float overlap(rap_box a, rap_box b) /* intersection over union */
     return w <= 0 || h <= 0 ? 0 : w * h / (a.w * a.h + b.w * b.h - w * h);
 }
 
-/* Is the region at the place? Where one of both is the whole photo, it is. */
-static int is_at(const trust_view *v, int photo, int region, const trust_place *place)
+int trust_is_at(const trust_view *v, int photo, int region, const trust_place *place)
 {
     rap_box box = v->seen->box[v->seen->first[photo] + region];
 
@@ -259,7 +258,7 @@ static void add_place(tally *t, const trust_view *v, int photo, const trust_plac
 
     t->places++;
     for (int i = 0; i < count && !found; i++)
-        if (is_at(v, photo, m[i].region, place)) {
+        if (trust_is_at(v, photo, m[i].region, place)) {
             found = m[i].id == place->thing;
             t->marked += found && m[i].ambiguous;
             rank += !found;

@@ -81,7 +81,8 @@ typedef struct trust_models { /* which models look */
     void *payload;
 } trust_models;
 
-/* Remembers the set's things in a store of its own, finds the regions of its photos, embeds all of it. */
+/* Remembers the set's things in a store of its own, finds the regions of its photos, embeds all of it. A center in the
+ * profile is no part of it, and may be another encoder's. */
 rap_status trust_look(trust_seen *out, trust_set *set, const trust_models *models, rap_err *err);
 void trust_seen_release(trust_seen *seen);
 
@@ -138,6 +139,9 @@ enum { TRUST_MATCHES = 64 };
 rap_status trust_matches(trust_match *out, int *out_count, const trust_view *v, int photo,
                          const trust_way *way, int left_out, rap_err *err);
 
+/* Is the region at the place? Where one of both is the whole photo, it is. */
+int trust_is_at(const trust_view *v, int photo, int region, const trust_place *place);
+
 /* Over all photos; way->limit is K. */
 rap_status trust_measure(trust_scores *out, const trust_view *v, const trust_way *way, rap_err *err);
 
@@ -152,8 +156,8 @@ typedef struct trust_fit {
     int dim;
     double recall;          /* things given, of those `open`                                   */
     double false_positives; /* photos given something, of those judged as without              */
-    double misnamed, caught;        /* places whose first match is wrong; those where the second is right
-                                     * and within `ambiguity` */
+    double misnamed, caught; /* of places given something, those whose first match is wrong; of these
+                              * those whose second is right and within `ambiguity` */
     int tried, places, photos; /* places: known things in photos                                   */
     int open;                  /* of them what plain features (one cut, no center, no crowding)
                                 * give with nothing rejected: the same for all settings            */
@@ -161,11 +165,11 @@ typedef struct trust_fit {
 
 /* Settings in which as few known things are missed, and as few photos without are given something, as
  * possible, both weighed alike. Of settings that are not measurably worse than the best the more careful ones
- * are taken: they depend less on what happens to be in the set. keep: NULL; else its settings stay, and only the
- * threshold and, where it has one, the center are made anew. */
+ * are taken: they depend less on what happens to be in the set. cuts: of a place, the most that are tried. keep:
+ * NULL; else its settings stay, and only the threshold and, where it has one, the center are made anew. */
 rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen *seen, int k,
-                          const trust_fit *keep, rap_err *err);
-/* The same numbers for settings that are given, such as those in use. */
+                          int cuts, const trust_fit *keep, rap_err *err);
+/* The same numbers for settings that are given, such as those in use; their center must be the encoder's. */
 rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_seen *seen, int k,
                            rap_err *err);
 void trust_fit_release(trust_fit *fit);

@@ -15,7 +15,7 @@ static void a_threshold_holds_for_things_it_never_saw(void **state)
 
     made_open(&learnt, 0, 30, 0, 0.45f);
     made_open(&other, 1000, 30, 0, 0.45f);
-    assert_int_equal(trust_fit_find(&fit, &learnt.set, &learnt.seen, 3, NULL, NULL), RAP_OK);
+    assert_int_equal(trust_fit_find(&fit, &learnt.set, &learnt.seen, 3, 1, NULL, NULL), RAP_OK);
     assert_true(fit.recall > 0.9 && fit.false_positives < 0.1);
     assert_int_equal(fit.places, 120);
     assert_int_equal(fit.photos, 120);
@@ -37,12 +37,12 @@ static void a_shared_direction_is_taken_away(void **state)
     double length = 0;
 
     made_open(&m, 50, 30, 3, 0.45f);
-    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, &with, NULL), RAP_OK);
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, 1, &with, NULL), RAP_OK);
     assert_non_null(fit.center);
     for (int i = 0; i < fit.dim; i++)
         length += (double)fit.center[i] * fit.center[i];
     assert_true(fit.center[0] > 0.5f && length <= 1);
-    assert_int_equal(trust_fit_find(&plain, &m.set, &m.seen, 3, &without, NULL), RAP_OK);
+    assert_int_equal(trust_fit_find(&plain, &m.set, &m.seen, 3, 1, &without, NULL), RAP_OK);
     assert_null(plain.center);
     assert_true(plain.crowding == 0 && plain.cuts == 1);
     assert_true(plain.threshold < fit.threshold); /* without the shared direction all is farther */
@@ -83,6 +83,22 @@ static void what_settings_misname_is_missed(void **state)
     made_close(&m);
 }
 
+/* One photo shows another thing than it says: the first is wrong, and the second is not right either. */
+static void a_misnamed_place_counts_whoever_is_second(void **state)
+{
+    made m;
+    trust_fit fit = { 0 }, plain = { .cuts = 1, .ambiguity = 0.03f };
+
+    made_open(&m, 0, 10, 0, 0.2f);
+    memcpy(m.seen.region, m.seen.thing + 5 * MADE_DIM, MADE_DIM * sizeof(float));
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, 1, &plain, NULL), RAP_OK);
+    assert_int_equal(fit.open, 39);
+    assert_float_equal(fit.misnamed, 1.0 / 40, 1e-6);
+    assert_true(fit.caught == 0);
+    trust_fit_release(&fit);
+    made_close(&m);
+}
+
 /* No threshold helps where what is known looks like everything else: any answer but one from nowhere. */
 static void things_that_all_look_alike_have_a_threshold(void **state)
 {
@@ -93,7 +109,7 @@ static void things_that_all_look_alike_have_a_threshold(void **state)
     memcpy(m.seen.thing + MADE_DIM, m.seen.thing, MADE_DIM * sizeof(float));
     for (int i = 1; i < m.seen.regions; i++)
         memcpy(m.seen.region + i * MADE_DIM, m.seen.region, MADE_DIM * sizeof(float));
-    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, &plain, NULL), RAP_OK);
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, 1, &plain, NULL), RAP_OK);
     assert_true(fit.threshold > 0 && fit.threshold < 2);
     assert_true(fit.recall == 1 && fit.false_positives == 1);
     trust_fit_release(&fit);
@@ -107,7 +123,7 @@ static void settings_of_more_cuts_than_were_taken_are_refused(void **state)
     rap_err err = { 0 };
 
     made_open(&m, 0, 4, 0, 0.3f);
-    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, &keep, &err), RAP_E_ARGUMENT);
+    assert_int_equal(trust_fit_find(&fit, &m.set, &m.seen, 3, 3, &keep, &err), RAP_E_ARGUMENT);
     assert_non_null(strstr(err.text, "cuts"));
     made_close(&m);
 }
@@ -119,6 +135,7 @@ int main(void)
         cmocka_unit_test(a_shared_direction_is_taken_away),
         cmocka_unit_test(without_a_threshold_everything_is_given),
         cmocka_unit_test(what_settings_misname_is_missed),
+        cmocka_unit_test(a_misnamed_place_counts_whoever_is_second),
         cmocka_unit_test(things_that_all_look_alike_have_a_threshold),
         cmocka_unit_test(settings_of_more_cuts_than_were_taken_are_refused),
     };

@@ -93,6 +93,11 @@ static void a_store_grows_by_distractors(void **state)
     assert_int_equal(trust_grow(&report, &m.set, &m.seen, &settings, 3, &far, 1, &err),
                      RAP_E_FORMAT);
     assert_non_null(strstr(err.text, "25"));
+    settings.center = m.seen.thing;
+    settings.dim = 7;
+    assert_int_equal(trust_grow(&report, &m.set, &m.seen, &settings, 3, NULL, 0, &err),
+                     RAP_E_FORMAT);
+    assert_non_null(strstr(err.text, "7 numbers"));
     made_close(&more);
     made_close(&m);
 }

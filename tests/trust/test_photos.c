@@ -106,7 +106,7 @@ static sums leave_one_out(const made *all, const trust_fit *keep)
 
         part_of(&others, all, t, 0);
         part_of(&its, all, t, 1);
-        assert_int_equal(trust_fit_find(&fit, &others.set, &others.seen, 3, keep, NULL), RAP_OK);
+        assert_int_equal(trust_fit_find(&fit, &others.set, &others.seen, 3, 3, keep, NULL), RAP_OK);
         assert_int_equal(trust_fit_check(&fit, &its.set, &its.seen, 3, NULL), RAP_OK);
         s.known += fit.open;
         s.found += fit.recall * fit.open;
