@@ -84,17 +84,19 @@ static rap_status open_detector(rap *r)
     return status;
 }
 
-/* A center of another size belongs to another encoder, and so do the settings beside it. */
-static rap_status check_center(rap *r)
+/* Vectors of another size belong to another encoder, and so do the settings beside them. */
+static rap_status check_calibration(rap *r)
 {
     const profile *p = r->profile;
+    int dim = encoder_dim(r->encoder), center = p->center && p->center_dim != dim;
 
-    if (!p->center || p->center_dim == encoder_dim(r->encoder))
+    if (!center && (!p->spread || p->spread_dim == dim))
         return RAP_OK;
     return err_set(&r->err, RAP_E_FORMAT,
-                   "%s: \"retrieval.center\" has %d numbers, but the encoder makes %d: it was "
+                   "%s: \"retrieval.%s\" has %d numbers, but the encoder makes %d: it was "
                    "calibrated with another one",
-                   p->file, p->center_dim, encoder_dim(r->encoder));
+                   p->file, center ? "center" : "spread", center ? p->center_dim : p->spread_dim,
+                   dim);
 }
 
 rap_status models_retriever(rap *r)
@@ -108,7 +110,7 @@ rap_status models_retriever(rap *r)
 
     if (status != RAP_OK || r->retriever)
         return status;
-    status = check_center(r);
+    status = check_calibration(r);
     if (status == RAP_OK)
         status = open_detector(r);
     if (status != RAP_OK)
@@ -119,6 +121,8 @@ rap_status models_retriever(rap *r)
     o.maker = r->maker;
     o.crop = r->profile->crop;
     o.judge = (judge_settings){ .center = r->profile->center,
+                                .spread = r->profile->spread,
+                                .spreads = r->profile->spreads,
                                 .crowding = r->profile->crowding,
                                 .threshold = r->profile->threshold };
     o.detect = (detect_settings){ .confidence = r->profile->detector_confidence,

@@ -135,6 +135,21 @@ static rap_status read_vocabulary(profile *p, rap_err *err)
     return RAP_OK;
 }
 
+/* Numbers from −1 to 1. */
+static rap_status read_vector(float *out, const json_t *list, size_t count, const profile *p,
+                              const char *field, rap_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_array_get(list, i);
+
+        if (!json_is_number(value) || !(fabs(json_number_value(value)) <= 1))
+            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" holds what is no number from -1 to 1",
+                           p->file, field);
+        out[i] = (float)json_number_value(value);
+    }
+    return RAP_OK;
+}
+
 /* retrieval.center: the mean direction that judge.h takes away. */
 static rap_status read_center(profile *p, rap_err *err)
 {
@@ -147,18 +162,41 @@ static rap_status read_center(profile *p, rap_err *err)
     if (count == 0 || count > 65536)
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of numbers", p->file, field);
     p->center = mem_array(count, sizeof *p->center);
-    if (!p->center)
-        return err_memory(err, "reading a profile");
-    for (size_t i = 0; i < count; i++) {
-        const json_t *value = json_array_get(list, i);
-
-        if (!json_is_number(value) || !(fabs(json_number_value(value)) <= 1))
-            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" holds what is no number from -1 to 1",
-                           p->file, field);
-        p->center[i] = (float)json_number_value(value);
-    }
     p->center_dim = (int)count;
-    return RAP_OK;
+    return p->center ? read_vector(p->center, list, count, p, field, err)
+                     : err_memory(err, "reading a profile");
+}
+
+/* retrieval.spread: directions of which judge.h counts less. */
+static rap_status read_spread(profile *p, rap_err *err)
+{
+    const char *field = "retrieval.spread";
+    json_t *list = json_at(p->json, field);
+    size_t rows = list ? json_array_size(list) : 0, dim = json_array_size(json_array_get(list, 0));
+    rap_status status = RAP_OK;
+
+    if (!list)
+        return RAP_OK;
+    if (p->center && dim != (size_t)p->center_dim)
+        return err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" are not as long as the center",
+                       p->file, field);
+    if (rows == 0 || rows > 256 || dim == 0 || dim > 65536)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of lists of numbers", p->file,
+                       field);
+    p->spread = mem_array(rows * dim, sizeof *p->spread);
+    p->spreads = (int)rows;
+    p->spread_dim = (int)dim;
+    if (!p->spread)
+        return err_memory(err, "reading a profile");
+    for (size_t i = 0; status == RAP_OK && i < rows; i++) {
+        const json_t *row = json_array_get(list, i);
+
+        status = json_array_size(row) == dim
+                     ? read_vector(p->spread + i * dim, row, dim, p, field, err)
+                     : err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" differ in length",
+                               p->file, field);
+    }
+    return status;
 }
 
 static rap_status read_judgement(profile *p, rap_err *err)
@@ -170,7 +208,9 @@ static rap_status read_judgement(profile *p, rap_err *err)
         status = json_get_float(&p->crowding, j, "retrieval.crowding", 0, 2, p->file, err);
     if (status == RAP_OK)
         status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
-    return status == RAP_OK ? read_center(p, err) : status;
+    if (status == RAP_OK)
+        status = read_center(p, err);
+    return status == RAP_OK ? read_spread(p, err) : status;
 }
 
 static rap_status read_retrieval(profile *p, rap_err *err)
@@ -244,6 +284,7 @@ void profile_close(profile *p)
     free(p->lora.path);
     free(p->extra_vocabulary);
     free(p->center);
+    free(p->spread);
     free(p->folder);
     free(p->file);
     json_decref(p->json);

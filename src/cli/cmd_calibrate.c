@@ -63,9 +63,11 @@ static rap_status measure(calibration *a, const char *folder, trust_models *mode
         models->cuts = a->cuts > a->before.cuts ? a->cuts : a->before.cuts;
         status = trust_look(&a->seen, &a->set, models, err);
     }
-    if (status == RAP_OK && a->before.center && a->before.dim != a->seen.dim) {
-        free(a->before.center); /* another encoder's */
-        a->before.center = NULL;
+    if (status == RAP_OK && a->before.dim != a->seen.dim) { /* another encoder's */
+        free(a->before.center);
+        free(a->before.spread);
+        a->before.center = a->before.spread = NULL;
+        a->before.spreads = 0;
     }
     if (status == RAP_OK)
         status = trust_fit_check(&a->before, &a->set, &a->seen, a->k, err);
@@ -77,11 +79,11 @@ static rap_status measure(calibration *a, const char *folder, trust_models *mode
 
 static json_t *json_fit(const trust_fit *f)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:b, s:f, s:f}", "threshold", (double)f->threshold,
-                     "crowding", (double)f->crowding, "ambiguity", (double)f->ambiguity,
-                     "inner_crop", (double)(f->cuts > 1 ? f->inner : 0), "inner_cuts", f->cuts - 1,
-                     "center", f->center != NULL, "recall", f->recall, "false_positives",
-                     f->false_positives);
+    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:b, s:b, s:f, s:f}", "threshold",
+                     (double)f->threshold, "crowding", (double)f->crowding, "ambiguity",
+                     (double)f->ambiguity, "inner_crop", (double)(f->cuts > 1 ? f->inner : 0),
+                     "inner_cuts", f->cuts - 1, "center", f->center != NULL, "spread",
+                     f->spread != NULL, "recall", f->recall, "false_positives", f->false_positives);
 }
 
 static int print_json(const calibration *a)
@@ -89,8 +91,8 @@ static int print_json(const calibration *a)
     const trust_fit *f = &a->after;
     json_t *out =
         json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:f, s:f}", "things", a->set.things, "places",
-                  f->places, "open", f->open, "photos", f->photos, "before", json_fit(&a->before), "after",
-                  json_fit(f), "misnamed", f->misnamed, "caught", f->caught);
+                  f->places, "open", f->open, "photos", f->photos, "before", json_fit(&a->before),
+                  "after", json_fit(f), "misnamed", f->misnamed, "caught", f->caught);
 
     json_object_set_new(out, "written", a->written ? json_string(a->written) : json_null());
     return cli_print_json(out);
@@ -102,16 +104,18 @@ static void print_row(const char *what, const trust_fit *f)
            100 * f->false_positives);
     if (f->cuts > 1)
         printf("inner_crop %.2f x %d, ", (double)f->inner, f->cuts - 1);
-    printf("crowding %.2f%s\n", (double)f->crowding, f->center ? ", center" : "");
+    printf("crowding %.2f%s%s\n", (double)f->crowding, f->center ? ", center" : "",
+           f->spread ? ", spread" : "");
 }
 
 static int print_table(const cli *c, const calibration *a)
 {
     const trust_fit *f = &a->after;
 
-    printf("%d things, %d photos; %d times a known thing, %d of them found with nothing rejected; %d "
-           "photos judged as without\n\n",
-           a->set.things, a->set.photos, f->places, f->open, f->photos);
+    printf(
+        "%d things, %d photos; %d times a known thing, %d of them found with nothing rejected; %d "
+        "photos judged as without\n\n",
+        a->set.things, a->set.photos, f->places, f->open, f->photos);
     printf("%-11s %9s %11s %16s    %s\n", "", "threshold", "recall", "false positives", "settings");
     print_row("before", &a->before);
     print_row("calibrated", f);
@@ -135,7 +139,7 @@ static int run(cli *c, int argc, char **argv)
         { "--apply", CLI_FLAG, &apply, NULL, "write the settings into the profile in use" },
         { "--out", CLI_TEXT, &to, "FILE", "write the profile with the settings there instead" },
         { "--keep", CLI_FLAG, &keep, NULL,
-          "only threshold and center anew, the other settings as they are" },
+          "only threshold, center and spread anew, the other settings as they are" },
         { "--cuts", CLI_NUMBER, &cuts, "N",
           "at most N tighter cuts of a region, 0 to 3 (default 2); each costs an encoding" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },

@@ -9,7 +9,17 @@
 
 /* ---- one score ---- */
 
-/* Unit length first, then without the center, then unit length again. */
+/* Along one direction of a spread: how far from the center a unit vector lies. */
+static double along(const float *row, const judge_settings *s, const float *a, double unit, int dim)
+{
+    double sum = 0;
+
+    for (int i = 0; i < dim; i++)
+        sum += row[i] * (a[i] * unit - (s->center ? (double)s->center[i] : 0));
+    return sum;
+}
+
+/* Unit length first, then without the center, then with less of the spread, then unit length again. */
 float judge_distance(const judge_settings *s, const float *a, const float *b, int dim)
 {
     double na = 0, nb = 0, ab = 0, ca = 0, cb = 0, dot;
@@ -27,10 +37,18 @@ float judge_distance(const judge_settings *s, const float *a, const float *b, in
         ca += x * x;
         cb += y * y;
     }
+    for (int i = 0; i < s->spreads; i++) {
+        const float *row = s->spread + (size_t)i * (size_t)dim;
+        double x = along(row, s, a, na, dim), y = along(row, s, b, nb, dim);
+
+        ab -= x * y;
+        ca -= x * x;
+        cb -= y * y;
+    }
     if (!(ca > 0) || !(cb > 0))
         return 2;
     dot = ab / sqrt(ca * cb);
-    return (float)sqrt(fmax(0, 2 - 2 * dot));
+    return (float)sqrt(fmax(0, 2 - 2 * fmin(1, fmax(-1, dot))));
 }
 
 static float nearest(const judge_settings *s, const float *feature, const float *rows, size_t count,

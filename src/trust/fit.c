@@ -5,7 +5,8 @@
  * features name rightly when nothing is rejected. A setting's error is the share of the first that is missed where as large a share of the
  * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
  * is no such place, at that error. A center is made for each photo without the things
- * that are in it, so that nothing is judged by what was learnt from itself. */
+ * that are in it, a spread for each comparison without both sides of it, so that nothing is judged by what was
+ * learnt from itself. */
 #include "base/mem.h"
 #include "trust/inside.h"
 
@@ -257,12 +258,12 @@ static balance balanced(samples *s)
 /* ---- the search ---- */
 
 typedef struct candidate {
-    int cuts, centered;
+    int cuts, centered, spread;
     float crowding;
     balance at;
 } candidate;
 
-enum { CANDIDATES = TRUST_CUTS * 2 * CROWDINGS };
+enum { CANDIDATES = TRUST_CUTS * 4 * CROWDINGS };
 
 typedef struct search_run {
     const trust_set *set;
@@ -275,9 +276,10 @@ typedef struct search_run {
 } search_run;
 
 static rap_status try_one(search_run *run, const trust_view *v, const float *centers,
-                          const candidate *c, rap_err *err)
+                          const trust_folds *folds, const candidate *c, rap_err *err)
 {
     const trust_way way = { .judge = { .crowding = c->crowding },
+                            .folds = c->spread ? folds : NULL,
                             .policy = RAP_POLICY_DEFAULT,
                             .limit = run->k };
     rap_status status = sample_all(&run->samples, v, &way, c->centered ? centers : NULL, err);
@@ -293,36 +295,44 @@ static int is_sought(const search_run *run, const candidate *c)
 {
     const trust_fit *keep = run->keep;
 
-    return !keep || (c->crowding == keep->crowding && c->centered == (keep->center != NULL));
+    return !keep || (c->crowding == keep->crowding && c->centered == (keep->center != NULL) &&
+                     c->spread == (keep->spread != NULL));
 }
 
 static rap_status try_cuts(search_run *run, int cuts, rap_err *err)
 {
     trust_view v = { 0 };
     float *centers = NULL;
+    trust_folds *folds = NULL;
     rap_status status = trust_view_open(&v, run->set, run->seen, cuts, NULL, NULL, 0, err);
 
     if (status == RAP_OK)
         status = make_centers(&centers, &v, err);
-    for (int i = 0; status == RAP_OK && i < 2 * CROWDINGS; i++) {
-        const candidate c = { .cuts = cuts, .centered = i % 2, .crowding = crowdings[i / 2] };
+    if (status == RAP_OK && (!run->keep || run->keep->spread))
+        status = trust_folds_open(&folds, &v, err);
+    for (int i = 0; status == RAP_OK && i < 4 * CROWDINGS; i++) {
+        const candidate c = {
+            .cuts = cuts, .centered = i % 2, .spread = i / 2 % 2, .crowding = crowdings[i / 4]
+        };
 
         if (is_sought(run, &c))
-            status = try_one(run, &v, centers, &c, err);
+            status = try_one(run, &v, centers, folds, &c, err);
     }
     if (status == RAP_OK && run->keep && run->count == 0) { /* settings that are not on the list */
         const candidate c = { .cuts = cuts,
                               .centered = run->keep->center != NULL,
+                              .spread = run->keep->spread != NULL,
                               .crowding = run->keep->crowding };
 
-        status = try_one(run, &v, centers, &c, err);
+        status = try_one(run, &v, centers, folds, &c, err);
     }
+    trust_folds_close(folds);
     free(centers);
     trust_view_close(&v);
     return status;
 }
 
-/* More careful first: crowding, a center; then fewer cuts, which cost time; then the smaller error. */
+/* More careful first: crowding, a center; then fewer cuts, which cost time; then no spread; then the smaller error. */
 static int is_preferred(const candidate *a, const candidate *b)
 {
     if (a->crowding != b->crowding)
@@ -331,6 +341,8 @@ static int is_preferred(const candidate *a, const candidate *b)
         return a->centered > b->centered;
     if (a->cuts != b->cuts)
         return a->cuts < b->cuts;
+    if (a->spread != b->spread)
+        return a->spread < b->spread;
     return a->at.error < b->at.error;
 }
 
@@ -377,8 +389,8 @@ static void add_place(confusions *c, const trust_view *v, int photo, const trust
             continue;
         c->right += m[i].id == place->thing;
         c->wrong += m[i].id != place->thing;
-        c->caught += paired && m[i + 1].id == place->thing &&
-                     m[i + 1].score - m[i].score <= c->ambiguity;
+        c->caught +=
+            paired && m[i + 1].id == place->thing && m[i + 1].score - m[i].score <= c->ambiguity;
         return;
     }
 }
@@ -431,7 +443,13 @@ static rap_status finish(trust_fit *out, const search_run *run, const candidate 
         else
             status = err_memory(err, "calibrating");
     }
-    way.judge = (judge_settings){ out->center, out->crowding, out->threshold };
+    if (status == RAP_OK && best->spread) {
+        out->spreads = TRUST_SPREADS;
+        out->spread = mem_array((size_t)TRUST_SPREADS * (size_t)out->dim, sizeof *out->spread);
+        status = out->spread ? trust_spread(out->spread, &v, -1, -1, err)
+                             : err_memory(err, "calibrating");
+    }
+    way.judge = trust_fit_judge(out);
     if (status == RAP_OK)
         status = count_misnamed(out, &v, way, err);
     trust_view_close(&v);
@@ -479,14 +497,23 @@ rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen
     return status;
 }
 
-rap_status trust_check_center(const trust_fit *f, const trust_seen *seen, rap_err *err)
+judge_settings trust_fit_judge(const trust_fit *f)
 {
-    if (!f->center || f->dim == seen->dim)
+    return (judge_settings){ .center = f->center,
+                             .spread = f->spread,
+                             .spreads = f->spreads,
+                             .crowding = f->crowding,
+                             .threshold = f->threshold };
+}
+
+rap_status trust_fit_fits(const trust_fit *f, const trust_seen *seen, rap_err *err)
+{
+    if ((!f->center && !f->spread) || f->dim == seen->dim)
         return RAP_OK;
     return err_set(err, RAP_E_FORMAT,
-                   "the profile's \"retrieval.center\" has %d numbers, but the encoder makes %d: run "
+                   "the profile's \"retrieval.%s\" has %d numbers, but the encoder makes %d: run "
                    "'rap calibrate' for this encoder",
-                   f->dim, seen->dim);
+                   f->center ? "center" : "spread", f->dim, seen->dim);
 }
 
 rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_seen *seen, int k,
@@ -495,11 +522,11 @@ rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_see
     trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = k };
     trust_view v = { 0 };
     samples s = { 0 };
-    rap_status status = trust_check_center(fit, seen, err);
+    rap_status status = trust_fit_fits(fit, seen, err);
 
     if (status == RAP_OK)
         status = samples_open(&s, set, seen, k, err);
-    way.judge = (judge_settings){ fit->center, fit->crowding, fit->threshold };
+    way.judge = trust_fit_judge(fit);
     if (status == RAP_OK)
         status = trust_view_open(&v, set, seen, fit->cuts, NULL, NULL, 0, err);
     if (status == RAP_OK)
@@ -523,5 +550,6 @@ rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_see
 void trust_fit_release(trust_fit *fit)
 {
     free(fit->center);
+    free(fit->spread);
     memset(fit, 0, sizeof *fit);
 }

@@ -8,12 +8,10 @@
 static rap_status measure_both(trust_scores *usual, trust_scores *paper, const trust_view *v,
                                const trust_fit *f, int k, rap_err *err)
 {
-    trust_way way = {
-        .judge = { .center = f->center, .crowding = f->crowding, .threshold = f->threshold },
-        .policy = RAP_POLICY_DEFAULT,
-        .ambiguity = f->ambiguity,
-        .limit = k
-    };
+    trust_way way = { .judge = trust_fit_judge(f),
+                      .policy = RAP_POLICY_DEFAULT,
+                      .ambiguity = f->ambiguity,
+                      .limit = k };
     rap_status status = trust_measure(usual, v, &way, err);
 
     way.policy = RAP_POLICY_PAPER;
@@ -48,7 +46,7 @@ rap_status trust_grow(trust_report *out, const trust_set *set, const trust_seen 
 {
     static const int sizes[TRUST_STEPS] = { 10, 100, 1000, 10000 };
     trust_step whole = { 0 };
-    rap_status status = trust_check_center(settings, seen, err);
+    rap_status status = trust_fit_fits(settings, seen, err);
 
     memset(out, 0, sizeof *out);
     if (status != RAP_OK)

@@ -229,7 +229,9 @@ static rap_status look_with(looking *l, rap_err *err)
 
     if (l->r->profile) { /* features are looked at as they are */
         free(l->r->profile->center);
-        l->r->profile->center = NULL;
+        free(l->r->profile->spread);
+        l->r->profile->center = l->r->profile->spread = NULL;
+        l->r->profile->spreads = 0;
     }
     status = trust_handed_up(l->r, models_retriever(l->r), err);
     if (status != RAP_OK)

@@ -145,10 +145,11 @@ static rap_status neighbour(float *out, const trust_view *v, const judge_setting
     return status;
 }
 
-static rap_status judge_region(float *out, const trust_view *v, const judge_settings *s,
-                               const float *feature, const search_hit *hit, const hidden *h,
-                               rap_err *err)
+static rap_status judge_region(float *out, const trust_view *v, const trust_way *way, int region,
+                               const search_hit *hit, const hidden *h, rap_err *err)
 {
+    const float *feature = v->region + (size_t)region * (size_t)v->dim;
+    judge_settings s = way->judge;
     rap_status status = RAP_OK;
 
     for (int i = 0; status == RAP_OK && i < RANK_HITS; i++) {
@@ -159,8 +160,12 @@ static rap_status judge_region(float *out, const trust_view *v, const judge_sett
         if (hit[i].id < 0)
             continue;
         known.view = (float *)vector_of(v, hit[i].id);
-        status = neighbour(&near, v, s, hit[i].id, h, err);
-        out[i] = judge_score(s, feature, &known, near, v->dim);
+        if (way->folds) {
+            s.spread = trust_folds_between(way->folds, region, (int)hit[i].id);
+            s.spreads = TRUST_SPREADS;
+        }
+        status = neighbour(&near, v, &s, hit[i].id, h, err);
+        out[i] = judge_score(&s, feature, &known, near, v->dim);
     }
     return status;
 }
@@ -219,7 +224,7 @@ rap_status trust_matches(trust_match *out, int *out_count, const trust_view *v, 
         status = nearest(mine, v, feature, &h, err);
         if (status == RAP_OK && way->policy == RAP_POLICY_DEFAULT) {
             region[i].score = score + i * RANK_HITS;
-            status = judge_region(score + i * RANK_HITS, v, &way->judge, feature, mine, &h, err);
+            status = judge_region(score + i * RANK_HITS, v, way, from + i, mine, &h, err);
         }
     }
     if (status == RAP_OK)

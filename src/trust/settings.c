@@ -11,8 +11,9 @@
 #include <string.h>
 
 #define SETTINGS_LIMIT (1u << 20) /* bytes of a profile.json */
-#define SETTINGS_DIGITS 15         /* that a decimal number keeps on its way through a double */
+#define SETTINGS_DIGITS 15        /* that a decimal number keeps on its way through a double */
 #define SETTINGS_CENTER "\"@center@\""
+#define SETTINGS_SPREAD "\"@spread@\""
 
 rap_status trust_settings_read(trust_fit *out, char **out_path, int *out_k,
                                const trust_models *models, rap_err *err)
@@ -30,11 +31,15 @@ rap_status trust_settings_read(trust_fit *out, char **out_path, int *out_k,
     out->threshold = p->threshold;
     out->crowding = p->crowding;
     out->ambiguity = p->ambiguity;
-    out->dim = p->center_dim;
+    out->dim = p->center ? p->center_dim : p->spread_dim;
     *out_path = mem_string(p->file);
     if (p->center)
         out->center = mem_copy(p->center, (size_t)p->center_dim * sizeof *p->center);
-    if (!*out_path || (p->center && !out->center))
+    if (p->spread)
+        out->spread =
+            mem_copy(p->spread, (size_t)p->spreads * (size_t)p->spread_dim * sizeof *p->spread);
+    out->spreads = p->spreads;
+    if (!*out_path || (p->center && !out->center) || (p->spread && !out->spread))
         status = err_memory(err, "reading a profile");
     profile_close(p);
     return status;
@@ -57,15 +62,22 @@ static int put(json_t *object, const char *field, float value)
 }
 
 /* The list of numbers on one line. */
-static char *center_text(const trust_fit *fit)
+static void put_numbers(buf *text, const float *x, int count)
 {
-    buf text = BUF_INIT;
+    buf_putc(text, '[');
+    for (int i = 0; i < count; i++)
+        buf_printf(text, "%s%.5g", i ? ", " : "", round((double)x[i] * 1e5) / 1e5);
+    buf_putc(text, ']');
+}
 
-    buf_putc(&text, '[');
-    for (int i = 0; i < fit->dim; i++)
-        buf_printf(&text, "%s%.5g", i ? ", " : "", round((double)fit->center[i] * 1e5) / 1e5);
-    buf_putc(&text, ']');
-    return buf_detach(&text);
+static void put_rows(buf *text, const float *x, int rows, int count)
+{
+    buf_putc(text, '[');
+    for (int i = 0; i < rows; i++) {
+        buf_puts(text, i ? ",\n      " : "\n      ");
+        put_numbers(text, x + (size_t)i * (size_t)count, count);
+    }
+    buf_puts(text, "\n    ]");
 }
 
 static int put_all(json_t *retrieval, const trust_fit *fit)
@@ -79,34 +91,48 @@ static int put_all(json_t *retrieval, const trust_fit *fit)
     else if (fit->cuts < 2 || json_integer_value(json_object_get(retrieval, "inner_cuts")) > 1)
         json_object_del(retrieval, "inner_cuts");
     json_object_del(retrieval, "center");
+    json_object_del(retrieval, "spread");
     if (fit->center)
         bad |= json_object_set_new(retrieval, "center", json_string("@center@"));
+    if (fit->spread)
+        bad |= json_object_set_new(retrieval, "spread", json_string("@spread@"));
     return bad;
 }
 
-/* The document as text, with the center where its mark stands. */
+/* Adds the text up to the mark; what follows it, or the text itself where there is none. */
+static const char *put_up_to(buf *out, const char *text, const char *mark)
+{
+    const char *at = strstr(text, mark);
+
+    if (!at)
+        return text;
+    buf_add(out, text, (size_t)(at - text));
+    return at + strlen(mark);
+}
+
+/* The document as text, with vectors where their marks stand; they are the last fields, in this order. */
 static rap_status write_text(const char *to, json_t *root, const trust_fit *fit, rap_err *err)
 {
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(SETTINGS_DIGITS));
-    char *mark = text ? strstr(text, SETTINGS_CENTER) : NULL;
-    char *center = fit->center ? center_text(fit) : NULL;
+    const char *rest = text;
     buf out = BUF_INIT;
-    rap_status status = RAP_OK;
+    rap_status status;
 
-    if (!text || (fit->center && (!mark || !center)))
-        status = err_memory(err, "writing a profile");
-    if (status == RAP_OK) {
-        buf_add(&out, text, mark ? (size_t)(mark - text) : strlen(text));
-        if (mark) {
-            buf_puts(&out, center);
-            buf_puts(&out, mark + strlen(SETTINGS_CENTER));
-        }
-        buf_putc(&out, '\n');
-        status = buf_failed(&out) ? err_memory(err, "writing a profile")
-                                  : file_write(to, out.data, out.len, err);
+    if (!text)
+        return err_memory(err, "writing a profile");
+    if (fit->center) {
+        rest = put_up_to(&out, rest, SETTINGS_CENTER);
+        put_numbers(&out, fit->center, fit->dim);
     }
+    if (fit->spread) {
+        rest = put_up_to(&out, rest, SETTINGS_SPREAD);
+        put_rows(&out, fit->spread, fit->spreads, fit->dim);
+    }
+    buf_puts(&out, rest);
+    buf_putc(&out, '\n');
+    status = buf_failed(&out) ? err_memory(err, "writing a profile")
+                              : file_write(to, out.data, out.len, err);
     buf_release(&out);
-    free(center);
     free(text);
     return status;
 }

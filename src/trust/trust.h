@@ -7,7 +7,7 @@
  * nobody had ever shown what is in it (is anything invented?).
  *
  * Reading order: set.c (three layouts of a folder), look.c (features), measure.c (one photo, one setting),
- * fit.c (which settings), growth.c (larger stores), distractors.c, settings.c (profile.json). */
+ * spread.c (what says little about a thing), fit.c (which settings), growth.c (larger stores), distractors.c, settings.c (profile.json). */
 #ifndef RAP_TRUST_TRUST_H
 #define RAP_TRUST_TRUST_H
 
@@ -120,8 +120,11 @@ rap_status trust_view_open(trust_view *out, const trust_set *set, const trust_se
                            rap_err *err);
 void trust_view_close(trust_view *v);
 
+typedef struct trust_folds trust_folds;
+
 typedef struct trust_way { /* how hits become matches */
     judge_settings judge;
+    const trust_folds *folds; /* NULL; else they give judge.spread for each pair */
     rap_policy policy;
     float ambiguity;
     int limit;
@@ -145,6 +148,23 @@ int trust_is_at(const trust_view *v, int photo, int region, const trust_place *p
 /* Over all photos; way->limit is K. */
 rap_status trust_measure(trust_scores *out, const trust_view *v, const trust_way *way, rap_err *err);
 
+/* ---- spread.c ---- */
+
+enum {
+    TRUST_SPREADS = 16, /* directions */
+    TRUST_FOLDS = 5     /* parts of a set's things */
+};
+
+/* In which directions pictures of one thing differ, from the things that have several here; what is left over where
+ * there are fewer is zero. The things of folds a and b are left out; −1: nothing is. out [TRUST_SPREADS, dim]. */
+rap_status trust_spread(float *out, const trust_view *v, int a, int b, rap_err *err);
+
+/* One such spread for each pair of folds, made without both, so that neither what is seen nor what it is compared with
+ * had a part in it. */
+rap_status trust_folds_open(trust_folds **out, const trust_view *v, rap_err *err);
+const float *trust_folds_between(const trust_folds *f, int region, int thing);
+void trust_folds_close(trust_folds *f); /* NULL-safe */
+
 /* ---- fit.c ---- */
 
 typedef struct trust_fit {
@@ -153,20 +173,21 @@ typedef struct trust_fit {
     float threshold, crowding;           /* profile.json's fields */
     float ambiguity;
     float *center; /* [dim] or NULL */
-    int dim;
+    float *spread; /* [spreads, dim] or NULL */
+    int spreads, dim;
     double recall;          /* things given, of those `open`                                   */
     double false_positives; /* photos given something, of those judged as without              */
     double misnamed, caught; /* of places given something, those whose first match is wrong; of these
                               * those whose second is right and within `ambiguity` */
     int tried, places, photos; /* places: known things in photos                                   */
-    int open;                  /* of them what plain features (one cut, no center, no crowding)
-                                * give with nothing rejected: the same for all settings            */
+    int open;                  /* of them what plain features (one cut, no center, …) give with
+                                * nothing rejected: the same for all settings                      */
 } trust_fit;
 
 /* Settings in which as few known things are missed, and as few photos without are given something, as
  * possible, both weighed alike. Of settings that are not measurably worse than the best the more careful ones
  * are taken: they depend less on what happens to be in the set. cuts: of a place, the most that are tried. keep:
- * NULL; else its settings stay, and only the threshold and, where it has one, the center are made anew. */
+ * NULL; else its settings stay, and only the threshold and, where it has them, center and spread are made anew. */
 rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen *seen, int k,
                           int cuts, const trust_fit *keep, rap_err *err);
 /* The same numbers for settings that are given, such as those in use; their center must be the encoder's. */

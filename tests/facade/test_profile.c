@@ -106,6 +106,12 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"center\":3}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"center\":[0.5, 2]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"center\":[\"x\"]}"), "retrieval.center");
+    refused(f, WITH("\"retrieval\":{\"spread\":[]}"), "retrieval.spread");
+    refused(f, WITH("\"retrieval\":{\"spread\":[0.5]}"), "retrieval.spread");
+    refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 0.1], [0.5]]}"), "differ in length");
+    refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 2]]}"), "retrieval.spread");
+    refused(f, WITH("\"retrieval\":{\"center\":[0.5], \"spread\":[[0.5, 0.1]]}"),
+            "as long as the center");
     refused(f, WITH("\"retrieval\":{\"max_regions\":100000}"), "retrieval.max_regions");
     refused(f, WITH("\"retrieval\":{\"extra_vocabulary\":\"object\"}"),
             "retrieval.extra_vocabulary");

@@ -51,6 +51,83 @@ static void a_shared_direction_is_taken_away(void **state)
     made_close(&m);
 }
 
+/* Every picture is of another brightness, say: far apart along one axis, whatever it shows. thing: −1 for all. */
+static void make_differ(made *m, int axis, int thing)
+{
+    uint32_t seed = 5;
+
+    for (int i = 0; i < m->seen.regions; i++) {
+        float *x = m->seen.region + i * MADE_DIM;
+
+        if (thing < 0 || m->set.photo[i].place->thing == thing)
+            x[axis] += 1.5f * made_noise(&seed);
+        made_unit(x);
+    }
+}
+
+static int longest(const float *row)
+{
+    int most = 0;
+
+    for (int i = 0; i < MADE_DIM; i++)
+        if (fabsf(row[i]) > fabsf(row[most]))
+            most = i;
+    return most;
+}
+
+static void where_pictures_of_one_thing_differ_counts_less(void **state)
+{
+    float any[1] = { 0 };
+    trust_fit plain = { .cuts = 1 }, keep = { .cuts = 1, .spread = any, .spreads = 1, .dim = 1 };
+    trust_fit without = { 0 }, with = { 0 };
+    made learnt, other;
+
+    made_open(&learnt, 0, 30, 0, 0.3f);
+    made_open(&other, 1000, 30, 0, 0.3f);
+    make_differ(&learnt, 3, -1);
+    make_differ(&other, 3, -1);
+    assert_int_equal(trust_fit_find(&without, &learnt.set, &learnt.seen, 3, 1, &plain, NULL),
+                     RAP_OK);
+    assert_int_equal(trust_fit_find(&with, &learnt.set, &learnt.seen, 3, 1, &keep, NULL), RAP_OK);
+    assert_null(without.spread);
+    assert_int_equal(with.spreads, TRUST_SPREADS);
+    assert_int_equal(longest(with.spread), 3);
+    assert_true(fabsf(with.spread[3]) > 0.7f && fabsf(with.spread[3]) < 1);
+    assert_int_equal(trust_fit_check(&without, &other.set, &other.seen, 3, NULL), RAP_OK);
+    assert_int_equal(trust_fit_check(&with, &other.set, &other.seen, 3, NULL), RAP_OK);
+    assert_true(with.recall - with.false_positives >
+                without.recall - without.false_positives + 0.02);
+    trust_fit_release(&without);
+    trust_fit_release(&with);
+    made_close(&learnt);
+    made_close(&other);
+}
+
+/* Thing 7, in the third of five folds, differs in a way of its own. */
+static void a_pair_is_judged_by_the_spread_of_others(void **state)
+{
+    made m;
+    trust_view v;
+    trust_folds *folds = NULL;
+
+    made_open(&m, 0, 20, 0, 0.02f);
+    make_differ(&m, 3, 7);
+    assert_int_equal(trust_view_open(&v, &m.set, &m.seen, 1, NULL, NULL, 0, NULL), RAP_OK);
+    assert_int_equal(trust_folds_open(&folds, &v, NULL), RAP_OK);
+    assert_int_equal(longest(trust_folds_between(folds, 0, 1)), 3);
+    assert_true(fabsf(trust_folds_between(folds, 0, 1)[3]) > 0.7f);
+    for (int i = 0; i < m.seen.regions; i++)
+        for (int t = 2; t < 20;
+             t += TRUST_FOLDS) { /* what is seen, or compared with, is of its fold */
+            assert_true(fabsf(trust_folds_between(folds, i, t)[3]) < 0.7f);
+            assert_true(fabsf(trust_folds_between(folds, t * MADE_PHOTOS, i / MADE_PHOTOS)[3]) <
+                        0.7f);
+        }
+    trust_folds_close(folds);
+    trust_view_close(&v);
+    made_close(&m);
+}
+
 static void without_a_threshold_everything_is_given(void **state)
 {
     made m;
@@ -133,6 +210,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_threshold_holds_for_things_it_never_saw),
         cmocka_unit_test(a_shared_direction_is_taken_away),
+        cmocka_unit_test(where_pictures_of_one_thing_differ_counts_less),
+        cmocka_unit_test(a_pair_is_judged_by_the_spread_of_others),
         cmocka_unit_test(without_a_threshold_everything_is_given),
         cmocka_unit_test(what_settings_misname_is_missed),
         cmocka_unit_test(a_misnamed_place_counts_whoever_is_second),

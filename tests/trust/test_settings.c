@@ -43,13 +43,15 @@ static void put(const char *path, const char *text)
 
 static void settings_come_back_and_the_rest_stays(void **state)
 {
-    float center[3] = { 0.25f, -0.5f, 0.125f };
+    float center[3] = { 0.25f, -0.5f, 0.125f }, spread[6] = { 0.5f, 0, 0, 0, 0.25f, -0.75f };
     trust_fit fit = { .cuts = 3,
                       .inner = 0.1f,
                       .threshold = 1.2345f,
                       .crowding = 0.5f,
                       .ambiguity = 0.0412f,
                       .center = center,
+                      .spread = spread,
+                      .spreads = 2,
                       .dim = 3 };
     profile *p = NULL;
 
@@ -66,6 +68,10 @@ static void settings_come_back_and_the_rest_stays(void **state)
     assert_int_equal(p->crop.cuts, 2);
     assert_int_equal(p->center_dim, 3);
     assert_float_equal(p->center[1], -0.5, 1e-6);
+    assert_int_equal(p->spreads, 2);
+    assert_int_equal(p->spread_dim, 3);
+    for (int i = 0; i < 6; i++)
+        assert_float_equal(p->spread[i], spread[i], 1e-6);
     assert_non_null(json_object_get(p->json, "own"));
     profile_close(p);
 
@@ -74,6 +80,7 @@ static void settings_come_back_and_the_rest_stays(void **state)
     assert_int_equal(rename(other, file), 0);
     assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
     assert_null(p->center);
+    assert_null(p->spread);
     assert_true(p->crop.inner == 0 && p->crop.cuts == 0 && p->crowding == 0);
     profile_close(p);
 }
