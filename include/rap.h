@@ -308,6 +308,8 @@ RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
 typedef struct rap_convert_options {
     const char *vocab; /* NULL: what lies beside the checkpoint. A CLIP's BPE merges, plain or gzip */
     const char *type;  /* NULL: as in the checkpoint. "f32", "f16", "bf16" or "q8_0"               */
+    int image_size;    /* 0: as published. Pixels a side that an image encoder shall take: its
+                        * positions are resampled, and other features come out                     */
 } rap_convert_options;
 
 /* Turns a published checkpoint into GGUF: a file, an index of shards, or a folder as Hugging Face lays it

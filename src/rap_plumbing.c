@@ -82,12 +82,15 @@ rap_status rap_convert(const char *in_path, const char *out_path,
 {
     rap_err err = { 0 };
     rap_status status;
-    convert_options inside = { .vocab = options ? options->vocab : NULL };
+    convert_options inside = { .vocab = options ? options->vocab : NULL,
+                               .image_size = options ? options->image_size : 0 };
 
     if (error && error_size)
         *error = '\0';
     if (!in_path || !out_path)
         status = err_set(&err, RAP_E_ARGUMENT, "converting needs a file to read and one to write");
+    else if (inside.image_size < 0)
+        status = err_set(&err, RAP_E_ARGUMENT, "pictures of %d pixels", inside.image_size);
     else
         status = convert_type_of(&inside.type, options ? options->type : NULL, &err);
     if (status == RAP_OK)

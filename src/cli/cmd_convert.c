@@ -16,16 +16,23 @@ const cli_command cmd_convert = {
     "\n"
     "A CLIP needs its vocabulary: the merges.txt or tokenizer.json beside it, or --vocab.\n"
     "--type says how matrices are written: f32, f16, bf16 or q8_0. docs/models.md says what each\n"
-    "costs. Without it they stay what they are.",
+    "costs. Without it they stay what they are.\n"
+    "\n"
+    "--image-size makes an image encoder look at larger pictures than it was trained with: its\n"
+    "positions are resampled, its features get finer, and each takes longer (twice as many\n"
+    "patches, twice the time). What it changes for your pictures says `rap calibrate`.",
     run,
 };
 
 static int run(cli *c, int argc, char **argv)
 {
     rap_convert_options how = { 0 };
+    long size = 0;
     const cli_option options[] = {
         { "--vocab", CLI_TEXT, &how.vocab, "FILE", "the BPE merges of a CLIP, plain or .gz" },
         { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0; as it is by default" },
+        { "--image-size", CLI_NUMBER, &size, "N",
+          "pixels a side of what an encoder sees; as published by default" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     char error[1024] = "";
@@ -34,6 +41,11 @@ static int run(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE)
         return code;
+    if (size < 0 || size > 1024) {
+        cli_say("--image-size %ld is not 1 to 1024 pixels", size);
+        return CLI_USAGE;
+    }
+    how.image_size = (int)size;
     status = rap_convert(argv[0], argv[1], &how, error, sizeof error);
     if (status != RAP_OK) {
         cli_say("%s", *error ? error : rap_status_text(status));

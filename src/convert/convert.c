@@ -153,6 +153,7 @@ rap_status convert_file(const char *in, const char *out, const convert_options *
                      .config = state_dict_config(d),
                      .config_path = state_dict_config_path(d),
                      .type = options->type,
+                     .image_size = options->image_size,
                      .err = err };
     status = convert_dict(&c, out);
     gguf_writer_free(c.out);

@@ -8,10 +8,11 @@
 
 typedef struct conversion {
     const state_dict *in;
-    const char *vocab; /* NULL: none given */
+    const char *vocab;       /* NULL: none given */
     const json_t *config;    /* config.json, or the file that stands in its place; NULL: none */
     const char *config_path; /* for errors */
-    convert_type type; /* of the output */
+    convert_type type;       /* of the output */
+    int image_size;          /* pixels a side of what the encoder shall take; 0: as published */
     gguf_writer *out;
     bool *used;        /* [tensors of in] */
     rap_status status; /* the first failure; later calls do nothing */
@@ -101,7 +102,8 @@ void siglip_convert_head(conversion *c, const head_names *n, const block_sizes *
 typedef struct picture_recipe {
     bool squash;      /* both sides become `resize`; else the shorter one, keeping proportions */
     int resize, size; /* the side to scale to, the side of the square cut from its centre */
-    bool floor;       /* half a pixel of the cut goes down (Hugging Face), else to even (torchvision) */
+    double share; /* timm's crop_pct, of which `resize` is made; 0: they are given as they are */
+    bool floor;   /* half a pixel of the cut goes down (Hugging Face), else to even (torchvision) */
     const char *interpolation; /* "bicubic", "bilinear" */
     float mean[3], std[3];
 } picture_recipe;
@@ -115,6 +117,23 @@ void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r
 /* Three numbers of `root` (of `file`, for errors) into out; left alone where there is no such field. */
 void convert_json_triple(conversion *c, const json_t *root, const char *file, const char *field,
                          float low, float out[3]);
+
+/* ---- another size of pictures: convert_positions.c ---- */
+
+typedef struct position_table {
+    int64_t rows; /* in front of the patches' that it has: at most `lead` */
+    int64_t lead; /* tokens in front of the patches; those without a row get zeros */
+    int64_t grid; /* patches a side */
+    int64_t width;
+    bool antialias; /* how its authors resample it: resample.h */
+} position_table;
+
+/* The patches a side that are written: `grid`, or what fits into the size that was asked for. */
+int64_t convert_wanted_grid(conversion *c, int64_t patch, int64_t grid);
+/* Scale and cut of pictures for that size, as timm makes them or in the same proportion to each other. */
+void convert_size_wanted(const conversion *c, picture_recipe *r);
+/* Table `from` becomes v.position_embd.weight [lead + to_grid², D]. */
+void convert_positions(conversion *c, const char *from, const position_table *t, int64_t to_grid);
 
 /* ---- config.json: convert_config.c. Fields are dotted paths ("vision_config.hidden_size"). ---- */
 

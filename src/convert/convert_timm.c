@@ -40,7 +40,7 @@ static void read_crop(conversion *c, picture_recipe *r)
         if (!(share >= 0.5 && share <= 1))
             convert_fail(c, RAP_E_FORMAT, "config.json: pretrained_cfg.crop_pct is not 0.5 to 1");
         else
-            r->resize = (int)floor(r->size / share);
+            r->resize = (int)floor(r->size / share), r->share = share;
     }
     r->squash = !strcmp(mode, "squash");
     if (!r->squash && strcmp(mode, "center"))

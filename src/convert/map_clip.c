@@ -122,8 +122,8 @@ static void preprocessing(conversion *c, const clip_config *k, int side)
             c, RAP_E_FORMAT,
             "preprocessor_config.json cuts pictures of %d pixels, but the tensors are for %d",
             r.size, side);
-    else
-        convert_put_recipe(c, "clip.vision", &r);
+    convert_size_wanted(c, &r);
+    convert_put_recipe(c, "clip.vision", &r);
 }
 
 static void image_tower(conversion *c, const clip_names *n, const clip_config *k)
@@ -132,6 +132,7 @@ static void image_tower(conversion *c, const clip_names *n, const clip_config *k
     int64_t patch = convert_size(c, t->patch, 0), width = convert_size(c, t->patch, 3);
     int64_t rows = convert_size(c, t->position, 1), embed = shared_width(c, n);
     int64_t grid = convert_grid(rows), hidden;
+    const position_table positions = { .rows = 1, .lead = 1, .grid = grid, .width = width };
     if (!grid || !patch || patch > 256 || !width || !embed) {
         convert_fail(c, RAP_E_UNSUPPORTED,
                      "its image tower is not a ViT with a projection (only those are read)");
@@ -140,7 +141,7 @@ static void image_tower(conversion *c, const clip_names *n, const clip_config *k
     convert_tensor(c, t->class_embd, "v.class_embd", (convert_shape){ 1, { width } });
     convert_tensor(c, t->patch, "v.patch_embd.weight",
                    (convert_shape){ 4, { width, 3, patch, patch } });
-    convert_tensor(c, t->position, "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
+    convert_positions(c, t->position, &positions, convert_wanted_grid(c, patch, grid));
     convert_pair(c, t->pre_ln, "v.pre_ln", (convert_shape){ 1, { width } });
     int layers = convert_blocks(c, t->blocks, "v.blk.", n->block, width, &hidden);
     convert_pair(c, t->post_ln, "v.post_ln", (convert_shape){ 1, { width } });

@@ -2,7 +2,6 @@
  * resampled here for the resolution at which pictures are prepared. */
 #include "base/mem.h"
 #include "convert/convert_inside.h"
-#include "convert/resample.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,29 +76,16 @@ static void put_tokens(conversion *c, const char *p, int64_t registers, int64_t 
     free(more);
 }
 
-/* in [1 + from², D] → [1 + R + to², D]: the class token's position, none for the registers, and those of
- * the patches. The two kinds of model were published with two ways of resampling. */
+/* The class token has a position, the registers have none. The two kinds of model were published with two ways of
+ * resampling. */
 static void put_positions(conversion *c, const char *p, int64_t registers, int64_t width,
                           int64_t from, int64_t to)
 {
     char a[256];
-    int64_t rows = 1 + registers + to * to;
-    float *in = convert_read(c, convert_name(a, p, "embeddings.position_embeddings", ""),
-                             (convert_shape){ 2, { 1 + from * from, width } });
-    float *out = in ? mem_array((size_t)(rows * width), sizeof *out) : NULL;
-    if (in && !out)
-        c->status = err_memory(c->err, "converting");
-    if (c->status == RAP_OK) {
-        float *patches = out + (1 + registers) * width;
-        memcpy(out, in, (size_t)width * sizeof *out);
-        if (from == to)
-            memcpy(patches, in + width, (size_t)(to * to * width) * sizeof *out);
-        else
-            c->status = resample_grid(patches, to, in + width, from, width, registers > 0, c->err);
-        convert_floats(c, "v.position_embd.weight", (convert_shape){ 2, { rows, width } }, out);
-    }
-    free(in);
-    free(out);
+    const position_table t = {
+        .rows = 1, .lead = 1 + registers, .grid = from, .width = width, .antialias = registers > 0
+    };
+    convert_positions(c, convert_name(a, p, "embeddings.position_embeddings", ""), &t, to);
 }
 
 /* Where the tensors can tell, both must agree. */
@@ -145,6 +131,7 @@ void dinov2_convert(conversion *c)
     int64_t from = convert_grid(rows);
     picture_recipe r = published;
     convert_read_recipe(c, true, &r);
+    convert_size_wanted(c, &r);
     if (!from || !patch || patch > 256 || !width || width > 16384 || registers > MAX_REGISTERS) {
         convert_fail(c, RAP_E_FORMAT, "its image tower has an impossible shape");
         return;

@@ -152,6 +152,7 @@ static void keys(conversion *c, block_sizes *s, int64_t patch, int64_t grid)
                      (int)grid, (int)grid, (int)patch, image, r.size);
     if (c->status != RAP_OK)
         return;
+    convert_size_wanted(c, &r);
     convert_put_sizes(c, "siglip.vision", s);
     gguf_put_int(c->out, "siglip.vision.patch_size", (uint32_t)patch);
     gguf_put_int(c->out, "siglip.vision.lead_tokens", 0);
@@ -194,7 +195,8 @@ void siglip_convert(conversion *c)
     }
     convert_pair(c, convert_name(a, p, "embeddings.patch_embedding", ""), "v.patch_embd",
                  (convert_shape){ 4, { width, 3, patch, patch } });
-    convert_tensor(c, b, "v.position_embd.weight", (convert_shape){ 2, { rows, width } });
+    const position_table positions = { .grid = grid, .width = width };
+    convert_positions(c, b, &positions, convert_wanted_grid(c, patch, grid));
     block_sizes s = { .width = width };
     s.layers = convert_blocks(c, convert_name(a, p, "encoder.layers.", ""), "v.blk.",
                               &convert_hf_block, width, &s.hidden);

@@ -111,25 +111,15 @@ static void put_tokens(conversion *c, const layout *l)
     free(more);
 }
 
-/* [lead + T, D]; leading tokens without a position get zeros. */
+/* The table has rows for all leading tokens or for none. */
 static void put_positions(conversion *c, const layout *l)
 {
-    const convert_shape have = { 2, { l->rows, l->width } };
-    const convert_shape want = { 2, { l->lead + l->grid * l->grid, l->width } };
-    if (l->rows == want.d[0]) {
-        convert_tensor(c, "pos_embed", "v.position_embd.weight", have);
-        return;
-    }
-    float *in = convert_read(c, "pos_embed", have);
-    float *out = in ? mem_array((size_t)(want.d[0] * l->width), sizeof *out) : NULL;
-    if (in && !out)
-        c->status = err_memory(c->err, "converting");
-    if (out) {
-        memcpy(out + l->lead * l->width, in, (size_t)(l->rows * l->width) * sizeof *out);
-        convert_floats(c, "v.position_embd.weight", want, out);
-    }
-    free(in);
-    free(out);
+    const position_table t = { .rows = l->rows - l->grid * l->grid,
+                               .lead = l->lead,
+                               .grid = l->grid,
+                               .width = l->width,
+                               .antialias = true };
+    convert_positions(c, "pos_embed", &t, convert_wanted_grid(c, l->patch, l->grid));
 }
 
 static void patches(conversion *c, const layout *l)
@@ -174,6 +164,7 @@ static void keys(conversion *c, const char *prefix, const layout *l, const block
                      (int)l->grid, (int)l->grid, (int)l->patch, r.size);
     if (c->status != RAP_OK)
         return;
+    convert_size_wanted(c, &r);
     convert_put_sizes(c, prefix, s);
     snprintf(key, sizeof key, "%s.patch_size", prefix);
     gguf_put_int(c->out, key, (uint32_t)l->patch);

@@ -289,6 +289,12 @@ void yolo_convert(conversion *c)
 {
     uint32_t heads[ATTENTIONS];
     int64_t width[23] = { 0 }, *w = width;
+    if (c->image_size) {
+        convert_fail(
+            c, RAP_E_ARGUMENT,
+            "another size of pictures (--image-size) is for image encoders, this is a detector");
+        return;
+    }
     yolo_check_kind(c);
     int64_t text = convert_size(c, "model.12.attn.gl.weight", 0), bin_count = bins(c);
     w[0] = top_conv(c, 0, 3);

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TURNS = 60 }; /* of the axes' iteration */
+/* The axes' iteration ends when a turn finds no more than this part of the variance in addition. */
+enum { TURNS = 60 };
+#define ENOUGH 1e-6
 
 /* ---- what a region shows ---- */
 
@@ -167,6 +169,7 @@ static void make_orthonormal(double *axes, size_t dim)
 static void find_axes(double *axes, double *next, double *turned, const scatter *s)
 {
     size_t count = TRUST_SPREADS * (size_t)s->dim;
+    double found, before = 0;
     uint32_t seed = 1;
 
     for (size_t i = 0; i < count; i++) {
@@ -174,12 +177,15 @@ static void find_axes(double *axes, double *next, double *turned, const scatter 
         axes[i] = (double)(seed >> 8) / 8388608.0 - 1;
     }
     make_orthonormal(axes, (size_t)s->dim);
-    for (int i = 0; i < TURNS; i++) {
-        multiply(next, s, axes, turned);
+    multiply(next, s, axes, turned);
+    found = dot(axes, next, count); /* the variance along all axes */
+    for (int i = 0; i < TURNS && found > (1 + ENOUGH) * before; i++) {
         memcpy(axes, next, count * sizeof *axes);
         make_orthonormal(axes, (size_t)s->dim);
+        multiply(next, s, axes, turned);
+        before = found;
+        found = dot(axes, next, count);
     }
-    multiply(next, s, axes, turned);
 }
 
 static rap_status to_spread(float *out, const scatter *s, rap_err *err)

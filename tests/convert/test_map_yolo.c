@@ -200,6 +200,9 @@ static void compare(const char *checkpoint, const char *reference)
     const gguf_tensor *t;
     print_message("%s\n", checkpoint);
     must(gguf_file_open(&ref, reference, &err), &err);
+    assert_int_equal(convert_file(checkpoint, out, &(convert_options){ .image_size = 320 }, &err),
+                     RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "image encoders"));
     must(convert_file(checkpoint, out, &(convert_options){ 0 }, &err), &err);
     must(yolo_world_open(&y, out, 2, PRECISION_F32, &err), &err);
     float *text = numbers(ref, &t, "text", 0);

@@ -4,11 +4,13 @@
 #include "base/gguf_file.h"
 #include "vision/fixture.h"
 
+#include <limits.h>
+
 static char work[64], model[128];
 
 static const char *const names[] = {
-    "siglip",     "siglip2",   "dinov2",    "dinov2_registers", "dinov2_giant",
-    "timm_token", "timm_mean", "timm_clip", "timm_siglip",      "timm_dinov2",
+    "siglip",     "siglip2",   "clip",      "dinov2",      "dinov2_registers", "dinov2_giant",
+    "timm_token", "timm_mean", "timm_clip", "timm_siglip", "timm_dinov2",
 };
 enum { NAMES = sizeof names / sizeof *names, MOST = 64 };
 
@@ -57,13 +59,18 @@ static image picture(void)
     return im;
 }
 
-static void convert_as(const char *name, convert_type type)
+static void convert_with(const char *name, convert_options options)
 {
     rap_err err = { 0 };
     char *folder = data(name, "");
-    if (convert_file(folder, model, &(convert_options){ .type = type }, &err) != RAP_OK)
+    if (convert_file(folder, model, &options, &err) != RAP_OK)
         fail_msg("%s", err.text);
     free(folder);
+}
+
+static void convert_as(const char *name, convert_type type)
+{
+    convert_with(name, (convert_options){ .type = type });
 }
 
 static json_t *reference_of(const char *name)
@@ -141,6 +148,47 @@ static void written_as_bf16(void **state)
 {
     for (int i = 0; i < NAMES; i++)
         compare(names[i], CONVERT_BF16, PRECISION_F32, 0.05);
+}
+
+/* Every kind of encoder for pictures 1.7 times as large: pixels and positions as the libraries make them. */
+static void larger_pictures(void **state)
+{
+    for (int i = 0; i < NAMES; i++) {
+        float got[MOST], want[MOST];
+        image im = picture();
+        json_t *reference = reference_of(names[i]);
+        const json_t *larger = json_object_get(reference, "larger");
+        int size = (int)json_integer_value(json_object_get(larger, "size"));
+        convert_with(names[i], (convert_options){ .image_size = size });
+        encoder *e = fixture_encoder(model, PRECISION_F32);
+        int dim = encoder_dim(e);
+        fixture_floats(want, dim, json_object_get(larger, "feature"));
+        assert_int_equal(encoder_images(e, &im, 1, got, NULL), RAP_OK);
+        double error = relative_error(got, want, dim);
+        printf("%-17s %d pixels, features %.2e\n", names[i], size, error);
+        assert_true(error <= 1e-4);
+        fixture_floats(want, dim, json_object_get(reference, "feature"));
+        assert_true(relative_error(got, want, dim) > 1e-2);
+        encoder_close(e);
+        json_decref(reference);
+        image_release(&im);
+    }
+}
+
+static void impossible_sizes(void **state)
+{
+    static const int sizes[] = { 1, 7, 1025, INT_MAX };
+    rap_err err = { 0 };
+    char *folder = data("timm_token", "");
+    unlink(model);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        assert_int_equal(
+            convert_file(folder, model, &(convert_options){ .image_size = sizes[i] }, &err),
+            RAP_E_ARGUMENT);
+        assert_non_null(strstr(err.text, "pixels"));
+        assert_false(file_exists(model));
+    }
+    free(folder);
 }
 
 /* A batch gives what each picture gives alone. */
@@ -474,6 +522,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(f32),
         cmocka_unit_test(bf16),
+        cmocka_unit_test(larger_pictures),
+        cmocka_unit_test(impossible_sizes),
         cmocka_unit_test(batches),
         cmocka_unit_test(written_as_bf16),
         cmocka_unit_test(lying_files),

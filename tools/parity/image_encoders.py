@@ -85,6 +85,22 @@ def make_siglip(folder, vision, resample=3, whole=False, seed=1):
     return processor, lambda pixels: tower(pixel_values=pixels).pooler_output
 
 
+def clip_processor(side):
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    return CLIPImageProcessorPil(size=dict(shortest_edge=side), crop_size=dict(height=side, width=side))
+
+
+def make_clip(folder, seed=11, **config):
+    """The image tower alone, with its projection. At these sizes both cut the same pixels of the picture below: what is
+    cut away is even (else OpenAI rounds the half pixel and this library drops it)."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+    model = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
+    randomise(model, seed).save_pretrained(folder)
+    processor = clip_processor(config['image_size'])
+    processor.save_pretrained(folder)
+    return processor, lambda pixels: model(pixel_values=pixels).image_embeds
+
+
 def make_dinov2(folder, resize, crop, registers=0, half=False, seed=2, **config):
     from transformers import (Dinov2Config, Dinov2Model, Dinov2WithRegistersConfig,
                               Dinov2WithRegistersModel)
@@ -132,6 +148,47 @@ def make_timm(folder, name, seed=3, half=True, cfg=None, **args):
                                                         pre_logits=True)
 
 
+# ---- the same checkpoint for larger pictures ----------------------------------------------------
+
+LARGER = 1.7  # times the side, as `rap convert --image-size` is tested
+
+
+def larger(folder):
+    """Side, processor and encoder; positions are resampled by the library's own code."""
+    import timm
+    from transformers import AutoModel, CLIPVisionModelWithProjection, SiglipVisionModel
+    with open(os.path.join(folder, 'config.json')) as f:
+        config = json.load(f)
+    if 'pretrained_cfg' in config:
+        side = int(config['pretrained_cfg']['input_size'][1] * LARGER) // 8 * 8  # whole patches
+        model = timm.create_model('local-dir:' + folder, pretrained=True).eval()
+        model.set_input_size(img_size=side)
+        model.pretrained_cfg = dict(model.pretrained_cfg, input_size=(3, side, side))
+        return side, TimmProcessor(model), lambda pixels: model.forward_head(
+            model.forward_features(pixels), pre_logits=True)
+    with open(os.path.join(folder, 'preprocessor_config.json')) as f:
+        recipe = json.load(f)
+    if config['model_type'].startswith('siglip'):
+        from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+        side = round(recipe['size']['height'] * LARGER)
+        processor = SiglipImageProcessorPil(size=dict(height=side, width=side), resample=recipe['resample'])
+        model = SiglipVisionModel.from_pretrained(folder).eval()
+        return side, processor, lambda pixels: model(
+            pixel_values=pixels, interpolate_pos_encoding=True).pooler_output
+    if config['model_type'] == 'clip_vision_model':
+        side = round(recipe['crop_size']['height'] * LARGER)
+        model = CLIPVisionModelWithProjection.from_pretrained(folder).eval()
+        return side, clip_processor(side), lambda pixels: model(
+            pixel_values=pixels, interpolate_pos_encoding=True).image_embeds
+    from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+    crop, resize = recipe['crop_size']['height'], recipe['size']['shortest_edge']
+    side = round(crop * LARGER)
+    processor = BitImageProcessorPil(size=dict(shortest_edge=round(resize * side / crop)), resample=3,
+                                     crop_size=dict(height=side, width=side), **IMAGENET)
+    model = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    return side, processor, lambda pixels: model(pixel_values=pixels).last_hidden_state[:, 0]
+
+
 # ---- what is written, and compared --------------------------------------------------------------
 
 def reference(processor, encode, image):
@@ -156,6 +213,7 @@ def small(root):
     yield 'siglip', make_siglip(at('siglip'), vision, whole=True)
     # SigLIP 2 at a fixed size; 27 pixels do not fill their patches of 8
     yield 'siglip2', make_siglip(at('siglip2'), siglip_config(24, 40, 1, 3, 8, 27), resample=2, seed=4)
+    yield 'clip', make_clip(at('clip'), projection_dim=24, **siglip_config(32, 64, 2, 2, 6, 30))
     dinov2 = dict(hidden_size=32, num_attention_heads=2, patch_size=8, image_size=40)
     yield 'dinov2', make_dinov2(at('dinov2'), 37, 32, num_hidden_layers=2, **dinov2)
     yield 'dinov2_registers', make_dinov2(at('dinov2_registers'), 37, 32, registers=4, half=True,
@@ -176,15 +234,21 @@ def small(root):
                                    patch_size=8, seed=10, cfg=cfg, **size)
 
 
+def short(feature):
+    return [float(f'{v:.9g}') for v in feature]
+
+
 def fixtures():
     shutil.rmtree(DATA, ignore_errors=True)
     image = picture(61, 45)
     for name, (processor, encode) in small(DATA):
         pixels, feature = reference(processor, encode, image)
+        side, *there = larger(os.path.join(DATA, name))
+        _, more = reference(*there, image)
         with open(os.path.join(DATA, name, 'reference.json'), 'w') as f:
             json.dump(dict(mean=list(processor.image_mean), std=list(processor.image_std),
                            size=pixels.shape[-1], pixels=pixels.tobytes().hex(),
-                           feature=[float(f'{v:.9g}') for v in feature]), f)
+                           feature=short(feature), larger=dict(size=side, feature=short(more))), f)
         bytes_ = sum(os.path.getsize(os.path.join(DATA, name, f))
                      for f in os.listdir(os.path.join(DATA, name)))
         print(f'{name}: {len(feature)} numbers, {bytes_ // 1024} KB')
