@@ -1,5 +1,5 @@
 /* fuzz_convert.c: a whole folder as Hugging Face lays it out, converted. An input is up to seven texts with
- * a NUL between them: the type of the output, the header of model.safetensors, then config.json,
+ * a NUL between them: the type of the output and a size of pictures, the header of model.safetensors, then config.json,
  * preprocessor_config.json, merges.txt, vocab.json or tokenizer.json, and open_clip_config.json, none
  * where empty. The numbers of the tensors are all zero: as many as the header needs, within a bound. */
 #include "convert/convert.h"
@@ -76,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = stop ? (size_t)(stop - data) : size;
         bool tokenizer = i == TOKENIZER && len > 8 && !memcmp(data, "{\"model\"", 8);
         if (i == 0)
-            options.type = len ? (convert_type)(data[0] % 5) : CONVERT_KEEP;
+            options = (convert_options){ .type = len ? (convert_type)(data[0] % 5) : CONVERT_KEEP,
+                                         .image_size = len > 1 ? data[1] : 0 };
         else
             save(tokenizer ? "tokenizer.json" : names[i], data, len, i == 1);
         if (i == TOKENIZER) /* not the last input's */

@@ -94,6 +94,7 @@ def folders():
     folder("clip", b"\0"[:0], clip, b"", merges.encode(), ids.encode())
     folder("clip_q8_0", b"\x04", clip, processor, b"", tokenizer.encode())
     folder("siglip", b"\x02", SiglipVisionModel(SiglipVisionConfig(**PICTURES)), processor)
+    folder("siglip_larger", b"\x02\x07", SiglipVisionModel(SiglipVisionConfig(**PICTURES)), processor)
     folder("dinov2", b"\x01", Dinov2Model(Dinov2Config(hidden_size=4, num_hidden_layers=1, num_attention_heads=1,
                                                        mlp_ratio=1, image_size=4, patch_size=2)), processor)
 
