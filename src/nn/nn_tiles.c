@@ -276,12 +276,12 @@ static void point(chunk *c, const job *j)
 AVX2 static void store_rows(const float *acc, int64_t rows, int64_t width, const float *residual,
                             float *dst, int64_t o)
 {
-    for (; rows > 0; rows--, acc += width, dst += o, residual += residual ? o : 0)
+    for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < width; i += 8) {
-            __m256 v = _mm256_loadu_ps(acc + i);
+            __m256 v = _mm256_loadu_ps(acc + r * width + i);
             if (residual)
-                v = _mm256_add_ps(v, _mm256_loadu_ps(residual + i));
-            _mm256_storeu_ps(dst + i, v);
+                v = _mm256_add_ps(v, _mm256_loadu_ps(residual + r * o + i));
+            _mm256_storeu_ps(dst + r * o + i, v);
         }
 }
 
@@ -413,8 +413,8 @@ void nn_tiles_panel(float *out, const float *a, int64_t lda, int64_t rows, const
 static void store_rows(const float *acc, int64_t rows, int64_t width, const float *residual,
                        float *dst, int64_t o)
 {
-    for (; rows > 0; rows--, acc += width, dst += o, residual += residual ? o : 0)
-        store_part(dst, acc, residual, width);
+    for (int64_t r = 0; r < rows; r++)
+        store_part(dst + r * o, acc + r * width, residual ? residual + r * o : NULL, width);
 }
 #endif
 
