@@ -88,7 +88,7 @@ static rap_status take(const work *w, const char *from, const char *to)
 static rap_status convert(const work *w, const recipe_step *s, const char *from, const char *to)
 {
     char *vocab = s->vocab ? path_join(w->in->folder[s->source], s->vocab) : NULL;
-    convert_options options = { .vocab = vocab, .type = CONVERT_KEEP };
+    convert_options options = { .vocab = vocab, .type = CONVERT_KEEP, .image_size = s->image_size };
     rap_status status = RAP_OK;
 
     if (s->vocab && !vocab)

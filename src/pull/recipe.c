@@ -233,6 +233,8 @@ static rap_status read_step(const reader *in, const char *role, const json_t *va
         status = read_text(in, value, "vocab", "", &out->vocab);
     if (status == RAP_OK)
         status = read_text(in, value, "type", "", &out->type);
+    if (status == RAP_OK)
+        status = json_get_int(&out->image_size, value, "image_size", 1, 1024, in->file, in->err);
     if (status != RAP_OK)
         return status;
     if (!is_role(role))

@@ -36,6 +36,7 @@ typedef struct recipe_step {
     const char *from;  /* the file in it; NULL: the repository's whole folder */
     const char *vocab; /* the BPE merges, a file of the same source; NULL: beside the checkpoint */
     const char *type;  /* what the weights are written in: "f32", "f16", "bf16", "q8_0"; "": as they are */
+    int image_size;    /* pixels a side of what an encoder shall see; 0: as published */
 } recipe_step;
 
 typedef struct recipe {

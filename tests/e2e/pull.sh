@@ -78,7 +78,7 @@ cat >published.json <<EOF
         printf '{ "path": "%s" }\n' * | paste -sd,) ] },
     "yolo": { "hub": "toy/yolo", "files": [ { "path": "yolo_world.pt" } ] } },
   "make": {
-    "encoder": { "file": "clip.gguf", "convert": "clip", "type": "bf16" },
+    "encoder": { "file": "clip.gguf", "convert": "clip", "type": "bf16", "image_size": 24 },
     "detector": { "file": "detector.gguf", "convert": "yolo/yolo_world.pt" } } }
 EOF
 
@@ -113,6 +113,8 @@ check "and says so" says 'here already'
 check "a checkpoint" pull ./vit.json
 check "is converted" says 'converting vit.gguf'
 check "checkpoints as they are published" pull ./published.json
+"$RAP_BIN" --quiet convert hf/hub/models--toy--published/snapshots/* same.gguf --type bf16 --image-size 24
+check "for pictures of the size that the recipe says" cmp same.gguf data/rap/profiles/published/clip.gguf
 check "json" pull ./toy.json --json
 check "json tells the state" says '"state": "done"'
 

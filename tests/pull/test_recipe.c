@@ -108,6 +108,9 @@ static void test_what_is_wrong_is_named(void **state)
         { "{" HEAD ", " SOURCES ", \"make\": {\"encoder\": {\"file\": \"e.gguf\", \"convert\": "
           "\"a\", \"vocab\": \"a\"}}}",
           "of the source" },
+        { "{" HEAD ", " SOURCES ", \"make\": {\"encoder\": {\"file\": \"e.gguf\", \"convert\": "
+          "\"a\", \"image_size\": 0}}}",
+          "image_size" },
         { "{" HEAD ", " SOURCES ", " MAKE ", \"profile\": {\"files\": 1}}", "files" },
         /* nor may a profile have another name or licence than its recipe */
         { "{" HEAD ", " SOURCES ", " MAKE ", \"profile\": {\"name\": \"../x\"}}", "name" },
