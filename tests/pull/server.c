@@ -38,7 +38,7 @@ struct server {
     served file[FILES];
     int file_count;
     long sent;
-    int leaks, tokens;
+    long leaks, tokens;
 };
 
 typedef struct connection {
@@ -487,17 +487,28 @@ int server_count(server *s, const char *method, const char *path)
     return count;
 }
 
+/* One of its counters. */
+static long look_at(server *s, const long *counter)
+{
+    long value;
+
+    pthread_mutex_lock(&s->lock);
+    value = *counter;
+    pthread_mutex_unlock(&s->lock);
+    return value;
+}
+
 long server_sent(server *s)
 {
-    return s->sent;
+    return look_at(s, &s->sent);
 }
 
 int server_token_leaks(server *s)
 {
-    return s->leaks;
+    return (int)look_at(s, &s->leaks);
 }
 
 int server_tokens(server *s)
 {
-    return s->tokens;
+    return (int)look_at(s, &s->tokens);
 }
