@@ -56,10 +56,10 @@ static rap_status open_distractors(trust_vectors *out, eval_report *report, cons
 
 rap_status eval_believe(eval_report *out, const eval_options *o, rap_err *err)
 {
-    const trust_models models = { .profile = o->profile,
-                                  .threads = o->threads,
-                                  .on_progress = o->on_progress,
-                                  .payload = o->payload };
+    trust_models models = { .profile = o->profile,
+                            .threads = o->threads,
+                            .on_progress = o->on_progress,
+                            .payload = o->payload };
     trust_set set;
     trust_seen seen = { 0 };
     trust_fit settings = { 0 };
@@ -72,6 +72,7 @@ rap_status eval_believe(eval_report *out, const eval_options *o, rap_err *err)
         thin_out(&set, o->sample);
     if (status == RAP_OK)
         status = trust_settings_read(&settings, &file, &k, &models, err);
+    models.judge = &settings;
     if (status == RAP_OK)
         status = trust_look(&seen, &set, &models, err);
     if (status == RAP_OK && o->growth)

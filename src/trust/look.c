@@ -238,6 +238,8 @@ static rap_status look_with(looking *l, rap_err *err)
         return status;
     crop = &l->r->profile->crop;
     s->dim = encoder_dim(l->r->encoder);
+    if (l->models->judge && (status = trust_fit_fits(l->models->judge, s, err)) != RAP_OK)
+        return status;
     s->inner = crop->inner > 0 ? crop->inner : LOOK_INNER;
     s->cuts = l->models->cuts;
     if (s->cuts == 0)

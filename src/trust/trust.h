@@ -73,10 +73,13 @@ typedef struct trust_seen { /* every feature has the length 1 */
     char maker[EMBED_MAKER]; /* of the features with all cuts that the profile wants */
 } trust_seen;
 
+typedef struct trust_fit trust_fit;
+
 typedef struct trust_models { /* which models look */
     const char *profile;      /* NULL: as rap_open */
     int threads;              /* 0: all */
     int cuts;                 /* 1 to TRUST_CUTS; 0: what the profile says */
+    const trust_fit *judge;   /* NULL; else settings that are refused at once when another encoder's */
     rap_on_progress *on_progress;
     void *payload;
 } trust_models;
@@ -167,7 +170,7 @@ void trust_folds_close(trust_folds *f); /* NULL-safe */
 
 /* ---- fit.c ---- */
 
-typedef struct trust_fit {
+struct trust_fit {
     int cuts;                            /* of a place: 1 is no inner crop */
     float inner;                         /* the step between cuts; 0 with one */
     float threshold, crowding;           /* profile.json's fields */
@@ -182,7 +185,7 @@ typedef struct trust_fit {
     int tried, places, photos; /* places: known things in photos                                   */
     int open;                  /* of them what plain features (one cut, no center, …) give with
                                 * nothing rejected: the same for all settings                      */
-} trust_fit;
+};
 
 /* Settings in which as few known things are missed, and as few photos without are given something, as
  * possible, both weighed alike. Of settings that are not measurably worse than the best the more careful ones
