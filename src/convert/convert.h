@@ -20,8 +20,7 @@ typedef enum convert_type {
 } convert_type;
 
 typedef struct convert_options {
-    const char
-        *vocab; /* NULL: what lies beside the checkpoint. BPE merges of a CLIP, plain or gzip */
+    const char *vocab; /* NULL: what lies beside the checkpoint. BPE merges of a CLIP, plain or gzip */
     convert_type type;
     int image_size; /* pixels a side, of an image encoder; 0: as published. Positions are resampled */
 } convert_options;

@@ -9,7 +9,7 @@
 bool script_is(const pickle_value *v);
 
 /* Visits every tensor under the name that state_dict() would give it. `file` is what errors call it. */
-rap_status script_walk(const pickle_value *root, const char *file, module_visit *visit,
-                       void *payload, rap_err *err);
+rap_status script_walk(const pickle_value *root, const char *file, module_visit *visit, void *payload,
+                       rap_err *err);
 
 #endif

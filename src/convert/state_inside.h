@@ -27,13 +27,13 @@ struct state_dict {
     char *folder;      /* of config.json and the like */
     char *config_path; /* NULL: none */
     json_t *config;
-    char *index_path; /* of shards; NULL: none */
+    char *index_path;  /* of shards; NULL: none */
     json_t *index;
     state_part *parts; /* [part_count] */
     int part_count;
     const pickle_value *module; /* whose tensors these are, of the first part; NULL: of a dict */
     const pickle_value *saved;  /* all that was saved with the module */
-    state_tensor *tensors;      /* [count] sorted by name once open */
+    state_tensor *tensors; /* [count] sorted by name once open */
     size_t count, cap;
 };
 

@@ -11,7 +11,7 @@ enum {
     PICKLE_MAX_STACK = 1 << 20,
     PICKLE_MAX_MEMO = 1 << 22,
     PICKLE_MAX_ITEMS = 1 << 20, /* of one tuple, list or dict */
-    PICKLE_MAX_MARKS = 64       /* nesting */
+    PICKLE_MAX_MARKS = 64 /* nesting */
 };
 
 typedef struct pickle_block pickle_block; /* of values, see unpickle.c */

@@ -7,8 +7,7 @@
 /* What is kept for this file and precision. NULL: nothing is to be kept: the weights are few, their file is not
  * known for certain, there is no folder for caches, or $RAP_PACK_CACHE is "0". Else that variable names the folder. */
 nn_cache *nn_cache_open(const gguf_file *weights, nn_precision p);
-void nn_cache_close(
-    nn_cache *c); /* NULL-safe; what nn_cache_find() gave is gone. First of what is closed */
+void nn_cache_close(nn_cache *c); /* NULL-safe; what nn_cache_find() gave is gone. First of what is closed */
 
 /* The packed weight as `like` describes it, whole and undamaged, or NULL. */
 void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes);
