@@ -343,7 +343,7 @@ static void mutated_checkpoints(void **state)
                                          "preprocessor_config.json" };
     static const char instead[] = "0123456789\"-.e:,[]{} xA\xff"; /* and the NUL behind it */
     uint64_t seed = 11;
-    int converted = 0, rounds = 150;
+    int converted = 0, rounds = 50;
     for (int i = 0; i < NAMES * rounds; i++) {
         char path[192], *bytes;
         size_t size;
