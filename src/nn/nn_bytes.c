@@ -11,6 +11,7 @@
  * processors run oneDNN's product of bytes on v [o, c], then the same ending. Read nn_bytes_run() first. */
 #include "nn/nn_bytes.h"
 
+#include "nn/nn_avx2.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
 
@@ -174,9 +175,6 @@ static void finish(const job *j, int64_t panel, int64_t first, int64_t rows, con
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define FOR_ROWS(X) X(0) X(1) X(2) X(3)
 #define BEGIN(r)                                                              \
     __m256i lo##r = fresh ? _mm256_setzero_si256() : load(acc + r * COLUMNS); \
     __m256i hi##r = fresh ? _mm256_setzero_si256() : load(acc + r * COLUMNS + 8);
@@ -188,8 +186,6 @@ static void finish(const job *j, int64_t panel, int64_t first, int64_t rows, con
 #define END(r)                       \
     store(acc + r * COLUMNS, lo##r); \
     store(acc + r * COLUMNS + 8, hi##r);
-
-#define AVX2 __attribute__((target("avx2,fma")))
 
 AVX2 static inline __m256i load(const void *from)
 {
@@ -208,12 +204,12 @@ AVX2 static void tile(int32_t *acc, const uint8_t *const a[ROWS], const int8_t *
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i x;
     int32_t four;
-    FOR_ROWS(BEGIN)
+    FOR_4(BEGIN)
     for (int64_t k = 0; k < depth; k += STEP, w += STEP * COLUMNS) {
         __m256i w0 = load(w), w1 = load(w + 32);
-        FOR_ROWS(MULTIPLY)
+        FOR_4(MULTIPLY)
     }
-    FOR_ROWS(END)
+    FOR_4(END)
 }
 
 /* A chunk of rows and one panel. Rows that fill up the last tile repeat the last one. */

@@ -5,6 +5,8 @@
  * short, and this shape was 10 % faster there, 5 % elsewhere (AMD Zen 3). Panels of 16 and 8 columns use 6 rows. */
 #include "nn/nn_panel.h"
 
+#include "nn/nn_avx2.h"
+
 enum {
     VECTOR = 8,
     MOST_ROWS = 6,
@@ -43,23 +45,12 @@ int64_t nn_panel_piece(int64_t depth, int64_t i)
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,fma")))
-
 /* What a tile sums: `depth` numbers of each row, `lda` apart, with the panel. */
 typedef struct sum {
     const float *a, *weights, *ahead;
     int64_t lda, ldo, depth;
     bool fresh; /* out starts at zero */
 } sum;
-
-#define FOR_1(X) X(0)
-#define FOR_2(X) FOR_1(X) X(1)
-#define FOR_3(X) FOR_2(X) X(2)
-#define FOR_4(X) FOR_3(X) X(3)
-#define FOR_5(X) FOR_4(X) X(4)
-#define FOR_6(X) FOR_5(X) X(5)
 
 #define OLD(r, v) s->fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(out + r * ldo + v * VECTOR)
 #define BEGIN_1(r) __m256 x##r = OLD(r, 0);

@@ -12,6 +12,7 @@
  * Reading order, from the bottom: nn_tiles_run(), run_task(), run_panel(), TILE. */
 #include "nn/nn_tiles.h"
 
+#include "nn/nn_avx2.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_panel.h"
 
@@ -96,10 +97,6 @@ static void add_bias(float *acc, const float *bias, int64_t columns, int64_t row
 }
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,fma")))
-
 bool nn_tiles_available(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
@@ -121,13 +118,6 @@ typedef struct sum {
     int64_t first_tap, taps, skip, depth;
     bool fresh; /* acc starts at zero */
 } sum;
-
-#define FOR_1(X) X(0)
-#define FOR_2(X) FOR_1(X) X(1)
-#define FOR_3(X) FOR_2(X) X(2)
-#define FOR_4(X) FOR_3(X) X(3)
-#define FOR_5(X) FOR_4(X) X(4)
-#define FOR_6(X) FOR_5(X) X(5)
 
 #define BEGIN(r)                                                                   \
     __m256 lo##r = s->fresh ? _mm256_setzero_ps() : _mm256_loadu_ps(acc + r * 16); \

@@ -17,15 +17,9 @@
  * The line more keeps the 36 streams from meeting in one set of the cache. */
 #include "nn/nn_winograd.h"
 
+#include "nn/nn_avx2.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_tiles.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define AVX2 __attribute__((target("avx2,fma")))
-#else
-#define AVX2
-#endif
 
 enum {
     SQUARE = 4,       /* results a side */
