@@ -3,24 +3,16 @@
 #include "base/gguf_file.h"
 #include "convert/convert.h"
 #include "convert/made_safetensors.h"
+#include "convert/work_folder.h"
 
 #include <jansson.h>
 #include <unistd.h>
 
-static char work[64], out[128];
+static char out[128];
 static const char *const files[] = { "model.safetensors", "config.json",
                                      "merges.txt",        "vocab.json",
                                      "tokenizer.json",    "preprocessor_config.json" };
 enum { FILES = sizeof files / sizeof *files, HONEST = 4 };
-
-static const char *in(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[0], "%s/%s", work, name);
-    return path[next];
-}
 
 static const char *honest(const char *folder, const char *name)
 {

@@ -4,23 +4,15 @@
 #include "convert/convert.h"
 #include "convert/made_models.h"
 #include "convert/made_safetensors.h"
+#include "convert/work_folder.h"
 
 #include <unistd.h>
 
-static char work[64], out[128], vocab[128];
+static char out[128], vocab[128];
 static const char *const files[] = {
     "net.pt",    "net.bin",  "open_clip_config.json",   "config.json",
     "vocab.txt", "out.gguf", "preprocessor_config.json"
 };
-
-static const char *in(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[0], "%s/%s", work, name);
-    return path[next];
-}
 
 static int empty(void **state)
 {

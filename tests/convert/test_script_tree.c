@@ -70,27 +70,38 @@ static void contains_itself(void **state)
     refuses(&b, "no proper name"); /* longer than any name */
 }
 
+/* Objects inside one another, each of which has the next one twice, up to the beginning of the last one. */
+static void begin_nested(buf *b, int depth)
+{
+    pickle_start(b);
+    for (int i = 0; i < depth; i++) {
+        begin(b, "Net");
+        pickle_text(b, "a");
+    }
+    begin(b, "Last");
+}
+
+static void end_nested(buf *b, int depth)
+{
+    for (int i = 0; i < depth; i++) {
+        buf_putc(b, 'q');
+        buf_putc(b, (char)i);
+        pickle_text(b, "b");
+        buf_putc(b, 'h');
+        buf_putc(b, (char)i);
+        buf_puts(b, "ub");
+    }
+    buf_putc(b, '.');
+}
+
 /* 40 objects inside one another, each of which has the next one twice: 2^40 names. */
 static void shares_too_much(void **state)
 {
     enum { DEPTH = 40 };
     buf b = BUF_INIT;
-    pickle_start(&b);
-    for (int i = 0; i < DEPTH; i++) {
-        begin(&b, "Net");
-        pickle_text(&b, "a");
-    }
-    begin(&b, "Last");
+    begin_nested(&b, DEPTH);
     buf_puts(&b, "ub");
-    for (int i = 0; i < DEPTH; i++) {
-        buf_putc(&b, 'q');
-        buf_putc(&b, (char)i);
-        pickle_text(&b, "b");
-        buf_putc(&b, 'h');
-        buf_putc(&b, (char)i);
-        buf_puts(&b, "ub");
-    }
-    buf_putc(&b, '.');
+    end_nested(&b, DEPTH);
     refuses(&b, "more parts than a checkpoint needs");
 }
 
@@ -99,26 +110,13 @@ static void shares_much_that_is_no_tensor(void **state)
 {
     enum { DEPTH = 10, NUMBERS = 10000 };
     buf b = BUF_INIT;
-    pickle_start(&b);
-    for (int i = 0; i < DEPTH; i++) {
-        begin(&b, "Net");
-        pickle_text(&b, "a");
-    }
-    begin(&b, "Last");
+    begin_nested(&b, DEPTH);
     pickle_text(&b, "n");
     buf_puts(&b, "q\xff\x89");
     for (int i = 1; i < NUMBERS; i++)
         buf_puts(&b, "h\xff\x89");
     buf_puts(&b, "ub");
-    for (int i = 0; i < DEPTH; i++) {
-        buf_putc(&b, 'q');
-        buf_putc(&b, (char)i);
-        pickle_text(&b, "b");
-        buf_putc(&b, 'h');
-        buf_putc(&b, (char)i);
-        buf_puts(&b, "ub");
-    }
-    buf_putc(&b, '.');
+    end_nested(&b, DEPTH);
     refuses(&b, "more parts than a checkpoint needs");
 }
 

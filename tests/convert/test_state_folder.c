@@ -1,23 +1,14 @@
 /* test_state_folder.c: folders and shards: what is found, what is missing, and what climbs out. */
 #include "convert/made_safetensors.h"
 #include "convert/state_dict.h"
+#include "convert/work_folder.h"
 
 #include <unistd.h>
 
-static char work[64];
 static const char *const made[] = { "model.safetensors", "model.safetensors.index.json",
                                     "config.json",       "a.safetensors",
                                     "b.safetensors",     "pytorch_model.bin",
                                     "some.safetensors",  "pytorch_model.bin.index.json" };
-
-static const char *in(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[0], "%s/%s", work, name);
-    return path[next];
-}
 
 static int empty(void **state)
 {
