@@ -131,19 +131,20 @@ void dinov2_convert(conversion *c)
     int64_t from = convert_grid(rows);
     picture_recipe r = published;
     convert_read_recipe(c, true, &r);
-    convert_size_wanted(c, &r);
     if (!from || !patch || patch > 256 || !width || width > 16384 || registers > MAX_REGISTERS) {
         convert_fail(c, RAP_E_FORMAT, "its image tower has an impossible shape");
         return;
     }
-    if (c->status == RAP_OK && (r.size < patch || r.size / patch > 64)) {
+    int64_t to = convert_wanted_grid(c, patch, r.size / patch);
+    convert_size_wanted(c, &r);
+    if (c->status == RAP_OK && (to < 1 || to > 64)) {
         convert_fail(c, RAP_E_FORMAT,
                      "pictures of %d pixels do not make up to 64 × 64 patches of %d", r.size,
                      (int)patch);
         return;
     }
     put_tokens(c, p, registers, width);
-    put_positions(c, p, registers, width, from, r.size / patch);
+    put_positions(c, p, registers, width, from, to);
     convert_pair(c, convert_name(a, p, "embeddings.patch_embeddings.projection", ""),
                  "v.patch_embd", (convert_shape){ 4, { width, 3, patch, patch } });
     const char *blocks = convert_name(a, p, "encoder.layer.", "");
