@@ -83,8 +83,6 @@ void cli_print_plain(const char *text);
 /* A rap_on_token that prints as it comes; escape characters become spaces. */
 int cli_print_token(const char *text, size_t len, void *payload);
 
-json_t *cli_json_record(const rap_record *record);
-json_t *cli_json_matches(const rap_matches *matches);
 void cli_print_matches(const rap_matches *matches);
 
 /* A progress bar on stderr when it is a terminal and not --quiet. payload: the cli. */

@@ -1,5 +1,6 @@
 /* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 
@@ -15,19 +16,10 @@ const cli_command cmd_ask = {
     run,
 };
 
-static json_t *json_answer(const rap_answer *a)
-{
-    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f, s:f}}", "answer", a->text,
-                     "retrieved", cli_json_matches(a->matches), "dropped", a->dropped,
-                     "prompt_tokens", a->prompt_tokens, "answer_tokens", a->answer_tokens,
-                     "images_encoded", a->images_encoded, "milliseconds", "retrieve",
-                     a->retrieve_ms, "first_token", a->first_token_ms, "total", a->total_ms);
-}
-
 static int finish(cli *c, const rap_answer *answer)
 {
     if (c->json)
-        return cli_print_json(json_answer(answer));
+        return cli_print_json(wire_answer(answer));
     putchar('\n');
     if (answer->dropped > 0 && !c->quiet)
         cli_say("%d concept%s did not fit into the model's context", answer->dropped,

@@ -1,6 +1,6 @@
 /* cmd_calibrate.c: rap calibrate FOLDER: retrieval settings for the encoder in use, from pictures. */
 #include "cli/cli.h"
-#include "trust/trust.h"
+#include "eval/calibrate/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* cmd_list.c: rap list, rap find TEXT: what is remembered. Loads no model. */
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 
@@ -37,7 +38,7 @@ static void print_line(const rap_record *record)
 
 static int print_json(const rap_record *record, bool first)
 {
-    json_t *object = cli_json_record(record);
+    json_t *object = wire_record(record);
     int failed;
 
     fputs(first ? "\n    " : ",\n    ", stdout);

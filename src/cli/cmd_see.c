@@ -1,5 +1,6 @@
 /* cmd_see.c: rap see IMAGE: who is in the photo, with boxes and scores. */
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 
@@ -48,7 +49,7 @@ static int run(cli *c, int argc, char **argv)
         return cli_failed(c, status);
     }
     if (c->json) {
-        code = cli_print_json(cli_json_matches(matches));
+        code = cli_print_json(wire_matches(matches));
     } else {
         cli_print_matches(matches);
         if (matches->count == 0 && !c->quiet)

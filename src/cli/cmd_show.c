@@ -1,6 +1,7 @@
 /* cmd_show.c: rap show NAME: one concept whole, its picture with --out. */
 #include "base/file.h"
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 
@@ -64,7 +65,7 @@ static int run(cli *c, int argc, char **argv)
         return cli_failed(c, status);
     code = out ? write_avatar(c, argv[0], out) : 0;
     if (code == 0 && c->json) {
-        code = cli_print_json(cli_json_record(record));
+        code = cli_print_json(wire_record(record));
     } else if (code == 0) {
         print_record(record);
         code = cli_flush();

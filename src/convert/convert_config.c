@@ -1,7 +1,7 @@
 /* convert_config.c: what the config.json beside a checkpoint says. It is believed only where the tensors
  * cannot tell (heads, activation, epsilon); where they can, both must agree. */
-#include "base/json.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <inttypes.h>
 #include <limits.h>

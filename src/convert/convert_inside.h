@@ -2,9 +2,9 @@
 #ifndef RAP_CONVERT_CONVERT_INSIDE_H
 #define RAP_CONVERT_CONVERT_INSIDE_H
 
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "convert/convert.h"
-#include "convert/state_dict.h"
+#include "formats/state_dict.h"
 
 typedef struct conversion {
     const state_dict *in;

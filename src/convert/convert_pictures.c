@@ -1,8 +1,8 @@
 /* convert_pictures.c: how pictures are prepared, from the preprocessor_config.json beside a checkpoint.
  *
  * What it says is bounded; what we do not do is refused with its name, never passed over. */
-#include "base/json.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <math.h>
 #include <stdio.h>

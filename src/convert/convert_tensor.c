@@ -3,9 +3,9 @@
  *
  * All numbers pass as f32, which holds f16 and bf16 exactly. One that is not finite is refused: it would
  * make every feature of the model worthless. */
-#include "base/gguf_types.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
+#include "formats/gguf_types.h"
 
 #include <math.h>
 #include <stdio.h>

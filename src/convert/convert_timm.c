@@ -1,7 +1,7 @@
 /* convert_timm.c: what timm's config.json tells beyond the tensors: how pictures are prepared, and what
  * timm's own code knows by a model's name. Without the file timm's usual ViT is assumed. */
-#include "base/json.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
  * prepared. OpenAI's own models have one answer; others say it in a file beside the weights: Hugging
  * Face's config.json, or the open_clip_config.json of open_clip, which has OpenAI's names for the tensors
  * but mostly another activation and other heads. */
-#include "base/json.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
  * scale or not, a norm before the blocks or not. The feature is what the classifier behind it would see:
  * the class token or the patches' mean after the last norm; the classifier is left out. Also timm's SigLIP,
  * which is such a ViT with attention pooling. */
-#include "base/json.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

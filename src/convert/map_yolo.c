@@ -7,7 +7,7 @@
 #include "convert/map_yolo.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
-#include "convert/module_tree.h"
+#include "formats/module_tree.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * follows which, and how each is set. Tensors alone do not show a stride, a shortcut or an activation, so
  * a model with our names and other wiring would convert into nonsense. */
 #include "convert/map_yolo.h"
-#include "convert/module_tree.h"
+#include "formats/module_tree.h"
 
 #include <math.h>
 #include <stdio.h>

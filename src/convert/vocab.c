@@ -4,9 +4,9 @@
  * comment, perhaps more of them than the model uses; or in a tokenizer.json. */
 #include "base/buf.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -250,7 +250,7 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
     if (status == RAP_OK && wants_stores(options))
         status = run_both(&run, out, folder, err);
     if (status == RAP_OK && eval_wants(options, "trust"))
-        status = eval_believe(out, options, err);
+        status = eval_trust(out, options, err);
     if (run.log && fclose(run.log) != 0 && status == RAP_OK)
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
     if (folder)

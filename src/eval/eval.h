@@ -5,13 +5,13 @@
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
  * Reading order: metrics.h (what a correct answer is), questions.c (caption, recognition, VQA, text QA),
- * vision.c (retrieval, detection), believe.c (trust: what is invented, and larger stores), eval.c (stores and the
+ * vision.c (retrieval, detection), trust.c (trust: what is invented, and larger stores), eval.c (stores and the
  * run), report.c (table and JSON). */
 #ifndef RAP_EVAL_EVAL_H
 #define RAP_EVAL_EVAL_H
 
 #include "base/err.h"
-#include "trust/report.h"
+#include "eval/calibrate/report.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -87,7 +87,7 @@ rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts 
 /* Is this task asked for? */
 int eval_wants(const eval_options *options, const char *task);
 
-rap_status eval_believe(eval_report *out, const eval_options *options, rap_err *err);
+rap_status eval_trust(eval_report *out, const eval_options *options, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 
 #endif

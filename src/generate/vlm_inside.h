@@ -2,7 +2,7 @@
 #ifndef RAP_GENERATE_VLM_INSIDE_H
 #define RAP_GENERATE_VLM_INSIDE_H
 
-#include "generate/check.h"
+#include "generate/check/check.h"
 #include "generate/style.h"
 #include "generate/tokens.h"
 #include "generate/vlm.h"

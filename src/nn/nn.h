@@ -41,7 +41,7 @@
 #define RAP_NN_NN_H
 
 #include "base/err.h"
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* nn_dnnl.h: the few things that are asked of oneDNN. Everything that differs between its API 2.6
  * (Debian 12) and 3.x is in nn_dnnl.c, and no other file includes its headers. */
-#ifndef RAP_NN_DNNL_H
-#define RAP_NN_DNNL_H
+#ifndef RAP_NN_NN_DNNL_H
+#define RAP_NN_NN_DNNL_H
 
 #include "nn/nn.h"
 

@@ -6,8 +6,8 @@
  * with the row functions of nn_rows.c and nn_exp.c, on the threads of nn_pool.c. Linear layers run in nn_linear.c (on
  * nn_panel.c), convolutions in nn_tiles.c or nn_winograd.c, linear layers in 8 bits in nn_bytes.c, and where those do not suit
  * all in oneDNN; nn_dnnl.c is the only file that knows the latter. */
-#ifndef RAP_NN_INTERNAL_H
-#define RAP_NN_INTERNAL_H
+#ifndef RAP_NN_NN_INTERNAL_H
+#define RAP_NN_NN_INTERNAL_H
 
 #include "nn/nn.h"
 #include "nn/nn_dnnl.h"

@@ -3,11 +3,11 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "base/gguf_file.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "convert/convert.h"
-#include "generate/check.h"
+#include "formats/gguf_file.h"
+#include "formats/json.h"
+#include "generate/check/check.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
 #ifndef RAP_PULL_FETCH_H
 #define RAP_PULL_FETCH_H
 
-#include "pull/http.h"
+#include "net/http.h"
 #include "pull/hub.h"
 
 typedef enum fetch_event {

@@ -1,9 +1,9 @@
 /* recipe.c: a recipe's fields, each checked as it is read. Finding recipes is in recipe_find.c. */
 #include "pull/recipe.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "formats/json.h"
 
 #include <stdlib.h>
 #include <string.h>

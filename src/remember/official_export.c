@@ -3,8 +3,8 @@
  * readers ignore ("aliases", "box") or left out (further views, vectors): the bundle keeps it all. */
 #include "base/buf.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
+#include "formats/json.h"
 #include "remember/transfer_inside.h"
 
 #include <errno.h>

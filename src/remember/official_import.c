@@ -11,9 +11,9 @@
  * then write all in one transaction. The pictures are read twice rather than all kept in memory; their
  * hash says that they are still the same. */
 #include "base/file.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "formats/json.h"
 #include "remember/transfer_inside.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #define RAP_VISION_CLIP_TOKENIZER_H
 
 #include "base/err.h"
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 
 typedef struct clip_tokenizer clip_tokenizer;
 

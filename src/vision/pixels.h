@@ -2,7 +2,7 @@
 #ifndef RAP_VISION_PIXELS_H
 #define RAP_VISION_PIXELS_H
 
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "image/image.h"
 
 #include <stdbool.h>

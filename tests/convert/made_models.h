@@ -3,7 +3,7 @@
 #ifndef RAP_TESTS_CONVERT_MADE_MODELS_H
 #define RAP_TESTS_CONVERT_MADE_MODELS_H
 
-#include "base/gguf_types.h"
+#include "formats/gguf_types.h"
 #include "convert/made.h"
 
 /* Element i of the storage: between -0.5 and 0.5, exact as a half. */

@@ -1,7 +1,7 @@
 /* test_convert.c: whole checkpoints, made by hand, become GGUF or are refused with the reason. */
-#include "base/gguf_file.h"
 #include "convert/convert.h"
 #include "convert/made_models.h"
+#include "formats/gguf_file.h"
 
 #include <unistd.h>
 

@@ -1,9 +1,9 @@
 /* test_map_clip.c: a CLIP folder whose files contradict each other. Starts from the honest one in
  * tests/data/clip, which tests/vision/test_clip_published.c compares with the reference. */
-#include "base/gguf_file.h"
 #include "convert/convert.h"
 #include "convert/made_safetensors.h"
 #include "convert/work_folder.h"
+#include "formats/gguf_file.h"
 
 #include <jansson.h>
 #include <unistd.h>

@@ -1,10 +1,10 @@
 /* test_map_clip_config.c: one CLIP with OpenAI's names, in files of each kind: OpenAI's own, open_clip's
  * and Hugging Face's. What the tensors cannot tell comes from the file beside them, or is refused. */
-#include "base/gguf_file.h"
 #include "convert/convert.h"
 #include "convert/made_models.h"
 #include "convert/made_safetensors.h"
 #include "convert/work_folder.h"
+#include "formats/gguf_file.h"
 
 #include <unistd.h>
 

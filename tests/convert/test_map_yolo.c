@@ -3,9 +3,9 @@
  * kept on the picture. With $RAP_PARITY, a folder, every NAME.pt with a NAME.ref.gguf in it is compared
  * as well: the published sizes. */
 #include "base/file.h"
-#include "base/gguf_file.h"
 #include "base/mem.h"
 #include "convert/convert.h"
+#include "formats/gguf_file.h"
 #include "vision/yolo_world.h"
 
 #include <dirent.h>

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "convert/convert.h"
 #include "convert/made_models.h"
-#include "convert/torch_zip.h"
+#include "formats/torch_zip.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 /* fuzz_gguf.c: the container of our own models. Every tensor of what opens is read, and some keys. */
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "fuzz/fuzz.h"
 
 static const char *const keys[] = { "general.name", "clip.vision.image_size", "tokenizer.merges",

@@ -1,6 +1,6 @@
 /* fuzz_http_reply.c: the head of a server's reply, line by line. An ETag and a commit become file names. */
 #include "fuzz/fuzz.h"
-#include "pull/http.h"
+#include "net/http.h"
 
 #include <string.h>
 

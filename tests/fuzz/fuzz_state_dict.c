@@ -1,6 +1,6 @@
 /* fuzz_state_dict.c: checkpoints in one file: safetensors, and archives of torch.save. Every tensor of
  * what opens is read. */
-#include "convert/state_dict.h"
+#include "formats/state_dict.h"
 #include "fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

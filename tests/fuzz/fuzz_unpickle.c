@@ -1,7 +1,7 @@
 /* fuzz_unpickle.c: the pickle by itself, because the checksum of an archive would keep most changes from
  * reaching it; and the walks over what it holds. */
-#include "convert/module_tree.h"
-#include "convert/script_tree.h"
+#include "formats/module_tree.h"
+#include "formats/script_tree.h"
 #include "fuzz/fuzz.h"
 
 static rap_status visit(void *payload, const char *name, const pickle_tensor *tensor, rap_err *err)

@@ -4,7 +4,7 @@
  * So a small input reaches far, and the checksums of the archive are always right. */
 #include "base/buf.h"
 #include "convert/convert.h"
-#include "convert/torch_zip.h"
+#include "formats/torch_zip.h"
 #include "fuzz/fuzz.h"
 
 #include <stdbool.h>

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "base/gguf_file.h"
 #include "base/mem.h"
 #include "fixture.h"
+#include "formats/gguf_file.h"
 
 enum { S = 16, P = 8, PATCHES = 4, T = 5, D = 16, BLOCKS = 2, CHANNELS = 3, POSITION = 4 };
 

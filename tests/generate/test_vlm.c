@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "base/gguf_file.h"
 #include "base/mem.h"
 #include "fixture.h"
+#include "formats/gguf_file.h"
 #include "generate/session.h"
 
 enum { WIDTH = 128, RANK = 4 }; /* of the random pair, and of the adapter made for it */

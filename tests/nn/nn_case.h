@@ -2,7 +2,7 @@
 #ifndef RAP_TESTS_NN_CASE_H
 #define RAP_TESTS_NN_CASE_H
 
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "nn/nn.h"
 
 #include <math.h>

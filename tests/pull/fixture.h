@@ -11,8 +11,8 @@
 
 #include "base/buf.h"
 #include "base/file.h"
-#include "base/gguf_file.h"
-#include "base/json.h"
+#include "formats/gguf_file.h"
+#include "formats/json.h"
 #include "pull/pull.h"
 #include "pull/server.h"
 

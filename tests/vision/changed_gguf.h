@@ -4,7 +4,7 @@
 #define RAP_TESTS_VISION_CHANGED_GGUF_H
 
 #include "base/buf.h"
-#include "base/gguf_inside.h"
+#include "formats/gguf_inside.h"
 #include "base/mem.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #define RAP_TESTS_VISION_FIXTURE_H
 
 #include "base/file.h"
-#include "base/json.h"
+#include "formats/json.h"
 #include "convert/convert.h"
 #include "vision/encoder.h"
 

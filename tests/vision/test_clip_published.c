@@ -1,6 +1,6 @@
 /* test_clip_published.c: CLIP in every form it is published in, against what the reference code makes of
  * the same files. tools/parity/make_clip.py writes them. */
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "vision/fixture.h"
 
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* test_clip_tokenizer.c: the tokenizer against the reference's ids, and its behaviour on odd texts. */
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "vision/clip_clean.h"
 #include "vision/clip_tokenizer.h"
 #include "vision/fixture.h"

@@ -1,7 +1,7 @@
 /* test_encoder.c: the whole way of small checkpoints made here: converted, opened, compared with what
  * PyTorch makes of the same weights (make_reference.py prints the numbers). Then damaged model files. */
-#include "base/gguf_file.h"
 #include "convert/made_models.h"
+#include "formats/gguf_file.h"
 #include "vision/fixture.h"
 
 static char work[64], checkpoint[128], model[128], vocab[128];

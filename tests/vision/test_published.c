@@ -1,7 +1,7 @@
 /* test_published.c: small checkpoints that the original libraries wrote (transformers, timm), through
  * conversion, preprocessing and network, against those libraries' own numbers. Then the same files with
  * lies in them. tools/parity/image_encoders.py makes tests/data/encoders. */
-#include "base/gguf_file.h"
+#include "formats/gguf_file.h"
 #include "vision/fixture.h"
 
 #include <limits.h>

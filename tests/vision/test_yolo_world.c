@@ -2,9 +2,9 @@
  * trained tiny model where its reference lies in tests/data), vocabularies that change, letterbox,
  * suppression, and files that lie. */
 #include "base/file.h"
-#include "base/gguf_file.h"
-#include "base/json.h"
 #include "base/mem.h"
+#include "formats/gguf_file.h"
+#include "formats/json.h"
 #include "nn/nn_internal.h"
 #include "vision/changed_gguf.h"
 #include "vision/yolo_inside.h"

@@ -21,7 +21,7 @@ grep -q 'int main' "$work/program.c"
 
 read -ra outside < <(pkg-config --cflags vips sqlite3 jansson nettle)
 home=$(tools/setup/llama.sh)
-for header in src/*/*.h; do
+for header in $(find src -name "*.h"); do
     printf '#include "%s"\n' "${header#src/}" >"$work/one.c"
     "${CC:-cc}" -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -fsyntax-only \
         -Isrc -Iinclude -isystem "$home/include" "${outside[@]/#-I/-isystem}" "$work/one.c" ||

@@ -1,27 +1,29 @@
 #!/bin/bash
-# layers.sh: every #include "…" in src/ follows the arrows of docs/architecture.md.
+# layers.sh: every #include "…" in src/ follows the arrows of docs/architecture.md, every arrow of the table
+# is used, and no two files include each other, directly or through others (x.c and x.h count as one file).
 #
-# A line of the table: a layer (the folder under src/, `facade` for src/*.c), then what it may include
+# A line of the table: a layer (the folder under src/) or a folder inside one, then what it may include
 # besides itself: other layers, single headers, or `api` for include/rap.h.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-table='
-base      api
-image     api base
-nn        api base
-remember  api base
-vision    api base image nn
-convert   api base nn
-retrieve  api base image remember vision
-generate  api base image
-facade    api base image nn vision convert remember retrieve generate
-dataset   api base generate/prompt.h
-train     api base generate/prompt.h
-trust     api base image vision remember retrieve rap_inside.h rap_profile.h
-eval      api base generate/prompt.h trust
-pull      api base convert generate/check.h
-cli       api base eval trust dataset train pull
+table='base      api
+formats   base
+net       base
+image     base
+nn        base formats
+vision    base formats image nn
+convert   base formats
+remember  base formats
+retrieve  base image remember vision
+generate  base formats image
+engine    base formats generate/prompt.h retrieve/embed.h
+rap       api base formats convert remember retrieve generate engine vision
+wire      api
+eval      api base
+eval/calibrate  base formats retrieve rap/inside.h engine/profile.h
+pull      base formats net convert generate/check/check.h
+cli       api base eval pull wire
 '
 bad=0
 
@@ -30,31 +32,47 @@ complain() {
     bad=1
 }
 
-allowed() {
-    local layer=$1 target=$2 word
-    [ "${target%%/*}" = "$layer" ] && return 0
-    [ "$layer" = facade ] && [ -f "src/$target" ] && [ "${target%%/*}" = "$target" ] && return 0
-    for word in $(awk -v layer="$layer" '$1 == layer { $1 = ""; print }' <<<"$table"); do
+# file:line:target of every include, targets as seen from src/ ("rap.h": the public header).
+includes=$(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.c' --include='*.h' \
+    --include='*.inc' |
+    sed -E 's/^([^:]*:[0-9]*):[^"]*"([^"]*)".*/\1:\2/; s#:(\.\./)+include/rap\.h$#:rap.h#')
+
+used=
+while IFS=: read -r file line target; do
+    folder=${file#src/} folder=${folder%/*} layer=${folder%%/*}
+    grep -q "^$folder " <<<"$table" || folder=$layer
+    if ! row=$(grep -m1 "^$folder " <<<"$table"); then
+        complain "$file: the layer '$layer' is not in the table of tools/check/layers.sh"
+        continue
+    fi
+    found=
+    [ "${target%%/*}" = "$layer" ] && [ "$target" != rap.h ] && found=self
+    for word in ${found:-$row}; do
+        [ "$word" = "$folder" ] && [ -z "$found" ] && continue
         case $word in
-        api) [ "$target" = rap.h ] && return 0 ;;
-        */*) [ "$target" = "$word" ] && return 0 ;;
-        *) [ "${target%%/*}" = "$word" ] && return 0 ;;
+        self) ;;
+        api) [ "$target" = rap.h ] && found=$word ;;
+        */*) [ "$target" = "$word" ] && found=$word ;;
+        *) [ "$target" != rap.h ] && [ "${target%%/*}" = "$word" ] && found=$word ;;
         esac
     done
-    return 1
-}
+    [ -n "$found" ] || complain "$file:$line: $folder may not include $target"
+    used+="$folder $found"$'\n'
+done <<<"$includes"
 
-while IFS=: read -r file line text; do
-    layer=${file#src/}
-    case $layer in */*) layer=${layer%%/*} ;; *) layer=facade ;; esac
-    target=$(sed -n 's/^[^"]*"\([^"]*\)".*/\1/p' <<<"$text")
-    case $target in ../../include/rap.h | ../include/rap.h) target=rap.h ;; esac
-    if ! grep -q "^$layer " <<<"$table"; then
-        complain "$file: the layer '$layer' is not in the table of tools/check/layers.sh"
-    elif ! allowed "$layer" "$target"; then
-        complain "$file:$line: $layer may not include $target"
-    fi
-done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' src --include='*.c' --include='*.h')
+while read -r folder words; do
+    for word in $words; do
+        grep -qx "$folder $word" <<<"$used" ||
+            complain "tools/check/layers.sh: $folder → $word: nothing uses this arrow; remove it"
+    done
+done < <(sed '/^$/d' <<<"$table")
 
-[ "$bad" = 0 ] && echo "layers: good"
+# tsort names the members of each circle on stderr, one a line.
+if ! circle=$(sed -E 's#^src/([^:]*):[0-9]*:#\1 #; s/\.(c|h|inc)( |$)/\2/g' <<<"$includes" |
+    awk '$1 != $2' | sort -u | tsort 2>&1 >/dev/null); then
+    complain "these files include each other in a circle:"
+    sed 's/^tsort: -: .*/--/; s/^tsort: /  /' <<<"$circle"
+fi
+
+[ "$bad" = 0 ] && echo "layers: good, no circles"
 exit "$bad"

@@ -1,0 +1,385 @@
+/* profile.c: reading the fields, then finding the folder. */
+#include "engine/profile.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "formats/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROFILE_LIMIT (1u << 20) /* bytes of a profile.json */
+
+#ifndef RAP_SOURCE_PROFILE
+#define RAP_SOURCE_PROFILE "models/tiny"
+#endif
+#ifndef RAP_TINY_DIR_INSTALL
+#define RAP_TINY_DIR_INSTALL "/usr/share/rap/models/tiny"
+#endif
+
+/* ---- fields ---- */
+
+/* files.<field>: {"path": …, "sha256": …}. Paths are relative to the profile's folder. */
+static rap_status read_file_field(profile *p, profile_file *out, const char *field, rap_err *err)
+{
+    char object[48], path_field[48], hash_field[48];
+    const char *path = NULL;
+    rap_status status;
+
+    snprintf(object, sizeof object, "files.%s", field);
+    snprintf(path_field, sizeof path_field, "files.%s.path", field);
+    snprintf(hash_field, sizeof hash_field, "files.%s.sha256", field);
+    out->sha256 = "";
+    if (!json_at(p->json, object))
+        return RAP_OK;
+    if (!json_is_object(json_at(p->json, object)))
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not an object with a \"path\"", p->file,
+                       object);
+    status = json_get_string(&path, p->json, path_field, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_string(&out->sha256, p->json, hash_field, p->file, err);
+    if (status != RAP_OK)
+        return status;
+    if (!path || !*path)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is missing", p->file, path_field);
+    if (*out->sha256 && strlen(out->sha256) != 64)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not 64 hex digits", p->file, hash_field);
+    out->path = path_join(p->folder, path);
+    return out->path ? RAP_OK : err_memory(err, "reading a profile");
+}
+
+static rap_status read_files(profile *p, rap_err *err)
+{
+    const struct {
+        profile_file *out;
+        const char *field;
+    } files[] = { { &p->encoder, "encoder" },   { &p->text_encoder, "text_encoder" },
+                  { &p->detector, "detector" }, { &p->llm, "llm" },
+                  { &p->mmproj, "mmproj" },     { &p->lora, "lora" } };
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        rap_status status = read_file_field(p, files[i].out, files[i].field, err);
+
+        if (status != RAP_OK)
+            return status;
+    }
+    if (!p->encoder.path)
+        return err_set(err, RAP_E_FORMAT, "%s: \"files.encoder\" is missing", p->file);
+    return RAP_OK;
+}
+
+/* choices: ended by NULL */
+static rap_status one_of(const profile *p, const char *field, const char *value,
+                         const char *const *choices, rap_err *err)
+{
+    char all[64] = "";
+    for (size_t used = 0; *choices; choices++) {
+        if (strcmp(value, *choices) == 0)
+            return RAP_OK;
+        int len = snprintf(all + used, sizeof all - used, "%s%s", used ? ", " : "", *choices);
+        used += len > 0 ? (size_t)len : 0;
+        used = used < sizeof all ? used : sizeof all - 1;
+    }
+    return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is \"%s\", not one of %s", p->file, field, value,
+                   all);
+}
+
+static rap_status read_texts(profile *p, rap_err *err)
+{
+    static const char *const precisions[] = { "auto", "f32", "bf16", "int8", NULL };
+    static const char *const styles[] = { "rap", "chat", NULL };
+    const struct {
+        const char **out;
+        const char *field, *fallback;
+    } texts[] = { { &p->name, "name", path_base(p->folder) },
+                  { &p->description, "description", "" },
+                  { &p->license, "license", "" },
+                  { &p->precision, "precision", "auto" },
+                  { &p->style, "prompt.style", "rap" },
+                  { &p->turns.system, "prompt.system", "" },
+                  { &p->turns.before_user, "prompt.before_user", "USER: " },
+                  { &p->turns.before_assistant, "prompt.before_assistant", " ASSISTANT:" },
+                  { &p->turns.after_assistant, "prompt.after_assistant", "</s>" } };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; status == RAP_OK && i < sizeof texts / sizeof *texts; i++) {
+        *texts[i].out = texts[i].fallback;
+        status = json_get_string(texts[i].out, p->json, texts[i].field, p->file, err);
+    }
+    if (status == RAP_OK)
+        status = one_of(p, "precision", p->precision, precisions, err);
+    if (status == RAP_OK)
+        status = one_of(p, "prompt.style", p->style, styles, err);
+    return status;
+}
+
+static rap_status read_vocabulary(profile *p, rap_err *err)
+{
+    const char *field = "retrieval.extra_vocabulary";
+    json_t *words = json_at(p->json, field);
+    size_t count = words ? json_array_size(words) : 0;
+
+    if (words && !json_is_array(words))
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of texts", p->file, field);
+    p->extra_vocabulary = mem_array(count + 1, sizeof *p->extra_vocabulary);
+    if (!p->extra_vocabulary)
+        return err_memory(err, "reading a profile");
+    for (size_t i = 0; i < count; i++) {
+        p->extra_vocabulary[i] = json_string_value(json_array_get(words, i));
+        if (!p->extra_vocabulary[i] || !*p->extra_vocabulary[i])
+            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of texts", p->file, field);
+    }
+    return RAP_OK;
+}
+
+/* Numbers from −1 to 1. */
+static rap_status read_vector(float *out, const json_t *list, size_t count, const profile *p,
+                              const char *field, rap_err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_array_get(list, i);
+
+        if (!json_is_number(value) || !(fabs(json_number_value(value)) <= 1))
+            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" holds what is no number from -1 to 1",
+                           p->file, field);
+        out[i] = (float)json_number_value(value);
+    }
+    return RAP_OK;
+}
+
+/* retrieval.center: the mean direction that judge.h takes away. */
+static rap_status read_center(profile *p, rap_err *err)
+{
+    const char *field = "retrieval.center";
+    json_t *list = json_at(p->json, field);
+    size_t count = list ? json_array_size(list) : 0;
+
+    if (!list)
+        return RAP_OK;
+    if (count == 0 || count > 65536)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of numbers", p->file, field);
+    p->center = mem_array(count, sizeof *p->center);
+    p->center_dim = (int)count;
+    return p->center ? read_vector(p->center, list, count, p, field, err)
+                     : err_memory(err, "reading a profile");
+}
+
+/* retrieval.spread: directions of which judge.h counts less. */
+static rap_status read_spread(profile *p, rap_err *err)
+{
+    const char *field = "retrieval.spread";
+    json_t *list = json_at(p->json, field);
+    size_t rows = list ? json_array_size(list) : 0, dim = json_array_size(json_array_get(list, 0));
+    rap_status status = RAP_OK;
+
+    if (!list)
+        return RAP_OK;
+    if (p->center && dim != (size_t)p->center_dim)
+        return err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" are not as long as the center",
+                       p->file, field);
+    if (rows == 0 || rows > 256 || dim == 0 || dim > 65536)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of lists of numbers", p->file,
+                       field);
+    p->spread = mem_array(rows * dim, sizeof *p->spread);
+    p->spreads = (int)rows;
+    p->spread_dim = (int)dim;
+    if (!p->spread)
+        return err_memory(err, "reading a profile");
+    for (size_t i = 0; status == RAP_OK && i < rows; i++) {
+        const json_t *row = json_array_get(list, i);
+
+        status = json_array_size(row) == dim
+                     ? read_vector(p->spread + i * dim, row, dim, p, field, err)
+                     : err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" differ in length",
+                               p->file, field);
+    }
+    return status;
+}
+
+static rap_status read_judgement(profile *p, rap_err *err)
+{
+    const json_t *j = p->json;
+    rap_status status = json_get_float(&p->threshold, j, "retrieval.threshold", 0, 2, p->file, err);
+
+    if (status == RAP_OK)
+        status = json_get_float(&p->crowding, j, "retrieval.crowding", 0, 2, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
+    if (status == RAP_OK)
+        status = read_center(p, err);
+    return status == RAP_OK ? read_spread(p, err) : status;
+}
+
+static rap_status read_retrieval(profile *p, rap_err *err)
+{
+    const json_t *j = p->json;
+    bool square = true;
+    rap_status status;
+
+    p->k = 3;
+    p->max_regions = 10;
+    p->threshold =
+        2; /* the largest distance there is: an encoder nobody calibrated rejects nothing */
+    p->ambiguity = 0.03f;
+    p->detector_confidence = 0.1f;
+    p->detector_iou = 0.5f;
+    status = json_get_int(&p->k, j, "retrieval.k", 1, 64, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_int(&p->max_regions, j, "retrieval.max_regions", 1, 300, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->detector_confidence, j, "retrieval.detector_confidence", 0, 1,
+                                p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->detector_iou, j, "retrieval.detector_iou", 0, 1, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->crop.margin, j, "retrieval.crop_margin", 0, 2, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
+    if (status == RAP_OK)
+        status =
+            json_get_int(&p->crop.cuts, j, "retrieval.inner_cuts", 1, EMBED_CUTS, p->file, err);
+    if (status == RAP_OK)
+        status = read_judgement(p, err);
+    if (status == RAP_OK)
+        status = json_get_bool(&square, j, "retrieval.square_crops", p->file, err);
+    p->crop.square = square;
+    return status == RAP_OK ? read_vocabulary(p, err) : status;
+}
+
+static rap_status profile_read(profile *p, rap_err *err)
+{
+    rap_status status = json_read(&p->json, p->file, PROFILE_LIMIT, err);
+
+    if (status == RAP_OK)
+        status = read_texts(p, err);
+    if (status == RAP_OK)
+        status = read_files(p, err);
+    return status == RAP_OK ? read_retrieval(p, err) : status;
+}
+
+rap_status profile_need(const profile *p, const profile_file *file, const char *field,
+                        const char *needed_by, rap_err *err)
+{
+    if (!file->path)
+        return err_set(err, RAP_E_UNSUPPORTED, "profile %s has no %s: %s needs one (see %s)",
+                       p->name, field, needed_by, p->file);
+    if (!file_exists(file->path) || file_is_folder(file->path))
+        return err_set(err, RAP_E_NOT_FOUND, "%s: no such file; %s names it in \"files.%s\"",
+                       file->path, p->file, field);
+    return RAP_OK;
+}
+
+void profile_close(profile *p)
+{
+    if (!p)
+        return;
+    free(p->encoder.path);
+    free(p->text_encoder.path);
+    free(p->detector.path);
+    free(p->llm.path);
+    free(p->mmproj.path);
+    free(p->lora.path);
+    free(p->extra_vocabulary);
+    free(p->center);
+    free(p->spread);
+    free(p->folder);
+    free(p->file);
+    json_decref(p->json);
+    free(p);
+}
+
+/* ---- finding the folder ---- */
+
+static int holds_profile(const char *folder)
+{
+    char *file = folder ? path_join(folder, "profile.json") : NULL;
+    int holds = file && file_exists(file) && !file_is_folder(file);
+
+    free(file);
+    return holds;
+}
+
+/* Takes ownership of `folder`; gives it back when a profile is in it, else NULL. */
+static char *only_if_profile(char *folder)
+{
+    if (holds_profile(folder))
+        return folder;
+    free(folder);
+    return NULL;
+}
+
+/* A folder or a name the user gave. NULL when it holds no profile. */
+static char *find_named(const char *where)
+{
+    char *found, *relative;
+    buf name = BUF_INIT;
+
+    if (strcmp(path_base(where), "profile.json") == 0)
+        return only_if_profile(path_folder(where));
+    found = only_if_profile(mem_string(where));
+    if (found || strchr(where, '/'))
+        return found;
+    buf_printf(&name, "profiles/%s", where);
+    relative = buf_detach(&name);
+    found = relative ? only_if_profile(path_user_data(relative)) : NULL;
+    free(relative);
+    return found;
+}
+
+static char *find_default(void)
+{
+    char *found = only_if_profile(path_user_data("profiles/default"));
+
+    if (!found)
+        found = only_if_profile(path_beside_program("../models/tiny"));
+    if (!found)
+        found = only_if_profile(path_beside_program("../share/rap/models/tiny"));
+    if (!found)
+        found = only_if_profile(mem_string(RAP_SOURCE_PROFILE));
+    if (!found)
+        found = only_if_profile(mem_string(RAP_TINY_DIR_INSTALL));
+    return found;
+}
+
+static rap_status find_folder(char **out, const char *where, rap_err *err)
+{
+    if (!where || !*where)
+        where = getenv("RAP_PROFILE");
+    if (where && *where) {
+        *out = find_named(where);
+        return *out ? RAP_OK
+                    : err_set(err, RAP_E_NOT_FOUND,
+                              "%s: no profile.json there, and no profile of "
+                              "that name in the user's data folder",
+                              where);
+    }
+    *out = find_default();
+    return *out ? RAP_OK
+                : err_set(err, RAP_E_NOT_FOUND,
+                          "no profile.json found: neither a default profile "
+                          "nor %s is there",
+                          RAP_TINY_DIR_INSTALL);
+}
+
+rap_status profile_open(profile **out, const char *where, rap_err *err)
+{
+    profile *p = mem_array(1, sizeof *p);
+    rap_status status;
+
+    *out = NULL;
+    if (!p)
+        return err_memory(err, "opening a profile");
+    status = find_folder(&p->folder, where, err);
+    if (status == RAP_OK) {
+        p->file = path_join(p->folder, "profile.json");
+        status = p->file ? profile_read(p, err) : err_memory(err, "opening a profile");
+    }
+    if (status == RAP_OK)
+        *out = p;
+    else
+        profile_close(p);
+    return status;
+}

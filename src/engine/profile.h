@@ -1,0 +1,44 @@
+/* profile.h: profile.json: which model files, which prompt, which retrieval settings. Opening a
+ * profile loads no model; docs/models.md documents the fields. */
+#ifndef RAP_ENGINE_PROFILE_H
+#define RAP_ENGINE_PROFILE_H
+
+#include "base/err.h"
+#include "generate/prompt.h"
+#include "retrieve/embed.h"
+
+#include <jansson.h>
+
+typedef struct profile_file {
+    char *path;         /* NULL: the profile has none */
+    const char *sha256; /* "" when profile.json gives none */
+} profile_file;
+
+typedef struct profile {
+    char *folder, *file; /* the folder and its profile.json */
+    json_t *json;        /* owns the texts below */
+    const char *name, *description, *license;
+    profile_file encoder, text_encoder, detector, llm, mmproj, lora;
+    const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */
+    prompt_style turns;
+    int k, max_regions;
+    float threshold, detector_confidence, detector_iou;
+    float crowding, ambiguity; /* judge.h, rank.h */
+    float *center;             /* [center_dim] or NULL: judge.h */
+    int center_dim;
+    float *spread; /* [spreads, spread_dim]: judge.h */
+    int spreads, spread_dim;
+    const char **extra_vocabulary; /* ended by NULL */
+    embed_crop crop;
+} profile;
+
+/* `where`: a folder, its profile.json, or a name in the user's data folder; NULL: $RAP_PROFILE, the
+ * user's default, the tiny profile beside the program, in the source tree, as installed. */
+rap_status profile_open(profile **out, const char *where, rap_err *err);
+void profile_close(profile *p); /* NULL-safe */
+
+/* RAP_OK when the profile names the file and it is there; `field` ("encoder") is for the error. */
+rap_status profile_need(const profile *p, const profile_file *file, const char *field,
+                        const char *needed_by, rap_err *err);
+
+#endif

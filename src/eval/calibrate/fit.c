@@ -1,0 +1,555 @@
+/* fit.c: which settings tell known things from unknown ones best, and where the threshold lies.
+ *
+ * Each setting gives every known thing of a photo a score, and the best score of every photo whose things count
+ * as never remembered. Which known things count does not depend on the setting: those that the encoder's plain
+ * features name rightly when nothing is rejected. A setting's error is the share of the first that is missed where as large a share of the
+ * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
+ * is no such place, at that error. A center is made for each photo without the things
+ * that are in it, a spread for each comparison without both sides of it, so that nothing is judged by what was
+ * learnt from itself. */
+#include "base/mem.h"
+#include "eval/calibrate/inside.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const float crowdings[] = { 0, 0.5f, 1 };
+enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
+#define FIT_GOAL 0.05
+#define FIT_AMBIGUITY 0.03f /* the default of profiles: docs/performance.md */
+
+/* ---- scores of one setting ---- */
+
+typedef struct samples {
+    float *known;   /* [known_count] the score that a thing is given at; INFINITY: at none */
+    float *unknown; /* [unknown_count] INFINITY: given nothing at any threshold */
+    int known_count, unknown_count;
+    char *counts; /* [places] a known thing that plain features give */
+    int places;
+} samples;
+
+static void samples_close(samples *s)
+{
+    free(s->known);
+    free(s->unknown);
+    free(s->counts);
+}
+
+static float score_of(const trust_match *m, int count, int thing)
+{
+    for (int i = 0; i < count; i++)
+        if (m[i].id == thing)
+            return m[i].score;
+    return INFINITY;
+}
+
+static rap_status sample_photo(samples *s, const trust_view *v, int photo, const char *counts,
+                               const trust_way *way, rap_err *err)
+{
+    const trust_photo *p = &v->set->photo[photo];
+    trust_match m[TRUST_MATCHES];
+    int count = 0;
+    rap_status status = trust_matches(m, &count, v, photo, way, 0, err);
+
+    for (int i = 0; status == RAP_OK && i < p->places; i++)
+        if (counts[i])
+            s->known[s->known_count++] =
+                score_of(m, count < way->limit ? count : way->limit, p->place[i].thing);
+    if (status == RAP_OK)
+        status = trust_matches(m, &count, v, photo, way, 1, err);
+    if (status == RAP_OK)
+        s->unknown[s->unknown_count++] = count > 0 ? m[0].score : INFINITY;
+    return status;
+}
+
+/* centers: [photos, dim] or NULL, then way's own. */
+static rap_status sample_all(samples *s, const trust_view *v, const trust_way *way,
+                             const float *centers, rap_err *err)
+{
+    trust_way open = *way;
+    const char *counts = s->counts;
+    rap_status status = RAP_OK;
+
+    open.judge.threshold = 2;
+    open.ambiguity = 0;
+    s->known_count = s->unknown_count = 0;
+    for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
+        if (centers)
+            open.judge.center = centers + (size_t)i * (size_t)v->dim;
+        status = sample_photo(s, v, i, counts, &open, err);
+        counts += v->set->photo[i].places;
+    }
+    return status;
+}
+
+/* Leaves in `counts` what the plain features give of the known things in it. */
+static rap_status keep_found(samples *s, const trust_set *set, const trust_seen *seen, int k,
+                             rap_err *err)
+{
+    const trust_way plain = { .policy = RAP_POLICY_DEFAULT, .limit = k };
+    trust_view v = { 0 };
+    rap_status status = trust_view_open(&v, set, seen, 1, NULL, NULL, 0, err);
+    int room = 0, known = 0;
+
+    for (int i = 0; i < set->photos; i++)
+        for (int n = 0; n < set->photo[i].places; n++, room++)
+            s->places += s->counts[room] = set->photo[i].place[n].thing >= 0;
+    if (status == RAP_OK)
+        status = sample_all(s, &v, &plain, NULL, err);
+    for (int i = 0; status == RAP_OK && i < room; i++)
+        if (s->counts[i])
+            s->counts[i] = isfinite(s->known[known++]) != 0;
+    trust_view_close(&v);
+    return status;
+}
+
+static rap_status samples_open(samples *out, const trust_set *set, const trust_seen *seen, int k,
+                               rap_err *err)
+{
+    size_t places = 0;
+
+    for (int i = 0; i < set->photos; i++)
+        places += (size_t)set->photo[i].places;
+    *out = (samples){ .known = mem_array(places + 1, sizeof(float)),
+                      .unknown = mem_array((size_t)set->photos + 1, sizeof(float)),
+                      .counts = mem_array(places + 1, 1) };
+    return out->known && out->unknown && out->counts ? keep_found(out, set, seen, k, err)
+                                                     : err_memory(err, "calibrating");
+}
+
+/* ---- centers ---- */
+
+static void add(double *sum, const float *x, double sign, int dim)
+{
+    for (int i = 0; i < dim; i++)
+        sum[i] += sign * (double)x[i];
+}
+
+static int shares_thing(const trust_photo *a, const trust_photo *b)
+{
+    for (int i = 0; i < a->places; i++)
+        for (int k = 0; k < b->places; k++)
+            if (a->place[i].thing >= 0 && a->place[i].thing == b->place[k].thing)
+                return 1;
+    return a == b;
+}
+
+/* The mean of everything but what shows a thing of this photo (−1: everything). */
+static void center_without(float *out, const trust_view *v, int photo, double *sum)
+{
+    const trust_seen *s = v->seen;
+    const trust_photo *p = photo >= 0 ? &v->set->photo[photo] : NULL;
+    size_t dim = (size_t)v->dim;
+    int n = 0;
+
+    memset(sum, 0, dim * sizeof *sum);
+    for (int i = 0; i < v->set->things; i++) {
+        int mine = 0;
+
+        for (int k = 0; p && k < p->places; k++)
+            mine |= p->place[k].thing == i;
+        if (!mine) {
+            add(sum, v->thing + (size_t)i * dim, 1, v->dim);
+            n++;
+        }
+    }
+    for (int i = 0; i < v->set->photos; i++) {
+        if (p && shares_thing(p, &v->set->photo[i]))
+            continue;
+        for (int k = s->first[i]; k < s->first[i + 1]; k++, n++)
+            add(sum, v->region + (size_t)k * dim, 1, v->dim);
+    }
+    for (size_t i = 0; i < dim; i++)
+        out[i] = n ? (float)(sum[i] / n) : 0;
+}
+
+static rap_status make_centers(float **out, const trust_view *v, rap_err *err)
+{
+    size_t dim = (size_t)v->dim;
+    double *sum = mem_array(dim, sizeof *sum);
+
+    *out = mem_array((size_t)v->set->photos * dim + 1, sizeof **out);
+    for (int i = 0; sum && *out && i < v->set->photos; i++)
+        center_without(*out + (size_t)i * dim, v, i, sum);
+    free(sum);
+    return sum && *out ? RAP_OK : err_memory(err, "calibrating");
+}
+
+/* ---- the threshold ---- */
+
+static int ascending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* How many are given within the limit, INFINITY: at all. */
+static int up_to(const float *sorted, int count, float limit)
+{
+    int n = 0;
+
+    while (n < count && sorted[n] <= limit && isfinite(sorted[n]))
+        n++;
+    return n;
+}
+
+typedef struct balance {
+    float threshold;
+    double error, recall, false_positives;
+} balance;
+
+static balance at_threshold(const samples *s, float t) /* sorted */
+{
+    balance b = { .threshold = t };
+
+    b.recall = s->known_count ? (double)up_to(s->known, s->known_count, t) / s->known_count : 0;
+    b.false_positives =
+        s->unknown_count ? (double)up_to(s->unknown, s->unknown_count, t) / s->unknown_count : 0;
+    b.error = fmax(1 - b.recall, b.false_positives);
+    return b;
+}
+
+/* As profile.json holds it: a score that is within stays so. */
+static float rounded_up(float threshold)
+{
+    return (float)(ceil((double)threshold * 1e4) / 1e4);
+}
+
+/* The middle of where both shares stay within FIT_GOAL or, where there is no such place, within `error`. found:
+ * how many are given at all, at least one. */
+static float middle(const samples *s, double error, int found)
+{
+    double allowed = fmax(error, FIT_GOAL) + 1e-9;
+    int missed = (int)(allowed * s->known_count), invented = (int)(allowed * s->unknown_count);
+    int edge = s->known_count - 1 - missed;
+    float low, high = s->known[found - 1];
+
+    low = s->known[edge < 0 ? 0 : edge < found ? edge : found - 1];
+    if (invented < s->unknown_count && isfinite(s->unknown[invented]))
+        high = s->unknown[invented];
+    return fminf(1.99f, low < high ? (low + high) / 2 : low);
+}
+
+static balance balanced(samples *s)
+{
+    balance best = { .error = 1 };
+    int found;
+
+    qsort(s->known, (size_t)s->known_count, sizeof *s->known, ascending);
+    qsort(s->unknown, (size_t)s->unknown_count, sizeof *s->unknown, ascending);
+    found = up_to(s->known, s->known_count, INFINITY);
+    for (int i = 0; i < s->known_count + s->unknown_count; i++) {
+        float t = i < s->known_count ? s->known[i] : s->unknown[i - s->known_count];
+
+        if (isfinite(t))
+            best.error = fmin(best.error, at_threshold(s, t).error);
+    }
+    if (found > 0) {
+        double error = best.error;
+
+        best = at_threshold(s, rounded_up(middle(s, error, found)));
+        best.error = error;
+    }
+    return best;
+}
+
+/* ---- the search ---- */
+
+typedef struct candidate {
+    int cuts, centered, spread;
+    float crowding;
+    balance at;
+} candidate;
+
+enum { CANDIDATES = TRUST_CUTS * 4 * CROWDINGS };
+
+typedef struct search_run {
+    const trust_set *set;
+    const trust_seen *seen;
+    samples samples;
+    const trust_fit *keep; /* NULL, or settings of which only threshold and center are sought */
+    int k;
+    candidate tried[CANDIDATES];
+    int count;
+} search_run;
+
+static rap_status try_one(search_run *run, const trust_view *v, const float *centers,
+                          const trust_folds *folds, const candidate *c, rap_err *err)
+{
+    const trust_way way = { .judge = { .crowding = c->crowding },
+                            .folds = c->spread ? folds : NULL,
+                            .policy = RAP_POLICY_DEFAULT,
+                            .limit = run->k };
+    rap_status status = sample_all(&run->samples, v, &way, c->centered ? centers : NULL, err);
+
+    if (status != RAP_OK)
+        return status;
+    run->tried[run->count] = *c;
+    run->tried[run->count++].at = balanced(&run->samples);
+    return RAP_OK;
+}
+
+static int is_sought(const search_run *run, const candidate *c)
+{
+    const trust_fit *keep = run->keep;
+
+    return !keep || (c->crowding == keep->crowding && c->centered == (keep->center != NULL) &&
+                     c->spread == (keep->spread != NULL));
+}
+
+static rap_status try_cuts(search_run *run, int cuts, rap_err *err)
+{
+    trust_view v = { 0 };
+    float *centers = NULL;
+    trust_folds *folds = NULL;
+    rap_status status = trust_view_open(&v, run->set, run->seen, cuts, NULL, NULL, 0, err);
+
+    if (status == RAP_OK)
+        status = make_centers(&centers, &v, err);
+    if (status == RAP_OK && (!run->keep || run->keep->spread))
+        status = trust_folds_open(&folds, &v, err);
+    for (int i = 0; status == RAP_OK && i < 4 * CROWDINGS; i++) {
+        const candidate c = {
+            .cuts = cuts, .centered = i % 2, .spread = i / 2 % 2, .crowding = crowdings[i / 4]
+        };
+
+        if (is_sought(run, &c))
+            status = try_one(run, &v, centers, folds, &c, err);
+    }
+    if (status == RAP_OK && run->keep && run->count == 0) { /* settings that are not on the list */
+        const candidate c = { .cuts = cuts,
+                              .centered = run->keep->center != NULL,
+                              .spread = run->keep->spread != NULL,
+                              .crowding = run->keep->crowding };
+
+        status = try_one(run, &v, centers, folds, &c, err);
+    }
+    trust_folds_close(folds);
+    free(centers);
+    trust_view_close(&v);
+    return status;
+}
+
+/* More careful first: crowding, a center; then fewer cuts, which cost time; then no spread; then the smaller error. */
+static int is_preferred(const candidate *a, const candidate *b)
+{
+    if (a->crowding != b->crowding)
+        return a->crowding > b->crowding;
+    if (a->centered != b->centered)
+        return a->centered > b->centered;
+    if (a->cuts != b->cuts)
+        return a->cuts < b->cuts;
+    if (a->spread != b->spread)
+        return a->spread < b->spread;
+    return a->at.error < b->at.error;
+}
+
+static const candidate *choose(const search_run *run)
+{
+    const candidate *best = NULL;
+    double least = 2, n = run->samples.unknown_count, bound;
+
+    for (int i = 0; i < run->count; i++)
+        least = fmin(least, run->tried[i].at.error);
+    bound = fmax(least, 1 / n);
+    bound = least + sqrt(bound * (1 - bound) / n); /* one standard error */
+    for (int i = 0; i < run->count; i++)
+        if (run->tried[i].at.error <= bound && (!best || is_preferred(&run->tried[i], best)))
+            best = &run->tried[i];
+    return best;
+}
+
+/* ---- look-alikes ---- */
+
+typedef struct confusions {
+    int right, wrong, caught; /* caught: of those that are wrong, marked beside the right one */
+    float ambiguity;
+} confusions;
+
+/* A place without a box is everywhere: what is right for another one in the photo is not wrong there. */
+static int is_elsewhere(const trust_photo *p, const trust_place *place, int thing)
+{
+    for (int i = 0; place->box.w <= 0 && i < p->places; i++)
+        if (p->place[i].thing == thing && thing != place->thing)
+            return 1;
+    return 0;
+}
+
+/* The first at the place, and who would be given beside it. */
+static void add_place(confusions *c, const trust_view *v, int photo, const trust_place *place,
+                      const trust_match *m, int count)
+{
+    for (int i = 0; i < count; i++) {
+        int paired = i + 1 < count && m[i].ambiguous && m[i + 1].ambiguous == m[i].ambiguous;
+
+        if (!trust_is_at(v, photo, m[i].region, place) ||
+            is_elsewhere(&v->set->photo[photo], place, m[i].id))
+            continue;
+        c->right += m[i].id == place->thing;
+        c->wrong += m[i].id != place->thing;
+        c->caught +=
+            paired && m[i + 1].id == place->thing && m[i + 1].score - m[i].score <= c->ambiguity;
+        return;
+    }
+}
+
+/* How many are misnamed, and how many of them have the right one marked beside them. */
+static rap_status count_misnamed(trust_fit *fit, const trust_view *v, trust_way way, rap_err *err)
+{
+    confusions c = { .ambiguity = fit->ambiguity };
+    rap_status status = RAP_OK;
+
+    way.ambiguity = 2; /* everybody within the threshold */
+    for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
+        const trust_photo *p = &v->set->photo[i];
+        trust_match m[TRUST_MATCHES];
+        int count = 0;
+
+        status = trust_matches(m, &count, v, i, &way, 0, err);
+        for (int k = 0; status == RAP_OK && k < p->places; k++)
+            if (p->place[k].thing >= 0)
+                add_place(&c, v, i, &p->place[k], m, count);
+    }
+    fit->misnamed = c.right + c.wrong ? (double)c.wrong / (c.right + c.wrong) : 0;
+    fit->caught = c.wrong ? (double)c.caught / c.wrong : 0;
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static rap_status finish(trust_fit *out, const search_run *run, const candidate *best, rap_err *err)
+{
+    trust_view v = { 0 };
+    trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = run->k };
+    double *sum = mem_array((size_t)run->seen->dim, sizeof *sum);
+    rap_status status = sum ? RAP_OK : err_memory(err, "calibrating");
+
+    out->cuts = best->cuts;
+    out->ambiguity = run->keep ? run->keep->ambiguity : FIT_AMBIGUITY;
+    out->inner = best->cuts > 1 ? run->seen->inner : 0;
+    out->threshold = best->at.threshold;
+    out->crowding = best->crowding;
+    out->dim = run->seen->dim;
+    out->recall = best->at.recall;
+    out->false_positives = best->at.false_positives;
+    if (status == RAP_OK)
+        status = trust_view_open(&v, run->set, run->seen, best->cuts, NULL, NULL, 0, err);
+    if (status == RAP_OK && best->centered) {
+        out->center = mem_array((size_t)out->dim, sizeof *out->center);
+        if (out->center)
+            center_without(out->center, &v, -1, sum);
+        else
+            status = err_memory(err, "calibrating");
+    }
+    if (status == RAP_OK && best->spread) {
+        out->spreads = TRUST_SPREADS;
+        out->spread = mem_array((size_t)TRUST_SPREADS * (size_t)out->dim, sizeof *out->spread);
+        status = out->spread ? trust_spread(out->spread, &v, -1, -1, err)
+                             : err_memory(err, "calibrating");
+    }
+    way.judge = trust_fit_judge(out);
+    if (status == RAP_OK)
+        status = count_misnamed(out, &v, way, err);
+    trust_view_close(&v);
+    free(sum);
+    return status;
+}
+
+rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen *seen, int k,
+                          int cuts, const trust_fit *keep, rap_err *err)
+{
+    search_run *run = mem_array(1, sizeof *run);
+    const candidate *best;
+    rap_status status;
+
+    memset(out, 0, sizeof *out);
+    if (!run)
+        return err_memory(err, "calibrating");
+    run->set = set;
+    run->seen = seen;
+    run->keep = keep;
+    run->k = k;
+    status = samples_open(&run->samples, set, seen, k, err);
+    for (int i = 1; status == RAP_OK && i <= cuts && i <= seen->cuts; i++)
+        if (!keep || i == keep->cuts)
+            status = try_cuts(run, i, err);
+    if (status == RAP_OK && run->count == 0)
+        status =
+            err_set(err, RAP_E_ARGUMENT, "the profile has more cuts of a region than were taken");
+    best = status == RAP_OK ? choose(run) : NULL;
+    if (status == RAP_OK && !(best->at.recall > 0))
+        status = err_set(err, RAP_E_FORMAT,
+                         "%s: none of the known things was found in any photo; are they in them?",
+                         set->folder);
+    if (status == RAP_OK) {
+        out->tried = run->count;
+        out->places = run->samples.places;
+        out->open = run->samples.known_count;
+        out->photos = run->samples.unknown_count;
+        status = finish(out, run, best, err);
+    }
+    samples_close(&run->samples);
+    free(run);
+    if (status != RAP_OK)
+        trust_fit_release(out);
+    return status;
+}
+
+judge_settings trust_fit_judge(const trust_fit *f)
+{
+    return (judge_settings){ .center = f->center,
+                             .spread = f->spread,
+                             .spreads = f->spreads,
+                             .crowding = f->crowding,
+                             .threshold = f->threshold };
+}
+
+rap_status trust_fit_fits(const trust_fit *f, const trust_seen *seen, rap_err *err)
+{
+    if ((!f->center && !f->spread) || f->dim == seen->dim)
+        return RAP_OK;
+    return err_set(err, RAP_E_FORMAT,
+                   "the profile's \"retrieval.%s\" has %d numbers, but the encoder makes %d: run "
+                   "'rap calibrate' for this encoder",
+                   f->center ? "center" : "spread", f->dim, seen->dim);
+}
+
+rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_seen *seen, int k,
+                           rap_err *err)
+{
+    trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = k };
+    trust_view v = { 0 };
+    samples s = { 0 };
+    rap_status status = trust_fit_fits(fit, seen, err);
+
+    if (status == RAP_OK)
+        status = samples_open(&s, set, seen, k, err);
+    way.judge = trust_fit_judge(fit);
+    if (status == RAP_OK)
+        status = trust_view_open(&v, set, seen, fit->cuts, NULL, NULL, 0, err);
+    if (status == RAP_OK)
+        status = sample_all(&s, &v, &way, NULL, err);
+    if (status == RAP_OK) {
+        balance b;
+
+        balanced(&s); /* sorts */
+        b = at_threshold(&s, fit->threshold >= 2 ? INFINITY : fit->threshold);
+        fit->recall = b.recall;
+        fit->false_positives = b.false_positives;
+        fit->places = s.places;
+        fit->open = s.known_count;
+        fit->photos = s.unknown_count;
+    }
+    trust_view_close(&v);
+    samples_close(&s);
+    return status;
+}
+
+void trust_fit_release(trust_fit *fit)
+{
+    free(fit->center);
+    free(fit->spread);
+    memset(fit, 0, sizeof *fit);
+}

@@ -1,0 +1,305 @@
+/* spread.c: in which directions pictures of one and the same thing differ.
+ *
+ * Every picture's difference from the mean of its thing's pictures is a sample; the longest axes of all samples
+ * (principal components) are the spread. Along axis i, of variance l, a vector is scaled by √(m / (l + m)), m being the
+ * mean variance of all axes: whitening, half-way to a ball, so that few samples do no harm. judge.h takes products of
+ * rows away, so a row is its axis times √(l / (l + m)). */
+#include "eval/calibrate/trust.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The axes' iteration ends when a turn finds no more than this part of the variance in addition. */
+enum { TURNS = 60 };
+#define ENOUGH 1e-6
+
+/* ---- what a region shows ---- */
+
+/* The one known thing whose place a region is at; −1: none, or several. */
+static int thing_at(const trust_view *v, int photo, int region)
+{
+    const trust_photo *p = &v->set->photo[photo];
+    int thing = -1, places = 0;
+
+    for (int i = 0; i < p->places; i++)
+        if (trust_is_at(v, photo, region - v->seen->first[photo], &p->place[i])) {
+            thing = p->place[i].thing;
+            places++;
+        }
+    return places == 1 ? thing : -1;
+}
+
+static int *things_shown(const trust_view *v)
+{
+    const trust_seen *s = v->seen;
+    int *shown = mem_array((size_t)s->regions + 1, sizeof *shown);
+
+    for (int i = 0; shown && i < s->photos; i++)
+        for (int k = s->first[i]; k < s->first[i + 1]; k++)
+            shown[k] = thing_at(v, i, k);
+    return shown;
+}
+
+static int fold_of(int thing)
+{
+    return thing % TRUST_FOLDS;
+}
+
+/* ---- the samples ---- */
+
+typedef struct scatter {
+    double *sum;        /* [dim, dim] of the samples' products */
+    double *mean, *off; /* [dim] of one thing; of one picture */
+    int dim;
+} scatter;
+
+static void scatter_close(scatter *s)
+{
+    free(s->sum);
+    free(s->mean);
+    free(s->off);
+}
+
+static rap_status scatter_open(scatter *s, int dim, rap_err *err)
+{
+    size_t d = (size_t)dim;
+
+    *s = (scatter){ .sum = mem_array(d * d, sizeof *s->sum),
+                    .mean = mem_array(d, sizeof *s->mean),
+                    .off = mem_array(d, sizeof *s->off),
+                    .dim = dim };
+    return s->sum && s->mean && s->off ? RAP_OK : err_memory(err, "calibrating");
+}
+
+static void add_to_mean(scatter *s, const float *x)
+{
+    for (int i = 0; i < s->dim; i++)
+        s->mean[i] += (double)x[i];
+}
+
+/* of: how many pictures the thing has. */
+static void add_sample(scatter *s, const float *x, int of)
+{
+    size_t dim = (size_t)s->dim;
+    double weight = (double)of / (of - 1);
+
+    for (size_t i = 0; i < dim; i++)
+        s->off[i] = (double)x[i] - s->mean[i] / of;
+    for (size_t i = 0; i < dim; i++)
+        for (size_t k = 0; k <= i; k++)
+            s->sum[i * dim + k] += weight * s->off[i] * s->off[k];
+}
+
+static void add_thing(scatter *s, const trust_view *v, const int *shown, int thing)
+{
+    size_t dim = (size_t)v->dim;
+    const float *own = v->thing + (size_t)thing * dim;
+    int pictures = 1;
+
+    memset(s->mean, 0, dim * sizeof *s->mean);
+    add_to_mean(s, own);
+    for (int i = 0; i < v->seen->regions; i++)
+        if (shown[i] == thing) {
+            add_to_mean(s, v->region + (size_t)i * dim);
+            pictures++;
+        }
+    if (pictures < 2)
+        return;
+    add_sample(s, own, pictures);
+    for (int i = 0; i < v->seen->regions; i++)
+        if (shown[i] == thing)
+            add_sample(s, v->region + (size_t)i * dim, pictures);
+}
+
+/* ---- its axes ---- */
+
+/* out [TRUST_SPREADS, dim] = axes · sum, which is symmetric. turned [dim, TRUST_SPREADS]: scratch. */
+static void multiply(double *out, const scatter *s, const double *axes, double *turned)
+{
+    size_t dim = (size_t)s->dim;
+
+    for (size_t i = 0; i < dim; i++)
+        for (size_t a = 0; a < TRUST_SPREADS; a++)
+            turned[i * TRUST_SPREADS + a] = axes[a * dim + i];
+    for (size_t k = 0; k < dim; k++) {
+        const double *row = s->sum + k * dim;
+        double at[TRUST_SPREADS] = { 0 };
+
+        for (size_t i = 0; i < dim; i++)
+            for (size_t a = 0; a < TRUST_SPREADS; a++)
+                at[a] += row[i] * turned[i * TRUST_SPREADS + a];
+        for (size_t a = 0; a < TRUST_SPREADS; a++)
+            out[a * dim + k] = at[a];
+    }
+}
+
+static double dot(const double *a, const double *b, size_t dim)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < dim; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+/* Gram–Schmidt, twice because once loses digits; what has no direction of its own becomes zero. */
+static void make_orthonormal(double *axes, size_t dim)
+{
+    for (size_t a = 0; a < TRUST_SPREADS; a++) {
+        double *mine = axes + a * dim, before = dot(mine, mine, dim), length;
+
+        for (size_t b = 0; b < 2 * a; b++) {
+            const double *other = axes + b % a * dim;
+            double along = dot(mine, other, dim);
+
+            for (size_t i = 0; i < dim; i++)
+                mine[i] -= along * other[i];
+        }
+        length = dot(mine, mine, dim);
+        length = length > 1e-16 * before ? 1 / sqrt(length) : 0;
+        for (size_t i = 0; i < dim; i++)
+            mine[i] *= length;
+    }
+}
+
+/* The longest axes by orthogonal iteration, from where no axis is likely to be missed. */
+static void find_axes(double *axes, double *next, double *turned, const scatter *s)
+{
+    size_t count = TRUST_SPREADS * (size_t)s->dim;
+    double found, before = 0;
+    uint32_t seed = 1;
+
+    for (size_t i = 0; i < count; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        axes[i] = (double)(seed >> 8) / 8388608.0 - 1;
+    }
+    make_orthonormal(axes, (size_t)s->dim);
+    multiply(next, s, axes, turned);
+    found = dot(axes, next, count); /* the variance along all axes */
+    for (int i = 0; i < TURNS && found > (1 + ENOUGH) * before; i++) {
+        memcpy(axes, next, count * sizeof *axes);
+        make_orthonormal(axes, (size_t)s->dim);
+        multiply(next, s, axes, turned);
+        before = found;
+        found = dot(axes, next, count);
+    }
+}
+
+static rap_status to_spread(float *out, const scatter *s, rap_err *err)
+{
+    size_t dim = (size_t)s->dim;
+    double *axes = mem_array(3 * TRUST_SPREADS * dim, sizeof *axes), *next, mean = 0;
+
+    if (!axes)
+        return err_memory(err, "calibrating");
+    next = axes + TRUST_SPREADS * dim;
+    find_axes(axes, next, next + TRUST_SPREADS * dim, s);
+    for (size_t i = 0; i < dim; i++)
+        mean += s->sum[i * dim + i] / (double)dim;
+    for (size_t a = 0; a < TRUST_SPREADS; a++) {
+        double variance = dot(axes + a * dim, next + a * dim, dim);
+        double part = variance > 0 ? sqrt(variance / (variance + mean)) : 0;
+
+        for (size_t i = 0; i < dim; i++)
+            out[a * dim + i] = (float)(part * axes[a * dim + i]);
+    }
+    free(axes);
+    return RAP_OK;
+}
+
+static rap_status make_spread(float *out, const trust_view *v, const int *shown, int a, int b,
+                              rap_err *err)
+{
+    scatter s;
+    rap_status status = scatter_open(&s, v->dim, err);
+    size_t dim = (size_t)v->dim;
+
+    for (int i = 0; status == RAP_OK && i < v->set->things; i++)
+        if (fold_of(i) != a && fold_of(i) != b)
+            add_thing(&s, v, shown, i);
+    for (size_t i = 0; status == RAP_OK && i < dim; i++)
+        for (size_t k = 0; k < i; k++)
+            s.sum[k * dim + i] = s.sum[i * dim + k];
+    if (status == RAP_OK)
+        status = to_spread(out, &s, err);
+    scatter_close(&s);
+    return status;
+}
+
+rap_status trust_spread(float *out, const trust_view *v, int a, int b, rap_err *err)
+{
+    int *shown = things_shown(v);
+    rap_status status =
+        shown ? make_spread(out, v, shown, a, b, err) : err_memory(err, "calibrating");
+
+    free(shown);
+    return status;
+}
+
+/* ---- for each pair of folds ---- */
+
+struct trust_folds {
+    float *spread; /* [TRUST_FOLDS, TRUST_FOLDS, TRUST_SPREADS, dim] */
+    int *fold;     /* [regions] */
+    size_t each;   /* floats of one spread */
+};
+
+/* A region without a known thing takes part in no spread; it is dealt out by its photo. */
+static void deal_out(trust_folds *f, const trust_view *v, const int *shown)
+{
+    const trust_seen *s = v->seen;
+
+    for (int i = 0; i < s->photos; i++)
+        for (int k = s->first[i]; k < s->first[i + 1]; k++)
+            f->fold[k] = fold_of(shown[k] >= 0 ? shown[k] : i);
+}
+
+static rap_status make_folds(trust_folds *f, const trust_view *v, const int *shown, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    deal_out(f, v, shown);
+    for (int a = 0; status == RAP_OK && a < TRUST_FOLDS; a++)
+        for (int b = a; status == RAP_OK && b < TRUST_FOLDS; b++) {
+            float *one = f->spread + (size_t)(a * TRUST_FOLDS + b) * f->each;
+
+            status = make_spread(one, v, shown, a, b, err);
+            memcpy(f->spread + (size_t)(b * TRUST_FOLDS + a) * f->each, one, f->each * sizeof *one);
+        }
+    return status;
+}
+
+rap_status trust_folds_open(trust_folds **out, const trust_view *v, rap_err *err)
+{
+    trust_folds *f = mem_array(1, sizeof *f);
+    int *shown = things_shown(v);
+    rap_status status = f && shown ? RAP_OK : err_memory(err, "calibrating");
+
+    *out = f;
+    if (status == RAP_OK) {
+        f->each = TRUST_SPREADS * (size_t)v->dim;
+        f->spread = mem_array((size_t)TRUST_FOLDS * TRUST_FOLDS * f->each, sizeof *f->spread);
+        f->fold = mem_array((size_t)v->seen->regions + 1, sizeof *f->fold);
+        status =
+            f->spread && f->fold ? make_folds(f, v, shown, err) : err_memory(err, "calibrating");
+    }
+    free(shown);
+    return status;
+}
+
+const float *trust_folds_between(const trust_folds *f, int region, int thing)
+{
+    return f->spread + (size_t)(f->fold[region] * TRUST_FOLDS + fold_of(thing)) * f->each;
+}
+
+void trust_folds_close(trust_folds *f)
+{
+    if (!f)
+        return;
+    free(f->spread);
+    free(f->fold);
+    free(f);
+}

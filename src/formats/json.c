@@ -1,0 +1,124 @@
+/* json.c: parse, then walk dotted paths; the typed getters at the end. */
+#include "formats/json.h"
+
+#include "base/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+rap_status json_parse(json_t **out, const char *text, size_t len, const char *name, rap_err *err)
+{
+    json_error_t why;
+    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+
+    *out = NULL;
+    if (!root)
+        return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)", name, why.text,
+                       why.line);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return err_set(err, RAP_E_FORMAT, "%s: the JSON is not an object", name);
+    }
+    *out = root;
+    return RAP_OK;
+}
+
+rap_status json_read(json_t **out, const char *path, size_t limit, rap_err *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    rap_status status;
+
+    *out = NULL;
+    status = file_read(&text, &size, path, limit, err);
+    if (status == RAP_OK)
+        status = json_parse(out, text, size, path, err);
+    free(text);
+    return status;
+}
+
+json_t *json_at(const json_t *root, const char *field)
+{
+    json_t *value = (json_t *)root; /* jansson's getters take no const */
+
+    while (value && *field) {
+        size_t len = strcspn(field, ".");
+        char key[64];
+
+        if (len >= sizeof key)
+            return NULL;
+        memcpy(key, field, len);
+        key[len] = '\0';
+        value = json_object_get(value, key);
+        field += len + (field[len] == '.');
+    }
+    return json_is_null(value) ? NULL : value;
+}
+
+static rap_status wrong_type(const char *file, const char *field, const char *wanted, rap_err *err)
+{
+    return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not %s", file, field, wanted);
+}
+
+rap_status json_get_string(const char **out, const json_t *root, const char *field,
+                           const char *file, rap_err *err)
+{
+    json_t *value = json_at(root, field);
+
+    if (!value)
+        return RAP_OK;
+    if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
+        return wrong_type(file, field, "a text", err);
+    *out = json_string_value(value);
+    return RAP_OK;
+}
+
+rap_status json_get_bool(bool *out, const json_t *root, const char *field, const char *file,
+                         rap_err *err)
+{
+    json_t *value = json_at(root, field);
+
+    if (!value)
+        return RAP_OK;
+    if (!json_is_boolean(value))
+        return wrong_type(file, field, "true or false", err);
+    *out = json_is_true(value);
+    return RAP_OK;
+}
+
+rap_status json_get_int(int *out, const json_t *root, const char *field, int low, int high,
+                        const char *file, rap_err *err)
+{
+    json_t *value = json_at(root, field);
+
+    if (!value)
+        return RAP_OK;
+    if (!json_is_integer(value))
+        return wrong_type(file, field, "a whole number", err);
+    if (json_integer_value(value) < low || json_integer_value(value) > high)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is outside %d to %d", file, field, low, high);
+    *out = (int)json_integer_value(value);
+    return RAP_OK;
+}
+
+rap_status json_get_float(float *out, const json_t *root, const char *field, float low, float high,
+                          const char *file, rap_err *err)
+{
+    json_t *value = json_at(root, field);
+    double number;
+
+    if (!value)
+        return RAP_OK;
+    if (!json_is_number(value))
+        return wrong_type(file, field, "a number", err);
+    number = json_number_value(value);
+    if (!(number >= low && number <= high))
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is outside %g to %g", file, field, low, high);
+    *out = (float)number;
+    return RAP_OK;
+}
+
+char *json_text(const json_t *value)
+{
+    return json_dumps(value, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+}

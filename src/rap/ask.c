@@ -1,0 +1,23 @@
+/* ask.c: one question: photo + question + the concepts found ──► answer. A conversation of one turn. */
+#include "rap/inside.h"
+
+rap_status rap_ask(rap *r, const rap_query *query, rap_on_token *on_token, void *payload,
+                   rap_answer **out)
+{
+    rap_chat *chat = NULL;
+    rap_query question;
+    rap_status status;
+
+    if (out)
+        *out = NULL;
+    if (!rap_ready(r) || !query)
+        return RAP_E_ARGUMENT;
+    status = rap_chat_open(&chat, r, image_given(&query->image) ? &query->image : NULL);
+    if (status == RAP_OK) {
+        question = *query;
+        question.image = (rap_image)RAP_IMAGE_INIT; /* the chat has it */
+        status = rap_chat_ask(chat, &question, on_token, payload, out);
+    }
+    rap_chat_close(chat);
+    return status;
+}

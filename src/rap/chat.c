@@ -1,0 +1,346 @@
+/* chat.c: a conversation. A turn is: what is asked about (retrieve), the concepts' pictures as
+ * image tokens (from the store's cache, or encoded once and kept there), and the answer. */
+#include "rap/inside.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/threads.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct rap_chat {
+    rap *r;
+    session *session; /* NULL until the first question */
+    image photo;
+    int has_photo, looked, turns;
+    sighting seen;  /* of the photo: looked at once a conversation */
+    int64_t *given; /* [given_count] concepts that stand in the conversation already */
+    size_t given_count;
+};
+
+/* ---- the conversation ---- */
+
+rap_status rap_chat_open(rap_chat **out, rap *r, const rap_image *source)
+{
+    picture shown = { 0 };
+    rap_chat *chat;
+    rap_status status;
+
+    if (out)
+        *out = NULL;
+    if (!rap_ready(r) || !out)
+        return RAP_E_ARGUMENT;
+    status = models_profile(r);
+    if (status != RAP_OK)
+        return status;
+    chat = mem_array(1, sizeof *chat);
+    if (!chat)
+        return err_memory(&r->err, "starting a conversation");
+    chat->r = r;
+    chat->has_photo = image_given(source);
+    if (chat->has_photo)
+        status = picture_open(&shown, source, &r->err);
+    if (status != RAP_OK) {
+        free(chat);
+        return status;
+    }
+    chat->photo = shown.pixels; /* handed on; the bytes are not needed any more */
+    shown.pixels = (image){ 0 };
+    picture_close(&shown);
+    *out = chat;
+    return RAP_OK;
+}
+
+void rap_chat_close(rap_chat *chat)
+{
+    if (!chat)
+        return;
+    session_close(chat->session);
+    sighting_release(&chat->seen);
+    image_release(&chat->photo);
+    free(chat->given);
+    free(chat);
+}
+
+/* ---- what goes into the turn ---- */
+
+/* The concepts of this turn. The photo's are given in the first turn; later ones only bring what the
+ * question newly names. */
+static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **out)
+{
+    static const char *const nobody[] = { NULL };
+    rap *r = chat->r;
+    const char *const *only = query->no_memory ? nobody : query->only;
+    int first = chat->turns == 0;
+    rap_status status = RAP_OK;
+
+    if (only) {
+        status = retrieve_only(r, only, out);
+    } else {
+        if (first && chat->has_photo && !chat->looked) {
+            status = retrieve_look(r, &chat->photo, &chat->seen);
+            chat->looked = status == RAP_OK;
+        }
+        if (status == RAP_OK)
+            status = retrieve_matches(r, first && chat->has_photo ? &chat->seen : NULL,
+                                      query->question, query->limit, out);
+    }
+    if (status == RAP_OK)
+        matches_without(*out, chat->given, chat->given_count);
+    return status;
+}
+
+/* Notes what the turn has given, so that it is not given twice. */
+static rap_status note_given(rap_chat *chat, const rap_matches *m)
+{
+    int64_t *more = realloc(chat->given, (chat->given_count + m->count + 1) * sizeof *more);
+
+    if (!more)
+        return err_memory(&chat->r->err, "continuing a conversation");
+    chat->given = more;
+    for (size_t i = 0; i < m->count; i++)
+        chat->given[chat->given_count++] = m->match[i].id;
+    chat->turns++;
+    return RAP_OK;
+}
+
+/* ---- the concepts' pictures ---- */
+
+typedef struct shown_concept { /* what backs one session_picture */
+    float *tokens;
+    size_t floats;
+    image pixels; /* for models that take no ready tokens */
+} shown_concept;
+
+/* The name under which the tokens of this model and this way of cropping are cached. */
+static void cache_key(char *out, size_t size, const rap *r)
+{
+    snprintf(out, size, "%.160s crop %d %.3f", vlm_fingerprint(r->vlm), r->profile->crop.square,
+             (double)r->profile->crop.margin);
+}
+
+static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
+                                 const char *key, int *encoded)
+{
+    image whole = { 0 }, cut = { 0 };
+    rap_status status =
+        image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
+
+    if (status == RAP_OK)
+        status = embed_cut(&cut, &whole, avatar->box, &r->profile->crop, &r->err);
+    image_release(&whole);
+    if (status != RAP_OK)
+        return status;
+    status = vlm_encode(r->vlm, &cut, &out->tokens, &out->floats, &r->err);
+    if (status == RAP_E_UNSUPPORTED) { /* the session encodes this model's pictures in place */
+        out->pixels = cut;
+        err_clear(&r->err);
+        return RAP_OK;
+    }
+    image_release(&cut);
+    if (status != RAP_OK)
+        return status;
+    ++*encoded;
+    /* A cache that cannot be written (disk full, store busy) only costs time. */
+    if (!r->options.read_only && *key != ' ')
+        store_put_tokens(r->store, avatar->view_id, key, out->tokens, out->floats, NULL);
+    return RAP_OK;
+}
+
+static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
+{
+    size_t width = (size_t)vlm_embedding_width(r->vlm);
+    store_picture avatar = { 0 };
+    char key[256];
+    int found = 0;
+    rap_status status = store_avatar(r->store, id, &avatar, &r->err);
+
+    cache_key(key, sizeof key, r);
+    if (status == RAP_OK && *key != ' ')
+        status = store_get_tokens(r->store, avatar.view_id, key, &out->tokens, &out->floats, &found,
+                                  &r->err);
+    if (found && (out->floats == 0 || width == 0 || out->floats % width != 0)) {
+        free(out->tokens); /* damaged: as if it were not there */
+        out->tokens = NULL;
+        found = 0;
+    }
+    if (status == RAP_OK && !found)
+        status = encode_picture(out, r, &avatar, key, encoded);
+    store_picture_release(&avatar);
+    return status;
+}
+
+/* ---- one turn ---- */
+
+typedef struct turn { /* everything a session_turn borrows */
+    prompt_concept *concept;
+    session_picture *picture;
+    shown_concept *shown;
+    size_t count;
+    int encoded;
+} turn;
+
+static rap_status prepare(turn *t, rap *r, const rap_matches *m)
+{
+    int vision = vlm_has_vision(r->vlm);
+    rap_status status = RAP_OK;
+
+    t->count = m->count;
+    t->concept = mem_array(m->count, sizeof *t->concept);
+    t->picture = mem_array(m->count, sizeof *t->picture);
+    t->shown = mem_array(m->count, sizeof *t->shown);
+    if (!t->concept || !t->picture || !t->shown)
+        return err_memory(&r->err, "preparing a question");
+    for (size_t i = 0; status == RAP_OK && i < m->count; i++) {
+        shown_concept *shown = &t->shown[i];
+
+        if (vision)
+            status = show_concept(shown, r, m->match[i].id, &t->encoded);
+        t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
+        t->picture[i] = (session_picture){ shown->pixels.rgb ? &shown->pixels : NULL, shown->tokens,
+                                           shown->floats };
+    }
+    return status;
+}
+
+static void release(turn *t)
+{
+    for (size_t i = 0; t->shown && i < t->count; i++) {
+        free(t->shown[i].tokens);
+        image_release(&t->shown[i].pixels);
+    }
+    free(t->concept);
+    free(t->picture);
+    free(t->shown);
+}
+
+static rap_status open_session(rap_chat *chat)
+{
+    rap *r = chat->r;
+    rap_status status = models_vlm(r);
+
+    if (status == RAP_OK && chat->has_photo && !vlm_has_vision(r->vlm))
+        return err_set(&r->err, RAP_E_UNSUPPORTED,
+                       "profile %s has no mmproj: asking about a picture needs one (see %s)",
+                       r->profile->name, r->profile->file);
+    if (status == RAP_OK && !chat->session)
+        status = session_open(&chat->session, r->vlm, &r->err);
+    return status;
+}
+
+/* Runs the turn on the session. `start`: when the question came, by clock_ms(). */
+static rap_status generate(rap_chat *chat, const rap_query *query, const rap_matches *m,
+                           rap_on_token *on_token, void *payload, double start, session_answer *out)
+{
+    session_picture photo = { .pixels = &chat->photo };
+    turn t = { 0 };
+    rap_status status = prepare(&t, chat->r, m);
+
+    if (status == RAP_OK) {
+        session_turn ask = { .query = chat->has_photo && chat->turns == 0 ? &photo : NULL,
+                             .concept = t.concept,
+                             .concept_picture = t.picture,
+                             .concepts = (int)t.count,
+                             .question = query->question,
+                             .max_tokens = query->max_tokens ? query->max_tokens : 256,
+                             .temperature = query->temperature,
+                             .seed = query->seed,
+                             .on_token = on_token,
+                             .payload = payload };
+
+        double asked = clock_ms();
+
+        status = session_ask(chat->session, &ask, out, &chat->r->err);
+        out->first_token_ms += asked - start;
+        out->images_encoded += t.encoded;
+    }
+    release(&t);
+    return status;
+}
+
+static rap_status check_query(rap *r, const rap_query *query)
+{
+    if (!query->question || !*query->question)
+        return err_set(&r->err, RAP_E_ARGUMENT, "the question is empty");
+    if (!text_is_utf8(query->question))
+        return err_set(&r->err, RAP_E_ARGUMENT, "the question is not valid UTF-8");
+    if (query->max_tokens < 0 || query->max_tokens > 1 << 20)
+        return err_set(&r->err, RAP_E_LIMIT, "an answer of %d tokens makes no sense",
+                       query->max_tokens);
+    if (!(query->temperature >= 0 && query->temperature <= 100))
+        return err_set(&r->err, RAP_E_ARGUMENT, "a temperature of %g makes no sense",
+                       (double)query->temperature);
+    if (image_given(&query->image))
+        return err_set(&r->err, RAP_E_ARGUMENT,
+                       "a conversation keeps the picture that it was opened with");
+    return RAP_OK;
+}
+
+/* Takes the text out of `spoken`, and the matches. */
+static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
+{
+    rap_answer *answer = mem_array(1, sizeof *answer);
+
+    if (!answer)
+        return NULL;
+    answer->text = spoken->text;
+    answer->matches = matches;
+    answer->dropped = spoken->dropped;
+    answer->prompt_tokens = spoken->prompt_tokens;
+    answer->answer_tokens = spoken->answer_tokens;
+    answer->images_encoded = spoken->images_encoded;
+    answer->first_token_ms = spoken->first_token_ms;
+    spoken->text = NULL;
+    return answer;
+}
+
+rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on_token,
+                        void *payload, rap_answer **out)
+{
+    double start = clock_ms(), opened, retrieved;
+    session_answer spoken = { 0 };
+    rap_matches *matches = NULL;
+    rap_status status;
+
+    if (out)
+        *out = NULL;
+    if (!chat || !rap_ready(chat->r) || !query)
+        return RAP_E_ARGUMENT;
+    status = check_query(chat->r, query);
+    if (status == RAP_OK)
+        status = open_session(chat);
+    opened = clock_ms();
+    if (status == RAP_OK)
+        status = choose(chat, query, &matches);
+    retrieved = clock_ms();
+    if (status == RAP_OK)
+        status = generate(chat, query, matches, on_token, payload, start, &spoken);
+    if (status == RAP_OK) {
+        matches_cut(matches, matches->count - (size_t)spoken.dropped);
+        status = note_given(chat, matches);
+    }
+    if (status == RAP_OK && out) {
+        *out = make_answer(&spoken, matches);
+        if (!*out) {
+            status = err_memory(&chat->r->err, "keeping an answer");
+        } else {
+            matches = NULL; /* handed on */
+            (*out)->retrieve_ms = retrieved - opened;
+            (*out)->total_ms = clock_ms() - start;
+        }
+    }
+    session_answer_release(&spoken);
+    rap_matches_free(matches);
+    return status;
+}
+
+void rap_answer_free(rap_answer *answer)
+{
+    if (!answer)
+        return;
+    free((char *)answer->text);
+    rap_matches_free(answer->matches);
+    free(answer);
+}

@@ -1,0 +1,171 @@
+/* describe.c: what the handle runs on, as JSON: for `rap doctor`, `rap models` and bug reports;
+ * and where the time of its layers goes. */
+#include "rap/inside.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "formats/json.h"
+
+#include <oneapi/dnnl/dnnl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <vips/vips.h>
+
+/* {"path","size"}, and where profile.json gives a sum whether it holds. A missing file says so. */
+static json_t *describe_file(const profile_file *file)
+{
+    json_t *out = json_pack("{s:s}", "path", file->path);
+    char hash[65];
+    struct stat info;
+
+    if (stat(file->path, &info) != 0 || !S_ISREG(info.st_mode)) {
+        json_object_set_new(out, "state", json_string("missing"));
+        return out;
+    }
+    json_object_set_new(out, "size", json_integer(info.st_size));
+    if (!*file->sha256)
+        return out;
+    if (file_sha256(hash, file->path, NULL) != RAP_OK)
+        json_object_set_new(out, "state", json_string("unreadable"));
+    else
+        json_object_set_new(out, "state",
+                            json_string(strcasecmp(hash, file->sha256) == 0
+                                            ? "ok"
+                                            : "not the file that profile.json names"));
+    json_object_set_new(out, "sha256", json_string(file->sha256));
+    return out;
+}
+
+static json_t *describe_files(const profile *p)
+{
+    const struct {
+        const char *name;
+        const profile_file *file;
+    } files[] = { { "encoder", &p->encoder },   { "text_encoder", &p->text_encoder },
+                  { "detector", &p->detector }, { "llm", &p->llm },
+                  { "mmproj", &p->mmproj },     { "lora", &p->lora } };
+    json_t *out = json_object();
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i].file->path)
+            json_object_set_new(out, files[i].name, describe_file(files[i].file));
+    return out;
+}
+
+static json_t *describe_profile(const rap *r)
+{
+    const profile *p = r->profile;
+
+    if (!p)
+        return json_pack("{s:s}", "error", r->profile_err.text);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name", p->name,
+                     "description", p->description, "license", p->license, "file", p->file,
+                     "prompt", p->style, "files", describe_files(p), "retrieval", "k", p->k,
+                     "threshold", (double)p->threshold, "detector_confidence",
+                     (double)p->detector_confidence, "detector_iou", (double)p->detector_iou,
+                     "max_regions", p->max_regions);
+}
+
+/* What is known of unreadable pictures once a photo was looked at. */
+static json_t *describe_store(const rap *r, int64_t concepts)
+{
+    size_t count = 0;
+    const char *const *name = r->retriever ? retriever_unreadable(r->retriever, &count) : NULL;
+    json_t *out =
+        json_pack("{s:s, s:I}", "path", store_path(r->store), "concepts", (json_int_t)concepts);
+    json_t *unreadable = count ? json_array() : NULL;
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(unreadable, json_string(name[i]));
+    if (unreadable)
+        json_object_set_new(out, "unreadable_pictures_of", unreadable);
+    return out;
+}
+
+static json_t *describe_cpu(const rap *r)
+{
+    json_t *features = json_array();
+
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2"))
+        json_array_append_new(features, json_string("avx2"));
+    if (__builtin_cpu_supports("fma"))
+        json_array_append_new(features, json_string("fma"));
+    if (__builtin_cpu_supports("avx512f"))
+        json_array_append_new(features, json_string("avx512f"));
+    if (__builtin_cpu_supports("avx512bf16"))
+        json_array_append_new(features, json_string("avx512bf16"));
+#endif
+    return json_pack("{s:i, s:o}", "threads", r->threads, "features", features);
+}
+
+static json_t *describe_versions(void)
+{
+    const dnnl_version_t *dnnl = dnnl_version();
+
+    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "rap", RAP_VERSION, "sqlite",
+                     sqlite3_libversion(), "vips", vips_version_string(), "jansson",
+                     jansson_version_str(), "onednn",
+                     json_sprintf("%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch));
+}
+
+rap_status rap_describe(rap *r, char **out)
+{
+    json_t *document;
+    int64_t concepts = 0;
+    rap_status status;
+
+    if (out)
+        *out = NULL;
+    if (!rap_ready(r) || !out)
+        return RAP_E_ARGUMENT;
+    status = store_count(r->store, &concepts, &r->err);
+    if (status != RAP_OK)
+        return status;
+    document = json_pack("{s:o, s:o, s:o, s:s, s:o}", "versions", describe_versions(), "profile",
+                         describe_profile(r), "store", describe_store(r, concepts), "policy",
+                         r->options.policy == RAP_POLICY_PAPER ? "paper" : "default", "cpu",
+                         describe_cpu(r));
+    *out = document ? json_text(document) : NULL;
+    json_decref(document);
+    return *out ? RAP_OK : err_memory(&r->err, "describing the installation");
+}
+
+/* ---- layers ------------------------------------------------------------------------------- */
+
+/* The title and what `text` says, which is freed. */
+static void add_part(buf *b, const char *title, const profile_file *file, char *text)
+{
+    if (*text)
+        buf_printf(b, "%s %s\n%s\n", title, file->path, text);
+    free(text);
+}
+
+rap_status rap_layers(rap *r, char **out)
+{
+    buf b = BUF_INIT;
+    char *text = NULL;
+    rap_status status = RAP_OK;
+
+    if (out)
+        *out = NULL;
+    if (!rap_ready(r) || !out)
+        return RAP_E_ARGUMENT;
+    if (!r->options.profile_layers)
+        return err_set(&r->err, RAP_E_ARGUMENT, "layers are timed when profile_layers asks for it");
+    if (r->detector && (status = yolo_world_report(r->detector, &text, &r->err)) == RAP_OK)
+        add_part(&b, "detector", &r->profile->detector, text);
+    if (status == RAP_OK && r->encoder &&
+        (status = encoder_report(r->encoder, &text, &r->err)) == RAP_OK)
+        add_part(&b, "encoder", &r->profile->encoder, text);
+    if (status == RAP_OK && r->texts &&
+        (status = encoder_report(r->texts, &text, &r->err)) == RAP_OK)
+        add_part(&b, "encoder of names", &r->profile->text_encoder, text);
+    if (status == RAP_OK && !(*out = buf_detach(&b)))
+        status = err_memory(&r->err, "a profile");
+    buf_release(&b);
+    return status;
+}
