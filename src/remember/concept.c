@@ -1,7 +1,7 @@
 /* concept.c: a concept is added, changed, forgotten. Each public function is one transaction around the
  * functions that other files share (inside.h). */
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_fold.h"
 #include "remember/snapshot.h"
 
 #include <stdlib.h>
@@ -28,7 +28,7 @@ rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap
 {
     const char *const *alias;
     char *category = NULL;
-    rap_status status = name_check(&category, "category", c->category ? c->category : "", err);
+    rap_status status = category_check(&category, c->category ? c->category : "", err);
 
     if (status == RAP_OK)
         status = info_check(c->info ? c->info : "", err);
@@ -86,7 +86,7 @@ static rap_status read_category(char **out, store *s, int64_t id, rap_err *err)
 static rap_status set_category(store *s, int64_t id, const char *text, rap_err *err)
 {
     char *category = NULL, *old = NULL;
-    rap_status status = name_check(&category, "category", text, err);
+    rap_status status = category_check(&category, text, err);
 
     if (status == RAP_OK)
         status = read_category(&old, s, id, err);
