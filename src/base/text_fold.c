@@ -227,7 +227,9 @@ static char *fold_ascii(const char *text)
         if (blank)
             *to++ = ' ';
         blank = false;
-        *to++ = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text == '`' ? '\'' : *text;
+        *to++ = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a')
+                : *text == '`'               ? '\''
+                                             : *text;
     }
     if (folded)
         *to = '\0';
@@ -257,6 +259,16 @@ char *text_fold_name(const char *name)
     memmove(folded, from, (size_t)(to - from));
     folded[to - from] = '\0';
     return folded;
+}
+
+bool text_same_name(const char *a, const char *b)
+{
+    char *x = text_fold_name(a), *y = text_fold_name(b);
+    bool same = x && y && strcmp(x, y) == 0;
+
+    free(x);
+    free(y);
+    return same;
 }
 
 bool text_is_blank(const char *folded)

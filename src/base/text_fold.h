@@ -21,6 +21,9 @@ char *text_fold(const char *text);
 /* A name or alias in that form, without the <brackets> that the paper writes around names. */
 char *text_fold_name(const char *name);
 
+/* Are these the same name? false also when memory runs out. */
+bool text_same_name(const char *a, const char *b);
+
 /* Has a folded text nothing in it that could be read: only marks without a letter, or nothing? */
 bool text_is_blank(const char *folded);
 

@@ -37,16 +37,6 @@ static bool holds_name(const text_search *text, const char *name)
     return found;
 }
 
-static bool is_same_name(const char *a, const char *b)
-{
-    char *x = text_fold_name(a), *y = text_fold_name(b);
-    bool same = x && y && strcmp(x, y) == 0;
-
-    free(x);
-    free(y);
-    return same;
-}
-
 /* What is no text in the list names nothing. */
 static bool is_listed(const json_t *names, const char *name)
 {
@@ -55,7 +45,7 @@ static bool is_listed(const json_t *names, const char *name)
 
     json_array_foreach((json_t *)names, i, value)
     {
-        if (json_is_string(value) && is_same_name(json_string_value(value), name))
+        if (json_is_string(value) && text_same_name(json_string_value(value), name))
             return true;
     }
     return false;
@@ -128,7 +118,7 @@ static bool names_other_option(const text_search *answer, const char *expected,
     {
         const char *option = json_string_value(value);
 
-        if (option && !is_same_name(option, expected) && holds_name(answer, option))
+        if (option && !text_same_name(option, expected) && holds_name(answer, option))
             return true;
     }
     return false;
