@@ -1,4 +1,4 @@
-/* text.c: UTF-8 text. Reading order: decode and encode, control characters, numbers. */
+/* text.c: UTF-8 text. Reading order: decode and encode, control characters, spaces, numbers. */
 #include "base/text.h"
 
 #include <errno.h>
@@ -106,6 +106,35 @@ bool text_has_control(const char *text)
         text += used ? used : 1;
     }
     return false;
+}
+
+/* ---- spaces ---- */
+
+static bool is_trimmed(unsigned code)
+{
+    return code == ' ' || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200B) ||
+           code == 0x202F || code == 0x205F || code == 0x2060 || code == 0x3000 || code == 0xFEFF;
+}
+
+void text_trim(const char **out_from, size_t *out_len, const char *text)
+{
+    const char *from = NULL, *to = text;
+    unsigned code = 0;
+
+    for (const char *c = text; *c;) {
+        size_t used = text_decode(&code, c);
+        if (used == 0) { /* not UTF-8: only the caller knows what to say */
+            code = (unsigned char)*c;
+            used = 1;
+        }
+        if (!is_trimmed(code)) {
+            from = from ? from : c;
+            to = c + used;
+        }
+        c += used;
+    }
+    *out_from = from ? from : text;
+    *out_len = from ? (size_t)(to - from) : 0;
 }
 
 /* ---- numbers ---- */

@@ -261,6 +261,67 @@ char *text_fold_name(const char *name)
     return folded;
 }
 
+/* ---- names as they are kept ---- */
+
+/* One character less at both ends where these are brackets, also full-width or small ones. */
+static bool take_brackets(const char **from, size_t *len)
+{
+    static const char *const opening[] = { "<", "\uFF1C", "\uFE64" };
+    static const char *const closing[] = { ">", "\uFF1E", "\uFE65" };
+    size_t left = 0, right = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t a = strlen(opening[i]), b = strlen(closing[i]);
+
+        if (*len > a && strncmp(*from, opening[i], a) == 0)
+            left = a;
+        if (*len > b && strncmp(*from + *len - b, closing[i], b) == 0)
+            right = b;
+    }
+    if (!left || !right || left + right > *len)
+        return false;
+    *from += left;
+    *len -= left + right;
+    return true;
+}
+
+static bool has_bracket(const char *text)
+{
+    static const char *const bracket[] = { "<", ">", "\uFF1C", "\uFF1E", "\uFE64", "\uFE65" };
+
+    for (size_t i = 0; i < sizeof bracket / sizeof *bracket; i++)
+        if (strstr(text, bracket[i]))
+            return true;
+    return false;
+}
+
+char *text_plain_name(const char *text)
+{
+    const char *from;
+    size_t len;
+    char *whole, *inner;
+
+    text_trim(&from, &len, text);
+    whole = mem_string_n(from, len);
+    inner = mem_string_n(from, len);
+    for (bool more = true; inner && more;) {
+        char *shorter;
+
+        text_trim(&from, &len, inner);
+        more = take_brackets(&from, &len);
+        shorter = mem_string_n(from, len);
+        free(inner);
+        inner = shorter;
+    }
+    if (inner && whole &&
+        has_bracket(inner)) { /* "<b>bo</b>" is written so by somebody who means it */
+        free(inner);
+        return whole;
+    }
+    free(whole);
+    return inner;
+}
+
 bool text_same_name(const char *a, const char *b)
 {
     char *x = text_fold_name(a), *y = text_fold_name(b);

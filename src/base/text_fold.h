@@ -21,6 +21,9 @@ char *text_fold(const char *text);
 /* A name or alias in that form, without the <brackets> that the paper writes around names. */
 char *text_fold_name(const char *name);
 
+/* A name as it is kept: as typed, without spaces and <brackets> around it; free(); NULL: out of memory. */
+char *text_plain_name(const char *name);
+
 /* Are these the same name? false also when memory runs out. */
 bool text_same_name(const char *a, const char *b);
 

@@ -49,10 +49,11 @@ static bool is_hangul(unsigned code)
 /* Thai, Lao, Tibetan, Burmese; Khmer; Tai scripts; Balinese; Han, kana, bopomofo, Yi; Javanese; Cham. */
 static bool has_no_spaces(unsigned code)
 {
-    static const range list[] = { { 0xE00, 0x109F },   { 0x1780, 0x17FF },    { 0x1950, 0x19FF },
-                                  { 0x1A20, 0x1AAF },  { 0x1B00, 0x1B7F },    { 0x2E80, 0xA4CF },
-                                  { 0xA980, 0xA9FF },  { 0xAA00, 0xAADF },    { 0xF900, 0xFAFF },
-                                  { 0x16FE0, 0x18DFF }, { 0x1AFF0, 0x1B2FF }, { 0x20000, 0x3FFFF } };
+    static const range list[] = {
+        { 0xE00, 0x109F },  { 0x1780, 0x17FF },   { 0x1950, 0x19FF },   { 0x1A20, 0x1AAF },
+        { 0x1B00, 0x1B7F }, { 0x2E80, 0xA4CF },   { 0xA980, 0xA9FF },   { 0xAA00, 0xAADF },
+        { 0xF900, 0xFAFF }, { 0x16FE0, 0x18DFF }, { 0x1AFF0, 0x1B2FF }, { 0x20000, 0x3FFFF }
+    };
 
     return IN_RANGES(list, code);
 }

@@ -80,7 +80,7 @@ rap_status bundle_names_settle(bundle_names *n, store_concept *c, rap_err *err)
     if (!n->seen)
         return RAP_OK;
     clear(n);
-    n->concept++;
+    n->concept ++;
     while (c->aliases && c->aliases[count])
         count++;
     n->text = mem_array(count + 1, sizeof *n->text);

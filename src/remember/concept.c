@@ -11,15 +11,14 @@
 
 static rap_status write_event(store *s, int64_t id, const char *what, rap_err *err)
 {
-    return db_run(&s->d, err,
-                  "INSERT INTO event (at, what, concept_id) VALUES (" STORE_NOW ", ?, ?)", "si",
-                  what, id);
+    return db_run(&s->d, err, "INSERT INTO event (at, what, concept_id) VALUES (" DB_NOW ", ?, ?)",
+                  "si", what, id);
 }
 
 rap_status concept_touch(store *s, int64_t id, const char *what, rap_err *err)
 {
     rap_status status =
-        db_run(&s->d, err, "UPDATE concept SET updated = " STORE_NOW " WHERE id = ?", "i", id);
+        db_run(&s->d, err, "UPDATE concept SET updated = " DB_NOW " WHERE id = ?", "i", id);
 
     return status == RAP_OK ? write_event(s, id, what, err) : status;
 }
@@ -35,7 +34,7 @@ rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap
     if (status == RAP_OK)
         status = db_run(&s->d, err,
                         "INSERT INTO concept (category, info, created, updated)"
-                        " VALUES (?, ?, " STORE_NOW ", " STORE_NOW ")",
+                        " VALUES (?, ?, " DB_NOW ", " DB_NOW ")",
                         "ss", category, c->info ? c->info : "");
     free(category);
     if (status != RAP_OK)

@@ -4,16 +4,10 @@
 #define RAP_REMEMBER_INSIDE_H
 
 #include "remember/db.h"
+#include "remember/limits.h"
 #include "remember/store.h"
 
-#define STORE_MAX_NAME 128
-#define STORE_MAX_INFO (64u << 10)
-#define STORE_MAX_PICTURE (64u << 20)
-#define STORE_MAX_DIM 65536
 #define SNAPSHOT_TOKEN 32 /* hex digits; says which history of a store a snapshot belongs to */
-
-/* This moment, in SQL. */
-#define STORE_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 /* A vector that the present transaction takes away or replaces (snapshot.h). */
 typedef struct gone_vector {
@@ -56,8 +50,6 @@ rap_status name_check(char **out, const char *what, const char *text, rap_err *e
 /* The same for a category, which may be empty. */
 rap_status category_check(char **out, const char *text, rap_err *err);
 rap_status info_check(const char *info, rap_err *err);
-/* A name as it is kept: without spaces around it and without <brackets>; free(). NULL: out of memory. */
-char *name_plain(const char *text);
 
 typedef struct name_owner {
     bool found, alias;

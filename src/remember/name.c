@@ -10,92 +10,6 @@
 
 /* ---- checking ---- */
 
-static bool is_space(unsigned code)
-{
-    return code == ' ' || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200B) ||
-           code == 0x202F || code == 0x205F || code == 0x2060 || code == 0x3000 || code == 0xFEFF;
-}
-
-/* The bounds of the text without spaces (also those of no width) around it. */
-static void trim(const char **out_from, size_t *out_len, const char *text)
-{
-    const char *from = NULL, *to = text;
-    unsigned code = 0;
-
-    for (const char *c = text; *c;) {
-        size_t used = text_decode(&code, c);
-        if (used == 0) { /* not UTF-8: only the caller knows what to say */
-            code = (unsigned char)*c;
-            used = 1;
-        }
-        if (!is_space(code)) {
-            from = from ? from : c;
-            to = c + used;
-        }
-        c += used;
-    }
-    *out_from = from ? from : text;
-    *out_len = from ? (size_t)(to - from) : 0;
-}
-
-/* One character less at both ends where these are brackets, also full-width or small ones. */
-static bool take_brackets(const char **from, size_t *len)
-{
-    static const char *const opening[] = { "<", "\uFF1C", "\uFE64" };
-    static const char *const closing[] = { ">", "\uFF1E", "\uFE65" };
-    size_t left = 0, right = 0;
-
-    for (size_t i = 0; i < 3; i++) {
-        size_t a = strlen(opening[i]), b = strlen(closing[i]);
-
-        if (*len > a && strncmp(*from, opening[i], a) == 0)
-            left = a;
-        if (*len > b && strncmp(*from + *len - b, closing[i], b) == 0)
-            right = b;
-    }
-    if (!left || !right || left + right > *len)
-        return false;
-    *from += left;
-    *len -= left + right;
-    return true;
-}
-
-static bool has_bracket(const char *text)
-{
-    static const char *const bracket[] = { "<", ">", "\uFF1C", "\uFF1E", "\uFE64", "\uFE65" };
-
-    for (size_t i = 0; i < sizeof bracket / sizeof *bracket; i++)
-        if (strstr(text, bracket[i]))
-            return true;
-    return false;
-}
-
-char *name_plain(const char *text)
-{
-    const char *from;
-    size_t len;
-    char *whole, *inner;
-
-    trim(&from, &len, text);
-    whole = mem_string_n(from, len);
-    inner = mem_string_n(from, len);
-    for (bool more = true; inner && more;) {
-        char *shorter;
-
-        trim(&from, &len, inner);
-        more = take_brackets(&from, &len);
-        shorter = mem_string_n(from, len);
-        free(inner);
-        inner = shorter;
-    }
-    if (inner && whole && has_bracket(inner)) { /* "<b>bo</b>" is written so by somebody who means it */
-        free(inner);
-        return whole;
-    }
-    free(whole);
-    return inner;
-}
-
 /* What names, aliases and categories have in common; the length is that of `plain`. */
 static rap_status check_text(const char *what, const char *text, rap_err *err)
 {
@@ -126,7 +40,7 @@ rap_status category_check(char **out, const char *text, rap_err *err)
     *out = NULL;
     if (status != RAP_OK)
         return status;
-    trim(&from, &len, text);
+    text_trim(&from, &len, text);
     *out = mem_string_n(from, len);
     status = *out ? check_length("category", *out, err) : err_memory(err, "checking a category");
     if (status != RAP_OK) {
@@ -158,7 +72,7 @@ rap_status name_check(char **out, const char *what, const char *text, rap_err *e
     rap_status status = check_text(what, text, err);
 
     *out = NULL;
-    if (status == RAP_OK && !(*out = name_plain(text)))
+    if (status == RAP_OK && !(*out = text_plain_name(text)))
         status = err_memory(err, "checking a name");
     if (status == RAP_OK)
         status = check_length(what, *out, err);
@@ -192,10 +106,11 @@ rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err)
     *out = (name_owner){ false, false, 0 };
     if (!folded)
         return err_memory(err, "finding a name");
-    status = db_borrow(&statement, &s->d, err,
-                       s->folds_anew ? "SELECT concept_id, alias FROM name WHERE fold_name(text) = ?"
-                                     : "SELECT concept_id, alias FROM name WHERE folded = ?",
-                       "s", folded);
+    status =
+        db_borrow(&statement, &s->d, err,
+                  s->folds_anew ? "SELECT concept_id, alias FROM name WHERE fold_name(text) = ?"
+                                : "SELECT concept_id, alias FROM name WHERE folded = ?",
+                  "s", folded);
     if (status == RAP_OK)
         status = db_step(&out->found, &s->d, statement, err);
     if (out->found) {

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text_fold.h"
-#include "remember/inside.h"
+#include "remember/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +54,7 @@ static bool take_name(char **out, char **out_folded, char *text)
 rap_status refold_free_name(char **out, char **out_folded, const char *text, refold_taken *taken,
                             void *payload, rap_err *err)
 {
-    char *plain = name_plain(text), *folded = plain ? text_fold_name(plain) : NULL;
+    char *plain = text_plain_name(text), *folded = plain ? text_fold_name(plain) : NULL;
     bool is_taken = true;
     rap_status status = RAP_OK;
 
@@ -101,7 +101,8 @@ static rap_status add_name(old_names *all, sqlite3_stmt *row, rap_err *err)
 static rap_status add_if_changed(old_names *all, sqlite3_stmt *row, rap_err *err)
 {
     const char *text = (const char *)sqlite3_column_text(row, 3);
-    char *plain = text ? name_plain(text) : NULL, *folded = plain ? text_fold_name(plain) : NULL;
+    char *plain = text ? text_plain_name(text) : NULL,
+         *folded = plain ? text_fold_name(plain) : NULL;
     bool same = folded && strcmp(plain, text) == 0 && *folded &&
                 strcmp(folded, (const char *)sqlite3_column_text(row, 4)) == 0;
     rap_status status = RAP_OK;
@@ -140,10 +141,9 @@ static rap_status taken_by_another(bool *out, const char *folded, void *payload,
 {
     const target *t = payload;
     int64_t others = 0;
-    rap_status status =
-        db_int(&others, NULL, t->d, err,
-               "SELECT count(*) FROM name WHERE folded = ? AND concept_id <> ?", "si", folded,
-               t->concept_id);
+    rap_status status = db_int(&others, NULL, t->d, err,
+                               "SELECT count(*) FROM name WHERE folded = ? AND concept_id <> ?",
+                               "si", folded, t->concept_id);
 
     *out = others > 0;
     return status;
@@ -160,9 +160,9 @@ static rap_status settle_own(bool *out_done, db *d, const old_name *name, const 
     if (!name->alias)
         return db_run(d, err, "DELETE FROM name WHERE folded = ? AND concept_id = ? AND alias = 1",
                       "si", folded, name->concept_id);
-    status = db_int(&own, NULL, d, err,
-                    "SELECT count(*) FROM name WHERE folded = ? AND concept_id = ?", "si", folded,
-                    name->concept_id);
+    status =
+        db_int(&own, NULL, d, err, "SELECT count(*) FROM name WHERE folded = ? AND concept_id = ?",
+               "si", folded, name->concept_id);
     *out_done = own > 0;
     if (status == RAP_OK && own > 0)
         status = db_run(d, err, "DELETE FROM name WHERE id = ?", "i", name->id);
@@ -172,7 +172,7 @@ static rap_status settle_own(bool *out_done, db *d, const old_name *name, const 
 static rap_status refold_one(db *d, const old_name *name, rap_err *err)
 {
     target t = { d, name->concept_id };
-    char *text = NULL, *folded = NULL, *plain = name_plain(name->text);
+    char *text = NULL, *folded = NULL, *plain = text_plain_name(name->text);
     bool done = false;
     rap_status status = refold_free_name(&text, &folded, name->text, taken_by_another, &t, err);
 
@@ -183,8 +183,7 @@ static rap_status refold_one(db *d, const old_name *name, rap_err *err)
                         folded, name->id);
     if (status == RAP_OK && !done && plain && strcmp(plain, text) != 0)
         status = db_run(d, err,
-                        "INSERT INTO event (at, what, concept_id) VALUES (" STORE_NOW
-                        ", 'rename', ?)",
+                        "INSERT INTO event (at, what, concept_id) VALUES (" DB_NOW ", 'rename', ?)",
                         "i", name->concept_id);
     free(plain);
     free(text);
