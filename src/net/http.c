@@ -13,7 +13,7 @@
 #include <strings.h>
 
 /* Bounds on what nobody has asked for: the head, and the body of an error. */
-enum { HEAD_BYTES = 256 << 10, ERROR_BYTES = 64 << 10, ERROR_MS = 10000 };
+enum { HEAD_BYTES = 256 << 10, ERROR_BYTES = 64 << 10, ERROR_MS = 5000 };
 enum { EVENT_BYTES = 1 << 20, LONGEST_LINE = 300 << 10 };
 
 struct http {
@@ -28,6 +28,9 @@ typedef struct transfer {
     const http_sink *sink; /* NULL: the body is thrown away */
     http_reply *reply;
     int64_t head, body; /* bytes so far */
+    double heard;       /* when the last byte came or went */
+    curl_off_t sent;    /* bytes of the request's body by then */
+    bool silent;        /* for too long */
     double error_since; /* when the head of an error was complete; 0: it is none */
     bool begun;         /* the sink knows the reply */
     bool enough;        /* the rest of the reply is of no interest */
@@ -131,36 +134,6 @@ static bool fail(transfer *t, rap_status status)
     return false;
 }
 
-/* The empty line behind a head: a redirection has nothing more to say. */
-static bool end_head(transfer *t)
-{
-    long code = 0;
-
-    curl_easy_getinfo(t->h->curl, CURLINFO_RESPONSE_CODE, &code);
-    t->reply->code = code;
-    if (code >= 400)
-        t->error_since = clock_ms();
-    t->enough = code >= 300 && code < 400;
-    return !t->enough;
-}
-
-static size_t on_header(char *data, size_t one, size_t size, void *payload)
-{
-    transfer *t = payload;
-
-    (void)one;
-    t->head += (int64_t)size;
-    if (t->head > HEAD_BYTES) {
-        fail(t, err_set(t->err, RAP_E_IO, "%s: the head of the reply is longer than %d KiB",
-                        t->request->url, HEAD_BYTES >> 10));
-        return 0;
-    }
-    http_reply_line(t->reply, data, size);
-    if (size <= 2 && (*data == '\r' || *data == '\n') && !end_head(t))
-        return 0;
-    return size;
-}
-
 static bool too_large(transfer *t, int64_t size)
 {
     if (t->request->max_bytes <= 0 || size <= t->request->max_bytes)
@@ -185,11 +158,43 @@ static bool begin(transfer *t)
     return t->status == RAP_OK;
 }
 
+/* The empty line behind a head: a redirection has nothing more to say. */
+static bool end_head(transfer *t)
+{
+    long code = 0;
+
+    curl_easy_getinfo(t->h->curl, CURLINFO_RESPONSE_CODE, &code);
+    t->reply->code = code;
+    if (code >= 400)
+        t->error_since = clock_ms();
+    t->enough = code >= 300 && code < 400;
+    return !t->enough && (!is_good(code) || begin(t));
+}
+
+static size_t on_header(char *data, size_t one, size_t size, void *payload)
+{
+    transfer *t = payload;
+
+    (void)one;
+    t->heard = clock_ms();
+    t->head += (int64_t)size;
+    if (t->head > HEAD_BYTES) {
+        fail(t, err_set(t->err, RAP_E_IO, "%s: the head of the reply is longer than %d KiB",
+                        t->request->url, HEAD_BYTES >> 10));
+        return 0;
+    }
+    http_reply_line(t->reply, data, size);
+    if (size <= 2 && (*data == '\r' || *data == '\n') && !end_head(t))
+        return 0;
+    return size;
+}
+
 static size_t on_body(char *data, size_t one, size_t size, void *payload)
 {
     transfer *t = payload;
 
     (void)one;
+    t->heard = clock_ms();
     t->body += (int64_t)size;
     if (!begin(t))
         return 0;
@@ -205,19 +210,32 @@ static size_t on_body(char *data, size_t one, size_t size, void *payload)
     return t->status == RAP_OK ? size : 0;
 }
 
+/* libcurl's own limit is on the rate over the last seconds; this one is on silence. */
+static bool is_silent(transfer *t, curl_off_t sent)
+{
+    curl_off_t ready = 0;
+
+    curl_easy_getinfo(t->h->curl, CURLINFO_PRETRANSFER_TIME_T, &ready);
+    if (ready == 0 || sent != t->sent) /* connecting has a limit of its own */
+        t->heard = clock_ms();
+    t->sent = sent;
+    return clock_ms() - t->heard > 1000.0 * (double)t->request->silence_seconds;
+}
+
 static int on_progress(void *payload, curl_off_t total, curl_off_t now, curl_off_t up_total,
                        curl_off_t up_now)
 {
     transfer *t = payload;
 
-    (void)total, (void)now, (void)up_total, (void)up_now;
+    (void)total, (void)now, (void)up_total;
     if (t->h->set.cancelled && t->h->set.cancelled(t->h->set.payload)) {
         fail(t, err_set(t->err, RAP_E_CANCELLED, "%s: stopped", t->request->url));
         return 1;
     }
     if (t->error_since > 0 && clock_ms() - t->error_since > ERROR_MS)
         t->enough = true;
-    return t->enough;
+    t->silent = t->silent || is_silent(t, up_now);
+    return t->enough || t->silent;
 }
 
 /* ---- what is asked for ---- */
@@ -344,6 +362,8 @@ static rap_status transfer_failed(transfer *t, CURLcode code)
 {
     const char *why = curl_easy_strerror(code);
 
+    if (t->silent)
+        return timed_out(t);
     if (is_endless_line(t->h->curl, code))
         return broken(t, "a line in the head of the reply has no end");
     switch (code) {
@@ -397,7 +417,7 @@ static rap_status perform(transfer *t)
         t->reply->failure = HTTP_STOPPED;
         return t->status;
     }
-    if (code != CURLE_OK && !t->enough)
+    if (code != CURLE_OK && !t->enough && t->error_since == 0) /* an error has said what matters */
         return transfer_failed(t, code);
     curl_easy_getinfo(t->h->curl, CURLINFO_RESPONSE_CODE, &t->reply->code);
     return t->reply->code >= 400 ? reply_failed(t) : RAP_OK;
@@ -421,9 +441,13 @@ static transfer make_transfer(http_reply *out, http *h, const http_request *requ
                               const http_sink *sink, rap_err *err)
 {
     http_reply_clear(out);
-    return (transfer){
-        .h = h, .request = request, .sink = sink, .reply = out, .status = RAP_OK, .err = err
-    };
+    return (transfer){ .h = h,
+                       .request = request,
+                       .sink = sink,
+                       .reply = out,
+                       .heard = clock_ms(),
+                       .status = RAP_OK,
+                       .err = err };
 }
 
 /* Frees the headers. */

@@ -75,7 +75,8 @@ static void reads_numbers_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_what_it_encodes),       cmocka_unit_test(refuses_broken_utf8),
+        cmocka_unit_test(decodes_what_it_encodes),
+        cmocka_unit_test(refuses_broken_utf8),
         cmocka_unit_test(knows_control_characters),
         cmocka_unit_test(reads_numbers_whole),
     };

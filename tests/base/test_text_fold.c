@@ -64,8 +64,9 @@ static void folds_case_in_full(void **state)
 
 static void every_i_is_one(void **state)
 {
-    static const char *const form[] = { "Işık", "IŞIK", "ışık", "işik", "İŞİK", "i\u0307şi\u0307k",
-                                        "I\u0307s\u0327ık" };
+    static const char *const form[] = {
+        "Işık", "IŞIK", "ışık", "işik", "İŞİK", "i\u0307şi\u0307k", "I\u0307s\u0327ık"
+    };
 
     for (size_t i = 1; i < sizeof form / sizeof *form; i++)
         are_one(form[0], form[i]);
@@ -177,10 +178,18 @@ static void folding_twice_changes_nothing(void **state)
 static void names_come_without_brackets(void **state)
 {
     static const char *const pair[][2] = {
-        { "<bo>", "bo" },          { "＜Bo＞", "bo" },  { " < Sir  Bo > ", "sir bo" },
-        { "<<bo>>", "bo" },        { "<", "<" },        { "<bo", "<bo" },
-        { "<b>bo</b>", "<b>bo</b>" }, { "<>", "" },     { "< >", "" },
-        { "a<b>", "a<b>" },        { "﹤bo﹥", "bo" },  { "<image>", "image" },
+        { "<bo>", "bo" },
+        { "＜Bo＞", "bo" },
+        { " < Sir  Bo > ", "sir bo" },
+        { "<<bo>>", "bo" },
+        { "<", "<" },
+        { "<bo", "<bo" },
+        { "<b>bo</b>", "<b>bo</b>" },
+        { "<>", "" },
+        { "< >", "" },
+        { "a<b>", "a<b>" },
+        { "﹤bo﹥", "bo" },
+        { "<image>", "image" },
     };
 
     for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
