@@ -5,13 +5,18 @@
 #include "base/threads.h"
 #include "pull/server.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -394,6 +399,78 @@ static void a_transfer_cut_off_is_no_success(void **state)
     assert_int_equal(with(f, GET, "nonsense\r\n\r\n", "close"), RAP_E_IO);
 }
 
+/* ---- TLS ---- */
+
+static int free_port(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+    close(fd);
+    return ntohs(at.sin_port);
+}
+
+/* A server with a certificate that nobody vouches for. */
+static pid_t start_tls(const char *folder, int port)
+{
+    char command[400];
+    pid_t child;
+
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 2 -keyout %s/key "
+             "-out %s/cert >/dev/null 2>&1",
+             folder, folder);
+    if (system(command) != 0)
+        return -1;
+    snprintf(command, sizeof command,
+             "exec openssl s_server -accept %d -key %s/key -cert %s/cert -www >/dev/null 2>&1 "
+             "</dev/null",
+             port, folder, folder);
+    child = fork();
+    if (child == 0) {
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    return child;
+}
+
+static void a_certificate_of_nobody_is_refused(void **state)
+{
+    fixture *f = *state;
+    char folder[] = "/tmp/rap-tls-XXXXXX", url[64], command[64];
+    int port = free_port();
+    pid_t child;
+
+    assert_non_null(mkdtemp(folder));
+    child = start_tls(folder, port);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (child < 0) {
+        print_message("skipped: there is no openssl to make a certificate\n");
+        assert_int_equal(system(command), 0);
+        return;
+    }
+    snprintf(url, sizeof url, "https://localhost:%d/", port);
+    f->ask.url = url;
+    f->ask.token = "key";
+    f->ask.silence_seconds = 20;
+    for (int i = 0; i < 100; i++) { /* until it listens */
+        with(f, GET, "", "close");
+        if (f->reply.failure != HTTP_UNREACHABLE)
+            break;
+        usleep(50000);
+    }
+    kill(child, SIGTERM);
+    waitpid(child, NULL, 0);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(f->err.status, RAP_E_IO);
+    assert_int_equal(f->reply.code, 0);
+    assert_false(f->reply.again);
+    assert_says(f, "certificate");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -417,6 +494,7 @@ int main(void)
         TEST(the_whole_may_have_a_limit),
         TEST(it_can_be_stopped),
         TEST(a_transfer_cut_off_is_no_success),
+        TEST(a_certificate_of_nobody_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
