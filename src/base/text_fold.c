@@ -208,7 +208,7 @@ static char *fold_unicode(const char *text)
 
 static bool is_ascii(const char *text)
 {
-    while (*text > 0)
+    while (*text && (unsigned char)*text < 0x80)
         text++;
     return *text == '\0';
 }
