@@ -251,8 +251,11 @@ static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_
 
     *out = names;
     if (status == RAP_OK)
-        status = db_query(&statement, &s->d, err,
-                          "SELECT concept_id, text, alias FROM name ORDER BY id", "");
+        status = db_query(
+            &statement, &s->d, err,
+            s->folds_anew ? "SELECT concept_id, text, alias, fold_name(text) FROM name ORDER BY id"
+                          : "SELECT concept_id, text, alias, folded FROM name ORDER BY id",
+            "");
     while (status == RAP_OK && *out_count < room &&
            (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
         store_name *name = &(*out)[*out_count];
@@ -260,9 +263,9 @@ static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_
         name->concept_id = sqlite3_column_int64(statement, 0);
         name->text = db_text(statement, 1);
         name->is_alias = sqlite3_column_int(statement, 2);
-        if (name->text)
-            ++*out_count;
-        else
+        name->folded = db_text(statement, 3);
+        ++*out_count;
+        if (!name->text || !name->folded)
             status = err_memory(err, "reading names");
     }
     sqlite3_finalize(statement);
@@ -288,8 +291,10 @@ rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *e
 
 void store_names_free(store_name *names, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         free(names[i].text);
+        free(names[i].folded);
+    }
     free(names);
 }
 

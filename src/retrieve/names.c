@@ -3,7 +3,6 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/text_fold.h"
 #include "base/text_search.h"
 
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 
 struct names {
     store_name *name;
-    char **folded; /* [count] */
     size_t count;
 };
 
@@ -34,11 +32,6 @@ rap_status names_load(names **out, store *s, rap_err *err)
     if (!n)
         return err_memory(err, "reading the names");
     status = store_names(s, &n->name, &n->count, err);
-    if (status == RAP_OK && !(n->folded = mem_array(n->count, sizeof *n->folded)))
-        status = err_memory(err, "reading the names");
-    for (size_t i = 0; status == RAP_OK && i < n->count; i++)
-        if (!(n->folded[i] = text_fold_name(n->name[i].text)))
-            status = err_memory(err, "reading the names");
     if (status == RAP_OK)
         *out = n;
     else
@@ -50,9 +43,6 @@ void names_free(names *n)
 {
     if (!n)
         return;
-    for (size_t i = 0; n->folded && i < n->count; i++)
-        free(n->folded[i]);
-    free(n->folded);
     store_names_free(n->name, n->count);
     free(n);
 }
@@ -130,7 +120,7 @@ static int find_words(name_hits *hits, const names *n, const char *text)
     int ok = text_search_init(&searched, text);
 
     for (size_t i = 0; ok && i < n->count; i++)
-        ok = find_places(hits, &searched, n->folded[i], n->name[i].concept_id);
+        ok = find_places(hits, &searched, n->name[i].folded, n->name[i].concept_id);
     text_search_release(&searched);
     if (ok)
         drop_overlaps(hits);
