@@ -6,6 +6,7 @@
 #include "remember/schema.h"
 
 #include "base/buf.h"
+#include "remember/refold.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +28,8 @@ static const char shared_tables[] =
     " updated TEXT NOT NULL"
     ") STRICT;"
 
-    /* What a concept is called: one name and any aliases, in one table so that `folded` (the text
-     * without case) is unique across both. */
+    /* What a concept is called: one name and any aliases, in one table so that `folded` (the text as it is
+     * compared: text_fold.h) is unique across both. */
     "CREATE TABLE name ("
     " id INTEGER PRIMARY KEY,"
     " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
@@ -99,7 +100,7 @@ static const char store_tables[] =
     "CREATE TABLE event ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " at TEXT NOT NULL,"
-    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import */
+    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import, rename */
     " concept_id INTEGER NOT NULL"
     ") STRICT;";
 
@@ -151,13 +152,15 @@ static const char refusals[] =
 /* Version 4: which refusals a maker has not seen, without reading past their pictures. */
 static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusal(maker, id);";
 
+/* Version 5: `name.folded` by a new rule (refold.h), and the detector's words likewise: those folded by the
+ * old one would not be found again when their category is forgotten. */
+static const char refolded[] = "DELETE FROM vocabulary;";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
-    { shared_tables, store_tables },
-    { "", large_stores },
-    { refusals, "" },
-    { "", refusals_by_maker },
+    { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
+    { "", refusals_by_maker },       { "", refolded },
 };
 
 /* ---- inspect ---- */
@@ -293,6 +296,8 @@ rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
     if (status != RAP_OK || version == SCHEMA_VERSION)
         return status;
     status = run_steps(d, kind, version, SCHEMA_VERSION, err);
+    if (status == RAP_OK && kind == SCHEMA_STORE && version < SCHEMA_FOLDED)
+        status = refold_names(d, err);
     if (status != RAP_OK)
         return status;
     sqlite3_snprintf(sizeof numbers, numbers,
@@ -347,7 +352,7 @@ rap_status schema_verify(db *d, schema_kind kind, rap_err *err)
     int64_t version = 0;
     rap_status status = check_numbers(d, kind, &version, err);
 
-    if (status == RAP_OK && (version < 1 || (kind == SCHEMA_STORE && version < SCHEMA_VERSION)))
+    if (status == RAP_OK && (version < 1 || (kind == SCHEMA_STORE && version < SCHEMA_READABLE)))
         status = err_set(err, RAP_E_FORMAT, "%s: %s", d->path,
                          version < 1 ? "is not complete"
                                      : "written by an older version of this program: open it once "

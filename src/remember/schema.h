@@ -7,7 +7,9 @@
 /* The application ids in the file header (bytes 68 to 71): "RAPS" and "RAPB". */
 #define SCHEMA_STORE_ID 0x52415053
 #define SCHEMA_BUNDLE_ID 0x52415042
-#define SCHEMA_VERSION 4      /* of both: user_version, bytes 60 to 63 */
+#define SCHEMA_VERSION 5      /* of both: user_version, bytes 60 to 63 */
+#define SCHEMA_READABLE 4     /* the oldest store that can be read without being brought up to date */
+#define SCHEMA_FOLDED 5       /* since then names are folded by text_fold.h */
 #define SCHEMA_PAGE_SIZE 8192 /* three vectors of 512 numbers to a page, where 4096 holds one */
 
 typedef enum schema_kind { SCHEMA_STORE, SCHEMA_BUNDLE } schema_kind;
@@ -20,8 +22,8 @@ rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, r
 /* Brings a new or older file to SCHEMA_VERSION, inside a transaction of the caller. */
 rap_status schema_migrate(db *d, schema_kind kind, rap_err *err);
 
-/* Is it exactly what this program would have made: identifiers, version (of a bundle also an older one),
- * every table and index, and nothing else? */
+/* Is it exactly what this program would have made: identifiers, version (of a bundle any older one,
+ * of a store one from SCHEMA_READABLE on), every table and index, and nothing else? */
 rap_status schema_verify(db *d, schema_kind kind, rap_err *err);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "remember/refold.h"
 #include "remember/schema.h"
 #include "remember/slack.h"
 #include "remember/snapshot.h"
@@ -157,6 +158,16 @@ static rap_status open_reading(store *s, const char *path, rap_err *err)
     return status == RAP_OK ? schema_verify(&s->d, SCHEMA_STORE, err) : status;
 }
 
+/* Names folded by an older version stay so in a file that is only read. */
+static rap_status settle_names(store *s, rap_err *err)
+{
+    int64_t version = 0;
+    rap_status status = db_int(&version, NULL, &s->d, err, "PRAGMA user_version", "");
+
+    s->folds_anew = version < SCHEMA_FOLDED;
+    return status == RAP_OK && s->folds_anew ? refold_function(&s->d, err) : status;
+}
+
 static rap_status open_writing(store *s, const char *path, bool is_new, rap_err *err)
 {
     rap_status status = is_new ? make_file(path, err) : RAP_OK;
@@ -195,6 +206,8 @@ rap_status store_open(store **out, const char *path, int read_only, rap_err *err
     s->token_limit = STORE_TOKEN_LIMIT;
     s->snapshot_min = STORE_SNAPSHOT_MIN;
     status = read_only ? open_reading(s, path, err) : open_writing(s, path, is_new, err);
+    if (status == RAP_OK)
+        status = settle_names(s, err);
     if (status != RAP_OK) {
         store_close(s);
         return status;

@@ -111,7 +111,8 @@ void store_strings_free(char **strings, size_t count);
  * store_names_free(). */
 typedef struct store_name {
     int64_t concept_id;
-    char *text; /* as written */
+    char *text;   /* as written */
+    char *folded; /* as compared: text_fold_name() */
     int is_alias;
 } store_name;
 rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *err);
