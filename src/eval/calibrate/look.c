@@ -1,13 +1,11 @@
 /* look.c: the models look at a set once: things into a store of their own, then regions and features of the
  * photos, each place in several cuts. */
-#include "base/file.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "eval/calibrate/inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOOK_INNER 0.08f /* the step between cuts where the profile has none */
 
@@ -255,21 +253,15 @@ static rap_status look_with(looking *l, rap_err *err)
 
 rap_status trust_handle_open(trust_handle *out, const trust_models *models, rap_err *err)
 {
-    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     rap_options o = RAP_OPTIONS_INIT;
     char *file;
     rap_status status;
 
-    *out = (trust_handle){ NULL, path_join(base, "rap-trust-XXXXXX") };
-    if (!out->folder)
-        return err_memory(err, "starting to measure");
-    if (!mkdtemp(out->folder)) {
-        free(out->folder);
-        out->folder = NULL;
-        return err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base,
-                       strerror(errno));
-    }
-    file = path_join(out->folder, "store.db");
+    *out = (trust_handle){ NULL, TEMP_INIT };
+    status = temp_folder_anywhere(&out->folder, "rap-trust", err);
+    if (status != RAP_OK)
+        return status;
+    file = path_join(out->folder.path, "store.db");
     o.profile = models->profile;
     o.store = file;
     o.threads = models->threads;
@@ -280,19 +272,8 @@ rap_status trust_handle_open(trust_handle *out, const trust_models *models, rap_
 
 void trust_handle_close(trust_handle *h)
 {
-    static const char *const name[] = { "store.db", "store.db-wal", "store.db-shm" };
-
     rap_close(h->r);
-    for (size_t i = 0; h->folder && i < sizeof name / sizeof *name; i++) {
-        char *path = path_join(h->folder, name[i]);
-
-        if (path)
-            unlink(path);
-        free(path);
-    }
-    if (h->folder)
-        rmdir(h->folder);
-    free(h->folder);
+    temp_remove(&h->folder);
 }
 
 rap_status trust_look(trust_seen *out, trust_set *set, const trust_models *models, rap_err *err)
