@@ -4,6 +4,7 @@
 #include "vision/yolo_inside.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -125,14 +126,10 @@ static yolo_vocabulary *new_vocabulary(const yolo_world *y, int names)
 static rap_status normalise(float *out, const float *text, int count, int dim, rap_err *err)
 {
     for (int i = 0; i < count; i++) {
-        double square = 0;
-        for (int k = 0; k < dim; k++)
-            square += (double)text[(size_t)i * dim + k] * text[(size_t)i * dim + k];
-        if (!isfinite(square))
+        const float *x = text + (size_t)i * (size_t)dim;
+        if (!isfinite(vector_dot(x, x, dim)))
             return err_set(err, RAP_E_ARGUMENT, "the embedding of name %d is not finite", i);
-        double norm = square > 0 ? 1 / sqrt(square) : 0;
-        for (int k = 0; k < dim; k++)
-            out[(size_t)i * dim + k] = (float)(text[(size_t)i * dim + k] * norm);
+        vector_normalise(out + (size_t)i * (size_t)dim, x, dim);
     }
     return RAP_OK;
 }

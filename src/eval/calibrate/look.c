@@ -2,6 +2,7 @@
  * photos, each place in several cuts. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/vector.h"
 #include "eval/calibrate/inside.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ static rap_status embed_cuts(looking *l, float *out, const image *photo, const r
             cut_box[i] = c ? embed_inner_box(box[i], photo, l->out->inner * (float)c) : box[i];
         status = embed_boxes(cut, l->r->encoder, photo, cut_box, count, &crop, err);
         for (size_t i = 0; status == RAP_OK && i < (size_t)count; i++) {
-            embed_to_direction(cut + i * dim, (int)dim);
+            vector_normalise(cut + i * dim, cut + i * dim, (int)dim);
             memcpy(out + (i * cuts + c) * dim, cut + i * dim, dim * sizeof *out);
         }
     }
