@@ -195,8 +195,23 @@ typedef struct rap_record {
  * RAP_OK the concept survives a crash. */
 RAP_API rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept);
 
-/* Changes the fields that are not NULL: name renames, image adds a view and makes it the avatar. */
-RAP_API rap_status rap_update(rap *r, const char *name, const rap_concept *change);
+/* What changes in a concept; what is not given stays as it is. */
+typedef struct rap_change {
+    const char *name, *category, *info;      /* NULL: stays                                         */
+    const char *const *add_aliases;          /* NULL: none; ended by NULL                           */
+    const char *const *remove_aliases;       /* NULL: none; ended by NULL; before any other change  */
+    const char *const *aliases;              /* NULL: they stay; else exactly these, ended by NULL  */
+    rap_image avatar;                        /* none: stays; a new view that becomes the avatar     */
+    rap_box avatar_box;                      /* {0}: the whole picture                              */
+    rap_image view;                          /* none; a further view                                */
+    rap_box view_box;                        /* {0}: the whole picture                              */
+} rap_change;
+#define RAP_CHANGE_INIT                                                                          \
+    { NULL, NULL, NULL, NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, RAP_IMAGE_INIT,        \
+      { 0, 0, 0, 0 } }
+
+/* All of the change in one transaction, or nothing of it. */
+RAP_API rap_status rap_update(rap *r, const char *name, const rap_change *change);
 
 RAP_API rap_status rap_add_view(rap *r, const char *name, const rap_image *image, rap_box box);
 /* Corrections: what a photo, or a box in it, shows is this concept (a further view), or is not it (a picture
@@ -210,6 +225,8 @@ RAP_API rap_status rap_remove_alias(rap *r, const char *name, const char *alias)
 
 /* Removes the concept: rows, pictures, vectors, cached tokens; the bytes are overwritten. */
 RAP_API rap_status rap_forget(rap *r, const char *name);
+/* Several, ended by NULL: all of them, or none when one is not there. Names of one concept count once. */
+RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
 
 /* Finds by name or alias, without case. Free with rap_record_free(). */
 RAP_API rap_status rap_find(rap_record **out, rap *r, const char *name);

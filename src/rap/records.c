@@ -26,6 +26,13 @@ rap_status rap_forget(rap *r, const char *name)
     return store_forget(r->store, name, &r->err);
 }
 
+rap_status rap_forget_all(rap *r, const char *const *wanted)
+{
+    if (!rap_ready(r) || !wanted)
+        return RAP_E_ARGUMENT;
+    return store_forget_all(r->store, wanted, &r->err);
+}
+
 rap_status rap_find(rap_record **out, rap *r, const char *name)
 {
     if (out)
