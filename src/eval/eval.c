@@ -166,7 +166,7 @@ static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts
     rap_status status = open_store(&run->r, run->options, path, RAP_POLICY_DEFAULT, err);
 
     if (status == RAP_OK && database) {
-        status = rap_import(run->r, database, 0, NULL);
+        status = rap_import(NULL, run->r, database, 0);
         if (status == RAP_OK)
             status = rap_each(run->r, NULL, collect_name, run->names);
         if (status != RAP_OK)

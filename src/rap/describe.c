@@ -112,7 +112,7 @@ static json_t *describe_versions(void)
                      json_sprintf("%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch));
 }
 
-rap_status rap_describe(rap *r, char **out)
+rap_status rap_describe(char **out, rap *r)
 {
     json_t *document;
     int64_t concepts = 0;
@@ -144,7 +144,7 @@ static void add_part(buf *b, const char *title, const profile_file *file, char *
     free(text);
 }
 
-rap_status rap_layers(rap *r, char **out)
+rap_status rap_layers(char **out, rap *r)
 {
     buf b = BUF_INIT;
     char *text = NULL;

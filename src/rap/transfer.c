@@ -132,7 +132,7 @@ static rap_status embed_import(transfer_picture *group, size_t count, size_t *ou
     return import_all(run, group, count, out_failed, err);
 }
 
-rap_status rap_import(rap *r, const char *path, int replace, rap_import_report *out)
+rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace)
 {
     rap_import_report report = { 0 };
     import_run run = { .r = r };

@@ -2,6 +2,7 @@
  * photos, each place in several cuts. */
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/vector.h"
 #include "eval/calibrate/inside.h"
 
 #include <stdlib.h>
@@ -56,7 +57,7 @@ static rap_status embed_cuts(looking *l, float *out, const image *photo, const r
             cut_box[i] = c ? embed_inner_box(box[i], photo, l->out->inner * (float)c) : box[i];
         status = embed_boxes(cut, l->r->encoder, photo, cut_box, count, &crop, err);
         for (size_t i = 0; status == RAP_OK && i < (size_t)count; i++) {
-            embed_to_direction(cut + i * dim, (int)dim);
+            vector_normalise(cut + i * dim, cut + i * dim, (int)dim);
             memcpy(out + (i * cuts + c) * dim, cut + i * dim, dim * sizeof *out);
         }
     }
@@ -72,13 +73,13 @@ static rap_status remember_all(looking *l, rap_err *err)
     rap_status status = RAP_OK;
 
     if (l->set->database)
-        return trust_handed_up(l->r, rap_import(l->r, l->set->database, 0, NULL), err);
+        return trust_handed_up(l->r, rap_import(NULL, l->r, l->set->database, 0), err);
     for (int i = 0; status == RAP_OK && i < l->set->things; i++) {
         rap_concept c = RAP_CONCEPT_INIT;
 
         c.name = l->set->thing[i].name;
         c.image.path = l->set->thing[i].picture;
-        status = trust_handed_up(l->r, rap_remember(l->r, &c, NULL), err);
+        status = trust_handed_up(l->r, rap_remember(NULL, l->r, &c), err);
     }
     return status;
 }
@@ -90,7 +91,7 @@ static rap_status look_at_thing(looking *l, int i, rap_err *err)
     rap_record *record = NULL;
     store_picture shown = { 0 };
     image im = { 0 };
-    rap_status status = trust_handed_up(l->r, rap_find(l->r, t->name, &record), err);
+    rap_status status = trust_handed_up(l->r, rap_find(&record, l->r, t->name), err);
 
     if (status == RAP_OK) {
         t->id = record->id;
