@@ -39,7 +39,7 @@ static char *picture_name(const rap_record *record, const store_picture *picture
     buf name = BUF_INIT;
 
     buf_puts(&name, "images/");
-    for (const char *c = record->name; *c && name.len < 47; c++) {
+    for (const char *c = record->name; *c && name.len < 47 && !buf_failed(&name); c++) {
         char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
         bool safe =
             (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || lower == '-';
