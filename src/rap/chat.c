@@ -1,10 +1,14 @@
 /* chat.c: a conversation. A turn is: what is asked about (retrieve), the concepts' pictures as
  * image tokens (from the store's cache, or encoded once and kept there), and the answer. */
-#include "rap/inside.h"
+#include "rap/matches.h"
+#include "rap/models.h"
+#include "rap/picture.h"
+#include "rap/retrieve.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "generate/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +84,7 @@ static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **o
         status = retrieve_only(r, only, out);
     } else {
         if (first && chat->has_photo && !chat->looked) {
-            status = retrieve_look(r, &chat->photo, &chat->seen);
+            status = retrieve_look(r, &chat->photo, r->options.policy, &chat->seen);
             chat->looked = status == RAP_OK;
         }
         if (status == RAP_OK)
