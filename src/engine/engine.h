@@ -7,7 +7,7 @@
 
 #include "engine/profile.h"
 #include "generate/vlm.h"
-#include "retrieve/embed.h"
+#include "retrieve/retriever.h"
 #include "vision/yolo_world.h"
 
 /* Opens no model. Where no profile was asked for, none need be there: engine_profile() then says why. */
@@ -28,6 +28,20 @@ rap_status engine_encoder(encoder **out, const char **out_maker, rap_engine *e, 
 rap_status engine_encoder_more(encoder **out, rap_engine *e, rap_err *err);
 /* The detector, and whose text tower reads its vocabulary; both NULL where the profile has no detector. */
 rap_status engine_detector(yolo_world **out, encoder **out_texts, rap_engine *e, rap_err *err);
+
+typedef struct engine_retriever_options {
+    store *store;           /* borrowed */
+    int read_only, threads; /* threads: of a search */
+    int uncalibrated;       /* without the profile's threshold and what else its calibration found */
+    rap_on_progress *on_progress;
+    void *payload;
+} engine_retriever_options;
+
+/* What looks with these models into a store: retriever_free() it before both. RAP_E_FORMAT when the profile was
+ * calibrated with another encoder. */
+rap_status engine_retriever(retriever **out, rap_engine *e, const engine_retriever_options *options,
+                            rap_err *err);
+
 rap_status engine_vlm(vlm **out, rap_engine *e, rap_err *err);
 /* All that the profile has. */
 rap_status engine_load(rap_engine *e, rap_err *err);

@@ -21,11 +21,19 @@ static const struct eval_task {
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
+#define OPEN_SET "open-set"
+
+/* Tasks by the names they had before. */
+static const char *task_name(const char *given)
+{
+    return strcmp(given, "trust") == 0 ? OPEN_SET : given;
+}
+
 int eval_wants(const eval_options *options, const char *task)
 {
     const char *const *t = options->tasks;
 
-    while (t && *t && strcmp(*t, task) != 0)
+    while (t && *t && strcmp(task_name(*t), task) != 0)
         t++;
     return !t || *t;
 }
@@ -44,10 +52,10 @@ static const char *wanted_file(const eval_options *options, const char *task)
 static rap_status check_tasks(const eval_options *options, rap_err *err)
 {
     for (const char *const *t = options->tasks; t && *t; t++)
-        if (strcmp(*t, "trust") != 0 && !wanted_file(options, *t))
+        if (strcmp(task_name(*t), OPEN_SET) != 0 && !wanted_file(options, *t))
             return err_set(err, RAP_E_ARGUMENT,
                            "'%s' is no task: caption, recognition, vqa, text_qa, retrieval, "
-                           "detection or trust",
+                           "detection or open-set",
                            *t);
     return RAP_OK;
 }
@@ -220,7 +228,7 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
     return status;
 }
 
-/* The trust task alone has no use for the two stores. */
+/* The open-set task alone has no use for the two stores. */
 static int wants_stores(const eval_options *options)
 {
     for (size_t i = 0; i < TASKS; i++)
@@ -249,8 +257,8 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
     if (status == RAP_OK && wants_stores(options))
         status = run_both(&run, out, folder, err);
-    if (status == RAP_OK && eval_wants(options, "trust"))
-        status = eval_trust(out, options, err);
+    if (status == RAP_OK && eval_wants(options, OPEN_SET))
+        status = eval_open_set(out, options, err);
     if (run.log && fclose(run.log) != 0 && status == RAP_OK)
         status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
     if (folder)

@@ -118,7 +118,7 @@ typedef struct shown_concept { /* what backs one session_picture */
     image pixels; /* for models that take no ready tokens */
 } shown_concept;
 
-/* The name under which the tokens of this model and this way of cropping are cached. */
+/* The name under which the tokens of this model and these crops are cached. */
 static void cache_key(char *out, size_t size, const rap *r)
 {
     snprintf(out, size, "%.160s crop %d %.3f", vlm_fingerprint(r->vlm), r->profile->crop.square,
@@ -128,22 +128,22 @@ static void cache_key(char *out, size_t size, const rap *r)
 static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
                                  const char *key, int *encoded)
 {
-    image whole = { 0 }, cut = { 0 };
+    image whole = { 0 }, cropped = { 0 };
     rap_status status =
         image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
 
     if (status == RAP_OK)
-        status = embed_cut(&cut, &whole, avatar->box, &r->profile->crop, &r->err);
+        status = embed_crop_box(&cropped, &whole, avatar->box, &r->profile->crop, &r->err);
     image_release(&whole);
     if (status != RAP_OK)
         return status;
-    status = vlm_encode(r->vlm, &cut, &out->tokens, &out->floats, &r->err);
+    status = vlm_encode(r->vlm, &cropped, &out->tokens, &out->floats, &r->err);
     if (status == RAP_E_UNSUPPORTED) { /* the session encodes this model's pictures in place */
-        out->pixels = cut;
+        out->pixels = cropped;
         err_clear(&r->err);
         return RAP_OK;
     }
-    image_release(&cut);
+    image_release(&cropped);
     if (status != RAP_OK)
         return status;
     ++*encoded;

@@ -379,6 +379,20 @@ rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, s
     return status;
 }
 
+rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                             rap_err *err)
+{
+    rap_status status;
+
+    memset(out, 0, sizeof *out);
+    status = refresh(r, err);
+    if (status == RAP_OK)
+        status = find_regions(r, photo, policy, out, err);
+    if (status != RAP_OK)
+        sighting_release(out);
+    return status;
+}
+
 void sighting_release(sighting *s)
 {
     if (!s)

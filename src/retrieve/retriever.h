@@ -47,6 +47,9 @@ typedef struct sighting {
  * has not seen yet. */
 rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
                           rap_err *err);
+/* The first step of it alone: the regions, without what they show. */
+rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                             rap_err *err);
 void sighting_release(sighting *s); /* NULL-safe */
 
 #endif
