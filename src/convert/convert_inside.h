@@ -1,4 +1,4 @@
-/* convert_inside.h: one conversion under way, for convert.c and the name maps. */
+/* convert_inside.h: one conversion under way, for convert_file.c and the name maps. */
 #ifndef RAP_CONVERT_CONVERT_INSIDE_H
 #define RAP_CONVERT_CONVERT_INSIDE_H
 

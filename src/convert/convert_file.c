@@ -1,4 +1,4 @@
-/* convert.c: opens a checkpoint, asks the name maps whose it is, and saves what they made of it.
+/* convert_file.c: opens a checkpoint, asks the name maps whose it is, and saves what they made of it.
  *
  * Read convert_file() last: above it stand the steps that the name maps share. The first failure is
  * kept in the conversion, so that a map reads as a list. */
