@@ -133,10 +133,10 @@ const char *file_kind_phrase(file_kind kind)
     static const char *const phrases[FILE_KIND_COUNT] = {
         [FILE_KIND_EMPTY] = "is empty: copy or download it again",
         [FILE_KIND_ZEROS] = "holds nothing but zeros where it begins: copy or download it again",
-        [FILE_KIND_LFS_POINTER] = "is a Git LFS pointer, not the file itself: run `git lfs pull` "
+        [FILE_KIND_LFS_POINTER] = "is a Git LFS pointer: run `git lfs pull` "
                                   "where it was cloned, or download the file",
-        [FILE_KIND_WEB_PAGE] = "is a web page (HTML), not the file itself: download it again by "
-                               "the link of the file",
+        [FILE_KIND_WEB_PAGE] = "is a web page (HTML): download the file again, by "
+                               "the link of the file itself",
         [FILE_KIND_XML] = "is an XML text, perhaps a server's error message: download the file "
                           "again",
         [FILE_KIND_UTF16] = "is a text in UTF-16: save it as UTF-8",
