@@ -4,7 +4,7 @@
  * vqa.json, text_qa.json, detection.json, retrieval.json; examples/toy/README.md documents each. The set is
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
- * Reading order: metrics.h (what a correct answer is), questions.c (caption, recognition, VQA, text QA),
+ * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition, VQA, text QA),
  * vision.c (retrieval, detection), open_set.c (what is invented, and larger stores), eval.c (stores and the
  * run), report.c (table and JSON). */
 #ifndef RAP_EVAL_EVAL_H
@@ -64,6 +64,7 @@ json_t *eval_json(const eval_report *report); /* the caller owns it */
 
 typedef struct eval_run_state {
     const eval_options *options;
+    rap_engine *engine;
     rap *r;        /* the default policy */
     rap *paper;    /* the paper policy: it gives two candidates a region */
     json_t *names; /* every stored name, an array of strings */
@@ -87,7 +88,7 @@ rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts 
 /* Is this task asked for? */
 int eval_wants(const eval_options *options, const char *task);
 
-rap_status eval_open_set(eval_report *out, const eval_options *options, rap_err *err);
+rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 
 #endif

@@ -57,10 +57,11 @@ static rap_status open_distractors(calibrate_vectors *out, eval_report *report,
     return status;
 }
 
-rap_status eval_open_set(eval_report *out, const eval_options *o, rap_err *err)
+rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err)
 {
-    calibrate_models models = { .profile = o->profile,
-                                .threads = o->threads,
+    const eval_options *o = run->options;
+    calibrate_models models = { .engine = run->engine,
+                                .profile = o->profile,
                                 .on_progress = o->on_progress,
                                 .payload = o->payload };
     calibrate_set set;

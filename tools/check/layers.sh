@@ -20,7 +20,7 @@ generate  base formats image
 engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api
-eval      api base
+eval      api base formats
 eval/calibrate  base formats remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
 cli       api base eval pull wire
