@@ -132,11 +132,21 @@ typedef enum rap_policy {
     RAP_POLICY_PAPER        /* exactly the official rule: no threshold, two nearest per region    */
 } rap_policy;
 
+/* What a handle may do with its store. */
+typedef enum rap_store_use {
+    RAP_STORE_CHANGE = 0,    /* it is created when it is not there                                */
+    RAP_STORE_READ,          /* nothing is written; it must be there                              */
+    RAP_STORE_READ_OR_EMPTY, /* the same, but one that is not there reads as an empty one         */
+    RAP_STORE_CACHE,         /* the same, and what can be computed again (vectors, tokens) is kept
+                                in it if it can be written to                                     */
+    RAP_STORE_EMPTY          /* an empty one in memory: no file is opened, `store` is not used    */
+} rap_store_use;
+
 typedef struct rap_options {
     const char *profile;          /* as in rap_engine_options; NULL with an engine                */
     const char *store;            /* NULL: $RAP_STORE, else <user data folder>/rap/store.db       */
     int threads;                  /* 0: the engine's, or every core this process may use          */
-    int read_only;                /* 0: the store is created when it is not there                 */
+    int read_only;                /* a rap_store_use; 0: the store is created when it is not there */
     rap_policy policy;            /* RAP_POLICY_DEFAULT                                           */
     rap_on_progress *on_progress; /* NULL: silent                                                 */
     void *payload;                /* NULL: handed to on_progress                                  */
@@ -299,6 +309,10 @@ RAP_API rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *imag
                                 const char *text, int limit);
 RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */
 
+/* RAP_OK, or the reason why a result should not be written to `path`: it is the picture (NULL: none), the store or a
+ * file of the profile, also by another name of the same file. The library asks this itself before it writes. */
+RAP_API rap_status rap_may_write(rap *r, const char *path, const rap_image *image);
+
 /* Draws matches (and regions, thin) onto the photo and writes a PNG. */
 RAP_API rap_status rap_draw(rap *r, const rap_image *image, const rap_matches *matches,
                             const char *path);
@@ -367,11 +381,12 @@ typedef struct rap_convert_options {
     /* NULL: nobody listens. Called with each thing a user should know of the conversion: what was assumed
      * and how to say otherwise, which of several weights were taken. One line without a newline.          */
     void (*remark)(void *payload, const char *line);
+    rap_on_progress *on_progress; /* NULL: silent. Counts tensors; may cancel                      */
     void *payload;
 } rap_convert_options;
 
 /* Turns a published checkpoint into GGUF: a file, an index of shards, or a folder as Hugging Face lays it
- * out. `options` may be NULL. Needs no handle: on failure the line is written to `error` (`error_size`
+ * out. `options` may be NULL. A file that is read is not written over. Needs no handle: on failure the line is written to `error` (`error_size`
  * bytes, may be NULL). */
 RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
                                const rap_convert_options *options, char *error, size_t error_size);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,34 +243,65 @@ static bool file_begins(const char *path, const char *text)
     return found;
 }
 
-/* Is the file anywhere in the folder? Links are followed; what cannot be read cannot be an input. */
-static bool folder_holds(const char *folder, const struct stat *file)
+/* Is the file in the folder, at most so many folders down? Links are followed; what cannot be read is no input. */
+static bool folder_holds(const char *folder, const struct stat *file, int depth)
 {
     char *paths[] = { (char *)folder, NULL };
     FTS *walk = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL);
-    const FTSENT *entry;
+    FTSENT *entry;
     bool found = false;
 
-    while (walk && !found && (entry = fts_read(walk)) != NULL)
+    while (walk && !found && (entry = fts_read(walk)) != NULL) {
         found = entry->fts_info == FTS_F && is_same(entry->fts_statp, file);
+        if (entry->fts_info == FTS_D && entry->fts_level > depth)
+            fts_set(walk, entry, FTS_SKIP);
+    }
     if (walk)
         fts_close(walk);
     return found;
+}
+
+/* An output that is there already and holds something. */
+static bool is_kept(struct stat *info, const char *out)
+{
+    return out && stat(out, info) == 0 && S_ISREG(info->st_mode);
+}
+
+static rap_status spare_folder(const char *out, const struct stat *there, const char *folder,
+                               int depth, const char *again, rap_err *err)
+{
+    if (there->st_size == 0 || (again && file_begins(out, again)) ||
+        !folder_holds(folder, there, depth))
+        return RAP_OK;
+    return err_set(err, RAP_E_ARGUMENT,
+                   "%s: is a file of %s, which is read; write the output to another file", out,
+                   folder);
 }
 
 rap_status file_spare(const char *out, const char *in, const char *again, rap_err *err)
 {
     struct stat there, input;
 
-    if (!out || !in || stat(out, &there) != 0 || !S_ISREG(there.st_mode) || stat(in, &input) != 0)
+    if (!is_kept(&there, out) || !in || stat(in, &input) != 0)
         return RAP_OK;
     if (is_same(&there, &input))
         return err_set(err, RAP_E_ARGUMENT,
                        "%s: is the input itself; write the output to another file", out);
-    if (!S_ISDIR(input.st_mode) || (again && file_begins(out, again)) || !folder_holds(in, &there))
-        return RAP_OK;
-    return err_set(err, RAP_E_ARGUMENT,
-                   "%s: is a file of %s, which is read; write the output to another file", out, in);
+    return S_ISDIR(input.st_mode) ? spare_folder(out, &there, in, INT_MAX - 1, again, err) : RAP_OK;
+}
+
+rap_status file_spare_beside(const char *out, const char *in, const char *again, rap_err *err)
+{
+    char *folder = path_folder(in);
+    struct stat there;
+    rap_status status = RAP_OK;
+
+    if (!folder)
+        return err_memory(err, "comparing files");
+    if (is_kept(&there, out))
+        status = spare_folder(out, &there, folder, 0, again, err);
+    free(folder);
+    return status;
 }
 
 /* ---- folders ---- */

@@ -42,9 +42,11 @@ bool file_is_folder(const char *path);
 rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path` */
 
 /* Refuses to write to `out` where that is the file `in`, or where `in` is a folder and `out` a file anywhere in it: the
- * same by device and inode, so that a link does not hide it. `again` (NULL: none): in a folder, a file that begins so
- * is what an earlier run wrote there and may be replaced. A NULL or absent file is no input. */
+ * same by device and inode, so that a link does not hide it. In a folder an empty file may be replaced, and one that
+ * begins with `again` (NULL: none), which an earlier run wrote there. A NULL or absent file is no input. */
 rap_status file_spare(const char *out, const char *in, const char *again, rap_err *err);
+/* The same for what lies in the folder of the file `in`: where others beside it are read as well. */
+rap_status file_spare_beside(const char *out, const char *in, const char *again, rap_err *err);
 
 /* SHA-256 as 64 hex digits and NUL. */
 void sha256_hex(char out[65], const void *bytes, size_t size);

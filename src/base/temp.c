@@ -275,9 +275,9 @@ rap_status temp_file(temp *out, const char *target, unsigned mode, rap_err *err)
     return temp_make(out, target, false, mode, err);
 }
 
-rap_status temp_folder(temp *out, const char *target, rap_err *err)
+rap_status temp_folder(temp *out, const char *target, unsigned mode, rap_err *err)
 {
-    return temp_make(out, target, true, 0700, err);
+    return temp_make(out, target, true, mode, err);
 }
 
 rap_status temp_folder_anywhere(temp *out, const char *name, rap_err *err)
@@ -287,7 +287,8 @@ rap_status temp_folder_anywhere(temp *out, const char *name, rap_err *err)
     rap_status status;
 
     *out = (temp)TEMP_INIT;
-    status = target ? temp_folder(out, target, err) : err_memory(err, "making a temporary folder");
+    status =
+        target ? temp_folder(out, target, 0700, err) : err_memory(err, "making a temporary folder");
     free(target);
     return status;
 }
@@ -298,22 +299,10 @@ void temp_remove(temp *t)
 {
     struct stat info;
 
-    if (t->path)
-        remove_path(t->path, t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode));
+    if (!t->path)
+        return;
+    remove_path(t->path, t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode));
     temp_close(t);
-}
-
-/* A folder keeps a new name across a power cut only when it is synced itself. */
-static void sync_folder(const char *path)
-{
-    char *folder = path_folder(path);
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(folder);
 }
 
 /* 0, or −1 and errno. Not every file system can rename without replacing; most of those can link. */
@@ -341,7 +330,7 @@ rap_status temp_publish(temp *t, const char *path, temp_publishing how, rap_err 
         return status;
     }
     if (wait)
-        sync_folder(path);
+        path_sync(path);
     temp_close(t);
     return RAP_OK;
 }

@@ -14,16 +14,16 @@
 
 typedef struct temp {
     int fd;     /* of the file, to write to; of the folder. Holds the lock. −1: closed */
-    char *path;
+    char *path; /* NULL: nothing to remove */
     int slot;   /* in the list of temp_remove_all(); −1: in none */
 } temp;
 #define TEMP_INIT { -1, NULL, -1 }
 
 /* A new empty file beside `target`, with the permissions `mode` less the umask. Errors name `target`. */
 rap_status temp_file(temp *out, const char *target, unsigned mode, rap_err *err);
-/* A new folder beside `target`, for its owner only. It holds files, no folders. */
-rap_status temp_folder(temp *out, const char *target, rap_err *err);
-/* The same in $TMPDIR or /tmp; `name` is how it begins. */
+/* The same with a folder. It holds files, no folders. */
+rap_status temp_folder(temp *out, const char *target, unsigned mode, rap_err *err);
+/* A folder in $TMPDIR or /tmp for its owner only; `name` is how its own begins. */
 rap_status temp_folder_anywhere(temp *out, const char *name, rap_err *err);
 
 typedef enum temp_publishing {
@@ -34,7 +34,8 @@ typedef enum temp_publishing {
 
 /* Gives a file its name, durably, and closes it; after a failure it is removed. */
 rap_status temp_publish(temp *t, const char *path, temp_publishing how, rap_err *err);
-/* Removes a file, or a folder and the files in it. Leaves TEMP_INIT; may be called again. */
+/* Removes a file, or a folder and the files in it, and closes it; where it was renamed it only closes. Leaves
+ * TEMP_INIT and does nothing to it. */
 void temp_remove(temp *t);
 
 /* Removes what this process has open, and nothing else; for a signal handler of a process that ends. */

@@ -1,5 +1,6 @@
 /* cmd_convert.c: rap convert IN OUT.gguf: published checkpoints into GGUF. */
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,8 +27,11 @@ const cli_command cmd_convert = {
     "\n"
     "--mean and --std say with which colours an encoder was trained, where no file beside the\n"
     "checkpoint does: three numbers of 0 to 1 with commas between. What is assumed is said on\n"
-    "stderr.",
+    "stderr.\n"
+    "\n"
+    "OUT.gguf is replaced where it exists, unless it is a file that is read.",
     run,
+    CLI_NO_MODELS,
 };
 
 /* "0.485,0.456,0.406" */
@@ -53,7 +57,7 @@ static bool read_colours(rap_convert_options *how, const char *mean, const char 
 
 /* What was remarked: a line each on stderr, and in the JSON. */
 typedef struct remarks {
-    bool quiet;
+    cli *c;
     json_t *lines;
 } remarks;
 
@@ -61,22 +65,30 @@ static void add_remark(void *payload, const char *line)
 {
     remarks *r = payload;
     json_array_append_new(r->lines, json_string(line));
-    if (!r->quiet)
+    if (!r->c->quiet)
         cli_say("%s", line);
+}
+
+static int progress(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    const remarks *r = payload;
+
+    return cli_progress(what, done, total, r->c);
 }
 
 static int run(cli *c, int argc, char **argv)
 {
     rap_convert_options how = { 0 };
     const char *mean = NULL, *std = NULL;
-    remarks said = { .quiet = c->quiet };
+    remarks said = { .c = c };
     long size = 0;
     const cli_option options[] = {
         { "--vocab", CLI_TEXT, &how.vocab, "FILE", "the BPE merges of a CLIP, plain or .gz" },
         { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0; as it is by default" },
         { "--image-size", CLI_NUMBER, &size, "N",
           "pixels a side of what an encoder sees; as published by default" },
-        { "--mean", CLI_TEXT, &mean, "R,G,B", "mean of the colours that an encoder was trained with" },
+        { "--mean", CLI_TEXT, &mean, "R,G,B",
+          "mean of the colours that an encoder was trained with" },
         { "--std", CLI_TEXT, &std, "R,G,B", "their deviation" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -98,6 +110,7 @@ static int run(cli *c, int argc, char **argv)
     how.image_size = (int)size;
     how.remark = add_remark;
     how.payload = &said;
+    how.on_progress = progress;
     said.lines = json_array();
     status = rap_convert(argv[0], argv[1], &how, error, sizeof error);
     if (status != RAP_OK) {
@@ -109,6 +122,6 @@ static int run(cli *c, int argc, char **argv)
         return cli_print_json(json_pack("{s:s, s:o}", "file", argv[1], "remarks", said.lines));
     json_decref(said.lines);
     if (!c->quiet)
-        printf("wrote %s\n", argv[1]);
+        cli_line("wrote %s", argv[1]);
     return cli_flush();
 }

@@ -27,6 +27,7 @@ typedef struct convert_options {
     /* Called with each thing that a user should know: what was assumed, which of several weights were
      * taken. One line without a newline; may be NULL. */
     void (*remark)(void *payload, const char *line);
+    rap_on_progress *on_progress; /* NULL: silent; counts tensors, may cancel */
     void *payload;
 } convert_options;
 

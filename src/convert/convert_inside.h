@@ -11,6 +11,7 @@ typedef struct conversion {
     const json_t *config;    /* config.json, or the file that stands in its place; NULL: none */
     const char *config_path; /* for errors */
     const convert_options *options;
+    uint64_t written; /* tensors */
     gguf_writer *out;
     bool *used;        /* [tensors of in] */
     rap_status status; /* the first failure; later calls do nothing */

@@ -5,7 +5,6 @@
 #include "base/temp.h"
 #include "eval/items.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,14 +216,28 @@ static rap_status run_all(eval_run_state *run, eval_report *out, rap_err *err)
     rap_status status = open_engine(&run->engine, o, err);
 
     if (status == RAP_OK && o->log && !(run->log = fopen(o->log, "w")))
-        status = err_set(err, RAP_E_IO, "%s: %s", o->log, strerror(errno));
+        status = err_file(err, o->log, "writing");
     if (status == RAP_OK && wants_stores(o))
         status = run_stores(run, out, err);
     if (status == RAP_OK && eval_wants(o, OPEN_SET))
         status = eval_open_set(out, run, err);
     if (run->log && fclose(run->log) != 0 && status == RAP_OK)
-        status = err_set(err, RAP_E_IO, "%s: %s", o->log, strerror(errno));
+        status = err_file(err, o->log, "writing");
     rap_engine_close(run->engine);
+    return status;
+}
+
+/* What is written must not be what is read. */
+static rap_status check_outputs(const eval_options *o, rap_err *err)
+{
+    const char *const out[] = { o->log, o->save_distractors };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; status == RAP_OK && i < sizeof out / sizeof *out; i++) {
+        status = file_spare(out[i], o->folder, NULL, err);
+        if (status == RAP_OK)
+            status = file_spare(out[i], o->distractors, NULL, err);
+    }
     return status;
 }
 
@@ -234,6 +247,8 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
     rap_status status = check_tasks(options, err);
 
     memset(out, 0, sizeof *out);
+    if (status == RAP_OK)
+        status = check_outputs(options, err);
     if (status != RAP_OK)
         return status;
     run.names = json_array();

@@ -1,5 +1,6 @@
 /* engine.c: engines, for programs with several handles. */
 #include "engine/engine.h"
+#include "rap/environment.h"
 
 rap_status rap_engine_open(rap_engine **out, const rap_engine_options *options)
 {
@@ -11,7 +12,10 @@ rap_status rap_engine_open(rap_engine **out, const rap_engine_options *options)
     if (!out)
         return RAP_E_ARGUMENT;
     options = options ? options : &defaults;
-    status = engine_open(out, options, &err);
+    *out = NULL;
+    status = environment_check(&err);
+    if (status == RAP_OK)
+        status = engine_open(out, options, &err);
     if (status == RAP_OK)
         status = engine_profile(&found, *out, &err);
     if (status == RAP_OK && options->load)

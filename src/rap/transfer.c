@@ -159,6 +159,8 @@ rap_status rap_export(rap *r, const char *path)
         return RAP_E_ARGUMENT;
     dot = strrchr(path, '.');
     if (dot && strcmp(dot, ".json") == 0)
-        return transfer_export_official(r->store, path, &r->err);
-    return transfer_export_bundle(r->store, path, &r->err);
+        return transfer_export_official(r->store, path, r->options.on_progress, r->options.payload,
+                                        &r->err);
+    return transfer_export_bundle(r->store, path, r->options.on_progress, r->options.payload,
+                                  &r->err);
 }

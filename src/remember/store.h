@@ -16,6 +16,8 @@ typedef struct store store;
 /* Opens or creates (unless read_only). A newer user_version is RAP_E_VERSION and left untouched;
  * another kind of file is RAP_E_FORMAT. */
 rap_status store_open(store **out, const char *path, int read_only, rap_err *err);
+/* An empty store in memory that cannot be changed, as if `path` held one; no file is touched. */
+rap_status store_open_empty(store **out, const char *path, rap_err *err);
 void store_close(store *s);
 const char *store_path(const store *s);
 

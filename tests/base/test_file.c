@@ -146,6 +146,10 @@ static void an_output_that_is_an_input_is_refused(void **state)
     check_spares(file, folder, "GGUF", RAP_OK);
     check_spares(other, file, NULL, RAP_OK);
     check_spares(other, folder, NULL, RAP_OK);
+    assert_int_equal(file_spare_beside(file, file, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(file_spare_beside(hard, file, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(file_spare_beside(file, file, "GGUF", NULL), RAP_OK);
+    assert_int_equal(file_spare_beside(file, other, NULL, NULL), RAP_OK); /* it is deeper */
     check_spares("/nowhere/x", folder, NULL, RAP_OK);
     check_spares("/dev/null", "/dev/null", NULL, RAP_OK);
     check_spares(file, NULL, NULL, RAP_OK);

@@ -62,7 +62,7 @@ static int leave_both(void)
     char inside[256];
 
     if (temp_file(&file, target, 0600, NULL) != RAP_OK ||
-        temp_folder(&folder, target, NULL) != RAP_OK)
+        temp_folder(&folder, target, 0700, NULL) != RAP_OK)
         return 1;
     snprintf(inside, sizeof inside, "%s/store.db-wal", folder.path);
     return file_write(inside, "x", 1, NULL) == RAP_OK ? 0 : 2;
@@ -100,7 +100,7 @@ static void what_another_process_uses_stays(void **state)
     char inside[256];
 
     assert_int_equal(temp_file(&file, target, 0600, NULL), RAP_OK);
-    assert_int_equal(temp_folder(&folder, target, NULL), RAP_OK);
+    assert_int_equal(temp_folder(&folder, target, 0700, NULL), RAP_OK);
     snprintf(inside, sizeof inside, "%s/full.db", folder.path);
     assert_int_equal(file_write(inside, "x", 1, NULL), RAP_OK);
     assert_int_equal(in_a_process(make_and_remove), 0);
@@ -150,7 +150,7 @@ static void a_signal_handler_removes_its_own(void **state)
     pid_t child;
 
     assert_int_equal(temp_file(&file, target, 0600, NULL), RAP_OK);
-    assert_int_equal(temp_folder(&folder, target, NULL), RAP_OK);
+    assert_int_equal(temp_folder(&folder, target, 0700, NULL), RAP_OK);
     for (int i = 0; i < 300; i++) { /* more than one call of getdents64() gives */
         snprintf(inside, sizeof inside, "%s/file-with-a-longer-name-%d", folder.path, i);
         assert_int_equal(file_write_cache(inside, NULL, 0, NULL), RAP_OK);

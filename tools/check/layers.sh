@@ -19,7 +19,7 @@ retrieve  base image remember vision
 generate  base formats image
 engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
-wire      api
+wire      api eval formats
 eval      api base formats
 eval/calibrate  base formats remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
