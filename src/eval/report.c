@@ -1,25 +1,25 @@
 /* report.c: the table for people; wire/measure.c has the JSON for programs. */
 #include "eval/eval.h"
 
-static void trust_row(FILE *out, int concepts, const char *policy, const trust_scores *s)
+static void open_set_row(FILE *out, int concepts, const char *policy, const calibrate_scores *s)
 {
     fprintf(out, "%8d %-8s %8.3f %8.3f %8.3f %8.3f %15.3f\n", concepts, policy, s->recall1,
             s->recall2, s->recall, s->recall_open, s->false_positives);
 }
 
-static void trust_table(FILE *out, const eval_report *e)
+static void open_set_table(FILE *out, const eval_report *e)
 {
-    const trust_report *t = &e->trust;
+    const calibrate_report *t = &e->open_set;
 
-    if (t->usual.photos == 0)
+    if (t->standard.photos == 0)
         return;
     fprintf(out, "\n%8s %-8s %8s %8s %8s %8s %15s\n", "concepts", "policy", "recall@1", "recall@2",
             "given", "no limit", "false positives");
-    trust_row(out, t->concepts, "default", &t->usual);
-    trust_row(out, t->concepts, "paper", &t->paper);
+    open_set_row(out, t->concepts, "default", &t->standard);
+    open_set_row(out, t->concepts, "paper", &t->paper);
     for (int i = 0; i < t->steps; i++) {
-        trust_row(out, t->step[i].concepts, "default", &t->step[i].usual);
-        trust_row(out, t->step[i].concepts, "paper", &t->step[i].paper);
+        open_set_row(out, t->step[i].concepts, "default", &t->step[i].standard);
+        open_set_row(out, t->step[i].concepts, "paper", &t->step[i].paper);
     }
     if (*e->note)
         fprintf(out, "%s\n", e->note);
@@ -52,5 +52,5 @@ void eval_print_table(FILE *out, const eval_report *e)
     row(out, "retrieval", "top1", m->top1, b->top1, n->retrieval);
     row(out, "retrieval", "top2", m->top2, b->top2, n->retrieval);
     row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);
-    trust_table(out, e);
+    open_set_table(out, e);
 }

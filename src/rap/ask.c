@@ -1,5 +1,6 @@
 /* ask.c: one question: photo + question + the concepts found ──► answer. A conversation of one turn. */
-#include "rap/inside.h"
+#include "rap/handle.h"
+#include "rap/picture.h"
 
 rap_status rap_ask(rap_answer **out, rap *r, const rap_query *query, rap_on_token *on_token,
                    void *payload)

@@ -1,5 +1,6 @@
 /* embed.c: the encoder's feature of one picture or text. */
-#include "rap/inside.h"
+#include "rap/models.h"
+#include "rap/picture.h"
 
 #include "base/buf.h"
 #include "base/mem.h"

@@ -1,5 +1,5 @@
 /* output.c: what a handle reads is not to be written over. */
-#include "rap/inside.h"
+#include "rap/handle.h"
 
 #include "base/buf.h"
 #include "base/file.h"
@@ -37,6 +37,7 @@ static rap_status spare_profile(const char *path, const profile *p, rap_err *err
 
 rap_status rap_may_write(rap *r, const char *path, const rap_image *source)
 {
+    const profile *p;
     rap_status status;
 
     if (!rap_ready(r) || !path)
@@ -44,7 +45,7 @@ rap_status rap_may_write(rap *r, const char *path, const rap_image *source)
     status = file_spare(path, source ? source->path : NULL, NULL, &r->err);
     if (status == RAP_OK)
         status = spare_store(path, store_path(r->store), &r->err);
-    if (status == RAP_OK && r->profile)
-        status = spare_profile(path, r->profile, &r->err);
+    if (status == RAP_OK && engine_profile(&p, r->engine, NULL) == RAP_OK)
+        status = spare_profile(path, p, &r->err);
     return status;
 }

@@ -1,5 +1,5 @@
 /* records.c: the calls that only touch the store. */
-#include "rap/inside.h"
+#include "rap/handle.h"
 
 #include "base/mem.h"
 

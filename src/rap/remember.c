@@ -1,5 +1,5 @@
 /* remember.c: picture + name + info ──► store, and the calls that change what is stored. */
-#include "rap/inside.h"
+#include "rap/view.h"
 
 static rap_status remember(rap *r, const rap_concept *concept, int64_t *out_id)
 {
@@ -78,24 +78,6 @@ rap_status rap_add_view(rap *r, const char *name, const rap_image *source, rap_b
     status = view_open(&seen, r, source, box);
     if (status == RAP_OK)
         status = store_add_view(r->store, name, &seen.view, &seen.vector, &r->err);
-    view_close(&seen);
-    return status;
-}
-
-rap_status rap_correct(rap *r, const char *name, const rap_image *source, rap_box box, int is_it)
-{
-    seen_view seen = { 0 };
-    rap_status status;
-
-    if (is_it)
-        return rap_add_view(r, name, source, box);
-    if (!rap_ready(r) || !name)
-        return RAP_E_ARGUMENT;
-    if (!image_given(source))
-        return err_set(&r->err, RAP_E_ARGUMENT, "a correction needs a picture");
-    status = view_open(&seen, r, source, box);
-    if (status == RAP_OK)
-        status = store_add_refusal(r->store, name, &seen.view, &seen.vector, &r->err);
     view_close(&seen);
     return status;
 }

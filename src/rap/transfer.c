@@ -1,5 +1,6 @@
 /* transfer.c: import and export of whole stores; pictures of an import are embedded in groups. */
-#include "rap/inside.h"
+#include "rap/models.h"
+#include "rap/picture.h"
 
 #include "base/mem.h"
 #include "remember/transfer.h"
@@ -44,7 +45,7 @@ static rap_status import_start(import_run *run, size_t count)
         return err_memory(&r->err, "embedding pictures");
     run->encoder[0] = r->encoder;
     for (int i = 1; status == RAP_OK && i < run->workers; i++)
-        status = models_encoder_like(&run->encoder[i], r);
+        status = engine_encoder_more(&run->encoder[i], r->engine, &r->err);
     return status;
 }
 

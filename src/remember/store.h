@@ -97,6 +97,9 @@ rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vecto
 /* A picture of what the concept is not: a correction. */
 rap_status store_add_refusal(store *s, const char *name, const store_view *view,
                              const store_vector *vector, rap_err *err);
+/* Several at once: view [count], vector [count]. */
+rap_status store_add_refusals(store *s, const char *name, const store_view *view,
+                              const store_vector *vector, size_t count, rap_err *err);
 
 /* What is known of how one concept looks, by one maker of vectors. */
 typedef struct store_evidence {

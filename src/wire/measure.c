@@ -44,7 +44,7 @@ static json_t *counts(const eval_counts *n)
     return out;
 }
 
-static json_t *trust_policy(const trust_scores *s)
+static json_t *open_set_policy(const calibrate_scores *s)
 {
     json_t *out = json_object();
 
@@ -54,27 +54,29 @@ static json_t *trust_policy(const trust_scores *s)
     put_number(&out, "recall_without_threshold", s->recall_open);
     put_number(&out, "false_positives", s->false_positives);
     put_count(&out, "ambiguous", s->marked);
-    put_count(&out, "things", s->places);
+    put_count(&out, "things", s->objects);
     put_count(&out, "photos_without", s->photos);
     return out;
 }
 
-static json_t *trust_size(int concepts, const trust_scores *usual, const trust_scores *paper)
+static json_t *open_set_size(int concepts, const calibrate_scores *standard,
+                             const calibrate_scores *paper)
 {
     json_t *out = json_object();
 
     put_count(&out, "concepts", concepts);
-    put_value(&out, "default", trust_policy(usual));
-    put_value(&out, "paper", trust_policy(paper));
+    put_value(&out, "default", open_set_policy(standard));
+    put_value(&out, "paper", open_set_policy(paper));
     return out;
 }
 
-static json_t *trust(const trust_report *t)
+static json_t *open_set(const calibrate_report *t)
 {
-    json_t *out = trust_size(t->concepts, &t->usual, &t->paper), *growth = json_array();
+    json_t *out = open_set_size(t->concepts, &t->standard, &t->paper), *growth = json_array();
 
     for (int i = 0; i < t->steps; i++)
-        put_next(&growth, trust_size(t->step[i].concepts, &t->step[i].usual, &t->step[i].paper));
+        put_next(&growth,
+                 open_set_size(t->step[i].concepts, &t->step[i].standard, &t->step[i].paper));
     put_value(&out, "growth", growth);
     return out;
 }
@@ -85,36 +87,36 @@ json_t *wire_eval(const eval_report *report)
 
     put_value(&out, "baseline", scores(&report->baseline));
     put_value(&out, "items", counts(&report->counts));
-    if (report->trust.usual.photos > 0)
-        put_value(&out, "trust", trust(&report->trust));
+    if (report->open_set.standard.photos > 0)
+        put_value(&out, "open_set", open_set(&report->open_set));
     return out;
 }
 
 /* ---- calibrate ---- */
 
-static json_t *fit(const trust_fit *f)
+static json_t *fit(const calibrate_fit *f)
 {
     json_t *out = json_object();
 
     put_number(&out, "threshold", (double)f->threshold);
     put_number(&out, "crowding", (double)f->crowding);
     put_number(&out, "ambiguity", (double)f->ambiguity);
-    put_number(&out, "inner_crop", (double)(f->cuts > 1 ? f->inner : 0));
-    put_count(&out, "inner_cuts", f->cuts - 1);
+    put_number(&out, "inner_crop", (double)(f->crops > 1 ? f->inner : 0));
+    put_count(&out, "inner_cuts", f->crops - 1);
     put_value(&out, "center", json_boolean(f->center != NULL));
-    put_value(&out, "spread", json_boolean(f->spread != NULL));
+    put_value(&out, "spread", json_boolean(f->scatter != NULL));
     put_number(&out, "recall", f->recall);
     put_number(&out, "false_positives", f->false_positives);
     return out;
 }
 
-json_t *wire_calibration(const trust_set *set, const trust_fit *before, const trust_fit *after,
-                         const char *written)
+json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before,
+                         const calibrate_fit *after, const char *written)
 {
     json_t *out = json_object();
 
-    put_count(&out, "things", set->things);
-    put_count(&out, "places", after->places);
+    put_count(&out, "things", set->concepts);
+    put_count(&out, "places", after->objects);
     put_count(&out, "open", after->open);
     put_count(&out, "photos", after->photos);
     put_value(&out, "before", fit(before));

@@ -2,13 +2,13 @@
 #ifndef RAP_WIRE_MEASURE_H
 #define RAP_WIRE_MEASURE_H
 
-#include "eval/calibrate/trust.h"
+#include "eval/calibrate/calibrate.h"
 #include "eval/eval.h"
 
 json_t *wire_eval(const eval_report *report);
 
 /* written: the profile.json with the settings; NULL: nothing was written. */
-json_t *wire_calibration(const trust_set *set, const trust_fit *before, const trust_fit *after,
+json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before, const calibrate_fit *after,
                          const char *written);
 
 #endif
