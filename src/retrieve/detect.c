@@ -61,12 +61,16 @@ void detect_free(detect *d)
 
 /* ---- vocabulary ---- */
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(((const word *)a)->text, ((const word *)b)->text);
+}
+
+/* Words are sorted. */
 static const word *find_word(const word *words, size_t count, const char *text)
 {
-    for (size_t i = 0; i < count; i++)
-        if (words[i].text && strcmp(words[i].text, text) == 0)
-            return &words[i];
-    return NULL;
+    word wanted = { (char *)text, NULL };
+    return count ? bsearch(&wanted, words, count, sizeof wanted, by_text) : NULL;
 }
 
 /* The store's vector of a text, or the text tower's, which the store then keeps. */
@@ -93,7 +97,7 @@ static rap_status text_vector(detect *d, store *s, const char *text, float **out
     return status;
 }
 
-/* Adds the word unless it is there; a text the tower cannot take (too long) is left out, because one odd
+/* Adds the word unless it is the last one already; a text the tower cannot take (too long) is left out, because one odd
  * category must not blind the detector to all others. */
 static rap_status add_word(detect *d, store *s, word *words, size_t *count, const char *text,
                            rap_err *err)
@@ -102,7 +106,7 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     const word *old = find_word(d->words, d->count, text);
     rap_status status = RAP_OK;
 
-    if (!*text || find_word(words, *count, text))
+    if (!*text || (*count && strcmp(w[-1].text, text) == 0))
         return RAP_OK;
     w->text = mem_string(text);
     if (old)
@@ -155,24 +159,44 @@ static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
     return RAP_OK;
 }
 
+static int by_letters(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The categories and the profile's words, sorted; some may be there twice. */
+static void list_texts(const char **out, char *const *category, size_t categories,
+                       const char *const *extra, size_t extras)
+{
+    for (size_t i = 0; i < categories; i++)
+        out[i] = category[i];
+    for (size_t i = 0; i < extras; i++)
+        out[categories + i] = extra[i];
+    qsort(out, categories + extras, sizeof *out, by_letters);
+}
+
 rap_status detect_refresh(detect *d, store *s, rap_err *err)
 {
     char **category = NULL;
     size_t categories = 0, extras = 0, count = 0;
+    const char **texts;
     word *words;
-    rap_status status = store_categories(s, &category, &categories, err);
+    rap_status status;
 
+    while (d->settings.extra && d->settings.extra[extras] && extras < YOLO_MAX_NAMES)
+        extras++;
+    status = store_categories(s, YOLO_MAX_NAMES - extras, &category, &categories, err);
     if (status != RAP_OK)
         return status;
-    while (d->settings.extra && d->settings.extra[extras])
-        extras++;
     words = mem_array(categories + extras + 1, sizeof *words);
-    if (!words)
+    texts = mem_array(categories + extras + 1, sizeof *texts);
+    if (!words || !texts)
         status = err_memory(err, "building the vocabulary");
-    for (size_t i = 0; status == RAP_OK && i < categories; i++)
-        status = add_word(d, s, words, &count, category[i], err);
-    for (size_t i = 0; status == RAP_OK && i < extras; i++)
-        status = add_word(d, s, words, &count, d->settings.extra[i], err);
+    else
+        list_texts(texts, category, categories, d->settings.extra, extras);
+    for (size_t i = 0; status == RAP_OK && i < categories + extras; i++)
+        status = add_word(d, s, words, &count, texts[i], err);
+    free(texts);
     store_strings_free(category, categories);
     if (status == RAP_OK)
         return use_words(d, words, count, err);
