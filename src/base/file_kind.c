@@ -12,7 +12,10 @@ typedef struct signature {
     file_kind kind;
 } signature;
 
-#define SIGNATURE(at, text, kind) { at, sizeof text - 1, text, kind }
+#define SIGNATURE(at, text, kind)       \
+    {                                   \
+        at, sizeof text - 1, text, kind \
+    }
 static const signature signatures[] = {
     SIGNATURE(0, "version https://git-lfs.github.com/spec/", FILE_KIND_LFS_POINTER),
     SIGNATURE(0, "\xff\xfe\0\0", FILE_KIND_UTF32),
@@ -25,8 +28,9 @@ static const signature signatures[] = {
     SIGNATURE(257, "ustar", FILE_KIND_TAR),
     SIGNATURE(0, "7z\xbc\xaf\x27\x1c", FILE_KIND_ARCHIVE),
     SIGNATURE(0, "Rar!\x1a\7", FILE_KIND_ARCHIVE),
-    SIGNATURE(0, "\xfd"
-                 "7zXZ\0",
+    SIGNATURE(0,
+              "\xfd"
+              "7zXZ\0",
               FILE_KIND_ARCHIVE),
     SIGNATURE(0, "BZh", FILE_KIND_ARCHIVE),
     SIGNATURE(0, "\x28\xb5\x2f\xfd", FILE_KIND_ARCHIVE),
@@ -48,8 +52,9 @@ static const signature signatures[] = {
     SIGNATURE(4, "ftyphei", FILE_KIND_PICTURE),
     SIGNATURE(4, "ftypmif1", FILE_KIND_PICTURE),
     SIGNATURE(4, "ftypavif", FILE_KIND_PICTURE),
-    SIGNATURE(0, "\x7f"
-                 "ELF",
+    SIGNATURE(0,
+              "\x7f"
+              "ELF",
               FILE_KIND_PROGRAM),
     SIGNATURE(0, "MZ\x90\0", FILE_KIND_PROGRAM),
 };

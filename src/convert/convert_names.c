@@ -110,10 +110,11 @@ const char *convert_stranger(const conversion *c)
         { "backbone.image_model.*",
           "YOLO-World in the layout of its authors (mmyolo), which is not read: take "
           "Ultralytics' yolov8s-worldv2.pt or its m, l, x" },
-        { "bbox_head.*", "a detector of MMDetection or mmyolo, which is not read: for YOLO-World take "
-                         "Ultralytics' yolov8s-worldv2.pt or its m, l, x" },
-        { "vit.embeddings.cls_token",
-          "a ViT in the layout of Hugging Face, which is not read: take the one that timm publishes" },
+        { "bbox_head.*",
+          "a detector of MMDetection or mmyolo, which is not read: for YOLO-World take "
+          "Ultralytics' yolov8s-worldv2.pt or its m, l, x" },
+        { "vit.embeddings.cls_token", "a ViT in the layout of Hugging Face, which is not read: "
+                                      "take the one that timm publishes" },
         { "deit.embeddings.cls_token",
           "a DeiT in the layout of Hugging Face, which is not read: take the one that timm "
           "publishes" },

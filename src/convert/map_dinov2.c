@@ -46,17 +46,13 @@ static const block_names authors_block = {
     .down_gated = "mlp.w3",
 };
 
-#define HUGGING_FACE(p)                                       \
-    {                                                         \
-        .prefix = p,                                          \
-        .token = p "embeddings.cls_token",                    \
-        .registers = p "embeddings.register_tokens",          \
-        .positions = p "embeddings.position_embeddings",      \
-        .patch = p "embeddings.patch_embeddings.projection",  \
-        .blocks = p "encoder.layer.",                         \
-        .norm = p "layernorm",                                \
-        .mask = p "embeddings.mask_token",                    \
-        .block = &hugging_face_block,                         \
+#define HUGGING_FACE(p)                                                                         \
+    {                                                                                           \
+        .prefix = p, .token = p "embeddings.cls_token",                                         \
+        .registers = p "embeddings.register_tokens",                                            \
+        .positions = p "embeddings.position_embeddings",                                        \
+        .patch = p "embeddings.patch_embeddings.projection", .blocks = p "encoder.layer.",      \
+        .norm = p "layernorm", .mask = p "embeddings.mask_token", .block = &hugging_face_block, \
     }
 
 static const layout layouts[] = {
@@ -97,8 +93,7 @@ static bool is_of_authors(const conversion *c)
 {
     return convert_size(c, "patch_embed.proj.weight", 0) == AUTHORS_PATCH &&
            convert_size(c, "pos_embed", 1) == AUTHORS_GRID * AUTHORS_GRID + 1 &&
-           !convert_has(c, "head.weight") &&
-           !json_is_object(json_at(c->config, "pretrained_cfg"));
+           !convert_has(c, "head.weight") && !json_is_object(json_at(c->config, "pretrained_cfg"));
 }
 
 static const layout *layout_of(const conversion *c)
@@ -106,7 +101,8 @@ static const layout *layout_of(const conversion *c)
     char name[256];
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         const layout *l = &layouts[i];
-        if (convert_has(c, l->token) && convert_has(c, convert_name(name, l->patch, ".weight", "")) &&
+        if (convert_has(c, l->token) &&
+            convert_has(c, convert_name(name, l->patch, ".weight", "")) &&
             convert_has(c, convert_name(name, l->blocks, "0.", l->block->scale1)) &&
             (!l->of_authors || is_of_authors(c)))
             return l;
@@ -125,9 +121,9 @@ static void put_tokens(conversion *c, const layout *l, int64_t registers, int64_
     size_t d = (size_t)width, r = (size_t)registers;
     float *all = mem_array((1 + r) * d, sizeof *all);
     float *first = convert_read(c, l->token, (convert_shape){ 1, { width } });
-    float *more = registers ? convert_read(c, l->registers,
-                                           (convert_shape){ 2, { registers, width } })
-                            : NULL;
+    float *more = registers
+                      ? convert_read(c, l->registers, (convert_shape){ 2, { registers, width } })
+                      : NULL;
     if (!all && c->status == RAP_OK)
         c->status = err_memory(c->err, "converting");
     if (c->status == RAP_OK) {

@@ -184,7 +184,8 @@ rap_status state_open_torch(state_dict *d, const char *path, rap_err *err)
     if (!p)
         return RAP_E_MEMORY;
     if ((status = torch_zip_open(&p->zip, path, err)) != RAP_OK ||
-        (status = check_members(p, err)) != RAP_OK || (status = check_byte_order(p, err)) != RAP_OK ||
+        (status = check_members(p, err)) != RAP_OK ||
+        (status = check_byte_order(p, err)) != RAP_OK ||
         (status = torch_zip_read(p->zip, "data.pkl", PICKLE_MAX_BYTES, &bytes, &size, err)) !=
             RAP_OK ||
         (status = unpickle(&p->pickle, bytes, size, p->path, err)) != RAP_OK)

@@ -120,8 +120,8 @@ static void refuses_wrong_objects(void **state)
 static void refuses_code(void **state)
 {
     static const char *const names[][2] = {
-        { "os", "system" },      { "os", "execvp" },          { "posix", "system" },
-        { "builtins", "eval" },  { "builtins", "exec" },      { "__builtin__", "execfile" },
+        { "os", "system" },        { "os", "execvp" },      { "posix", "system" },
+        { "builtins", "eval" },    { "builtins", "exec" },  { "__builtin__", "execfile" },
         { "subprocess", "Popen" }, { "runpy", "run_path" },
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -144,9 +144,9 @@ static void refuses_code(void **state)
 /* Opcodes that nothing needs. */
 static void refuses_other_opcodes(void **state)
 {
-    REFUSES("\x82\1.", "0x82");  /* EXT1 */
-    REFUSES("P1\n.", "0x50");    /* PERSID */
-    REFUSES("\x97.", "0x97");    /* NEXT_BUFFER */
+    REFUSES("\x82\1.", "0x82"); /* EXT1 */
+    REFUSES("P1\n.", "0x50");   /* PERSID */
+    REFUSES("\x97.", "0x97");   /* NEXT_BUFFER */
     REFUSES("\xff.", "0xff");
 }
 
@@ -184,7 +184,8 @@ static void whatever_else_is_inert(void **state)
 /* A class of dicts: the items count where there is no such attribute. */
 static void objects_that_are_dicts_have_items(void **state)
 {
-    unpickled *u = READ("\x80\x02" "ceasydict\nEasyDict\n)\x81}U\1xK\1sbU\1yK\2s.");
+    unpickled *u = READ("\x80\x02"
+                        "ceasydict\nEasyDict\n)\x81}U\1xK\1sbU\1yK\2s.");
     assert_int_equal(pickle_get(unpickle_root(u), "x")->as.integer, 1);
     assert_int_equal(pickle_get(unpickle_root(u), "y")->as.integer, 2);
     assert_non_null(pickle_dict(unpickle_root(u)));
@@ -194,9 +195,10 @@ static void objects_that_are_dicts_have_items(void **state)
 /* Protocol 0, as Python 2 wrote annotations: a list of dicts, numbers and texts as lines. */
 static void reads_protocol_0(void **state)
 {
-    unpickled *u = READ("(lp0\n(dp1\nS'ref_id'\np2\nI7\nsS'sent'\np3\nV\\u00e9t\\ud83d\\ude00\xe9\np4\n"
-                        "sS'it\\'s\\n\\x41'\nL12345678901234567890123L\nsS'box'\n(lp5\nF1.5\naI01\naL-5L\na"
-                        "sag2\n0.");
+    unpickled *u =
+        READ("(lp0\n(dp1\nS'ref_id'\np2\nI7\nsS'sent'\np3\nV\\u00e9t\\ud83d\\ude00\xe9\np4\n"
+             "sS'it\\'s\\n\\x41'\nL12345678901234567890123L\nsS'box'\n(lp5\nF1.5\naI01\naL-5L\na"
+             "sag2\n0.");
     const pickle_value *root = unpickle_root(u);
     assert_int_equal(root->kind, PICKLE_LIST);
     const pickle_value *one = root->as.list.items[0];
@@ -221,7 +223,11 @@ static void reads_the_other_opcodes(void **state)
                         "C\3abcB\1\0\0\0z"
                         "\x8b\2\0\0\0\1\1\x8a\x09\1\1\1\1\1\1\1\1\1"
                         "cm\nE\n)}\x92"
-                        "K\6" "2" "0" "(K\1K\2" "1t.");
+                        "K\6"
+                        "2"
+                        "0"
+                        "(K\1K\2"
+                        "1t.");
     pickle_value **item = unpickle_root(u)->as.list.items;
     static const pickle_kind kinds[] = { PICKLE_OBJECT, PICKLE_OBJECT, PICKLE_OBJECT, PICKLE_SET,
                                          PICKLE_SET,    PICKLE_BYTES,  PICKLE_BYTES,  PICKLE_INT,
@@ -261,14 +267,17 @@ static void refuses_wrong_lines(void **state)
 /* The tensor inside a parameter, of a subclass, and one of numbers that are not read. */
 static void reads_wrapped_tensors(void **state)
 {
-#define STORAGE(type) "(U\7storagec" type "\nU\1" "0U\3cpuK\6tQ"
+#define STORAGE(type)           \
+    "(U\7storagec" type "\nU\1" \
+    "0U\3cpuK\6tQ"
 #define TENSOR(type) "ctorch._utils\n_rebuild_tensor_v2\n(" STORAGE(type) "K\0K\3\x85K\1\x85\x89NtR"
-    unpickled *u = READ("\x80\x02}(U\1pctorch._utils\n_rebuild_parameter_with_state\n("
-                        TENSOR("torch\nFloatStorage") "\x89N}tR"
-                        "U\1sctorch._tensor\n_rebuild_from_type_v2\n("
-                        "ctorch._utils\n_rebuild_tensor_v2\ncm\nC\n("
-                        STORAGE("torch.cuda\nHalfStorage") "K\0K\3\x85K\1\x85\x89Nt}tR"
-                        "U\1c" TENSOR("torch\nComplexFloatStorage") "u.");
+    unpickled *u = READ("\x80\x02}(U\1pctorch._utils\n_rebuild_parameter_with_state\n(" TENSOR(
+        "torch\nFloatStorage") "\x89N}tR"
+                               "U\1sctorch._tensor\n_rebuild_from_type_v2\n("
+                               "ctorch._utils\n_rebuild_tensor_v2\ncm\nC\n(" STORAGE(
+                                   "torch.cuda\nHalfStorage") "K\0K\3\x85K\1\x85\x89Nt}tR"
+                                                              "U\1c" TENSOR("torch\nComplexFloatSto"
+                                                                            "rage") "u.");
     const pickle_value *root = unpickle_root(u);
     assert_int_equal(pickle_get(root, "p")->kind, PICKLE_TENSOR);
     assert_int_equal(pickle_get(root, "s")->kind, PICKLE_TENSOR);
@@ -280,9 +289,9 @@ static void reads_wrapped_tensors(void **state)
 /* Old files have a sixth value: a view of another storage. */
 static void reads_views(void **state)
 {
-#define VIEW(first, count)                                                                     \
-    "ctorch._utils\n_rebuild_tensor\n((U\7storagectorch\nFloatStorage\nU\1" "0U\3cpuK\12U\1v" \
-    first count "\x87tQK\1K\2\x85K\1\x85tR."
+#define VIEW(first, count)                                                  \
+    "ctorch._utils\n_rebuild_tensor\n((U\7storagectorch\nFloatStorage\nU\1" \
+    "0U\3cpuK\12U\1v" first count "\x87tQK\1K\2\x85K\1\x85tR."
     unpickled *u = READ("\x80\x02" VIEW("K\3", "K\4"));
     assert_int_equal(unpickle_root(u)->as.tensor->offset, 4);
     assert_int_equal(unpickle_root(u)->as.tensor->storage->whole, 10);
@@ -439,7 +448,8 @@ static void shared_values_are_cheap(void **state)
 
 static void mutations(void **state)
 {
-    static const char ops[] = "()tuRbQNX.aesdlioISVLFgp012UTBC}]\x85\x86\x87\x88\x89\x93\x94hqrjcKMJ";
+    static const char ops[] =
+        "()tuRbQNX.aesdlioISVLFgp012UTBC}]\x85\x86\x87\x88\x89\x93\x94hqrjcKMJ";
     buf good = BUF_INIT;
     made_tensor two[2] = { honest, honest };
     uint64_t seed = 7;
