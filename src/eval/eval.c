@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "formats/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static const struct eval_task {
     { "retrieval", "retrieval.json" },
     { "detection", "detection.json" },
 };
+enum { ITEMS_LIMIT = 256 << 20 }; /* bytes of a list of items */
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 int eval_wants(const eval_options *options, const char *task)
@@ -71,17 +73,17 @@ static rap_status load_items(json_t **out, const eval_options *options, const ch
                              rap_err *err)
 {
     char *path = path_join(options->folder, file);
-    json_error_t error;
-    rap_status status = RAP_OK;
+    rap_status status;
 
-    *out = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &error) : NULL;
+    *out = NULL;
     if (!path)
         status = err_memory(err, "reading an evaluation set");
-    else if (!*out)
+    else if (!file_exists(path))
         status =
-            err_set(err, file_exists(path) ? RAP_E_FORMAT : RAP_E_NOT_FOUND, "%s: %s", path,
-                    file_exists(path) ? error.text : "no such file; is this an evaluation set?");
-    else if (!json_is_array(*out))
+            err_set(err, RAP_E_NOT_FOUND, "%s: no such file; is this an evaluation set?", path);
+    else
+        status = json_read_any(out, path, ITEMS_LIMIT, err);
+    if (status == RAP_OK && !json_is_array(*out))
         status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", path);
     if (status != RAP_OK) {
         json_decref(*out);

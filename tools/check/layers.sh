@@ -20,7 +20,7 @@ generate  base formats image
 engine    base formats generate/prompt.h retrieve/embed.h
 rap       api base formats convert remember retrieve generate engine vision
 wire      api
-eval      api base
+eval      api base formats
 eval/calibrate  base formats retrieve rap/inside.h engine/profile.h
 pull      base formats net convert generate/check/check.h
 cli       api base eval pull wire

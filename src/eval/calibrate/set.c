@@ -263,13 +263,12 @@ static rap_status read_items(trust_set *s, const char *name, int only_new, int *
 {
     char *file = path_join(s->folder, name), *path;
     int known = s->photos;
-    json_error_t why;
     json_t *list = NULL;
     rap_status status = RAP_OK;
 
     *out_found = file && file_exists(file);
-    if (*out_found && !(list = json_load_file(file, 0, &why)))
-        status = err_set(err, RAP_E_FORMAT, "%s: %s", file, why.text);
+    if (*out_found)
+        status = json_read_any(&list, file, SET_JSON_LIMIT, err);
     if (list && !json_is_array(list))
         status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", file);
     for (size_t i = 0; status == RAP_OK && i < json_array_size(list); i++) {
