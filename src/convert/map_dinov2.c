@@ -167,13 +167,16 @@ static void check_config(conversion *c, const block_sizes *s, int64_t patch, int
 }
 
 static void keys(conversion *c, block_sizes *s, int64_t patch, int64_t registers,
-                 const picture_recipe *r)
+                 const picture_recipe *r, bool of_authors)
 {
     s->heads = (int)(s->width / HEAD_WIDTH);
     s->eps = 1e-6f;
     convert_config_int(c, "num_attention_heads", 1, 256, &s->heads);
     convert_config_float(c, "layer_norm_eps", 1e-12f, 1e-2f, &s->eps);
     s->activation = s->gated ? "silu" : convert_config_act(c, "hidden_act", "gelu");
+    if (!c->config && !of_authors)
+        convert_remark(c, "no config.json beside it; taken as published: heads of %d, GELU",
+                       HEAD_WIDTH);
     convert_put_sizes(c, "dinov2.vision", s);
     gguf_put_int(c->out, "dinov2.vision.patch_size", (uint32_t)patch);
     gguf_put_int(c->out, "dinov2.vision.lead_tokens", (uint32_t)(1 + registers));
@@ -218,7 +221,7 @@ void dinov2_convert(conversion *c)
     block_sizes s = { .width = width, .gated = convert_gated(c, l->blocks, l->block) };
     s.layers = convert_blocks(c, l->blocks, "v.blk.", l->block, width, &s.hidden);
     convert_pair(c, l->norm, "v.post_ln", (convert_shape){ 1, { width } });
-    keys(c, &s, patch, registers, &r);
+    keys(c, &s, patch, registers, &r, l->of_authors);
     check_config(c, &s, patch, from, registers);
     convert_ignore(c, l->mask);
     convert_ignore(c, "classifier.*");

@@ -199,7 +199,9 @@ static void too_many_words_are_refused(void **state)
     const fixture *f = *state;
     buf json = BUF_INIT;
 
-    buf_puts(&json, "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"retrieval\":{\"extra_vocabulary\":[\"w\"");
+    buf_puts(
+        &json,
+        "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"retrieval\":{\"extra_vocabulary\":[\"w\"");
     for (int i = 1; i <= 1000; i++)
         buf_printf(&json, ",\"w%d\"", i);
     buf_puts(&json, "]}}");
