@@ -2,6 +2,8 @@
 #include "convert/made.h"
 #include "formats/pickle.h"
 
+#include <unistd.h>
+
 static rap_status read_buf(unpickled **out, const buf *b, rap_err *err)
 {
     /* An exact copy, so that the sanitizer sees a read past the end. */
@@ -210,6 +212,30 @@ static void reads_protocol_0(void **state)
     assert_int_equal(box->as.list.items[1]->kind, PICKLE_BOOL);
     assert_int_equal(box->as.list.items[2]->as.integer, -5);
     unpickle_free(u);
+}
+
+/* A file, read whole, within the caller's bound. */
+static void reads_a_file(void **state)
+{
+    char path[] = "/tmp/rap-pickle-XXXXXX";
+    unpickled *u = NULL;
+    rap_err err = { 0 };
+    buf b = BUF_INIT;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    buf_puts(&b, "(lp0\n(dS'ref_id'\nI7\nsa.");
+    save_as(path, &b);
+    assert_int_equal(unpickle_file(&u, path, 1000, &err), RAP_OK);
+    assert_int_equal(pickle_get(unpickle_root(u)->as.list.items[0], "ref_id")->as.integer, 7);
+    assert_int_equal(unpickle_size(u), b.len);
+    unpickle_free(u);
+    assert_int_equal(unpickle_file(&u, path, 5, &err), RAP_E_LIMIT);
+    assert_null(u);
+    assert_non_null(strstr(err.text, path));
+    unlink(path);
+    assert_int_equal(unpickle_file(&u, path, 5, &err), RAP_E_NOT_FOUND);
+    buf_release(&b);
 }
 
 /* Objects of protocols 0 and 1, sets, bytes and integers of any size. */
@@ -487,6 +513,7 @@ int main(void)
         cmocka_unit_test(whatever_else_is_inert),
         cmocka_unit_test(objects_that_are_dicts_have_items),
         cmocka_unit_test(reads_protocol_0),
+        cmocka_unit_test(reads_a_file),
         cmocka_unit_test(reads_the_other_opcodes),
         cmocka_unit_test(refuses_wrong_lines),
         cmocka_unit_test(reads_wrapped_tensors),

@@ -91,6 +91,27 @@ static void nesting_is_followed(void **state)
     buf_release(&b);
 }
 
+/* Weights in an attribute of an object, and in one that is a dict. */
+static void objects_are_looked_into(void **state)
+{
+    static const char *const makes[] = { "cm\nTrainState\n)\x81}(", "cm\nBox\n)\x81(" };
+    for (int i = 0; i < 2; i++) {
+        buf b = BUF_INIT;
+        state_choice choice;
+        pickle_start(&b);
+        buf_puts(&b, makes[i]);
+        pickle_text(&b, "weights");
+        tensors(&b, "t", 3);
+        buf_puts(&b, i == 0 ? "ub." : "u.");
+        unpickled *u = read_back(&b);
+        assert_int_equal(state_choose(&choice, unpickle_root(u), "a.pt", NULL), RAP_OK);
+        assert_int_equal(choice.tensors, 3);
+        assert_string_equal(choice.place, "weights");
+        unpickle_free(u);
+        buf_release(&b);
+    }
+}
+
 /* Dicts that hold each other many times over end the walk, not the program. */
 static void a_bomb_is_refused(void **state)
 {
@@ -127,8 +148,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_tensors_win), cmocka_unit_test(averaged_weights_are_preferred),
-        cmocka_unit_test(nesting_is_followed),  cmocka_unit_test(a_bomb_is_refused),
-        cmocka_unit_test(names_of_averages),
+        cmocka_unit_test(nesting_is_followed),  cmocka_unit_test(objects_are_looked_into),
+        cmocka_unit_test(a_bomb_is_refused),    cmocka_unit_test(names_of_averages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
