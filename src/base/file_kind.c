@@ -114,6 +114,11 @@ static file_kind by_text(const char *text, size_t size)
     return size && (*text == '{' || *text == '[') ? FILE_KIND_JSON : FILE_KIND_TEXT;
 }
 
+size_t file_kind_mark(const void *bytes, size_t size)
+{
+    return size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
 file_kind file_kind_of(const void *data, size_t size)
 {
     const char *bytes = data;
@@ -127,7 +132,7 @@ file_kind file_kind_of(const void *data, size_t size)
         return FILE_KIND_ZEROS;
     if (!is_text(bytes, size))
         return by_zeros(bytes, size);
-    size_t at = size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
+    size_t at = file_kind_mark(bytes, size);
     while (at < size && strchr(" \t\r\n\v\f", bytes[at]))
         at++;
     return by_text(bytes + at, size - at);

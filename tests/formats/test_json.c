@@ -129,6 +129,7 @@ static void what_is_something_else_is_named(void **state)
     REFUSED("PK\3\4rest", "a zip archive");
     REFUSED("", "is empty");
     REFUSED("{\"a\": }", "not valid JSON: ");
+    REFUSED("{\"a\": \"caf\xe9\"}", "save it as UTF-8");
 }
 
 static int allocations, allowed;
