@@ -370,6 +370,11 @@ static rap_status read_header(gguf_file *g, cursor *c)
     c->at = 4;
     if (!take_u32(&version, c, "its header"))
         return RAP_E_FORMAT;
+    if (version == 2u << 24 || version == 3u << 24)
+        return err_set(c->err, RAP_E_UNSUPPORTED,
+                       "%s: a GGUF of version %u for big-endian machines, which is not read: take "
+                       "the little-endian one",
+                       c->path, version >> 24);
     if (version != 2 && version != 3)
         return err_set(c->err, version > 3 && version < 0x10000 ? RAP_E_VERSION : RAP_E_FORMAT,
                        "%s: GGUF version %u, known are 2 and 3", c->path, version);

@@ -188,6 +188,7 @@ static void strangers_are_named(void **state)
 {
     refused_as("backbone.image_model.stem.conv.weight", "take Ultralytics' yolov8s-worldv2.pt");
     refused_as("vit.embeddings.cls_token", "take the one that timm publishes");
+    refused_as("embeddings.cls_token", "a ViT in the layout of Hugging Face");
     refused_as("dist_token", "a distilled DeiT");
     refused_as("visual.layer1.0.conv1.weight", "a CLIP with a ResNet");
     refused_as("model.layers.0.self_attn.q_proj.weight", "a language model");

@@ -207,6 +207,8 @@ static void not_files(void **state)
     open_fails("");
     save_bytes("GGML\3\0\0\0", 8);
     open_fails("not a GGUF file");
+    save_bytes("GGUF\0\0\0\3", 8);
+    open_fails("big-endian");
 }
 
 /* Padding is borne, a file that was blown up is not. */

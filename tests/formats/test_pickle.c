@@ -322,6 +322,9 @@ static void reads_views(void **state)
     assert_int_equal(unpickle_root(u)->as.tensor->offset, 4);
     assert_int_equal(unpickle_root(u)->as.tensor->storage->whole, 10);
     unpickle_free(u);
+    u = READ("\x80\2(U\6modulecm\nNet\nU\1fU\1stQ)\x81}b."); /* a class with its source */
+    assert_true(pickle_is_a(unpickle_root(u), "Net"));
+    unpickle_free(u);
     REFUSES(VIEW("K\7", "K\4"), "lies outside");
     REFUSES(VIEW("J\xff\xff\xff\xff", "K\4"), "lies outside");
     REFUSES(VIEW("K\3", "K\2"), "does not fit");
