@@ -118,7 +118,11 @@ static void read_recipe(conversion *c, picture_recipe *r)
         memcpy(r->mean, imagenet_mean, sizeof r->mean);
         memcpy(r->std, imagenet_std, sizeof r->std);
     }
-    if (convert_read_recipe(c, false, r) || convert_colours_given(c))
+    if (convert_read_recipe(c, false, r)) {
+        r->share = 0;
+        return;
+    }
+    if (convert_colours_given(c))
         return;
     convert_remark(c,
                    "no timm config.json beside it; taken for a %s by its %s: %s. Other numbers: "

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_EXTRA_WORDS = 1000 };
 #define PROFILE_LIMIT (1u << 20) /* bytes of a profile.json */
 
 #ifndef RAP_SOURCE_PROFILE
@@ -124,6 +125,9 @@ static rap_status read_vocabulary(profile *p, rap_err *err)
 
     if (words && !json_is_array(words))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of texts", p->file, field);
+    if (count > MAX_EXTRA_WORDS)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" has %zu words, at most %d are looked for",
+                       p->file, field, count, MAX_EXTRA_WORDS);
     p->extra_vocabulary = mem_array(count + 1, sizeof *p->extra_vocabulary);
     if (!p->extra_vocabulary)
         return err_memory(err, "reading a profile");

@@ -191,8 +191,7 @@ static rap_status collect(unpickled *u, pickle_kind kind, size_t count)
     if (!v)
         return push(u, NULL);
     /* An empty stack has no memory yet. */
-    rap_status status =
-        count ? unpickle_append(u, v, u->stack + u->depth - count, count) : RAP_OK;
+    rap_status status = count ? unpickle_append(u, v, u->stack + u->depth - count, count) : RAP_OK;
     if (status != RAP_OK)
         return status;
     u->depth -= count;

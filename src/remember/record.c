@@ -341,11 +341,18 @@ static rap_status add_category(char ***out, size_t *out_count, const char *text,
     return RAP_OK;
 }
 
-static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_err *err)
+/* Looks at every concept: only where there are too many categories. */
+static const char common_categories_sql[] =
+    "SELECT category FROM concept WHERE category <> '' GROUP BY category COLLATE NOCASE"
+    " ORDER BY count(*) DESC, category COLLATE NOCASE LIMIT ?1";
+
+static rap_status read_categories(char ***out, size_t *out_count, store *s, const char *sql,
+                                  int64_t most, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    rap_status status = db_query(&statement, &s->d, err, categories_sql, "");
+    rap_status status = sql == categories_sql ? db_query(&statement, &s->d, err, sql, "")
+                                              : db_query(&statement, &s->d, err, sql, "i", most);
 
     *out = mem_array(1, sizeof **out);
     if (!*out)
@@ -358,7 +365,17 @@ static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_
     return status;
 }
 
-rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err)
+static rap_status read_up_to(char ***out, size_t *out_count, store *s, size_t most, rap_err *err)
+{
+    rap_status status = read_categories(out, out_count, s, categories_sql, 0, err);
+    if (status != RAP_OK || *out_count <= most)
+        return status;
+    store_strings_free(*out, *out_count);
+    *out_count = 0;
+    return read_categories(out, out_count, s, common_categories_sql, (int64_t)most, err);
+}
+
+rap_status store_categories(store *s, size_t most, char ***out, size_t *out_count, rap_err *err)
 {
     rap_status status;
 
@@ -366,7 +383,7 @@ rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *e
     *out_count = 0;
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
-        status = db_end(&s->d, read_categories(out, out_count, s, err), err);
+        status = db_end(&s->d, read_up_to(out, out_count, s, most, err), err);
     if (status != RAP_OK) {
         store_strings_free(*out, *out_count);
         *out = NULL;

@@ -118,9 +118,9 @@ rap_status store_count_stale_refusals(store *s, const char *maker, int64_t *out,
 rap_status store_put_refusal_vector(store *s, int64_t refusal_id, const store_vector *vector,
                                     rap_err *err);
 
-/* Distinct non-empty categories, folded, in order. Free the array and each string with
- * store_strings_free(). */
-rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err);
+/* Distinct non-empty categories, folded, in order; where there are more than `most`, those of the most
+ * concepts. Free the array and each string with store_strings_free(). */
+rap_status store_categories(store *s, size_t most, char ***out, size_t *out_count, rap_err *err);
 void store_strings_free(char **strings, size_t count);
 
 /* Names and aliases with their concept: for finding names in a text. Array of *count; free with

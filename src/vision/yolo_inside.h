@@ -15,7 +15,6 @@
 #define YOLO_ATTENTIONS 4
 #define YOLO_LEVELS 3
 #define YOLO_MAX_SIZE 2048
-#define YOLO_MAX_NAMES 10000
 #define YOLO_BLOCK 64 /* places that one matrix product of an attention takes together */
 
 /* Max-sigmoid attention of one C2fAttn: weighs each head's channels by its best name. */

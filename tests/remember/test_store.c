@@ -188,7 +188,7 @@ static rap_status use_everything(store *s, rap_err *err)
     one = store_names(s, &names, &count, err);
     status = status == RAP_OK ? one : status;
     store_names_free(names, count);
-    one = store_categories(s, &strings, &count, err);
+    one = store_categories(s, 100, &strings, &count, err);
     status = status == RAP_OK ? one : status;
     store_strings_free(strings, one == RAP_OK ? count : 0);
     return status;
