@@ -1,6 +1,7 @@
 /* path.c: the pieces of a path, and the folders a user and an installation have. */
+#include "base/path.h"
+
 #include "base/buf.h"
-#include "base/file.h"
 #include "base/mem.h"
 
 #include <stdlib.h>

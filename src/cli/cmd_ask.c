@@ -54,7 +54,7 @@ static int run(cli *c, int argc, char **argv)
     query.temperature = (float)temperature;
     query.seed = (uint32_t)seed;
     query.no_memory = no_memory;
-    status = rap_ask(c->r, &query, c->json ? NULL : cli_print_token, NULL, &answer);
+    status = rap_ask(&answer, c->r, &query, c->json ? NULL : cli_print_token, NULL);
     code = status == RAP_OK ? finish(c, answer) : cli_failed(c, status);
     rap_answer_free(answer);
     return code;

@@ -26,7 +26,7 @@ static rap_status answer_line(cli *c, rap_chat *chat, const char *line)
     rap_status status;
 
     query.question = line;
-    status = rap_chat_ask(chat, &query, c->json ? NULL : cli_print_token, NULL, &answer);
+    status = rap_chat_ask(&answer, chat, &query, c->json ? NULL : cli_print_token, NULL);
     if (status == RAP_OK && c->json) {
         json_t *reply = json_pack("{s:s, s:s}", "question", line, "answer", answer->text);
 

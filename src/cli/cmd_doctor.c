@@ -50,7 +50,7 @@ static int describe(cli *c, const char *only)
 {
     char *text = NULL;
     json_t *document, *part;
-    rap_status status = rap_describe(c->r, &text);
+    rap_status status = rap_describe(&text, c->r);
     int code;
 
     if (status != RAP_OK)

@@ -61,10 +61,10 @@ static int run(cli *c, int argc, char **argv)
     }
     if ((code = cli_open(c, false)) != CLI_CONTINUE)
         return code;
-    status = rap_embed(c->r, image.path ? &image : NULL, text, &embedding);
+    status = rap_embed(&embedding, c->r, image.path ? &image : NULL, text);
     for (int i = 1; i < CLI_LAYER_RUNS && c->layers && status == RAP_OK; i++) {
         rap_embedding_free(embedding);
-        status = rap_embed(c->r, image.path ? &image : NULL, text, &embedding);
+        status = rap_embed(&embedding, c->r, image.path ? &image : NULL, text);
     }
     code = status == RAP_OK ? print_embedding(c, embedding) : cli_failed(c, status);
     rap_embedding_free(embedding);

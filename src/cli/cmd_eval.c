@@ -15,7 +15,7 @@ const cli_command cmd_eval = {
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a "
     "temporary\n"
     "store; your own store is not touched. The baseline asks the same with nothing remembered.\n"
-    "Tasks: caption, recognition, vqa, text_qa, retrieval, detection, trust. Trust is, for both "
+    "Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set. The last is, for both "
     "policies:\n"
     "is the right concept first (recall@1) or among the first two (recall@2) at its place, is it "
     "among "
@@ -46,7 +46,7 @@ static int run(cli *c, int argc, char **argv)
         { "--log", CLI_TEXT, &options.log, "FILE",
           "write every question and answer, a JSON line each" },
         { "--growth", CLI_FLAG, &growth, NULL,
-          "task trust: with 10, 100, 1,000 and 10,000 concepts as well" },
+          "task open-set: with 10, 100, 1,000 and 10,000 concepts as well" },
         { "--distractors", CLI_TEXT, &options.distractors, "PATH",
           "the further concepts: a folder of pictures, or a file of --save-distractors" },
         { "--save-distractors", CLI_TEXT, &options.save_distractors, "FILE",

@@ -38,7 +38,7 @@ static int run_import(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
         return code;
-    status = rap_import(c->r, argv[0], replace, &report);
+    status = rap_import(&report, c->r, argv[0], replace);
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)

@@ -42,7 +42,7 @@ static int run(cli *c, int argc, char **argv)
         return code;
     concept.name = argv[0];
     concept.aliases = aliases.item;
-    status = rap_remember(c->r, &concept, &id);
+    status = rap_remember(&id, c->r, &concept);
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)

@@ -37,10 +37,10 @@ static int run(cli *c, int argc, char **argv)
     if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
         return code;
     image.path = argv[0];
-    status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
+    status = rap_retrieve(&matches, c->r, &image, text, (int)limit);
     for (int i = 1; i < CLI_LAYER_RUNS && c->layers && status == RAP_OK; i++) {
         rap_matches_free(matches);
-        status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
+        status = rap_retrieve(&matches, c->r, &image, text, (int)limit);
     }
     if (status == RAP_OK && out)
         status = rap_draw(c->r, &image, matches, out);

@@ -35,7 +35,7 @@ static int write_avatar(cli *c, const char *name, const char *path)
     void *bytes = NULL;
     size_t size = 0;
     rap_err err = { RAP_OK, "" };
-    rap_status status = rap_avatar(c->r, name, &bytes, &size);
+    rap_status status = rap_avatar(&bytes, &size, c->r, name);
 
     if (status != RAP_OK)
         return cli_failed(c, status);
@@ -60,7 +60,7 @@ static int run(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
         return code;
-    status = rap_find(c->r, argv[0], &record);
+    status = rap_find(&record, c->r, argv[0]);
     if (status != RAP_OK)
         return cli_failed(c, status);
     code = out ? write_avatar(c, argv[0], out) : 0;

@@ -44,7 +44,7 @@ int cli_say_layers(cli *c, int code)
 
     if (!c->layers || code != 0)
         return code;
-    status = rap_layers(c->r, &text);
+    status = rap_layers(&text, c->r);
     if (status != RAP_OK)
         return cli_failed(c, status);
     fputs(text, stderr);

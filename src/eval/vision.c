@@ -32,7 +32,7 @@ static rap_status see(rap *r, eval_run_state *run, const json_t *item, int limit
     rap_status status;
 
     image.path = path;
-    status = path ? rap_retrieve(r, &image, NULL, limit, out) : err_memory(err, "naming a picture");
+    status = path ? rap_retrieve(out, r, &image, NULL, limit) : err_memory(err, "naming a picture");
     if (path && status != RAP_OK)
         err_set(err, status, "%s", rap_error(r));
     free(path);

@@ -1,5 +1,6 @@
 /* draw.c: matches drawn onto their photo. */
-#include "rap/inside.h"
+#include "rap/handle.h"
+#include "rap/picture.h"
 
 #include <math.h>
 #include <stdio.h>

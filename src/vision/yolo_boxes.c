@@ -53,11 +53,11 @@ static rap_box box_of(const candidate *c)
 /* Every place whose best name is good enough, best first. */
 static int gather(candidate *out, const yolo_world *y, float threshold)
 {
-    int count = 0, anchor = 0, names = y->room.names;
+    int count = 0, anchor = 0, names = y->run.vocabulary->names;
     for (int i = 0; i < YOLO_LEVELS; i++) {
         const yolo_level *l = &y->level[i];
         for (int p = 0; p < l->side * l->side; p++, anchor++) {
-            const float *scores = y->scores + (size_t)anchor * names;
+            const float *scores = y->run.scores + (size_t)anchor * names;
             int best = 0;
             for (int t = 1; t < names; t++)
                 best = scores[t] > scores[best] ? t : best;

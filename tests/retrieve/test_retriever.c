@@ -534,21 +534,21 @@ static void crops_are_square_where_asked(void **state)
 
     if (!f->r)
         skip();
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &square, NULL),
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &square, NULL),
                      RAP_OK);
     assert_int_equal(cut.width, cut.height);
     image_release(&cut);
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &plain, NULL),
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &plain, NULL),
                      RAP_OK);
     assert_int_equal(cut.width, 40);
     assert_int_equal(cut.height, 60);
     image_release(&cut);
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &wide, NULL),
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &wide, NULL),
                      RAP_OK);
     assert_int_equal(cut.width, 80);
     assert_int_equal(cut.height, 120);
     image_release(&cut);
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 0, 0, 0, 0 }, &square, NULL), RAP_OK);
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 0, 0, 0, 0 }, &square, NULL), RAP_OK);
     assert_int_equal(cut.width, f->scene.width);
     image_release(&cut);
 }

@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "fixture.h"
+#include "generate/fixture.h"
 #include "generate/check/check.h"
 #include "generate/session.h"
 

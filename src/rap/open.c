@@ -1,0 +1,139 @@
+/* open.c: opening and closing a handle. The verbs stand in files of their own:
+ *
+ *     remember.c   picture + name + info ──► concept store; correct.c says what a photo does not show;
+ *                  transfer.c imports and exports whole stores
+ *     retrieve.c   photo ──► regions ──► visual features ──► nearest concepts;  text ──► names
+ *     ask.c        photo + question + the concepts found ──► answer, streamed; chat.c holds conversations
+ *
+ * models.c lends models from the engine when they are first needed, picture.c reads pictures, view.c embeds
+ * them, matches.c holds what was found, records.c serves the calls that only touch the store, draw.c, embed.c,
+ * convert.c and describe.c the rest. */
+#include "rap/handle.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+/* ---- the store ---- */
+
+static char *default_store_path(void)
+{
+    const char *given = getenv("RAP_STORE");
+
+    return given && *given ? mem_string(given) : path_user_data("store.db");
+}
+
+/* How much the store may keep of what is only cached. */
+static rap_status limit_tokens(rap *r)
+{
+    const char *set = getenv("RAP_TOKEN_CACHE_MIB");
+    long mib = r->options.token_cache_mib;
+    char *end = NULL;
+
+    if (mib == 0 && set && *set) {
+        mib = strtol(set, &end, 10);
+        if (*end || mib < 0 || mib > INT_MAX)
+            return err_set(&r->err, RAP_E_ARGUMENT,
+                           "RAP_TOKEN_CACHE_MIB is '%s': a number of MiB is wanted", set);
+        mib = mib ? mib : -1;
+    }
+    if (mib != 0)
+        store_limit_tokens(r->store, mib < 0 ? 0 : (int64_t)mib << 20);
+    return RAP_OK;
+}
+
+static rap_status open_store(rap *r, const char *given)
+{
+    char *path = given && *given ? mem_string(given) : default_store_path();
+    char *folder = path ? path_folder(path) : NULL;
+    rap_status status = RAP_OK;
+    rap_err why = { 0 };
+
+    if (!folder)
+        status = err_set(&r->err, RAP_E_NOT_FOUND,
+                         "no place for the store: name one, or set RAP_STORE or HOME");
+    else if (!r->options.read_only && (status = file_make_folders(folder, &why)) != RAP_OK)
+        err_set(&r->err, status, "%s: its folder cannot be made: %s", path, why.text);
+    if (status == RAP_OK)
+        status = store_open(&r->store, path, r->options.read_only, &r->err);
+    if (status == RAP_OK)
+        status = limit_tokens(r);
+    free(folder);
+    free(path);
+    return status;
+}
+
+/* ---- the engine ---- */
+
+static rap_status open_own_engine(rap *r)
+{
+    const rap_engine_options o = { .profile = r->options.profile,
+                                   .threads = r->options.threads,
+                                   .profile_layers = r->options.profile_layers };
+
+    return engine_open(&r->engine, &o, &r->err);
+}
+
+static rap_status share_engine(rap *r, rap_engine *given)
+{
+    const rap_err *why = engine_failure(given);
+
+    if (why->status != RAP_OK)
+        return err_set(&r->err, why->status, "%s", why->text);
+    if (r->options.profile)
+        return err_set(&r->err, RAP_E_ARGUMENT,
+                       "a handle on an engine takes the engine's profile, not one of its own");
+    r->engine = engine_share(given);
+    return RAP_OK;
+}
+
+static rap_status open_engine(rap *r)
+{
+    int asked = r->options.threads;
+    rap_status status;
+
+    if (asked < 0 || asked > 1024)
+        return err_set(&r->err, RAP_E_LIMIT, "%d threads: 1 to 1024 make sense, 0 means all",
+                       asked);
+    status = r->options.engine ? share_engine(r, r->options.engine) : open_own_engine(r);
+    if (status == RAP_OK)
+        r->threads = asked > 0 ? asked : engine_threads(r->engine);
+    return status;
+}
+
+/* ---- the handle ---- */
+
+rap_status rap_open(rap **out, const rap_options *options)
+{
+    static const rap_options defaults = RAP_OPTIONS_INIT;
+    rap *r;
+    rap_status status;
+
+    if (!out)
+        return RAP_E_ARGUMENT;
+    *out = r = mem_array(1, sizeof *r);
+    if (!r)
+        return RAP_E_MEMORY;
+    r->options = options ? *options : defaults;
+    if (r->options.policy != RAP_POLICY_DEFAULT && r->options.policy != RAP_POLICY_PAPER)
+        return err_set(&r->err, RAP_E_ARGUMENT, "no retrieval policy has the number %d",
+                       (int)r->options.policy);
+    status = open_engine(r);
+    if (status == RAP_OK)
+        status = open_store(r, r->options.store);
+    r->options.profile = r->options.store = NULL;
+    return status;
+}
+
+void rap_close(rap *r)
+{
+    if (!r)
+        return;
+    retriever_free(r->retriever);
+    names_free(r->names);
+    store_close(r->store);
+    engine_close(r->engine);
+    free(r);
+}
