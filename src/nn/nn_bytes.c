@@ -8,7 +8,7 @@
  * of two can overflow, at the price of a bit. With VNNI v uses all of ±127.
  *
  * Weights are packed as [panels of two vectors of outputs][steps of 4 inputs][outputs of the panel][4], for the tiles of
- * nn_bytes.inc. Read nn_bytes_run() first. */
+ * nn_loops_bytes.inc. Read nn_bytes_run() first. */
 #include "nn/nn_bytes.h"
 
 #include "nn/nn_internal.h"

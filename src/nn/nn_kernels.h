@@ -1,6 +1,6 @@
 /* nn_kernels.h: the inner loops, as one set of functions for each instruction set.
  *
- * The source is the same for all (nn_kernels.inc and what it includes), compiled for vectors of 4, 8 and 16 numbers. Which set
+ * The source is the same for all (nn_loops.inc and what it includes), compiled for vectors of 4, 8 and 16 numbers. Which set
  * runs is found out once for each process: the best that the processor has, or what $RAP_ISA names:
  *
  *     plain    vectors of 4: x86-64 without AVX2, other processors

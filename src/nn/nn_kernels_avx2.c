@@ -7,9 +7,9 @@
 #define CHUNK_STEP 12
 #define STEPS 8
 #define BYTE_ROWS 4
-#include "nn/nn_kernels.inc"
+#include "nn/nn_loops.inc"
 
-#include "nn/nn_kernels_all.h"
+#include "nn/nn_sets.h"
 
 const nn_kernels nn_kernels_avx2 = NN_KERNELS("avx2", byte_tile, BYTE_ROWS, BYTE_LIMIT);
 const nn_kernels nn_kernels_avx2_vnni =

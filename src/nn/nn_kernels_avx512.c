@@ -7,9 +7,9 @@
 #define CHUNK_STEP 8
 #define STEPS 4
 #define BYTE_ROWS 12
-#include "nn/nn_kernels.inc"
+#include "nn/nn_loops.inc"
 
-#include "nn/nn_kernels_all.h"
+#include "nn/nn_sets.h"
 
 const nn_kernels nn_kernels_avx512 = NN_KERNELS("avx512", byte_tile, BYTE_ROWS, BYTE_LIMIT);
 const nn_kernels nn_kernels_avx512_vnni =

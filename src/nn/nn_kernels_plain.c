@@ -12,8 +12,8 @@
 #define CHUNK_STEP 12
 #define STEPS 8
 #define BYTE_ROWS 4
-#include "nn/nn_kernels.inc"
+#include "nn/nn_loops.inc"
 
-#include "nn/nn_kernels_all.h"
+#include "nn/nn_sets.h"
 
 const nn_kernels nn_kernels_plain = NN_KERNELS("plain", byte_tile, BYTE_ROWS, BYTE_LIMIT);

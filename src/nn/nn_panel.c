@@ -1,4 +1,4 @@
-/* nn_panel.c: matrices as panels, and products with them in tiles (nn_tile.inc). */
+/* nn_panel.c: matrices as panels, and products with them in tiles (nn_loops_tile.inc). */
 #include "nn/nn_panel.h"
 
 enum {

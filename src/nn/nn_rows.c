@@ -1,4 +1,4 @@
-/* nn_rows.c: softmax, activations, layer norm and conversions of one row; what needs e^x is in nn_exp.inc.
+/* nn_rows.c: softmax, activations, layer norm and conversions of one row; what needs e^x is in nn_loops_exp.inc.
  *
  * The inner loops are plain C that the compiler vectorises; where it can, each function is built for several
  * instruction sets and the right one is chosen when the program loads. */

@@ -1,4 +1,4 @@
-/* test_nn_kernels.c: linear layers, convolutions, Winograd's, layers in 8 bits and activations against plain loops, over
+/* test_nn_isa.c: linear layers, convolutions, Winograd's, layers in 8 bits and activations against plain loops, over
  * shapes that do not fill a tile, a panel, a block or a square; with every set of inner loops that this processor can
  * run, and with the source for vectors of 16 numbers, which any compiler can make of narrower ones. */
 #include "base/mem.h"
@@ -26,7 +26,7 @@
 #define CHUNK_STEP 8
 #define STEPS 4
 #define BYTE_ROWS 12
-#include "nn/nn_kernels.inc"
+#include "nn/nn_loops.inc"
 
 static const nn_kernels wide = NN_KERNELS("wide", byte_tile, BYTE_ROWS, BYTE_LIMIT);
 

@@ -1,7 +1,7 @@
-/* nn_kernels.c: which set of inner loops this process runs. */
+/* nn_isa.c: which set of inner loops this process runs. */
 #include "nn/nn_kernels.h"
 
-#include "nn/nn_kernels_all.h"
+#include "nn/nn_sets.h"
 
 #include <pthread.h>
 #include <stdlib.h>

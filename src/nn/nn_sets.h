@@ -1,6 +1,6 @@
-/* nn_kernels_all.h: what the files with the compiled sets give to nn_kernels.c and to each other. */
-#ifndef RAP_NN_NN_KERNELS_ALL_H
-#define RAP_NN_NN_KERNELS_ALL_H
+/* nn_sets.h: what the files with the compiled sets give to nn_isa.c and to each other. */
+#ifndef RAP_NN_NN_SETS_H
+#define RAP_NN_NN_SETS_H
 
 #include "nn/nn_kernels.h"
 
