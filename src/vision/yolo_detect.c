@@ -1,4 +1,4 @@
-/* yolo_world.c: the detector from outside: open, detect, raw outputs. yolo_inside.h gives the reading
+/* yolo_detect.c: the detector from outside (yolo_world.h): open, detect, raw outputs. yolo_inside.h gives the reading
  * order of the parts; MODELS.md explains the network. */
 #include "vision/yolo_inside.h"
 
