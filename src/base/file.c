@@ -168,7 +168,7 @@ static bool file_write_each(int fd, const file_part *parts, size_t count)
 }
 
 /* A folder keeps a new name across a power cut only when it is synced itself. */
-static void file_sync_folder(const char *path)
+void file_sync_folder(const char *path)
 {
     char *folder = path_folder(path);
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -310,7 +310,11 @@ static rap_status file_make_folder(const char *path, rap_err *err)
 {
     if (*path == '\0' || file_is_folder(path))
         return RAP_OK;
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
+    if (mkdir(path, 0777) == 0) {
+        file_sync_folder(path);
+        return RAP_OK;
+    }
+    if (errno == EEXIST && file_is_folder(path))
         return RAP_OK;
     if (errno == EEXIST)
         return err_set(err, RAP_E_EXISTS, "%s: is a file, not a folder", path);

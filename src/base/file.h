@@ -38,7 +38,8 @@ void file_map_close(file_map *map);
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
-rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path` */
+rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path`, on disk when it returns */
+void file_sync_folder(const char *path); /* of this file: so that its name survives a power cut; best effort */
 char *path_join(const char *folder, const char *name);        /* free(); absolute `name` wins */
 char *path_folder(const char *path);                          /* "." when it has none; free() */
 const char *path_base(const char *path);                      /* borrowed */

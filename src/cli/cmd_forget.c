@@ -36,6 +36,8 @@ static int run(cli *c, int argc, char **argv)
     status = rap_forget_all(c->r, (const char *const *)argv);
     if (status != RAP_OK)
         return cli_failed(c, status);
+    if (*rap_note(c->r))
+        cli_say("%s", rap_note(c->r));
     if (!c->json) {
         if (!c->quiet)
             print_forgotten(argc, argv);

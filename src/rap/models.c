@@ -102,7 +102,7 @@ static rap_status check_calibration(rap *r)
 rap_status models_retriever(rap *r)
 {
     retriever_options o = { .store = r->store,
-                            .read_only = r->options.read_only,
+                            .read_only = store_is_read_only(r->store),
                             .threads = r->threads,
                             .on_progress = r->options.on_progress,
                             .payload = r->options.payload };
@@ -129,7 +129,7 @@ rap_status models_retriever(rap *r)
                                   .iou = r->profile->detector_iou,
                                   .max_regions = r->profile->max_regions,
                                   .extra = r->profile->extra_vocabulary,
-                                  .read_only = r->options.read_only };
+                                  .read_only = store_is_read_only(r->store) };
     return retriever_new(&r->retriever, &o, &r->err);
 }
 

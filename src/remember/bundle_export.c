@@ -87,6 +87,8 @@ static rap_status fill(const char *temporary, const char *path, store *s, rap_er
     if (!uri)
         return err_memory(err, "exporting");
     status = db_open(&to, uri, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, NULL, err);
+    if (status == RAP_OK) /* an empty file of our own */
+        db_trust(&to);
     sqlite3_snprintf(sizeof page_size, page_size, "PRAGMA page_size = %d", SCHEMA_PAGE_SIZE);
     if (status == RAP_OK)
         status = db_exec(&to, page_size, err);
@@ -181,5 +183,6 @@ rap_status transfer_export_bundle(store *s, const char *path, rap_err *err)
     if (status != RAP_OK)
         unlink(temporary);
     free(temporary);
+    change_noticed(s);
     return status;
 }

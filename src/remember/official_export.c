@@ -206,5 +206,6 @@ rap_status transfer_export_official(store *s, const char *json_path, rap_err *er
     json_decref(l.dict);
     json_decref(l.paths);
     json_decref(l.written);
+    change_noticed(s);
     return status;
 }
