@@ -145,7 +145,7 @@ typedef struct rap_box {
 /* ---- remember ----------------------------------------------------------------------------- */
 
 typedef struct rap_concept {
-    const char *name;           /* required; unique without case; 1 to 128 bytes, no control chars  */
+    const char *name;           /* required; unique (see rap_find); 1 to 128 bytes, no control chars */
     const char *category;       /* NULL or "": none; the word the detector looks for                */
     const char *info;           /* NULL or "": none; what is worth saying, at most 64 KiB           */
     rap_image image;            /* the first view; required by rap_remember                         */
@@ -197,12 +197,13 @@ RAP_API rap_status rap_forget(rap *r, const char *name);
 /* Several, ended by NULL: all of them, or none when one is not there. Names of one concept count once. */
 RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
 
-/* Finds by name or alias, without case. Free with rap_record_free(). */
+/* Finds by name or alias, compared as people read them: without case, in any Unicode form, with any white
+ * space, apostrophes or dashes, with or without <brackets>. Free with rap_record_free(). */
 RAP_API rap_status rap_find(rap *r, const char *name, rap_record **out);
 RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
 
 /* Calls `on_record` for each concept in order of name; `search` (NULL: all) filters by a substring
- * of name, alias, category or info, without case. A non-zero return stops with RAP_E_CANCELLED. The
+ * of name, alias, category or info, compared like names. A non-zero return stops with RAP_E_CANCELLED. The
  * record is borrowed until the callback returns. Loads no model. */
 typedef int rap_on_record(const rap_record *record, void *payload);
 RAP_API rap_status rap_each(rap *r, const char *search, rap_on_record *on_record, void *payload);

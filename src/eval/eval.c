@@ -101,6 +101,36 @@ static rap_status step(eval_run_state *run, rap_err *err)
     return RAP_OK;
 }
 
+/* Lists of names and options hold text, where they are there. */
+static bool has_text_lists(const json_t *item)
+{
+    static const char *const field[] = { "names", "options" };
+
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        const json_t *list = json_object_get(item, field[i]);
+
+        if (list && !json_is_null(list) && !json_is_array(list))
+            return false;
+        for (size_t j = 0; j < json_array_size(list); j++)
+            if (!json_is_string(json_array_get(list, j)))
+                return false;
+    }
+    return true;
+}
+
+static rap_status check_item(const eval_run_state *run, const char *file, size_t number,
+                             const json_t *item, rap_err *err)
+{
+    if (!json_is_object(item))
+        return err_set(err, RAP_E_FORMAT, "%s/%s: item %zu is no object", run->options->folder,
+                       file, number);
+    if (!has_text_lists(item))
+        return err_set(err, RAP_E_FORMAT,
+                       "%s/%s: item %zu: 'names' or 'options' is no list of texts",
+                       run->options->folder, file, number);
+    return RAP_OK;
+}
+
 rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, void *payload,
                      rap_err *err)
 {
@@ -116,9 +146,9 @@ rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, voi
     for (size_t i = 0; status == RAP_OK && i < count; i++) { /* i * size / count: spread evenly */
         json_t *item = json_array_get(items, i * size / count);
 
-        status = json_is_object(item) ? each(run, item, payload, err)
-                                      : err_set(err, RAP_E_FORMAT, "%s/%s: item %zu is no object",
-                                                run->options->folder, file, i * size / count);
+        status = check_item(run, file, i * size / count, item, err);
+        if (status == RAP_OK)
+            status = each(run, item, payload, err);
         if (status == RAP_OK)
             status = step(run, err);
     }

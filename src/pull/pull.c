@@ -314,8 +314,9 @@ static rap_status make_profile(pull *p)
 
 static rap_status fetch_all(pull *p)
 {
-    const http_settings net = { p->hub.token, p->o->stall_seconds, is_cancelled, p };
-    fetch_settings set = { &p->hub, NULL, p->o->retries, p->o->retry_ms, on_fetch, p };
+    const http_settings net = { is_cancelled, p };
+    fetch_settings set = { &p->hub,  NULL, p->o->stall_seconds, p->o->retries, p->o->retry_ms,
+                           on_fetch, p };
     rap_status status = RAP_OK;
 
     if (!p->hub.offline)

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/bundle.h"
+#include "remember/bundle_names.h"
 #include "remember/schema.h"
 #include "remember/slack.h"
 
@@ -262,12 +263,15 @@ static rap_status set_times(transfer *t, int64_t id, const rap_record *record, r
                   "ssi", record->created, record->updated, id);
 }
 
-static rap_status write_record(transfer *t, db *from, const rap_record *record, rap_err *err)
+static rap_status write_record(transfer *t, db *from, bundle_names *names, const rap_record *record,
+                               rap_err *err)
 {
     store_concept concept = { record->name, record->category, record->info, record->aliases };
     int64_t id = 0;
-    rap_status status = transfer_place(&id, t, &concept, err);
+    rap_status status = bundle_names_settle(names, &concept, err);
 
+    if (status == RAP_OK)
+        status = transfer_place(&id, t, &concept, err);
     if (status == RAP_OK)
         status = read_views(t, from, record->id, id, err);
     if (status == RAP_OK)
@@ -285,18 +289,23 @@ static rap_status write_records(transfer *t, db *from, rap_err *err)
 {
     record_rows r;
     rap_record *record = NULL;
+    bundle_names names;
     int64_t total = 0, done = 0;
     rap_status status = record_query(&r, from, "ORDER BY c.id", err);
 
+    bundle_names_init(&names);
+    if (status == RAP_OK)
+        status = bundle_names_start(&names, from, err);
     if (status == RAP_OK)
         status = db_int(&total, NULL, from, err, "SELECT count(*) FROM concept", "");
     while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
-        status = write_record(t, from, record, err);
+        status = write_record(t, from, &names, record, err);
         store_record_free(record);
         if (status == RAP_OK)
             status = transfer_progress(t, (uint64_t)++done, (uint64_t)total, err);
     }
     record_finish(&r);
+    bundle_names_release(&names);
     if (status == RAP_OK && done != total)
         status = err_set(err, RAP_E_FORMAT, "%s: damaged: a concept has no name", t->path);
     return status;

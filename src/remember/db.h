@@ -13,6 +13,9 @@
 
 #define DB_KEPT 32
 
+/* This moment, in SQL. */
+#define DB_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
+
 typedef struct db {
     sqlite3 *handle; /* NULL: closed */
     char *path;      /* what errors call it */

@@ -4,16 +4,10 @@
 #define RAP_REMEMBER_INSIDE_H
 
 #include "remember/db.h"
+#include "remember/limits.h"
 #include "remember/store.h"
 
-#define STORE_MAX_NAME 128
-#define STORE_MAX_INFO (64u << 10)
-#define STORE_MAX_PICTURE (64u << 20)
-#define STORE_MAX_DIM 65536
 #define SNAPSHOT_TOKEN 32 /* hex digits; says which history of a store a snapshot belongs to */
-
-/* This moment, in SQL. */
-#define STORE_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 /* A vector that the present transaction takes away or replaces (snapshot.h). */
 typedef struct gone_vector {
@@ -24,6 +18,7 @@ typedef struct gone_vector {
 struct store {
     db d;
     bool read_only;
+    bool folds_anew;     /* `name.folded` is that of an older version: fold_name(text) stands for it */
     bool scrub;          /* something was deleted and may still stand in the log */
     bool optional;       /* the present transaction: nothing waits for what it does */
     int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */
@@ -66,18 +61,17 @@ void change_opened(store *s);
 
 /* ---- name.c ---- */
 
-/* Checks a name, an alias or a category (`what` says which, for the error) and gives it trimmed;
- * free(). */
+/* Checks a name or an alias (`what` says which, for the error) and gives it as it is kept; free(). */
 rap_status name_check(char **out, const char *what, const char *text, rap_err *err);
+/* The same for a category, which may be empty. */
+rap_status category_check(char **out, const char *text, rap_err *err);
 rap_status info_check(const char *info, rap_err *err);
-/* The form that is compared: trimmed, without case; free(). NULL: out of memory. */
-char *name_fold(const char *text);
 
 typedef struct name_owner {
     bool found, alias;
     int64_t concept_id;
 } name_owner;
-/* Who has this name or alias, without case. */
+/* Who has this name or alias, compared folded. */
 rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err);
 /* The same, but nobody is RAP_E_NOT_FOUND. */
 rap_status name_require(int64_t *out_id, store *s, const char *text, rap_err *err);

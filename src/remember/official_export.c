@@ -77,12 +77,8 @@ static rap_status write_new(leaving *l, const char *path, const void *bytes, siz
 
 static json_t *make_entry(const rap_record *record, const store_picture *picture, const char *file)
 {
-    size_t len = strlen(record->name);
-    /* Import takes one pair of brackets off a name: a name that has its own is given another. */
-    bool own = len > 2 && record->name[0] == '<' && record->name[len - 1] == '>';
-    json_t *entry = json_pack("{s:o, s:s, s:s, s:s}", "name",
-                              own ? json_sprintf("<%s>", record->name) : json_string(record->name),
-                              "image", file, "info", record->info, "category", record->category);
+    json_t *entry = json_pack("{s:s, s:s, s:s, s:s}", "name", record->name, "image", file, "info",
+                              record->info, "category", record->category);
     json_t *aliases = json_array();
 
     for (const char *const *alias = record->aliases; *alias; alias++)

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/raw.h"
+#include "remember/refold.h"
 #include "remember/schema.h"
 #include "remember/slack.h"
 #include "remember/snapshot.h"
@@ -161,6 +162,10 @@ static rap_status verify_reading(store *s, rap_err *err)
         status = err_set(err, RAP_E_FORMAT, "%s: is not complete", s->d.path);
     if (status == RAP_OK && version < SCHEMA_READABLE)
         status = read_copy(s, &version, err);
+    else
+        s->folds_anew = version < SCHEMA_FOLDED; /* names stay so in a file that is only read */
+    if (status == RAP_OK && s->folds_anew)
+        status = refold_function(&s->d, err);
     return status == RAP_OK ? settle(s, err) : status;
 }
 

@@ -2,6 +2,7 @@
  * picture. */
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/text_fold.h"
 #include "remember/inside.h"
 
 #include <stdlib.h>
@@ -158,30 +159,43 @@ static bool text_matches(const char *text, const char *folded_search)
     return found;
 }
 
-static bool record_matches(const rap_record *record, const char *folded_search)
+/* The search is also one for a name: "<bo>" finds bo. */
+static bool record_matches(const rap_record *record, const char *folded_search,
+                           const char *folded_name)
 {
-    if (!folded_search || text_matches(record->name, folded_search) ||
+    if (!folded_search || text_matches(record->name, folded_name) ||
         text_matches(record->category, folded_search) || text_matches(record->info, folded_search))
         return true;
     for (const char *const *alias = record->aliases; *alias; alias++)
-        if (text_matches(*alias, folded_search))
+        if (text_matches(*alias, folded_name))
             return true;
     return false;
 }
 
-static rap_status walk(store *s, const char *folded_after, const char *folded_search,
-                       rap_on_record *on_record, void *payload, rap_err *err)
+/* What is walked over, folded; NULL: everything. */
+typedef struct listing {
+    char *after, *search, *name; /* name: the search as a name */
+} listing;
+
+static const char *order_sql(const store *s, bool after)
+{
+    if (s->folds_anew)
+        return after ? "WHERE fold_name(n.text) > ? ORDER BY fold_name(n.text)"
+                     : "ORDER BY fold_name(n.text)";
+    return after ? "WHERE n.folded > ? ORDER BY n.folded" : "ORDER BY n.folded";
+}
+
+static rap_status walk(store *s, const listing *l, rap_on_record *on_record, void *payload,
+                       rap_err *err)
 {
     record_rows r;
     rap_record *record = NULL;
-    rap_status status = record_query(
-        &r, &s->d, folded_after ? "WHERE n.folded > ? ORDER BY n.folded" : "ORDER BY n.folded",
-        err);
+    rap_status status = record_query(&r, &s->d, order_sql(s, l->after != NULL), err);
 
-    if (status == RAP_OK && folded_after)
-        sqlite3_bind_text(r.rows, 1, folded_after, -1, SQLITE_STATIC);
+    if (status == RAP_OK && l->after)
+        sqlite3_bind_text(r.rows, 1, l->after, -1, SQLITE_STATIC);
     while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
-        if (record_matches(record, folded_search) && on_record(record, payload) != 0)
+        if (record_matches(record, l->search, l->name) && on_record(record, payload) != 0)
             status = err_set(err, RAP_E_CANCELLED, "stopped by the caller");
         store_record_free(record);
     }
@@ -192,20 +206,24 @@ static rap_status walk(store *s, const char *folded_after, const char *folded_se
 rap_status store_each_after(store *s, const char *after, const char *search,
                             rap_on_record *on_record, void *payload, rap_err *err)
 {
-    char *folded_after, *folded_search;
+    listing l = { NULL, NULL, NULL };
     rap_status status;
 
     if (after && !text_is_utf8(after))
         return err_set(err, RAP_E_ARGUMENT, "the name to begin after is not valid UTF-8");
-    folded_after = after ? name_fold(after) : NULL;
-    folded_search = search ? text_fold(search) : NULL;
-    if ((after && !folded_after) || (search && !folded_search))
+    if (search && !text_is_utf8(search))
+        return err_set(err, RAP_E_ARGUMENT, "the text to search for is not valid UTF-8");
+    l.after = after ? text_fold_name(after) : NULL;
+    l.search = search ? text_fold(search) : NULL;
+    l.name = search ? text_fold_name(search) : NULL;
+    if ((after && !l.after) || (search && (!l.search || !l.name)))
         status = err_memory(err, "searching");
     else
-        status = walk(s, folded_after, folded_search, on_record, payload, err);
+        status = walk(s, &l, on_record, payload, err);
     change_noticed(s);
-    free(folded_after);
-    free(folded_search);
+    free(l.after);
+    free(l.search);
+    free(l.name);
     return status;
 }
 

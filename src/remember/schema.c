@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "remember/raw.h"
+#include "remember/refold.h"
 
 #include <string.h>
 
@@ -23,8 +24,8 @@ static const char shared_tables[] =
     " updated TEXT NOT NULL"
     ") STRICT;"
 
-    /* What a concept is called: one name and any aliases, in one table so that `folded` (the text
-     * without case) is unique across both. */
+    /* What a concept is called: one name and any aliases, in one table so that `folded` (the text as it is
+     * compared: text_fold.h) is unique across both. */
     "CREATE TABLE name ("
     " id INTEGER PRIMARY KEY,"
     " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
@@ -95,7 +96,7 @@ static const char store_tables[] =
     "CREATE TABLE event ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " at TEXT NOT NULL,"
-    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import */
+    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import, rename */
     " concept_id INTEGER NOT NULL"
     ") STRICT;";
 
@@ -147,13 +148,15 @@ static const char refusals[] =
 /* Version 4: which refusals a maker has not seen, without reading past their pictures. */
 static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusal(maker, id);";
 
+/* Version 5: `name.folded` by a new rule (refold.h), and the detector's words likewise: those folded by the
+ * old one would not be found again when their category is forgotten. */
+static const char refolded[] = "DELETE FROM vocabulary;";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
-    { shared_tables, store_tables },
-    { "", large_stores },
-    { refusals, "" },
-    { "", refusals_by_maker },
+    { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
+    { "", refusals_by_maker },       { "", refolded },
 };
 
 /* ---- inspect ---- */
@@ -346,6 +349,8 @@ rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
     if (status != RAP_OK || version == SCHEMA_VERSION)
         return status;
     status = run_steps(d, kind, version, SCHEMA_VERSION, err);
+    if (status == RAP_OK && kind == SCHEMA_STORE && version < SCHEMA_FOLDED)
+        status = refold_names(d, err);
     return status == RAP_OK ? set_numbers(d, kind, err) : status;
 }
 

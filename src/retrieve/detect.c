@@ -2,7 +2,7 @@
 #include "retrieve/detect.h"
 
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +124,18 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     return RAP_OK;
 }
 
+/* Folded like the categories, so that "Dog" beside the category "dog" is one word. */
+static rap_status add_extra(detect *d, store *s, word *words, size_t *count, const char *text,
+                            rap_err *err)
+{
+    char *folded = text_fold(text);
+    rap_status status = folded ? add_word(d, s, words, count, folded, err)
+                               : err_memory(err, "building the vocabulary");
+
+    free(folded);
+    return status;
+}
+
 /* Hands the vectors to the detector when the words differ from those it has. */
 static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
 {
@@ -172,7 +184,7 @@ rap_status detect_refresh(detect *d, store *s, rap_err *err)
     for (size_t i = 0; status == RAP_OK && i < categories; i++)
         status = add_word(d, s, words, &count, category[i], err);
     for (size_t i = 0; status == RAP_OK && i < extras; i++)
-        status = add_word(d, s, words, &count, d->settings.extra[i], err);
+        status = add_extra(d, s, words, &count, d->settings.extra[i], err);
     store_strings_free(category, categories);
     if (status == RAP_OK)
         return use_words(d, words, count, err);

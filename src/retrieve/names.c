@@ -3,7 +3,8 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_fold.h"
+#include "base/text_search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ rap_status names_load(names **out, store *s, rap_err *err)
     if (status == RAP_OK && !(n->folded = mem_array(n->count, sizeof *n->folded)))
         status = err_memory(err, "reading the names");
     for (size_t i = 0; status == RAP_OK && i < n->count; i++)
-        if (!(n->folded[i] = text_fold(n->name[i].text)))
+        if (!(n->folded[i] = text_fold_name(n->name[i].text)))
             status = err_memory(err, "reading the names");
     if (status == RAP_OK)
         *out = n;
@@ -71,16 +72,16 @@ static int add_hit(name_hits *hits, int64_t id, size_t start, size_t len)
     return 1;
 }
 
-/* Every whole-word place of one name. Searching on behind a place is safe: what follows it is no letter. */
-static int find_places(name_hits *hits, const char *text, const char *name, int64_t id)
+/* Every place of one name. Searching on behind a place is safe: places of one name do not overlap. */
+static int find_places(name_hits *hits, const text_search *text, const char *name, int64_t id)
 {
     size_t len = strlen(name), from = 0;
     long at;
 
-    while (len && (at = text_find_word(text + from, name)) >= 0) {
-        if (!add_hit(hits, id, from + (size_t)at, len))
+    while ((at = text_search_find(text, name, from)) >= 0) {
+        if (!add_hit(hits, id, (size_t)at, len))
             return 0;
-        from += (size_t)at + len;
+        from = (size_t)at + len;
     }
     return 1;
 }
@@ -125,12 +126,12 @@ static void drop_overlaps(name_hits *hits)
 
 static int find_words(name_hits *hits, const names *n, const char *text)
 {
-    char *folded = text_fold(text);
-    int ok = folded != NULL;
+    text_search searched;
+    int ok = text_search_init(&searched, text);
 
     for (size_t i = 0; ok && i < n->count; i++)
-        ok = find_places(hits, folded, n->folded[i], n->name[i].concept_id);
-    free(folded);
+        ok = find_places(hits, &searched, n->folded[i], n->name[i].concept_id);
+    text_search_release(&searched);
     if (ok)
         drop_overlaps(hits);
     return ok;

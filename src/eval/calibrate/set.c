@@ -1,6 +1,7 @@
 /* set.c: which things are remembered and which photos show them, from the three layouts of a folder. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text_fold.h"
 #include "eval/calibrate/trust.h"
 #include "formats/json.h"
 
@@ -111,10 +112,14 @@ static rap_status add_thing(trust_set *s, const char *name, char *picture, rap_e
     return RAP_OK;
 }
 
+/* Mostly it is written there as here. */
 static int find_thing(const trust_set *s, const char *name)
 {
     for (int i = 0; i < s->things; i++)
         if (strcmp(s->thing[i].name, name) == 0)
+            return i;
+    for (int i = 0; i < s->things; i++)
+        if (text_same_name(s->thing[i].name, name))
             return i;
     return -1;
 }
