@@ -1,6 +1,8 @@
 /* cmd_calibrate.c: rap calibrate FOLDER: retrieval settings for the encoder in use, from pictures. */
+#include "base/file.h"
 #include "cli/cli.h"
 #include "eval/calibrate/trust.h"
+#include "wire/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,13 +32,15 @@ const cli_command cmd_calibrate = {
     "regions\n"
     "changes, its pictures are embedded again when it is next used.",
     run,
+    CLI_NO_STORE,
 };
 
 typedef struct calibration {
     trust_set set;
     trust_seen seen;
     trust_fit before, after;
-    char *file; /* profile.json */
+    char *file;      /* profile.json */
+    const char *out; /* --out */
     const char *written;
     int k, cuts; /* cuts: the most that are tried */
     bool keep;
@@ -51,12 +55,22 @@ static void calibration_release(calibration *a)
     free(a->file);
 }
 
+/* Before anything is measured: --out is neither a picture of the set nor the profile itself. */
+static rap_status check_output(const calibration *a, const char *folder, rap_err *err)
+{
+    rap_status status = file_spare(a->out, folder, NULL, err);
+
+    return status == RAP_OK ? file_spare(a->out, a->file, NULL, err) : status;
+}
+
 static rap_status measure(calibration *a, const char *folder, trust_models *models, rap_err *err)
 {
     rap_status status = trust_set_read(&a->set, folder, err);
 
     if (status == RAP_OK)
         status = trust_settings_read(&a->before, &a->file, &a->k, models, err);
+    if (status == RAP_OK)
+        status = check_output(a, folder, err);
     if (status == RAP_OK) {
         if (a->keep)
             a->cuts = a->before.cuts;
@@ -77,25 +91,9 @@ static rap_status measure(calibration *a, const char *folder, trust_models *mode
     return status;
 }
 
-static json_t *json_fit(const trust_fit *f)
-{
-    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:b, s:b, s:f, s:f}", "threshold",
-                     (double)f->threshold, "crowding", (double)f->crowding, "ambiguity",
-                     (double)f->ambiguity, "inner_crop", (double)(f->cuts > 1 ? f->inner : 0),
-                     "inner_cuts", f->cuts - 1, "center", f->center != NULL, "spread",
-                     f->spread != NULL, "recall", f->recall, "false_positives", f->false_positives);
-}
-
 static int print_json(const calibration *a)
 {
-    const trust_fit *f = &a->after;
-    json_t *out =
-        json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:f, s:f}", "things", a->set.things, "places",
-                  f->places, "open", f->open, "photos", f->photos, "before", json_fit(&a->before),
-                  "after", json_fit(f), "misnamed", f->misnamed, "caught", f->caught);
-
-    json_object_set_new(out, "written", a->written ? json_string(a->written) : json_null());
-    return cli_print_json(out);
+    return cli_print_json(wire_calibration(&a->set, &a->before, &a->after, a->written));
 }
 
 static void print_row(const char *what, const trust_fit *f)
@@ -124,7 +122,7 @@ static int print_table(const cli *c, const calibration *a)
         "them\n",
         (double)f->ambiguity, 100 * f->misnamed, 100 * f->caught);
     if (a->written)
-        printf("wrote %s\n", a->written);
+        cli_line("wrote %s", a->written);
     else if (!c->quiet)
         cli_say("nothing was written; --apply writes the settings into %s", a->file);
     return cli_flush();
@@ -160,6 +158,7 @@ static int run(cli *c, int argc, char **argv)
     models.threads = (int)c->threads;
     a.cuts = (int)cuts + 1;
     a.keep = keep;
+    a.out = to;
     status = measure(&a, argv[0], &models, &err);
     if (status == RAP_OK && (apply || to)) {
         a.written = apply ? a.file : to;

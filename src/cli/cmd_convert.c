@@ -1,5 +1,6 @@
 /* cmd_convert.c: rap convert IN OUT.gguf: published checkpoints into GGUF. */
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 
@@ -20,8 +21,11 @@ const cli_command cmd_convert = {
     "\n"
     "--image-size makes an image encoder look at larger pictures than it was trained with: its\n"
     "positions are resampled, its features get finer, and each takes longer (twice as many\n"
-    "patches, twice the time). What it changes for your pictures says `rap calibrate`.",
+    "patches, twice the time). What it changes for your pictures says `rap calibrate`.\n"
+    "\n"
+    "OUT.gguf is replaced where it exists, unless it is a file that is read.",
     run,
+    CLI_NO_MODELS,
 };
 
 static int run(cli *c, int argc, char **argv)
@@ -46,14 +50,16 @@ static int run(cli *c, int argc, char **argv)
         return CLI_USAGE;
     }
     how.image_size = (int)size;
+    how.on_progress = cli_progress;
+    how.payload = c;
     status = rap_convert(argv[0], argv[1], &how, error, sizeof error);
     if (status != RAP_OK) {
         cli_say("%s", *error ? error : rap_status_text(status));
         return rap_status_exit_code(status);
     }
     if (c->json)
-        return cli_print_json(json_pack("{s:s}", "file", argv[1]));
+        return cli_print_json(wire_file(argv[1]));
     if (!c->quiet)
-        printf("wrote %s\n", argv[1]);
+        cli_line("wrote %s", argv[1]);
     return cli_flush();
 }

@@ -1,7 +1,6 @@
 /* cmd_edit.c: rap edit NAME: rename, new category or info, further views, aliases. */
 #include "cli/cli.h"
-
-#include <stdio.h>
+#include "wire/wire.h"
 
 static int run(cli *c, int argc, char **argv);
 
@@ -15,10 +14,12 @@ const cli_command cmd_edit = {
     "--view.\n"
     "All of it is done, or nothing.",
     run,
+    CLI_USES_ALL,
 };
 
 typedef struct edits {
     rap_change change;
+    const char *avatar, *view; /* where their pictures are */
     rap_box box;
     cli_list add_alias, remove_alias;
 } edits;
@@ -27,8 +28,8 @@ static bool has_change(const edits *e)
 {
     const rap_change *c = &e->change;
 
-    return c->name || c->category || c->info || c->avatar.path || c->view.path ||
-           e->add_alias.count || e->remove_alias.count;
+    return c->name || c->category || c->info || e->avatar || e->view || e->add_alias.count ||
+           e->remove_alias.count;
 }
 
 static int run(cli *c, int argc, char **argv)
@@ -38,8 +39,8 @@ static int run(cli *c, int argc, char **argv)
         { "--name", CLI_TEXT, &e.change.name, "NEW", "rename it" },
         { "--category", CLI_TEXT, &e.change.category, "WORD", "what kind of thing it is" },
         { "--info", CLI_TEXT, &e.change.info, "TEXT", "what is worth knowing about it" },
-        { "--image", CLI_TEXT, &e.change.avatar.path, "FILE", "a new main picture" },
-        { "--view", CLI_TEXT, &e.change.view.path, "FILE", "a further picture" },
+        { "--image", CLI_TEXT, &e.avatar, "FILE", "a new main picture" },
+        { "--view", CLI_TEXT, &e.view, "FILE", "a further picture" },
         { "--box", CLI_BOX, &e.box, "X,Y,W,H", "where it is in that picture" },
         { "--alias", CLI_LIST, &e.add_alias, "NAME", "a further name; may be repeated" },
         { "--unalias", CLI_LIST, &e.remove_alias, "NAME", "drop a further name" },
@@ -54,11 +55,13 @@ static int run(cli *c, int argc, char **argv)
         cli_say("edit: nothing to change; see `rap edit --help`");
         return CLI_USAGE;
     }
-    if (e.change.view.path && e.change.avatar.path) {
+    if (e.view && e.avatar) {
         cli_say("edit: give --image or --view, not both at once");
         return CLI_USAGE;
     }
-    if ((code = cli_open(c, false)) != CLI_CONTINUE)
+    if ((e.avatar && (code = cli_picture(c, &e.change.avatar, e.avatar)) != CLI_CONTINUE) ||
+        (e.view && (code = cli_picture(c, &e.change.view, e.view)) != CLI_CONTINUE) ||
+        (code = cli_open(c, RAP_STORE_CHANGE)) != CLI_CONTINUE)
         return code;
     e.change.avatar_box = e.change.view_box = e.box;
     e.change.add_aliases = e.add_alias.item;
@@ -69,11 +72,8 @@ static int run(cli *c, int argc, char **argv)
     if (*rap_note(c->r))
         cli_say("%s", rap_note(c->r));
     if (c->json)
-        return cli_print_json(json_pack("{s:s}", "name", e.change.name ? e.change.name : argv[0]));
-    if (!c->quiet) {
-        fputs("changed ", stdout);
-        cli_print_plain(e.change.name ? e.change.name : argv[0]);
-        putchar('\n');
-    }
+        return cli_print_json(wire_changed(e.change.name ? e.change.name : argv[0]));
+    if (!c->quiet)
+        cli_line("changed %s", e.change.name ? e.change.name : argv[0]);
     return cli_flush();
 }

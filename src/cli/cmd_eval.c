@@ -1,6 +1,7 @@
 /* cmd_eval.c: rap eval [DIR]: accuracy on a held-out set, the no-memory baseline beside it. */
 #include "cli/cli.h"
 #include "eval/eval.h"
+#include "wire/measure.h"
 
 #include "base/file.h"
 
@@ -25,6 +26,7 @@ const cli_command cmd_eval = {
     "been\n"
     "remembered, that are given a concept all the same (false positives).",
     run,
+    CLI_NO_STORE,
 };
 
 static const char *default_set(void)
@@ -72,7 +74,7 @@ static int run(cli *c, int argc, char **argv)
         return rap_status_exit_code(status);
     }
     if (c->json)
-        return cli_print_json(eval_json(&report));
+        return cli_print_json(wire_eval(&report));
     eval_print_table(stdout, &report);
     return cli_flush();
 }

@@ -154,6 +154,8 @@ rap_status convert_file(const char *in, const char *out, const convert_options *
                      .config_path = state_dict_config_path(d),
                      .type = options->type,
                      .image_size = options->image_size,
+                     .on_progress = options->on_progress,
+                     .payload = options->payload,
                      .err = err };
     status = convert_dict(&c, out);
     gguf_writer_free(c.out);

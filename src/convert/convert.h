@@ -23,6 +23,8 @@ typedef struct convert_options {
     const char *vocab; /* NULL: what lies beside the checkpoint. BPE merges of a CLIP, plain or gzip */
     convert_type type;
     int image_size; /* pixels a side, of an image encoder; 0: as published. Positions are resampled */
+    rap_on_progress *on_progress; /* NULL: silent; counts tensors, may cancel */
+    void *payload;
 } convert_options;
 
 /* The output is written atomically. */

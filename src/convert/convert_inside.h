@@ -13,6 +13,9 @@ typedef struct conversion {
     const char *config_path; /* for errors */
     convert_type type;       /* of the output */
     int image_size;          /* pixels a side of what the encoder shall take; 0: as published */
+    rap_on_progress *on_progress; /* NULL: silent */
+    void *payload;
+    uint64_t written; /* tensors */
     gguf_writer *out;
     bool *used;        /* [tensors of in] */
     rap_status status; /* the first failure; later calls do nothing */

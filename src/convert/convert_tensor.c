@@ -136,6 +136,18 @@ static bool encode(void *out, gguf_type type, const float *values, size_t count)
     }
 }
 
+/* One more is done: may it go on? */
+static void count_tensor(conversion *c)
+{
+    uint64_t all = state_dict_count(c->in);
+
+    c->written++;
+    if (c->status == RAP_OK && c->on_progress &&
+        c->on_progress("converting", c->written < all ? c->written : all, all, c->payload))
+        c->status =
+            err_set(c->err, RAP_E_CANCELLED, "%s: conversion cancelled", state_dict_path(c->in));
+}
+
 static void put_as(conversion *c, const char *to, gguf_type type, convert_shape shape,
                    const float *values)
 {
@@ -154,6 +166,7 @@ static void put_as(conversion *c, const char *to, gguf_type type, convert_shape 
     else
         gguf_put_tensor(c->out, to, type, shape.dims, ne, bytes);
     free(bytes);
+    count_tensor(c);
 }
 
 /* What was computed may have left the range of f32 on the way. */

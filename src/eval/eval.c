@@ -1,13 +1,11 @@
 /* eval.c: two temporary stores, one full and one empty, and the same questions to both. */
 #include "eval/eval.h"
 
-#include "base/buf.h"
 #include "base/file.h"
+#include "base/temp.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct eval_task {
     const char *name, *file;
@@ -198,7 +196,7 @@ static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts
     rap_status status = open_store(&run->r, run->options, path, RAP_POLICY_DEFAULT, err);
 
     if (status == RAP_OK && database) {
-        status = rap_import(run->r, database, 0, NULL);
+        status = rap_import(NULL, run->r, database, 0);
         if (status == RAP_OK)
             status = rap_each(run->r, NULL, collect_name, run->names);
         if (status != RAP_OK)
@@ -216,19 +214,6 @@ static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts
     return status;
 }
 
-static void remove_store(const char *folder, const char *name)
-{
-    static const char *const suffix[] = { "", "-wal", "-shm" };
-
-    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
-        buf path = BUF_INIT;
-
-        buf_printf(&path, "%s/%s%s", folder, name, suffix[i]);
-        unlink(buf_text(&path));
-        buf_release(&path);
-    }
-}
-
 static rap_status run_both(eval_run_state *run, eval_report *out, const char *folder, rap_err *err)
 {
     char *database = path_join(run->options->folder, "database.json");
@@ -242,8 +227,6 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
     run->side = "baseline";
     if (status == RAP_OK)
         status = run_side(run, &out->baseline, &out->counts, empty, NULL, err);
-    remove_store(folder, "full.db");
-    remove_store(folder, "empty.db");
     free(database);
     free(full);
     free(empty);
@@ -259,34 +242,40 @@ static int wants_stores(const eval_options *options)
     return 0;
 }
 
+/* What is written must not be what is read. */
+static rap_status check_outputs(const eval_options *o, rap_err *err)
+{
+    const char *const out[] = { o->log, o->save_distractors };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; status == RAP_OK && i < sizeof out / sizeof *out; i++) {
+        status = file_spare(out[i], o->folder, NULL, err);
+        if (status == RAP_OK)
+            status = file_spare(out[i], o->distractors, NULL, err);
+    }
+    return status;
+}
+
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
 {
     eval_run_state run = { .options = options, .names = json_array() };
-    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *folder = path_join(base, "rap-eval-XXXXXX");
-    rap_status status = RAP_OK;
+    temp folder = TEMP_INIT; /* of the two stores */
+    rap_status status = run.names ? check_tasks(options, err) : err_memory(err, "an evaluation");
 
     memset(out, 0, sizeof *out);
-    status = check_tasks(options, err);
-    if (status != RAP_OK)
-        goto cleanup;
-    if (!folder || !run.names)
-        status = err_memory(err, "starting the evaluation");
-    else if (!mkdtemp(folder))
-        status =
-            err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base, strerror(errno));
+    if (status == RAP_OK)
+        status = check_outputs(options, err);
+    if (status == RAP_OK)
+        status = temp_folder_anywhere(&folder, "rap-eval", err);
     if (status == RAP_OK && options->log && !(run.log = fopen(options->log, "w")))
-        status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
+        status = err_file(err, options->log, "writing");
     if (status == RAP_OK && wants_stores(options))
-        status = run_both(&run, out, folder, err);
+        status = run_both(&run, out, folder.path, err);
     if (status == RAP_OK && eval_wants(options, "trust"))
         status = eval_trust(out, options, err);
     if (run.log && fclose(run.log) != 0 && status == RAP_OK)
-        status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
-    if (folder)
-        rmdir(folder);
-cleanup:
-    free(folder);
+        status = err_file(err, options->log, "writing");
+    temp_remove(&folder);
     json_decref(run.names);
     return status;
 }

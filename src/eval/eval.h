@@ -58,7 +58,6 @@ typedef struct eval_report {
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err);
 
 void eval_print_table(FILE *out, const eval_report *report);
-json_t *eval_json(const eval_report *report); /* the caller owns it */
 
 /* ---- between the files of this folder ---- */
 

@@ -1,4 +1,4 @@
-/* report.c: the table for people and the JSON for programs. */
+/* report.c: the table for people; wire/measure.c has the JSON for programs. */
 #include "eval/eval.h"
 
 static void trust_row(FILE *out, int concepts, const char *policy, const trust_scores *s)
@@ -53,51 +53,4 @@ void eval_print_table(FILE *out, const eval_report *e)
     row(out, "retrieval", "top2", m->top2, b->top2, n->retrieval);
     row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);
     trust_table(out, e);
-}
-
-static json_t *scores_json(const eval_scores *s)
-{
-    return json_pack("{s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, s:{s:f}, s:{s:f}, s:{s:f,s:f}, s:{s:f}}",
-                     "caption", "precision", s->caption_precision, "recall", s->caption_recall,
-                     "f1", s->caption_f1, "recognition", "positive", s->recognition_positive,
-                     "negative", s->recognition_negative, "weighted", s->recognition_weighted,
-                     "vqa", "accuracy", s->vqa, "text_qa", "accuracy", s->text_qa, "retrieval",
-                     "top1", s->top1, "top2", s->top2, "detection", "recall", s->detection_recall);
-}
-
-static json_t *trust_scores_json(const trust_scores *s)
-{
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i}", "recall1", s->recall1, "recall2",
-                     s->recall2, "recall", s->recall, "recall_without_threshold", s->recall_open,
-                     "false_positives", s->false_positives, "ambiguous", s->marked, "things",
-                     s->places, "photos_without", s->photos);
-}
-
-static json_t *trust_json(const trust_report *t)
-{
-    json_t *growth = json_array();
-
-    for (int i = 0; i < t->steps; i++)
-        json_array_append_new(growth, json_pack("{s:i,s:o,s:o}", "concepts", t->step[i].concepts,
-                                                "default", trust_scores_json(&t->step[i].usual),
-                                                "paper", trust_scores_json(&t->step[i].paper)));
-    return json_pack("{s:i,s:o,s:o,s:o}", "concepts", t->concepts, "default",
-                     trust_scores_json(&t->usual), "paper", trust_scores_json(&t->paper), "growth",
-                     growth);
-}
-
-json_t *eval_json(const eval_report *e)
-{
-    json_t *out = scores_json(&e->memory);
-    const eval_counts *n = &e->counts;
-
-    json_object_set_new(out, "baseline", scores_json(&e->baseline));
-    json_object_set_new(out, "items",
-                        json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "caption", n->captions,
-                                  "recognition", n->recognition, "vqa", n->vqa, "text_qa",
-                                  n->text_qa, "retrieval", n->retrieval, "detection",
-                                  n->detection));
-    if (e->trust.usual.photos > 0)
-        json_object_set_new(out, "trust", trust_json(&e->trust));
-    return out;
 }

@@ -1,8 +1,11 @@
 /* json.c: parse, then walk dotted paths; the typed getters at the end. */
 #include "formats/json.h"
 
+#include "base/buf.h"
 #include "base/file.h"
+#include "base/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +119,32 @@ rap_status json_get_float(float *out, const json_t *root, const char *field, flo
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is outside %g to %g", file, field, low, high);
     *out = (float)number;
     return RAP_OK;
+}
+
+json_t *json_any_text(const char *text)
+{
+    buf b = BUF_INIT;
+    json_t *value;
+    unsigned code;
+
+    if (!text)
+        return json_null();
+    if (text_is_utf8(text))
+        return json_string(text);
+    while (*text) {
+        size_t used = text_decode(&code, text);
+
+        buf_add(&b, used ? text : "\xEF\xBF\xBD", used ? used : 3);
+        text += used ? used : 1;
+    }
+    value = buf_failed(&b) ? NULL : json_string(buf_text(&b));
+    buf_release(&b);
+    return value;
+}
+
+json_t *json_any_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 char *json_text(const json_t *value)

@@ -1,4 +1,4 @@
-/* json.h: reading JSON that came from outside (jansson underneath). A field is named by its dotted
+/* json.h: reading JSON that came from outside, and values that JSON cannot say (jansson underneath). A field is named by its dotted
  * path ("retrieval.k"), and every error names the file and the field. */
 #ifndef RAP_FORMATS_JSON_H
 #define RAP_FORMATS_JSON_H
@@ -28,6 +28,11 @@ rap_status json_get_int(int *out, const json_t *root, const char *field, int low
                         const char *file, rap_err *err);
 rap_status json_get_float(float *out, const json_t *root, const char *field, float low, float high,
                           const char *file, rap_err *err);
+
+/* New values of what jansson refuses: of bytes that are not UTF-8 each becomes U+FFFD; NULL and what is no finite
+ * number become null. NULL when memory ran out. */
+json_t *json_any_text(const char *text);
+json_t *json_any_number(double value);
 
 /* The value as text with two spaces of indent, or NULL when memory ran out. free(). */
 char *json_text(const json_t *value);

@@ -296,8 +296,8 @@ static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
     return answer;
 }
 
-rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on_token,
-                        void *payload, rap_answer **out)
+rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query,
+                        rap_on_token *on_token, void *payload)
 {
     double start = clock_ms(), opened, retrieved;
     session_answer spoken = { 0 };

@@ -16,7 +16,7 @@
 /* {"path","size"}, and where profile.json gives a sum whether it holds. A missing file says so. */
 static json_t *describe_file(const profile_file *file)
 {
-    json_t *out = json_pack("{s:s}", "path", file->path);
+    json_t *out = json_pack("{s:o}", "path", json_any_text(file->path));
     char hash[65];
     struct stat info;
 
@@ -60,12 +60,12 @@ static json_t *describe_profile(const rap *r)
 
     if (!p)
         return json_pack("{s:s}", "error", r->profile_err.text);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name", p->name,
-                     "description", p->description, "license", p->license, "file", p->file,
-                     "prompt", p->style, "files", describe_files(p), "retrieval", "k", p->k,
-                     "threshold", (double)p->threshold, "detector_confidence",
-                     (double)p->detector_confidence, "detector_iou", (double)p->detector_iou,
-                     "max_regions", p->max_regions);
+    return json_pack("{s:o, s:s, s:s, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name",
+                     json_any_text(p->name), "description", p->description, "license", p->license,
+                     "file", json_any_text(p->file), "prompt", p->style, "files", describe_files(p),
+                     "retrieval", "k", p->k, "threshold", (double)p->threshold,
+                     "detector_confidence", (double)p->detector_confidence, "detector_iou",
+                     (double)p->detector_iou, "max_regions", p->max_regions);
 }
 
 /* What is known of unreadable pictures once a photo was looked at. */
@@ -73,8 +73,8 @@ static json_t *describe_store(const rap *r, int64_t concepts)
 {
     size_t count = 0;
     const char *const *name = r->retriever ? retriever_unreadable(r->retriever, &count) : NULL;
-    json_t *out =
-        json_pack("{s:s, s:I}", "path", store_path(r->store), "concepts", (json_int_t)concepts);
+    json_t *out = json_pack("{s:o, s:I}", "path", json_any_text(store_path(r->store)), "concepts",
+                            (json_int_t)concepts);
     json_t *unreadable = count ? json_array() : NULL;
 
     for (size_t i = 0; i < count; i++)
@@ -112,7 +112,7 @@ static json_t *describe_versions(void)
                      json_sprintf("%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch));
 }
 
-rap_status rap_describe(rap *r, char **out)
+rap_status rap_describe(char **out, rap *r)
 {
     json_t *document;
     int64_t concepts = 0;
@@ -144,7 +144,7 @@ static void add_part(buf *b, const char *title, const profile_file *file, char *
     free(text);
 }
 
-rap_status rap_layers(rap *r, char **out)
+rap_status rap_layers(char **out, rap *r)
 {
     buf b = BUF_INIT;
     char *text = NULL;

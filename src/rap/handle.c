@@ -11,10 +11,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "rap/environment.h"
 
-#include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
+#include <unistd.h>
 
 /* ---- the handle ---- */
 
@@ -26,40 +27,80 @@ static char *default_store_path(void)
 }
 
 /* How much the store may keep of what is only cached. */
-static rap_status limit_tokens(rap *r)
+static void limit_tokens(rap *r)
 {
-    const char *set = getenv("RAP_TOKEN_CACHE_MIB");
     long mib = r->options.token_cache_mib;
-    char *end = NULL;
 
-    if (mib == 0 && set && *set) {
-        mib = strtol(set, &end, 10);
-        if (*end || mib < 0 || mib > INT_MAX)
-            return err_set(&r->err, RAP_E_ARGUMENT,
-                           "RAP_TOKEN_CACHE_MIB is '%s': a number of MiB is wanted", set);
-        mib = mib ? mib : -1;
-    }
+    if (mib == 0)
+        mib = environment_token_cache_mib();
     if (mib != 0)
         store_limit_tokens(r->store, mib < 0 ? 0 : (int64_t)mib << 20);
-    return RAP_OK;
+}
+
+/* May a file be written, and what SQLite puts beside it? */
+static bool may_write(const char *path, const char *folder)
+{
+    return access(path, W_OK) == 0 && access(folder, W_OK | X_OK) == 0;
+}
+
+/* For a handle that changes nothing but may keep what it computed. `read_only`: what it came to. A store that was
+ * named cannot be in a folder that is not there; the user's own folder may still be to come. */
+static rap_status open_to_read(rap *r, int *read_only, const char *path, const char *folder)
+{
+    rap_status status = RAP_E_IO;
+
+    if (r->options.store && *r->options.store && !file_is_folder(folder))
+        return err_set(&r->err, RAP_E_NOT_FOUND, "%s: its folder is not there", path);
+    if (r->options.read_only == RAP_STORE_CACHE && file_exists(path) && may_write(path, folder))
+        status = store_open(&r->store, path, 0, &r->err);
+    *read_only = status != RAP_OK;
+    if (status == RAP_E_IO) { /* it can be read, perhaps */
+        err_clear(&r->err);
+        status = store_open(&r->store, path, 1, &r->err);
+    }
+    return status == RAP_E_NOT_FOUND ? store_open_empty(&r->store, path, &r->err) : status;
+}
+
+static rap_status open_to_change(rap *r, const char *path, const char *folder)
+{
+    rap_err why = { 0 };
+    rap_status status = file_make_folders(folder, &why);
+
+    if (status != RAP_OK)
+        return err_set(&r->err, status, "%s: its folder cannot be made: %s", path, why.text);
+    return store_open(&r->store, path, 0, &r->err);
+}
+
+static rap_status open_in(rap *r, const char *path, const char *folder)
+{
+    int read_only = r->options.read_only == RAP_STORE_READ;
+    rap_status status;
+
+    if (r->options.read_only == RAP_STORE_CHANGE)
+        status = open_to_change(r, path, folder);
+    else if (read_only)
+        status = store_open(&r->store, path, 1, &r->err);
+    else
+        status = open_to_read(r, &read_only, path, folder);
+    r->options.read_only = read_only; /* from here on: is nothing written? */
+    return status;
 }
 
 static rap_status open_store(rap *r, const char *given)
 {
     char *path = given && *given ? mem_string(given) : default_store_path();
     char *folder = path ? path_folder(path) : NULL;
-    rap_status status = RAP_OK;
-    rap_err why = { 0 };
+    rap_status status;
 
-    if (!folder)
+    if (r->options.read_only == RAP_STORE_EMPTY)
+        status = store_open_empty(&r->store, "no store", &r->err);
+    else if (!folder)
         status = err_set(&r->err, RAP_E_NOT_FOUND,
                          "no place for the store: name one, or set RAP_STORE or HOME");
-    else if (!r->options.read_only && (status = file_make_folders(folder, &why)) != RAP_OK)
-        err_set(&r->err, status, "%s: its folder cannot be made: %s", path, why.text);
+    else
+        status = open_in(r, path, folder);
     if (status == RAP_OK)
-        status = store_open(&r->store, path, r->options.read_only, &r->err);
-    if (status == RAP_OK)
-        status = limit_tokens(r);
+        limit_tokens(r);
     free(folder);
     free(path);
     return status;
@@ -96,7 +137,12 @@ rap_status rap_open(rap **out, const rap_options *options)
     if (r->options.policy != RAP_POLICY_DEFAULT && r->options.policy != RAP_POLICY_PAPER)
         return err_set(&r->err, RAP_E_ARGUMENT, "no retrieval policy has the number %d",
                        (int)r->options.policy);
-    status = open_profile(r, r->options.profile);
+    if (r->options.read_only < RAP_STORE_CHANGE || r->options.read_only > RAP_STORE_EMPTY)
+        return err_set(&r->err, RAP_E_ARGUMENT, "no use of a store has the number %d",
+                       r->options.read_only);
+    status = environment_check(&r->err);
+    if (status == RAP_OK)
+        status = open_profile(r, r->options.profile);
     if (status == RAP_OK)
         status = open_store(r, r->options.store);
     r->options.profile = r->options.store = NULL;

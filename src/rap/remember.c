@@ -13,7 +13,7 @@ static rap_status remember(rap *r, const rap_concept *concept, int64_t *out_id)
     return status;
 }
 
-rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out_id)
+rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept)
 {
     int64_t id = 0;
     rap_status status;
@@ -23,8 +23,8 @@ rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out_id)
     if (!image_given(&concept->image))
         return err_set(&r->err, RAP_E_ARGUMENT, "remembering needs a picture");
     status = remember(r, concept, &id);
-    if (out_id)
-        *out_id = status == RAP_OK ? id : 0;
+    if (out)
+        *out = status == RAP_OK ? id : 0;
     return status;
 }
 

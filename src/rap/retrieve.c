@@ -240,8 +240,8 @@ rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out)
 
 /* ---- the call ---- */
 
-rap_status rap_retrieve(rap *r, const rap_image *photo, const char *text, int limit,
-                        rap_matches **out)
+rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *photo, const char *text,
+                        int limit)
 {
     picture shown = { 0 };
     sighting seen = { 0 };

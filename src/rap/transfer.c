@@ -132,7 +132,7 @@ static rap_status embed_import(transfer_picture *group, size_t count, size_t *ou
     return import_all(run, group, count, out_failed, err);
 }
 
-rap_status rap_import(rap *r, const char *path, int replace, rap_import_report *out)
+rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace)
 {
     rap_import_report report = { 0 };
     import_run run = { .r = r };
@@ -158,6 +158,8 @@ rap_status rap_export(rap *r, const char *path)
         return RAP_E_ARGUMENT;
     dot = strrchr(path, '.');
     if (dot && strcmp(dot, ".json") == 0)
-        return transfer_export_official(r->store, path, &r->err);
-    return transfer_export_bundle(r->store, path, &r->err);
+        return transfer_export_official(r->store, path, r->options.on_progress, r->options.payload,
+                                        &r->err);
+    return transfer_export_bundle(r->store, path, r->options.on_progress, r->options.payload,
+                                  &r->err);
 }

@@ -2,6 +2,7 @@
 #include "retrieve/embed.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -121,15 +122,10 @@ rap_box embed_inner_box(rap_box box, const image *photo, float part)
 /* One without a direction adds nothing. */
 void embed_add_direction(float *sum, const float *feature, int dim)
 {
-    double length = 0;
+    double scale = vector_unit_scale(feature, dim);
 
-    for (int i = 0; i < dim; i++)
-        length += (double)feature[i] * feature[i];
-    if (!(length > 0) || !isfinite(length))
-        return;
-    length = 1 / sqrt(length);
-    for (int i = 0; i < dim; i++)
-        sum[i] = (float)(sum[i] + feature[i] * length);
+    for (int i = 0; scale > 0 && i < dim; i++)
+        sum[i] = (float)(sum[i] + feature[i] * scale);
 }
 
 /* The cuts of every box behind the first: their directions are added to out [count, dim]. */
@@ -160,18 +156,6 @@ static rap_status embed_inner(float *out, encoder *e, const places *p, const emb
     return status;
 }
 
-/* So that every cut counts the same. */
-void embed_to_direction(float *feature, int dim)
-{
-    double length = 0;
-
-    for (int i = 0; i < dim; i++)
-        length += (double)feature[i] * feature[i];
-    length = length > 0 && isfinite(length) ? 1 / sqrt(length) : 0;
-    for (int i = 0; i < dim; i++)
-        feature[i] = (float)(feature[i] * length);
-}
-
 static rap_status embed_places(float *out, encoder *e, const places *p, const embed_crop *crop,
                                rap_err *err)
 {
@@ -187,7 +171,7 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
     if (status != RAP_OK || inner_cuts(crop) == 0)
         return status;
     for (int i = 0; i < p->count; i++)
-        embed_to_direction(out + (size_t)i * dim, (int)dim);
+        vector_normalise(out + (size_t)i * dim, out + (size_t)i * dim, (int)dim);
     status = embed_inner(out, e, p, crop, err);
     for (size_t i = 0; status == RAP_OK && i < (size_t)p->count * dim; i++)
         out[i] *= share;

@@ -32,8 +32,6 @@ void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop
 rap_box embed_inner_box(rap_box box, const image *photo, float part);
 void embed_add_direction(float *sum, const float *feature, int dim);
 
-/* feature [dim] gets the length 1; one without a direction becomes zeros. */
-void embed_to_direction(float *feature, int dim);
 
 /* RAP_E_LIMIT for a picture too small; `name` is what the error calls it. */
 rap_status embed_check_size(const image *photo, const char *name, rap_err *err);

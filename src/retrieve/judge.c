@@ -2,6 +2,7 @@
 #include "retrieve/judge.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,14 +23,9 @@ static double along(const float *row, const judge_settings *s, const float *a, d
 /* Unit length first, then without the center, then with less of the spread, then unit length again. */
 float judge_distance(const judge_settings *s, const float *a, const float *b, int dim)
 {
-    double na = 0, nb = 0, ab = 0, ca = 0, cb = 0, dot;
+    double na = vector_unit_scale(a, dim), nb = vector_unit_scale(b, dim);
+    double ab = 0, ca = 0, cb = 0, dot;
 
-    for (int i = 0; i < dim; i++) {
-        na += (double)a[i] * a[i];
-        nb += (double)b[i] * b[i];
-    }
-    na = na > 0 ? 1 / sqrt(na) : 0;
-    nb = nb > 0 ? 1 / sqrt(nb) : 0;
     for (int i = 0; i < dim; i++) {
         double c = s->center ? (double)s->center[i] : 0, x = a[i] * na - c, y = b[i] * nb - c;
 

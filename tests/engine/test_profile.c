@@ -165,13 +165,13 @@ static void missing_parts_are_named_when_needed(void **state)
 
     source.path = picture;
     assert_int_equal(count_concepts(r), 0);
-    assert_int_equal(rap_retrieve(r, &source, NULL, 0, &m), RAP_E_NOT_FOUND);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_NOT_FOUND);
     assert_null(m);
     assert_non_null(strstr(rap_error(r), "gone.gguf"));
     assert_non_null(strstr(rap_error(r), "files.encoder"));
     assert_int_equal(remember(r, "bo", picture), RAP_E_NOT_FOUND);
     query.question = "Who is bo?";
-    assert_int_equal(rap_ask(r, &query, NULL, NULL, NULL), RAP_E_UNSUPPORTED);
+    assert_int_equal(rap_ask(NULL, r, &query, NULL, NULL), RAP_E_UNSUPPORTED);
     assert_non_null(strstr(rap_error(r), "no language model"));
     assert_int_equal(count_concepts(r), 0);
     assert_string_equal(rap_error(r), "");

@@ -19,7 +19,7 @@ retrieve  base image remember vision
 generate  base formats image
 engine    base formats generate/prompt.h retrieve/embed.h
 rap       api base formats convert remember retrieve generate engine vision
-wire      api
+wire      api eval formats
 eval      api base
 eval/calibrate  base formats retrieve rap/inside.h engine/profile.h
 pull      base formats net convert generate/check/check.h

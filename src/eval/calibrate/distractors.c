@@ -2,11 +2,11 @@
  * GGUF "rap-vectors" with one tensor "vectors" [dim, count] and the maker of them. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/vector.h"
 #include "eval/calibrate/inside.h"
 #include "formats/gguf_file.h"
 #include "formats/gguf_types.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,15 +123,9 @@ static rap_status to_units(trust_vectors *v, const char *path, rap_err *err)
 {
     for (int i = 0; i < v->count; i++) {
         float *x = v->data + (size_t)i * (size_t)v->dim;
-        double length = 0;
 
-        for (int k = 0; k < v->dim; k++)
-            length += (double)x[k] * x[k];
-        if (!(length > 0) || !isfinite(length))
+        if (!vector_normalise(x, x, v->dim))
             return err_set(err, RAP_E_FORMAT, "%s: vector %d has no direction", path, i);
-        length = 1 / sqrt(length);
-        for (int k = 0; k < v->dim; k++)
-            x[k] = (float)(x[k] * length);
     }
     return RAP_OK;
 }

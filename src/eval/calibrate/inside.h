@@ -2,12 +2,13 @@
 #ifndef RAP_EVAL_CALIBRATE_INSIDE_H
 #define RAP_EVAL_CALIBRATE_INSIDE_H
 
+#include "base/temp.h"
 #include "rap/inside.h"
 #include "eval/calibrate/trust.h"
 
 typedef struct trust_handle {
     rap *r;
-    char *folder; /* of the store */
+    temp folder; /* of the store */
 } trust_handle;
 
 rap_status trust_handle_open(trust_handle *out, const trust_models *models, rap_err *err);

@@ -1,13 +1,12 @@
 /* look.c: the models look at a set once: things into a store of their own, then regions and features of the
  * photos, each place in several cuts. */
-#include "base/file.h"
 #include "base/mem.h"
+#include "base/path.h"
+#include "base/vector.h"
 #include "eval/calibrate/inside.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LOOK_INNER 0.08f /* the step between cuts where the profile has none */
 
@@ -58,7 +57,7 @@ static rap_status embed_cuts(looking *l, float *out, const image *photo, const r
             cut_box[i] = c ? embed_inner_box(box[i], photo, l->out->inner * (float)c) : box[i];
         status = embed_boxes(cut, l->r->encoder, photo, cut_box, count, &crop, err);
         for (size_t i = 0; status == RAP_OK && i < (size_t)count; i++) {
-            embed_to_direction(cut + i * dim, (int)dim);
+            vector_normalise(cut + i * dim, cut + i * dim, (int)dim);
             memcpy(out + (i * cuts + c) * dim, cut + i * dim, dim * sizeof *out);
         }
     }
@@ -74,13 +73,13 @@ static rap_status remember_all(looking *l, rap_err *err)
     rap_status status = RAP_OK;
 
     if (l->set->database)
-        return trust_handed_up(l->r, rap_import(l->r, l->set->database, 0, NULL), err);
+        return trust_handed_up(l->r, rap_import(NULL, l->r, l->set->database, 0), err);
     for (int i = 0; status == RAP_OK && i < l->set->things; i++) {
         rap_concept c = RAP_CONCEPT_INIT;
 
         c.name = l->set->thing[i].name;
         c.image.path = l->set->thing[i].picture;
-        status = trust_handed_up(l->r, rap_remember(l->r, &c, NULL), err);
+        status = trust_handed_up(l->r, rap_remember(NULL, l->r, &c), err);
     }
     return status;
 }
@@ -92,7 +91,7 @@ static rap_status look_at_thing(looking *l, int i, rap_err *err)
     rap_record *record = NULL;
     store_picture shown = { 0 };
     image im = { 0 };
-    rap_status status = trust_handed_up(l->r, rap_find(l->r, t->name, &record), err);
+    rap_status status = trust_handed_up(l->r, rap_find(&record, l->r, t->name), err);
 
     if (status == RAP_OK) {
         t->id = record->id;
@@ -255,21 +254,15 @@ static rap_status look_with(looking *l, rap_err *err)
 
 rap_status trust_handle_open(trust_handle *out, const trust_models *models, rap_err *err)
 {
-    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     rap_options o = RAP_OPTIONS_INIT;
     char *file;
     rap_status status;
 
-    *out = (trust_handle){ NULL, path_join(base, "rap-trust-XXXXXX") };
-    if (!out->folder)
-        return err_memory(err, "starting to measure");
-    if (!mkdtemp(out->folder)) {
-        free(out->folder);
-        out->folder = NULL;
-        return err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base,
-                       strerror(errno));
-    }
-    file = path_join(out->folder, "store.db");
+    *out = (trust_handle){ NULL, TEMP_INIT };
+    status = temp_folder_anywhere(&out->folder, "rap-trust", err);
+    if (status != RAP_OK)
+        return status;
+    file = path_join(out->folder.path, "store.db");
     o.profile = models->profile;
     o.store = file;
     o.threads = models->threads;
@@ -280,19 +273,8 @@ rap_status trust_handle_open(trust_handle *out, const trust_models *models, rap_
 
 void trust_handle_close(trust_handle *h)
 {
-    static const char *const name[] = { "store.db", "store.db-wal", "store.db-shm" };
-
     rap_close(h->r);
-    for (size_t i = 0; h->folder && i < sizeof name / sizeof *name; i++) {
-        char *path = path_join(h->folder, name[i]);
-
-        if (path)
-            unlink(path);
-        free(path);
-    }
-    if (h->folder)
-        rmdir(h->folder);
-    free(h->folder);
+    temp_remove(&h->folder);
 }
 
 rap_status trust_look(trust_seen *out, trust_set *set, const trust_models *models, rap_err *err)

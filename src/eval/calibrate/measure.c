@@ -2,6 +2,7 @@
 #include "eval/calibrate/trust.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -241,19 +242,11 @@ typedef struct tally {
     int places, first, second, found, open, marked, photos, invented;
 } tally;
 
-static float overlap(rap_box a, rap_box b) /* intersection over union */
-{
-    float w = fminf(a.x + a.w, b.x + b.w) - fmaxf(a.x, b.x);
-    float h = fminf(a.y + a.h, b.y + b.h) - fmaxf(a.y, b.y);
-
-    return w <= 0 || h <= 0 ? 0 : w * h / (a.w * a.h + b.w * b.h - w * h);
-}
-
 int trust_is_at(const trust_view *v, int photo, int region, const trust_place *place)
 {
     rap_box box = v->seen->box[v->seen->first[photo] + region];
 
-    return box.w <= 0 || place->box.w <= 0 || overlap(box, place->box) >= 0.5f;
+    return box.w <= 0 || place->box.w <= 0 || box_iou(box, place->box) >= 0.5f;
 }
 
 static void add_place(tally *t, const trust_view *v, int photo, const trust_place *place,

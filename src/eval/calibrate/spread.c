@@ -7,14 +7,14 @@
 #include "eval/calibrate/trust.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The axes' iteration ends when a turn finds no more than this part of the variance in addition. */
-enum { TURNS = 60 };
-#define ENOUGH 1e-6
+enum { ROUNDS = 60 };
+#define ENOUGH 1e-6 /* of the variance: what a round must add for another */
 
 /* ---- what a region shows ---- */
 
@@ -53,6 +53,7 @@ static int fold_of(int thing)
 typedef struct scatter {
     double *sum;        /* [dim, dim] of the samples' products */
     double *mean, *off; /* [dim] of one thing; of one picture */
+    double *turned;     /* [dim, TRUST_SPREADS] scratch */
     int dim;
 } scatter;
 
@@ -61,6 +62,7 @@ static void scatter_close(scatter *s)
     free(s->sum);
     free(s->mean);
     free(s->off);
+    free(s->turned);
 }
 
 static rap_status scatter_open(scatter *s, int dim, rap_err *err)
@@ -70,8 +72,9 @@ static rap_status scatter_open(scatter *s, int dim, rap_err *err)
     *s = (scatter){ .sum = mem_array(d * d, sizeof *s->sum),
                     .mean = mem_array(d, sizeof *s->mean),
                     .off = mem_array(d, sizeof *s->off),
+                    .turned = mem_array(TRUST_SPREADS * d, sizeof *s->turned),
                     .dim = dim };
-    return s->sum && s->mean && s->off ? RAP_OK : err_memory(err, "calibrating");
+    return s->sum && s->mean && s->off && s->turned ? RAP_OK : err_memory(err, "calibrating");
 }
 
 static void add_to_mean(scatter *s, const float *x)
@@ -116,97 +119,47 @@ static void add_thing(scatter *s, const trust_view *v, const int *shown, int thi
 
 /* ---- its axes ---- */
 
-/* out [TRUST_SPREADS, dim] = axes · sum, which is symmetric. turned [dim, TRUST_SPREADS]: scratch. */
-static void multiply(double *out, const scatter *s, const double *axes, double *turned)
+/* out [TRUST_SPREADS, dim] = axes · the samples' products. */
+static void multiply(float *out, const float *axes, void *payload)
 {
+    const scatter *s = payload;
     size_t dim = (size_t)s->dim;
 
     for (size_t i = 0; i < dim; i++)
         for (size_t a = 0; a < TRUST_SPREADS; a++)
-            turned[i * TRUST_SPREADS + a] = axes[a * dim + i];
+            s->turned[i * TRUST_SPREADS + a] = (double)axes[a * dim + i];
     for (size_t k = 0; k < dim; k++) {
         const double *row = s->sum + k * dim;
         double at[TRUST_SPREADS] = { 0 };
 
         for (size_t i = 0; i < dim; i++)
             for (size_t a = 0; a < TRUST_SPREADS; a++)
-                at[a] += row[i] * turned[i * TRUST_SPREADS + a];
+                at[a] += row[i] * s->turned[i * TRUST_SPREADS + a];
         for (size_t a = 0; a < TRUST_SPREADS; a++)
-            out[a * dim + k] = at[a];
+            out[a * dim + k] = (float)at[a];
     }
 }
 
-static double dot(const double *a, const double *b, size_t dim)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < dim; i++)
-        sum += a[i] * b[i];
-    return sum;
-}
-
-/* Gram–Schmidt, twice because once loses digits; what has no direction of its own becomes zero. */
-static void make_orthonormal(double *axes, size_t dim)
-{
-    for (size_t a = 0; a < TRUST_SPREADS; a++) {
-        double *mine = axes + a * dim, before = dot(mine, mine, dim), length;
-
-        for (size_t b = 0; b < 2 * a; b++) {
-            const double *other = axes + b % a * dim;
-            double along = dot(mine, other, dim);
-
-            for (size_t i = 0; i < dim; i++)
-                mine[i] -= along * other[i];
-        }
-        length = dot(mine, mine, dim);
-        length = length > 1e-16 * before ? 1 / sqrt(length) : 0;
-        for (size_t i = 0; i < dim; i++)
-            mine[i] *= length;
-    }
-}
-
-/* The longest axes by orthogonal iteration, from where no axis is likely to be missed. */
-static void find_axes(double *axes, double *next, double *turned, const scatter *s)
-{
-    size_t count = TRUST_SPREADS * (size_t)s->dim;
-    double found, before = 0;
-    uint32_t seed = 1;
-
-    for (size_t i = 0; i < count; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        axes[i] = (double)(seed >> 8) / 8388608.0 - 1;
-    }
-    make_orthonormal(axes, (size_t)s->dim);
-    multiply(next, s, axes, turned);
-    found = dot(axes, next, count); /* the variance along all axes */
-    for (int i = 0; i < TURNS && found > (1 + ENOUGH) * before; i++) {
-        memcpy(axes, next, count * sizeof *axes);
-        make_orthonormal(axes, (size_t)s->dim);
-        multiply(next, s, axes, turned);
-        before = found;
-        found = dot(axes, next, count);
-    }
-}
-
-static rap_status to_spread(float *out, const scatter *s, rap_err *err)
+static rap_status to_spread(float *out, scatter *s, rap_err *err)
 {
     size_t dim = (size_t)s->dim;
-    double *axes = mem_array(3 * TRUST_SPREADS * dim, sizeof *axes), *next, mean = 0;
+    float *next = mem_array(TRUST_SPREADS * dim, sizeof *next);
+    double mean = 0;
 
-    if (!axes)
+    if (!next)
         return err_memory(err, "calibrating");
-    next = axes + TRUST_SPREADS * dim;
-    find_axes(axes, next, next + TRUST_SPREADS * dim, s);
+    vector_principal_axes(out, next, TRUST_SPREADS, s->dim, ROUNDS, ENOUGH, multiply, s);
     for (size_t i = 0; i < dim; i++)
         mean += s->sum[i * dim + i] / (double)dim;
     for (size_t a = 0; a < TRUST_SPREADS; a++) {
-        double variance = dot(axes + a * dim, next + a * dim, dim);
+        float *axis = out + a * dim;
+        double variance = vector_dot(axis, next + a * dim, s->dim);
         double part = variance > 0 ? sqrt(variance / (variance + mean)) : 0;
 
         for (size_t i = 0; i < dim; i++)
-            out[a * dim + i] = (float)(part * axes[a * dim + i]);
+            axis[i] = (float)(part * axis[i]);
     }
-    free(axes);
+    free(next);
     return RAP_OK;
 }
 
