@@ -165,6 +165,10 @@ RAP_API void rap_close(rap *r); /* NULL-safe */
 /* The last failure on this handle, one line, "" when none. Borrowed until the next call on `r`. */
 RAP_API const char *rap_error(const rap *r);
 
+/* What the last call has to say although it returned RAP_OK, one line, "" when nothing: that what was deleted stands in
+ * the store's log until another process that is reading the store ends. Borrowed until the next call on `r`. */
+RAP_API const char *rap_note(const rap *r);
+
 /* ---- pictures ----------------------------------------------------------------------------- */
 
 /* A picture: a path, or encoded bytes (JPEG, PNG, WebP, GIF, HEIC). At most 100 megapixels. */

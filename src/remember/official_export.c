@@ -281,5 +281,6 @@ rap_status transfer_export_official(store *s, const char *json_path, rap_on_prog
     json_decref(l.dict);
     json_decref(l.paths);
     json_decref(l.staged);
+    change_noticed(s);
     return status;
 }

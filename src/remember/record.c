@@ -115,6 +115,12 @@ rap_status record_next(rap_record **out, record_rows *r, rap_err *err)
 
 /* ---- finding ---- */
 
+rap_status store_count(store *s, int64_t *out, rap_err *err)
+{
+    *out = 0;
+    return db_int(out, NULL, &s->d, err, "SELECT count(*) FROM concept", "");
+}
+
 rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
 {
     record_rows r;
@@ -214,6 +220,7 @@ rap_status store_each_after(store *s, const char *after, const char *search,
         status = err_memory(err, "searching");
     else
         status = walk(s, &l, on_record, payload, err);
+    change_noticed(s);
     free(l.after);
     free(l.search);
     free(l.name);
@@ -281,6 +288,7 @@ rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *e
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
         status = db_end(&s->d, read_names(out, out_count, s, err), err);
+    change_noticed(s);
     if (status != RAP_OK) {
         store_names_free(*out, *out_count);
         *out = NULL;
@@ -351,11 +359,14 @@ static rap_status read_categories(char ***out, size_t *out_count, store *s, cons
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    rap_status status = sql == categories_sql ? db_query(&statement, &s->d, err, sql, "")
-                                              : db_query(&statement, &s->d, err, sql, "i", most);
+    rap_status status =
+        db_int(&s->words_event, NULL, &s->d, err, "SELECT coalesce(max(id), 0) FROM event", "");
 
+    if (status == RAP_OK)
+        status = sql == categories_sql ? db_query(&statement, &s->d, err, sql, "")
+                                       : db_query(&statement, &s->d, err, sql, "i", most);
     *out = mem_array(1, sizeof **out);
-    if (!*out)
+    if (status == RAP_OK && !*out)
         status = err_memory(err, "reading categories");
     while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
         status = add_category(out, out_count, (const char *)sqlite3_column_text(statement, 0), err);

@@ -1,4 +1,4 @@
-/* test_store.c: the file: new, again, newer, foreign, damaged, read only; a full disk; two writers;
+/* test_open.c: the file: new, again, newer, foreign, damaged, read only; a full disk; two writers;
  * kill -9 at random moments. */
 #include "remember/fixture.h"
 

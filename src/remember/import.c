@@ -1,12 +1,9 @@
-/* transfer.c: which import it is, and what both have in common. The official format is in
- * official_import.c and official_export.c, the bundle in bundle.c. */
-#include "remember/transfer.h"
-
+/* import.c: which import it is, and what both have in common. The official format is in
+ * official_import.c and official_export.c, the bundle in bundle_import.c and bundle_export.c. */
+#include "remember/raw.h"
 #include "remember/transfer_inside.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 rap_status transfer_progress(const transfer *t, uint64_t done, uint64_t total, rap_err *err)
 {
@@ -50,14 +47,12 @@ rap_status transfer_place(int64_t *out_id, transfer *t, const store_concept *c, 
 /* A bundle is an SQLite file; everything else is read as JSON, which says what is wrong with it. */
 static bool looks_like_bundle(const char *path)
 {
-    char magic[16] = "";
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool found = fd >= 0 && read(fd, magic, sizeof magic) == (ssize_t)sizeof magic &&
-                 memcmp(magic, "SQLite format 3", sizeof magic) == 0;
+    static const char magic[16] = "SQLite format 3";
+    unsigned char header[RAW_HEADER];
+    size_t got = 0;
 
-    if (fd >= 0)
-        close(fd);
-    return found;
+    return raw_read_header(header, &got, path, NULL) == RAP_OK && got >= sizeof magic &&
+           memcmp(header, magic, sizeof magic) == 0;
 }
 
 rap_status transfer_import(store *s, const char *path, int replace, transfer_embed *embed,

@@ -1,7 +1,5 @@
-/* rows.c: the packed vectors of an encoder: what the store has is listed, then compared with the
+/* rows_load.c: the packed vectors of an encoder: what the store has is listed, then compared with the
  * snapshot (rows.h). Reading order: the list, loading, writing a snapshot. */
-#include "remember/rows.h"
-
 #include "base/mem.h"
 #include "remember/snapshot.h"
 
@@ -93,6 +91,7 @@ static rap_status list_places(listing *out, store *s, int64_t encoder, rap_err *
 
 /* ---- vectors that the snapshot does not have ---- */
 
+/* One of another size is damaged: its view is not found by it, all others are by theirs. */
 static rap_status read_vector(store_vectors *out, store *s, sqlite3_stmt *statement, const place *p,
                               int64_t encoder, rap_err *err)
 {
@@ -106,10 +105,7 @@ static rap_status read_vector(store_vectors *out, store *s, sqlite3_stmt *statem
     if (status == RAP_OK && row) {
         const void *bytes = sqlite3_column_blob(statement, 0);
 
-        if (!bytes || (size_t)sqlite3_column_bytes(statement, 0) != size) {
-            status =
-                err_set(err, RAP_E_FORMAT, "%s: damaged: a vector has the wrong size", s->d.path);
-        } else {
+        if (bytes && (size_t)sqlite3_column_bytes(statement, 0) == size) {
             out->concept_id[out->count] = p->concept_id;
             vector_copy(out->data + out->count++ * (size_t)out->dim, bytes, (size_t)out->dim);
         }
@@ -273,7 +269,7 @@ static rap_status publish(writer *w, const char *token)
          *to = snapshot_path(w->s, w->encoder, false);
     listing now = { NULL, 0 };
     size_t at = 0;
-    rap_status status = from && to ? store_begin(w->s, STORE_DERIVED, NULL) : RAP_E_MEMORY;
+    rap_status status = from && to ? store_begin_optional(w->s, NULL) : RAP_E_MEMORY;
 
     if (status != RAP_OK)
         goto cleanup;
@@ -430,18 +426,10 @@ static rap_status look(store_rows *out, loading *l, rap_err *err)
 static rap_status load(store_rows *out, loading *l, const char *fingerprint, bool wait,
                        rap_err *err)
 {
-    bool used = true;
     rap_status status = find_entry(&l->encoder, l->s, fingerprint, err);
 
-    if (status != RAP_OK || l->encoder.id == 0)
-        return status;
-    if (l->encoder.dim != l->packing->dim)
-        status = encoder_in_use(&used, l->s, l->encoder.id, err);
-    if (status != RAP_OK || !used)
-        return status;
-    if (l->encoder.dim != l->packing->dim)
-        return err_set(err, RAP_E_FORMAT, "%s: holds vectors of %lld numbers, the encoder makes %d",
-                       l->s->d.path, (long long)l->encoder.dim, l->packing->dim);
+    if (status != RAP_OK || l->encoder.id == 0 || l->encoder.dim != l->packing->dim)
+        return status; /* vectors of another size are none of this encoder's: store_correct_encoder() */
     status = look(out, l, err);
     if (status == RAP_OK && !(wait && l->stale))
         status = read_fresh(&out->fresh, l->s, &l->compared.missing, l->encoder.id, l->packing->dim,
@@ -454,8 +442,7 @@ static void scrub_dead(loading *l)
 {
     rap_status status = RAP_OK;
 
-    if (!l->compared.dead_count || l->s->read_only ||
-        store_begin(l->s, STORE_DERIVED, NULL) != RAP_OK)
+    if (!l->compared.dead_count || l->s->read_only || store_begin_optional(l->s, NULL) != RAP_OK)
         return;
     for (size_t i = 0; status == RAP_OK && i < l->compared.dead_count; i++)
         status = snapshot_will_scrub(l->s, l->encoder.id, l->compared.dead[i], false, NULL);
@@ -497,6 +484,7 @@ rap_status store_rows_load(store_rows *out, store *s, const char *encoder,
     }
     if (status != RAP_OK)
         store_rows_release(out);
+    change_noticed(s);
     return status;
 }
 
