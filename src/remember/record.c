@@ -115,6 +115,12 @@ rap_status record_next(rap_record **out, record_rows *r, rap_err *err)
 
 /* ---- finding ---- */
 
+rap_status store_count(store *s, int64_t *out, rap_err *err)
+{
+    *out = 0;
+    return db_int(out, NULL, &s->d, err, "SELECT count(*) FROM concept", "");
+}
+
 rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
 {
     record_rows r;
@@ -214,6 +220,7 @@ rap_status store_each_after(store *s, const char *after, const char *search,
         status = err_memory(err, "searching");
     else
         status = walk(s, &l, on_record, payload, err);
+    change_noticed(s);
     free(l.after);
     free(l.search);
     free(l.name);
@@ -281,6 +288,7 @@ rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *e
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
         status = db_end(&s->d, read_names(out, out_count, s, err), err);
+    change_noticed(s);
     if (status != RAP_OK) {
         store_names_free(*out, *out_count);
         *out = NULL;
@@ -341,14 +349,24 @@ static rap_status add_category(char ***out, size_t *out_count, const char *text,
     return RAP_OK;
 }
 
-static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_err *err)
+/* Looks at every concept: only where there are too many categories. */
+static const char common_categories_sql[] =
+    "SELECT category FROM concept WHERE category <> '' GROUP BY category COLLATE NOCASE"
+    " ORDER BY count(*) DESC, category COLLATE NOCASE LIMIT ?1";
+
+static rap_status read_categories(char ***out, size_t *out_count, store *s, const char *sql,
+                                  int64_t most, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    rap_status status = db_query(&statement, &s->d, err, categories_sql, "");
+    rap_status status =
+        db_int(&s->words_event, NULL, &s->d, err, "SELECT coalesce(max(id), 0) FROM event", "");
 
+    if (status == RAP_OK)
+        status = sql == categories_sql ? db_query(&statement, &s->d, err, sql, "")
+                                       : db_query(&statement, &s->d, err, sql, "i", most);
     *out = mem_array(1, sizeof **out);
-    if (!*out)
+    if (status == RAP_OK && !*out)
         status = err_memory(err, "reading categories");
     while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
         status = add_category(out, out_count, (const char *)sqlite3_column_text(statement, 0), err);
@@ -358,7 +376,17 @@ static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_
     return status;
 }
 
-rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err)
+static rap_status read_up_to(char ***out, size_t *out_count, store *s, size_t most, rap_err *err)
+{
+    rap_status status = read_categories(out, out_count, s, categories_sql, 0, err);
+    if (status != RAP_OK || *out_count <= most)
+        return status;
+    store_strings_free(*out, *out_count);
+    *out_count = 0;
+    return read_categories(out, out_count, s, common_categories_sql, (int64_t)most, err);
+}
+
+rap_status store_categories(store *s, size_t most, char ***out, size_t *out_count, rap_err *err)
 {
     rap_status status;
 
@@ -366,7 +394,7 @@ rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *e
     *out_count = 0;
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
-        status = db_end(&s->d, read_categories(out, out_count, s, err), err);
+        status = db_end(&s->d, read_up_to(out, out_count, s, most, err), err);
     if (status != RAP_OK) {
         store_strings_free(*out, *out_count);
         *out = NULL;

@@ -188,7 +188,7 @@ static void a_bundle_of_an_older_version_loses_no_name(void **state)
     rap_import_report report;
 
     make_concepts(f);
-    assert_int_equal(transfer_export_bundle(f->s, bundle, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, bundle, NULL, NULL, &f->err), RAP_OK);
     insert_old_names(bundle);
     store_close(f->s);
     assert_int_equal(store_open(&f->s, fixture_file(f, "new.db"), 0, &f->err), RAP_OK);
