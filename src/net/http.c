@@ -350,7 +350,8 @@ static rap_status timed_out(transfer *t)
 
     curl_easy_getinfo(t->h->curl, CURLINFO_TOTAL_TIME, &took);
     t->reply->failure = HTTP_TIMEOUT;
-    t->reply->again = r->whole_seconds == 0 || took < (double)r->whole_seconds;
+    /* libcurl counts this limit in milliseconds, and may be one early */
+    t->reply->again = r->whole_seconds == 0 || took < (double)r->whole_seconds - 0.05;
     if (!t->reply->again)
         return err_set(t->err, RAP_E_IO, "%s: not done within %ld seconds", r->url,
                        r->whole_seconds);

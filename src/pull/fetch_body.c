@@ -26,13 +26,13 @@ typedef struct body {
     const char *url;
     char *part; /* blob.incomplete */
     int fd;
-    int64_t have;   /* bytes in the file */
-    int64_t total;  /* −1 until some reply says it */
-    int64_t asked;  /* the request's first byte */
-    char etag[128]; /* of the server that sends the bytes: its own name for this version */
-    bool resumed;   /* some of the bytes come from an earlier request */
-    int64_t limit,
-        next_look; /* of a file without an announced size: bytes, and when to ask the disk again */
+    int64_t have;      /* bytes in the file */
+    int64_t total;     /* −1 until some reply says it */
+    int64_t asked;     /* the request's first byte */
+    char etag[128];    /* of the server that sends the bytes: its own name for this version */
+    bool resumed;      /* some of the bytes come from an earlier request */
+    int64_t limit;     /* bytes of a file whose size nobody has said */
+    int64_t next_look; /* at how many bytes the disk is asked again */
 } body;
 
 /* ---- the sink ---- */

@@ -48,7 +48,7 @@ static rap_status taken_by_another(bool *out, const char *folded, void *payload,
     const json_t *owner = json_object_get(n->seen, folded);
 
     (void)err;
-    *out = owner && json_integer_value(owner) != n->concept;
+    *out = owner && json_integer_value(owner) != n->number;
     return RAP_OK;
 }
 
@@ -65,7 +65,7 @@ static rap_status settle_one(const char **out, bundle_names *n, const char *text
         free(plain);
     } else {
         *out = n->text[n->count++] = plain;
-        if (json_object_set_new(n->seen, folded, json_integer(n->concept)) != 0)
+        if (json_object_set_new(n->seen, folded, json_integer(n->number)) != 0)
             status = err_memory(err, "reading names");
     }
     free(folded);
@@ -80,7 +80,7 @@ rap_status bundle_names_settle(bundle_names *n, store_concept *c, rap_err *err)
     if (!n->seen)
         return RAP_OK;
     clear(n);
-    n->concept ++;
+    n->number++;
     while (c->aliases && c->aliases[count])
         count++;
     n->text = mem_array(count + 1, sizeof *n->text);

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Names that became one; nobody has so many, and searching for a number must end. */
+enum { MOST_ALIKE = 10000 };
+
 /* A row whose folded form changes. */
 typedef struct old_name {
     int64_t id, concept_id;
@@ -65,8 +68,11 @@ rap_status refold_free_name(char **out, char **out_folded, const char *text, ref
     }
     free(folded);
     for (int number = 1; status == RAP_OK && is_taken; number++) {
-        if (!plain || !take_name(out, out_folded,
-                                 number == 1 ? mem_string(plain) : with_number(plain, number)))
+        if (number > MOST_ALIKE)
+            status = err_set(err, RAP_E_LIMIT, "more than %d names are '%s' when they are folded",
+                             (int)MOST_ALIKE, plain);
+        else if (!plain || !take_name(out, out_folded,
+                                      number == 1 ? mem_string(plain) : with_number(plain, number)))
             status = err_memory(err, "folding a name");
         else
             status = taken(&is_taken, *out_folded, payload, err);

@@ -138,6 +138,8 @@ void server_say(server *s, const char *path, const char *reply, const char *endi
 {
     served *f;
 
+    while (s->open > 0) /* nobody still sends what is replaced */
+        usleep(1000);
     server_add(s, path, reply, strlen(reply));
     pthread_mutex_lock(&s->lock);
     f = find_exactly(s, path);
