@@ -122,6 +122,9 @@ static void what_lies_beside_counts(void **state)
     save_text("processor_config.json", whole);
     colours(converted("deit.pth", (convert_options){ 0 }), "vit", 0.2, 0.3);
     assert_string_equal(said, "");
+    save_vit("net.pth", false); /* a backbone alone is known by it */
+    colours(converted("net.pth", (convert_options){ 0 }), "vit", 0.2, 0.3);
+    unlink(in("net.pth"));
     unlink(in("processor_config.json"));
     unlink(in("deit.pth"));
 }
