@@ -41,7 +41,7 @@ typedef void nn_byte_tile_fn(int32_t *acc, const uint8_t *const *a, const int8_t
 /* The end of a layer for rows of `columns` of its result: dst = act(acc + bias) + residual. acc [rows, width], width a multiple of
  * `vector` and at most NN_MAX_PANEL; rows of dst and residual lie `o` apart; bias and residual may be NULL. */
 typedef struct nn_ending {
-    const float *acc;
+    float *acc; /* changed */
     int64_t rows, width, columns, o;
     const float *bias, *residual;
     float *dst;

@@ -76,7 +76,7 @@ void nn_panel_multiply(const nn_kernels *k, float *out, int64_t ldo, const float
     }
 }
 
-void nn_panel_finish(const nn_layer *l, nn_panel p, int64_t first, int64_t rows, const float *acc)
+void nn_panel_finish(const nn_layer *l, nn_panel p, int64_t first, int64_t rows, float *acc)
 {
     int64_t o = l->s->o, at = first * o + p.first;
     nn_ending e = { .acc = acc,

@@ -28,8 +28,9 @@ void nn_panel_multiply(const nn_kernels *k, float *out, int64_t ldo, const float
  * s->weights has, the cache is told that they will be needed. */
 void nn_panel_add(const nn_kernels *k, float *out, int64_t ldo, int64_t rows, int64_t width, nn_sum s);
 
-/* The end of layer l for rows first … of panel p, whose sums are acc [rows, p.width]. */
-void nn_panel_finish(const nn_layer *l, nn_panel p, int64_t first, int64_t rows, const float *acc);
+/* The end of layer l for rows first … of panel p, whose sums are acc [rows, p.width], which it
+ * changes. */
+void nn_panel_finish(const nn_layer *l, nn_panel p, int64_t first, int64_t rows, float *acc);
 
 /* Where the i-th piece of the depth begins: a multiple of 8; behind the last one it is the depth. */
 int64_t nn_panel_piece(int64_t depth, int64_t i);
