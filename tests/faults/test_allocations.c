@@ -27,10 +27,12 @@ static rap_status open_again(fixture *f, int round)
 static rap_status open_new(fixture *f, int round)
 {
     store *s = NULL;
+    static int run;
     char name[64];
     rap_status status;
 
-    snprintf(name, sizeof name, "new%d.db", round);
+    (void)round;
+    snprintf(name, sizeof name, "new%d.db", run++);
     status = store_open(&s, fixture_file(f, name), 0, &f->err);
     store_close(s);
     return status;
@@ -118,17 +120,21 @@ static rap_status forget(fixture *f, int round)
 
 static rap_status export_bundle(fixture *f, int round)
 {
+    static int run;
     char name[64];
 
-    snprintf(name, sizeof name, "bundle%d", round);
+    (void)round;
+    snprintf(name, sizeof name, "bundle%d", run++);
     return transfer_export_bundle(f->s, fixture_file(f, name), NULL, NULL, &f->err);
 }
 
 static rap_status export_official(fixture *f, int round)
 {
+    static int run;
     char name[64];
 
-    snprintf(name, sizeof name, "out%d/d.json", round);
+    (void)round;
+    snprintf(name, sizeof name, "out%d/d.json", run++);
     return transfer_export_official(f->s, fixture_file(f, name), NULL, NULL, &f->err);
 }
 
@@ -165,7 +171,8 @@ static void fail_in_turn(fixture *f, const char *what, attempt *try, bool lastin
             fail_msg("%s: fails by itself: %s", what, f->err.text);
         failed += status != RAP_OK;
         if (count_rows(f->s, "concept") != concepts)
-            fail_msg("%s: allocation %ld: half done", what, n);
+            fail_msg("%s: allocation %ld: half done (status %d: %s)", what, n, (int)status,
+                     f->err.text);
         if (!reached)
             break;
     }
