@@ -261,11 +261,12 @@ RAP_API rap_status rap_avatar(void **out, size_t *out_size, rap *r, const char *
 RAP_API void rap_free(void *memory); /* NULL-safe */
 
 typedef struct rap_import_report {
-    int added, updated, skipped;
+    int added, updated, skipped; /* concepts */
+    int views;                   /* further pictures of those that were added or updated */
 } rap_import_report;
 
 /* Imports an official database.json (pictures relative to its folder or that folder's parent, never
- * outside) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
+ * outside; all that path_to_concept maps to a concept are its views) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
  * replaces what it names. */
 RAP_API rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace);
 

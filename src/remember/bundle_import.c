@@ -171,6 +171,7 @@ static rap_status read_views(transfer *t, db *from, int64_t from_id, int64_t to_
 
     while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
         avatars += sqlite3_column_int(statement, 1) != 0;
+        t->report.views += sqlite3_column_int(statement, 1) == 0;
         status = read_view(t, from, statement, to_id, err);
     }
     sqlite3_finalize(statement);

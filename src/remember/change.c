@@ -8,6 +8,8 @@
 #include "remember/schema.h"
 #include "remember/snapshot.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +83,21 @@ void store_clear_note(store *s)
     *s->note = '\0';
 }
 
+void store_say(store *s, const char *format, ...)
+{
+    rap_err line;
+    va_list values;
+    char text[sizeof s->note];
+
+    if (*s->note)
+        return;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    err_set(&line, RAP_OK, "%s", text); /* one line, whatever a path has in it */
+    memcpy(s->note, line.text, sizeof s->note - 1);
+}
+
 /* ---- changes ---- */
 
 /* `wait_ms`: for another writer. */
@@ -141,14 +158,6 @@ static rap_status take_back(store *s, rap_status status, rap_err *err)
                    line);
 }
 
-static void say_what_is_owed(store *s)
-{
-    sqlite3_snprintf(sizeof s->note, s->note,
-                     "%s: done, but what was deleted still stands in its log, because the store is "
-                     "in use elsewhere; it is overwritten when that use ends",
-                     s->d.path);
-}
-
 rap_status store_end(store *s, rap_status status, rap_err *err)
 {
     bool tried = status == RAP_OK;
@@ -165,7 +174,10 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
     if ((status == RAP_OK && s->scrub) || status == RAP_E_IO)
         scrub(s, s->optional ? 0 : SCRUB_WAIT_MS);
     if (status == RAP_OK && s->scrub && !s->optional)
-        say_what_is_owed(s);
+        store_say(s,
+                  "%s: done, but what was deleted still stands in its log, because the store is in "
+                  "use elsewhere; it is overwritten when that use ends",
+                  s->d.path);
     if (status == RAP_OK)
         change_noticed(s);
     return status;

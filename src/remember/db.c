@@ -147,6 +147,7 @@ void db_close(db *d)
 {
     for (int i = 0; i < DB_KEPT; i++)
         sqlite3_finalize(d->kept[i].statement);
+    sqlite3_finalize(d->rollback);
     sqlite3_close_v2(d->handle);
     free(d->watch.log);
     free(d->path);
@@ -416,14 +417,32 @@ char *db_text(sqlite3_stmt *statement, int column)
 
 /* ---- transactions ---- */
 
+static void roll_back(db *d)
+{
+    if (sqlite3_get_autocommit(d->handle)) /* a full disk may have rolled back by itself */
+        return;
+    sqlite3_step(d->rollback);
+    sqlite3_reset(d->rollback);
+}
+
+static rap_status begin(db *d, const char *sql, rap_err *err)
+{
+    if (!d->rollback &&
+        sqlite3_prepare_v3(d->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &d->rollback,
+                           NULL) != SQLITE_OK)
+        return db_fail(d, "changing", err);
+    roll_back(d); /* what could not be at its own end */
+    return db_exec(d, sql, err);
+}
+
 rap_status db_begin(db *d, rap_err *err)
 {
-    return db_exec(d, "BEGIN IMMEDIATE", err);
+    return begin(d, "BEGIN IMMEDIATE", err);
 }
 
 rap_status db_begin_reading(db *d, rap_err *err)
 {
-    return db_exec(d, "BEGIN", err);
+    return begin(d, "BEGIN", err);
 }
 
 rap_status db_end(db *d, rap_status status, rap_err *err)
@@ -433,7 +452,6 @@ rap_status db_end(db *d, rap_status status, rap_err *err)
             return RAP_OK;
         status = db_fail(d, "writing", err);
     }
-    if (!sqlite3_get_autocommit(d->handle)) /* a full disk may have rolled back by itself */
-        sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
+    roll_back(d);
     return status;
 }

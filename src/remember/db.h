@@ -24,6 +24,7 @@ typedef struct db {
         bool busy;
     } kept[DB_KEPT]; /* prepared statements of db_run(), db_int() and db_borrow() */
     int next;        /* which one makes room */
+    sqlite3_stmt *rollback; /* prepared before it is needed: memory may have run out then */
     bool guarded;    /* until db_trust() */
     int steps;       /* that were run while it was guarded, in units */
     struct {

@@ -59,13 +59,12 @@ rap_status transfer_import(store *s, const char *path, int replace, transfer_emb
                            void *payload, rap_on_progress *on_progress, void *progress_payload,
                            rap_import_report *out, rap_err *err)
 {
-    transfer t = {
-        s, path, replace != 0, embed, payload, on_progress, progress_payload, { 0, 0, 0 }
-    };
+    transfer t = { s,       path,        replace != 0,     embed,
+                   payload, on_progress, progress_payload, { 0, 0, 0, 0 } };
     rap_status status;
 
     if (out)
-        *out = (rap_import_report){ 0, 0, 0 };
+        *out = (rap_import_report){ 0 };
     if (!path || !*path)
         return err_set(err, RAP_E_ARGUMENT, "the path of the import is empty");
     status = looks_like_bundle(path) ? bundle_import(&t, err) : official_import(&t, err);

@@ -54,6 +54,8 @@ rap_status store_end(store *s, rap_status status, rap_err *err);
 rap_status store_end_cache(store *s, rap_status status, rap_err *err);
 /* Says that this transaction deletes: after it the log is emptied into the file. */
 void store_will_delete(store *s);
+/* What the caller should know although all went well: store_note(). The first of several counts. */
+void store_say(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* After reading that may have been in somebody's way: what is owed (change.c) is paid, if it can be at once. */
 void change_noticed(store *s);
 /* The store has just been opened for writing. */
@@ -100,6 +102,10 @@ rap_status view_check(const store_view *view, rap_err *err);
 /* The picture of the first row, if any; `sql` asks by an id for id, hash, box ×4, bytes, concept. */
 rap_status picture_query(store_picture *out, bool *out_found, store *s, const char *sql, int64_t id,
                          rap_err *err);
+
+/* The first view behind the number `after` that is not the avatar, if any. */
+rap_status picture_next(store_picture *out, bool *out_found, store *s, int64_t concept_id,
+                        int64_t after, rap_err *err);
 
 /* ---- refusal.c ---- */
 

@@ -296,6 +296,244 @@ static void reader_works_in_a_folder_it_cannot_write_to(void **state)
     assert_int_equal(WEXITSTATUS(result), 0);
 }
 
+/* Calls `look` in a child that may write neither here nor there: 0 is fine. */
+static int as_nobody(fixture *f, int (*look)(const fixture *f))
+{
+    int result = 0;
+    pid_t child;
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0)
+        _exit(setgid(65534) != 0 || setuid(65534) != 0 ? 99 : look(f));
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result));
+    return WEXITSTATUS(result);
+}
+
+static void copy_file(const char *from, const char *to, mode_t mode)
+{
+    char *data = NULL;
+    size_t size = 0;
+
+    assert_int_equal(file_read(&data, &size, from, 1 << 24, NULL), RAP_OK);
+    fixture_write(to, data, size);
+    assert_int_equal(chmod(to, mode), 0);
+    free(data);
+}
+
+static int read_two(const fixture *f)
+{
+    int64_t count = 0;
+    store *s = NULL;
+    rap_err err;
+    rap_record *record = NULL;
+
+    if (store_open(&s, fixture_file(f, "copy/store.db"), 1, &err) != RAP_OK)
+        return 1;
+    if (store_count(s, &count, &err) != RAP_OK || count != 2)
+        return 2;
+    if (store_find(s, "mo", &record, &err) != RAP_OK)
+        return 3;
+    store_record_free(record);
+    store_close(s);
+    return 0;
+}
+
+static int be_told_of_the_log(const fixture *f)
+{
+    store *s = NULL;
+    rap_err err;
+
+    if (store_open(&s, fixture_file(f, "copy/store.db"), 1, &err) != RAP_E_IO)
+        return 1;
+    return strstr(err.text, "-wal: cannot be read") ? 0 : 2;
+}
+
+/* A log that the last writer left, in a folder where nothing can be written: what stands in it is read, or it is said
+ * that it cannot be. */
+static void reader_sees_a_log_that_it_cannot_play_back(void **state)
+{
+    fixture *f = *state;
+
+    if (geteuid() != 0) {
+        print_message("skipped: only root can become a user without rights\n");
+        return;
+    }
+    assert_int_equal(chmod(f->folder, 0755), 0);
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    fixture_reopen(f);
+    assert_int_equal(add_concept(f->s, "mo", "dog", "info", 2, &f->err), RAP_OK);
+    copy_file(f->path, fixture_file(f, "copy/store.db"), 0444);
+    copy_file(fixture_file(f, "store.db-wal"), fixture_file(f, "copy/store.db-wal"), 0444);
+    assert_int_equal(chmod(fixture_file(f, "copy"), 0555), 0);
+    assert_int_equal(as_nobody(f, read_two), 0);
+    assert_int_equal(chmod(fixture_file(f, "copy/store.db-wal"), 0), 0);
+    assert_int_equal(as_nobody(f, be_told_of_the_log), 0);
+    assert_int_equal(chmod(fixture_file(f, "copy/store.db-wal"), 0444), 0);
+    copy_file(fixture_file(f, "store.db-shm"), fixture_file(f, "copy/store.db-shm"), 0444);
+    assert_int_equal(as_nobody(f, read_two), 0);
+}
+
+/* A store of version 1, which has no table of refusals, is read as it is. */
+static void reader_reads_an_older_store(void **state)
+{
+    fixture *f = *state;
+    store *s = NULL;
+    int64_t count = 0, refusals = 0;
+    char before[65], after[65];
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    assert_int_equal(db_exec(store_db(f->s),
+                             "DROP INDEX refusal_by_maker; DROP TABLE refusal;"
+                             "PRAGMA user_version = 2",
+                             &f->err),
+                     RAP_OK);
+    store_close(f->s);
+    f->s = NULL;
+    assert_int_equal(file_sha256(before, f->path, NULL), RAP_OK);
+    assert_int_equal(store_open(&s, f->path, 1, &f->err), RAP_OK);
+    assert_int_equal(store_count(s, &count, &f->err), RAP_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(store_count_stale_refusals(s, "enc-a", &refusals, &f->err), RAP_OK);
+    store_close(s);
+    assert_int_equal(file_sha256(after, f->path, NULL), RAP_OK);
+    assert_string_equal(before, after);
+}
+
+/* ---- what must not be touched, or run ---- */
+
+/* A rollback journal that names another file as its super-journal: SQLite would delete that file. */
+static void a_journal_beside_the_store_is_refused(void **state)
+{
+    static const unsigned char magic[8] = { 0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7 };
+    fixture *f = *state;
+    const char *victim = fixture_file(f, "precious");
+    unsigned char journal[1024 + 128] = { 0 };
+    size_t len = strlen(victim), at = 512;
+    uint32_t sum = 0;
+    store *s = NULL;
+
+    fixture_write_text(victim, "precious");
+    store_close(f->s);
+    f->s = NULL;
+    memcpy(journal, magic, 8);
+    journal[18] = 2, journal[22] = 2; /* sector and page sizes */
+    journal[27] = 1;
+    memcpy(journal + at + 4, victim,
+           len); /* the lock page's number, the name, its length, its sum */
+    for (size_t i = 0; i < len; i++)
+        sum += (unsigned char)victim[i];
+    at += 4 + len;
+    for (int i = 0; i < 4; i++) {
+        journal[at + (size_t)i] = (unsigned char)(len >> (24 - 8 * i));
+        journal[at + 4 + (size_t)i] = (unsigned char)(sum >> (24 - 8 * i));
+    }
+    memcpy(journal + at + 8, magic, 8);
+    fixture_write(fixture_file(f, "store.db-journal"), journal, at + 16);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        assert_int_equal(store_open(&s, f->path, read_only, &f->err), RAP_E_FORMAT);
+        assert_line_has(f, "store.db-journal");
+        assert_true(file_exists(victim));
+        assert_true(file_exists(fixture_file(f, "store.db-journal")));
+    }
+    unlink(fixture_file(f, "store.db-journal"));
+    assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+}
+
+/* The table of statistics is read with the schema: its columns must not be computed. */
+static void statistics_are_not_computed(void **state)
+{
+    static const char evil[] =
+        "CREATE TABLE x(tbl, idx, stat AS (1));"
+        "INSERT INTO x(tbl, idx) VALUES ('concept', 'x'), ('name', 'y');"
+        "PRAGMA writable_schema = ON;"
+        "UPDATE sqlite_schema SET name = 'sqlite_stat1', tbl_name = 'sqlite_stat1', sql ="
+        " 'CREATE TABLE sqlite_stat1(tbl, idx, stat AS (instr(hex(zeroblob(4000000)),"
+        " hex(zeroblob(2000000))||1)))' WHERE name = 'x'";
+    fixture *f = *state;
+    store *s = NULL;
+    sqlite3 *plain = NULL;
+    struct timespec start, end;
+
+    store_close(f->s);
+    f->s = NULL;
+    assert_int_equal(sqlite3_open(f->path, &plain), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(plain, evil, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(plain);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        clock_gettime(CLOCK_MONOTONIC, &start);
+        assert_int_equal(store_open(&s, f->path, read_only, &f->err), RAP_E_FORMAT);
+        clock_gettime(CLOCK_MONOTONIC, &end);
+        assert_line_has(f, "tables");
+        assert_true(end.tv_sec - start.tv_sec < 5);
+    }
+    unlink(f->path);
+    assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+}
+
+static void a_log_of_an_older_store_is_not_played_back(void **state)
+{
+    fixture *f = *state;
+    store *s = NULL;
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    copy_file(fixture_file(f, "store.db-wal"), fixture_file(f, "new.db-wal"), 0600);
+    assert_int_equal(store_open(&s, fixture_file(f, "new.db"), 0, &f->err), RAP_OK);
+    assert_int_equal(count_rows(s, "concept"), 0);
+    store_close(s);
+}
+
+static void a_copy_without_a_log_gets_one(void **state)
+{
+    fixture *f = *state;
+    store *s = NULL;
+    char sql[600];
+    sqlite3 *plain = NULL;
+    sqlite3_stmt *mode = NULL;
+    bool row = false;
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    snprintf(sql, sizeof sql, "VACUUM INTO '%s'", fixture_file(f, "backup.db"));
+    assert_int_equal(sqlite3_open(f->path, &plain), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(plain, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(plain);
+    assert_int_equal(store_open(&s, fixture_file(f, "backup.db"), 0, &f->err), RAP_OK);
+    assert_int_equal(count_rows(s, "concept"), 1);
+    assert_int_equal(db_query(&mode, store_db(s), &f->err, "PRAGMA journal_mode", ""), RAP_OK);
+    assert_int_equal(db_step(&row, store_db(s), mode, &f->err), RAP_OK);
+    assert_string_equal((const char *)sqlite3_column_text(mode, 0), "wal");
+    sqlite3_finalize(mode);
+    store_close(s);
+}
+
+/* Opening the file a second time in one process must not take the first handle's locks away: else another process
+ * believes that it is alone, and deletes the log that the first handle goes on writing to. */
+static void a_second_handle_leaves_the_first_its_locks(void **state)
+{
+    fixture *f = *state;
+    store *second = NULL;
+    pid_t child;
+    int result = 0;
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    assert_int_equal(store_open(&second, f->path, 0, &f->err), RAP_OK);
+    store_close(second);
+    child = fork();
+    if (child == 0) { /* a program of its own: forks may not use a handle */
+        char program[64];
+
+        snprintf(program, sizeof program, "/proc/%d/exe", (int)getppid());
+        execl(program, "test_open", "add", f->path, (char *)NULL);
+        _exit(9);
+    }
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_int_equal(WEXITSTATUS(result), 0);
+    assert_int_equal(add_concept(f->s, "lu", "dog", "info", 3, &f->err), RAP_OK);
+    fixture_reopen(f);
+    assert_int_equal(count_rows(f->s, "concept"), 3);
+}
+
 /* ---- generation ---- */
 
 static void generation_follows_changes_but_not_caches(void **state)
@@ -489,8 +727,21 @@ static void kill_loses_nothing_acknowledged(void **state)
     assert_true(total > 0);
 }
 
-int main(void)
+static int add_and_leave(const char *path)
 {
+    store *s = NULL;
+    int failed = store_open(&s, path, 0, NULL) != RAP_OK ||
+                 add_concept(s, "mo", "dog", "info", 2, NULL) != RAP_OK;
+
+    store_close(s);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "add") == 0)
+        return add_and_leave(argv[2]);
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(makes_a_private_file_in_new_folders, fixture_setup,
                                         fixture_teardown),
@@ -506,6 +757,20 @@ int main(void)
         cmocka_unit_test_setup_teardown(reader_reads_and_never_writes, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_works_in_a_folder_it_cannot_write_to, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(reader_sees_a_log_that_it_cannot_play_back, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(reader_reads_an_older_store, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_journal_beside_the_store_is_refused, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(statistics_are_not_computed, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_log_of_an_older_store_is_not_played_back, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_copy_without_a_log_gets_one, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_second_handle_leaves_the_first_its_locks, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(generation_follows_changes_but_not_caches, fixture_setup,
                                         fixture_teardown),
