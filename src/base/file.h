@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads a regular file of at most `limit` bytes; out is NUL-ended past size; free() it. A directory,
- * a missing file and a file over the limit are named errors. */
+/* Reads a regular file, or a pipe to its end, of at most `limit` bytes; out is NUL-ended past size; free() it. A
+ * folder, a device, a missing file and one over the limit are named errors. */
 rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err);
 
 /* Writes atomically: a temporary file beside it, fsync, rename, fsync of the folder. */

@@ -11,6 +11,7 @@ table='base      api
 formats   base
 net       base
 image     base
+decode    base image
 nn        base formats
 vision    base formats image nn
 convert   base formats
