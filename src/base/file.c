@@ -56,8 +56,8 @@ static rap_status file_open(int *out, size_t *out_size, bool *out_pipe, const ch
     else if (S_ISDIR(info.st_mode))
         status = err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
     else if (!S_ISREG(info.st_mode) && !(out_pipe && S_ISFIFO(info.st_mode)))
-        status = err_set(err, RAP_E_ARGUMENT, "%s: is %s, not a file", path,
-                         file_other(info.st_mode));
+        status =
+            err_set(err, RAP_E_ARGUMENT, "%s: is %s, not a file", path, file_other(info.st_mode));
     else
         status = RAP_OK;
     if (status != RAP_OK) {
@@ -129,8 +129,8 @@ static rap_status file_drain(char **out, size_t *out_size, int fd, const char *p
     if (got < 0 || size > limit) {
         free(data);
         return got < 0 ? file_fail(err, path, "reading")
-                       : err_set(err, RAP_E_LIMIT, "%s: sends more than the limit of %zu bytes", path,
-                                 limit);
+                       : err_set(err, RAP_E_LIMIT, "%s: sends more than the limit of %zu bytes",
+                                 path, limit);
     }
     data[size] = '\0';
     *out = data;

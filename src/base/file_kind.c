@@ -10,7 +10,8 @@ static const file_kind unknown = { NULL, NULL };
 static const file_kind nothing = { "an empty file", "copy or download it again" };
 static const file_kind lfs = { "a Git LFS pointer, not the file itself",
                                "fetch it with `git lfs pull`" };
-static const file_kind page = { "a web page", "download the file itself, not the page that shows it" };
+static const file_kind page = { "a web page",
+                                "download the file itself, not the page that shows it" };
 static const file_kind to_convert[] = {
     { "a TIFF picture or a camera's raw file", "save it as PNG or JPEG" },
     { "an SVG drawing", "save it as PNG" },
@@ -31,16 +32,26 @@ typedef struct magic {
 } magic;
 
 static const magic magics[] = {
-    { 0, 4, "II*\0", TIFF },           { 0, 4, "MM\0*", TIFF },
-    { 0, 4, "II+\0", TIFF },           { 0, 4, "MM\0+", TIFF },
-    { 4, 8, "ftypcrx ", TIFF },        { 0, 5, "%PDF-", PDF },
-    { 0, 2, "BM", BMP },               { 0, 2, "\xFF\x0A", JXL },
-    { 4, 8, "JXL \r\n\x87\n", JXL },   { 4, 8, "jP  \r\n\x87\n", JP2 },
-    { 0, 4, "\xFF\x4F\xFF\x51", JP2 }, { 0, 4, "8BPS", PSD },
-    { 4, 7, "ftypmp4", VIDEO },        { 4, 7, "ftypiso", VIDEO },
-    { 4, 6, "ftypqt", VIDEO },         { 4, 7, "ftypM4V", VIDEO },
-    { 0, 4, "\x1A\x45\xDF\xA3", VIDEO }, { 0, 4, "PK\3\4", ARCHIVE },
-    { 0, 3, "\x1F\x8B\x08", ARCHIVE }, { 0, 6, "7z\xBC\xAF\x27\x1C", ARCHIVE },
+    { 0, 4, "II*\0", TIFF },
+    { 0, 4, "MM\0*", TIFF },
+    { 0, 4, "II+\0", TIFF },
+    { 0, 4, "MM\0+", TIFF },
+    { 4, 8, "ftypcrx ", TIFF },
+    { 0, 5, "%PDF-", PDF },
+    { 0, 2, "BM", BMP },
+    { 0, 2, "\xFF\x0A", JXL },
+    { 4, 8, "JXL \r\n\x87\n", JXL },
+    { 4, 8, "jP  \r\n\x87\n", JP2 },
+    { 0, 4, "\xFF\x4F\xFF\x51", JP2 },
+    { 0, 4, "8BPS", PSD },
+    { 4, 7, "ftypmp4", VIDEO },
+    { 4, 7, "ftypiso", VIDEO },
+    { 4, 6, "ftypqt", VIDEO },
+    { 4, 7, "ftypM4V", VIDEO },
+    { 0, 4, "\x1A\x45\xDF\xA3", VIDEO },
+    { 0, 4, "PK\3\4", ARCHIVE },
+    { 0, 3, "\x1F\x8B\x08", ARCHIVE },
+    { 0, 6, "7z\xBC\xAF\x27\x1C", ARCHIVE },
 };
 
 static bool begins(const char *text, size_t size, const char *with)

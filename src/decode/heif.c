@@ -36,7 +36,8 @@ void foreign_heif_start(void)
 
 static struct heif_error heif_open(heif_picture *p, const uint8_t *bytes, size_t size)
 {
-    struct heif_error e = { heif_error_Memory_allocation_error, heif_suberror_Unspecified, "memory" };
+    struct heif_error e = { heif_error_Memory_allocation_error, heif_suberror_Unspecified,
+                            "memory" };
 
     p->context = heif_context_alloc();
     if (!p->context)
@@ -56,15 +57,16 @@ static struct heif_error heif_pixels(heif_picture *p)
     bool wide = heif_image_handle_get_luma_bits_per_pixel(p->handle) > 8;
 
     p->alpha = heif_image_handle_has_alpha_channel(p->handle) != 0;
-    e = heif_decode_image(p->handle, &p->image, heif_colorspace_RGB,
-                          wide       ? (p->alpha ? heif_chroma_interleaved_RRGGBBAA_LE
-                                                 : heif_chroma_interleaved_RRGGBB_LE)
-                          : p->alpha ? heif_chroma_interleaved_RGBA
-                                     : heif_chroma_interleaved_RGB,
-                          options);
+    e = heif_decode_image(
+        p->handle, &p->image, heif_colorspace_RGB,
+        wide ? (p->alpha ? heif_chroma_interleaved_RRGGBBAA_LE : heif_chroma_interleaved_RRGGBB_LE)
+        : p->alpha ? heif_chroma_interleaved_RGBA
+                   : heif_chroma_interleaved_RGB,
+        options);
     heif_decoding_options_free(options);
     if (e.code == heif_error_Ok)
-        p->bits = wide ? heif_image_get_bits_per_pixel_range(p->image, heif_channel_interleaved) : 8;
+        p->bits =
+            wide ? heif_image_get_bits_per_pixel_range(p->image, heif_channel_interleaved) : 8;
     return e;
 }
 

@@ -114,5 +114,7 @@ int main(void)
     if (!receive(&asked))
         return 1;
     status = foreign_decode(&im, asked.bytes, asked.size, asked.name, &err);
-    _exit(answer(status, &im, &err) ? 0 : 1); /* at once: what the libraries would tidy up goes with the process */
+    _exit(answer(status, &im, &err)
+              ? 0
+              : 1); /* at once: what the libraries would tidy up goes with the process */
 }

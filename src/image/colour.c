@@ -16,17 +16,18 @@ struct colour {
     int parts;               /* of colour that go into the transform: 1, 3 or 4 */
     cmsContext context;      /* NULL: nothing to convert */
     cmsHTRANSFORM transform; /* parts of `bits` → RGB of `bits`; NULL: they are sRGB */
-    uint8_t *plain;          /* [width, parts] without alpha, of `bits` */
-    uint8_t *turned;         /* [width, 3] of `bits`: what comes out of the transform */
+    uint8_t *
+        greys; /* [256 or 65536, 3] of `bits`: what every grey becomes; NULL: there are three parts */
+    uint8_t *plain;  /* [width, parts] without alpha, of `bits` */
+    uint8_t *turned; /* [width, 3] of `bits`: what comes out of the transform */
 };
 
 /* ---- profiles ---- */
 
 static cmsToneCurve *curve_srgb(cmsContext context)
 {
-    return cmsBuildParametricToneCurve(context, 4,
-                                       (cmsFloat64Number[]){ 2.4, 1 / 1.055, 0.055 / 1.055,
-                                                             1 / 12.92, 0.04045 });
+    return cmsBuildParametricToneCurve(
+        context, 4, (cmsFloat64Number[]){ 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045 });
 }
 
 /* Of the codes of H.273 those that stand for one curve; NULL: another one, or no code. The camera's curves of television
@@ -79,7 +80,8 @@ static const double *primaries_of_code(int code)
 }
 
 /* A profile of three primaries, or of grey, with one curve; takes the curve. */
-static cmsHPROFILE profile_make(cmsContext context, const double *xy, cmsToneCurve *curve, bool grey)
+static cmsHPROFILE profile_make(cmsContext context, const double *xy, cmsToneCurve *curve,
+                                bool grey)
 {
     cmsToneCurve *curves[3] = { curve, curve, curve };
     cmsCIExyY white = { xy[0], xy[1], 1 };
@@ -109,10 +111,11 @@ static cmsHPROFILE profile_open(cmsContext context, const colour_source *s, bool
     if (!found && s->profile && s->profile_size < UINT32_MAX)
         found = cmsOpenProfileFromMemTHR(context, s->profile, (cmsUInt32Number)s->profile_size);
     if (!found && (s->gamma > 0 || s->has_primaries)) {
-        bool srgb = !(s->gamma > 0.01 && s->gamma < 100) ||
-                    fabs(s->gamma * 2.2 - 1) < COLOUR_GAMMA_SLACK;
-        found = profile_make(context, s->has_primaries ? s->primaries : primaries_of_code(1),
-                             srgb ? curve_srgb(context) : cmsBuildGamma(context, 1 / s->gamma), grey);
+        bool srgb =
+            !(s->gamma > 0.01 && s->gamma < 100) || fabs(s->gamma * 2.2 - 1) < COLOUR_GAMMA_SLACK;
+        found =
+            profile_make(context, s->has_primaries ? s->primaries : primaries_of_code(1),
+                         srgb ? curve_srgb(context) : cmsBuildGamma(context, 1 / s->gamma), grey);
     }
     return found;
 }
@@ -141,18 +144,18 @@ static int profile_parts(cmsHPROFILE profile, const colour_layout *layout)
     return space == cmsSigRgbData ? 3 : 0; /* grey samples are three equal ones */
 }
 
-/* Takes the profile. Every stage of 16-bit samples is computed: a table of a few dozen steps, the library's usual
- * shortcut, has none for the shadows of a linear picture. */
+/* Takes the profile. For 16-bit samples and for grey every stage is computed: the library's usual shortcut, a table of a
+ * few dozen steps, has none for the shadows of a linear picture. */
 static bool transform_make(colour *c, cmsHPROFILE from)
 {
     cmsHPROFILE to = cmsCreate_sRGBProfileTHR(c->context);
     int parts = from ? profile_parts(from, &c->layout) : 0;
-    cmsUInt32Number flags = c->layout.bits == 16 ? cmsFLAGS_NOOPTIMIZE : 0;
+    cmsUInt32Number flags = c->layout.bits == 16 || parts == 1 ? cmsFLAGS_NOOPTIMIZE : 0;
 
     if (parts && to) {
-        c->transform = cmsCreateTransformTHR(c->context, from, sample_format(parts, c->layout.bits),
-                                             to, sample_format(3, c->layout.bits),
-                                             INTENT_PERCEPTUAL, flags);
+        c->transform =
+            cmsCreateTransformTHR(c->context, from, sample_format(parts, c->layout.bits), to,
+                                  sample_format(3, c->layout.bits), INTENT_PERCEPTUAL, flags);
         c->parts = parts;
     }
     if (from)
@@ -219,6 +222,25 @@ static void transform_drop(colour *c)
     c->parts = c->layout.ink ? 4 : 3;
 }
 
+/* So that a grey picture costs no more than a look into a table. */
+static bool transform_greys(colour *c)
+{
+    uint32_t count = c->layout.bits == 16 ? 65536 : 256;
+    size_t bytes = c->layout.bits == 16 ? 2 : 1;
+    uint8_t *all = mem_array(count, bytes);
+
+    c->greys = mem_array(count, 3 * bytes);
+    for (uint32_t i = 0; all && i < count; i++)
+        if (bytes == 2)
+            ((uint16_t *)all)[i] = (uint16_t)i;
+        else
+            all[i] = (uint8_t)i;
+    if (all && c->greys)
+        cmsDoTransform(c->transform, all, c->greys, count);
+    free(all);
+    return all && c->greys;
+}
+
 /* Little CMS without a place to print to. */
 static void stay_silent(cmsContext context, cmsUInt32Number code, const char *text)
 {
@@ -230,9 +252,9 @@ static void stay_silent(cmsContext context, cmsUInt32Number code, const char *te
 static rap_status transform_choose(colour *c, const colour_source *source, const uint8_t *fallback,
                                    size_t fallback_size, rap_err *err)
 {
-    bool grey = c->layout.bands - c->layout.alpha == 1, given;
-
-    given = source->profile || source->code_primaries || source->gamma > 0 || source->has_primaries;
+    bool grey = c->layout.bands - c->layout.alpha == 1;
+    bool given =
+        source->profile || source->code_primaries || source->gamma > 0 || source->has_primaries;
     if (!given && !c->layout.ink)
         return RAP_OK;
     c->context = cmsCreateContext(NULL, NULL);
@@ -242,9 +264,11 @@ static rap_status transform_choose(colour *c, const colour_source *source, const
     transform_make(c, profile_open(c->context, source, grey));
     if (c->transform && transform_is_idle(c))
         transform_drop(c);
+    if (c->transform && c->parts == 1 && !transform_greys(c))
+        return err_memory(err, "converting colours");
     if (!c->transform && c->layout.ink && fallback)
-        transform_make(c, cmsOpenProfileFromMemTHR(c->context, fallback,
-                                                   (cmsUInt32Number)fallback_size));
+        transform_make(
+            c, cmsOpenProfileFromMemTHR(c->context, fallback, (cmsUInt32Number)fallback_size));
     if (!c->transform && c->layout.ink)
         return err_set(err, RAP_E_UNSUPPORTED, "there is no colour profile for a CMYK picture");
     return RAP_OK;
@@ -280,6 +304,7 @@ void colour_close(colour *c)
         cmsDeleteTransform(c->transform);
     if (c->context)
         cmsDeleteContext(c->context);
+    free(c->greys);
     free(c->plain);
     free(c->turned);
     free(c);
@@ -300,7 +325,19 @@ static void row_plain(colour *c, const uint8_t *samples)
             memcpy(to, samples + (grey ? 0 : k * bytes), bytes);
 }
 
-/* 8 bits; `alpha` NULL: opaque. */
+static void row_greys(colour *c, const uint8_t *samples)
+{
+    size_t bytes = c->layout.bits == 16 ? 2 : 1, step = (size_t)c->layout.bands * bytes;
+    uint8_t *to = c->turned;
+
+    for (int x = 0; x < c->layout.width; x++, samples += step, to += 3 * bytes) {
+        uint16_t wide = *samples;
+        if (bytes == 2)
+            memcpy(&wide, samples, 2);
+        memcpy(to, c->greys + (size_t)wide * 3 * bytes, 3 * bytes);
+    }
+}
+
 static void row_blend_8(uint8_t *rgb, const uint8_t *from, const uint8_t *alpha, size_t step,
                         int width)
 {
@@ -309,6 +346,7 @@ static void row_blend_8(uint8_t *rgb, const uint8_t *from, const uint8_t *alpha,
             *rgb++ = (uint8_t)((*from++ * *alpha + COLOUR_WHITE * (255 - *alpha) + 127) / 255);
 }
 
+/* `alpha` NULL: opaque. */
 static void row_blend_16(uint8_t *rgb, const uint16_t *from, const uint16_t *alpha, size_t step,
                          int width)
 {
@@ -329,11 +367,14 @@ void colour_row(uint8_t *rgb, colour *c, const void *samples)
     const void *from = samples;
     size_t step = (size_t)l->bands, last = step - 1;
 
-    if (l->bands != c->parts) {
+    if (c->greys) {
+        row_greys(c, samples);
+        from = c->turned;
+    } else if (l->bands != c->parts) {
         row_plain(c, samples);
         from = c->plain;
     }
-    if (c->transform) {
+    if (c->transform && !c->greys) {
         cmsDoTransform(c->transform, from, c->turned, (cmsUInt32Number)l->width);
         from = c->turned;
     }

@@ -94,7 +94,7 @@ static int apart_spawn(apart *a, const char *program, int socket)
 {
     char *libraries = apart_libraries();
     char *const arguments[] = { (char *)"rap-decode", NULL }, *const environment[] = { libraries,
-                                                                                      NULL };
+                                                                                       NULL };
     posix_spawn_file_actions_t files;
     posix_spawnattr_t how;
     int failed = posix_spawn_file_actions_init(&files);
@@ -127,10 +127,11 @@ static rap_status apart_open(apart *a, const char *name, rap_err *err)
 
     *a = (apart){ .pid = -1, .socket = -1, .deadline = apart_now() + APART_SECONDS * 1000 };
     if (!program)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: WebP, HEIC and AVIF pictures need the program rap-decode, which is not at "
-                       "%s; install it, or name it in RAP_DECODER",
-                       name, secure_getenv("RAP_DECODER") ?: RAP_INSTALLED_DECODER);
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: WebP, HEIC and AVIF pictures need the program rap-decode, which is not at "
+            "%s; install it, or name it in RAP_DECODER",
+            name, secure_getenv("RAP_DECODER") ?: RAP_INSTALLED_DECODER);
     failed = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0 ? 0 : errno;
     if (failed == 0) {
         failed = apart_spawn(a, program, ends[1]);
@@ -186,9 +187,8 @@ static bool apart_send(apart *a, const void *bytes, size_t size)
     const char *from = bytes;
 
     while (size > 0) {
-        ssize_t sent = apart_wait(a, POLLOUT)
-                           ? send(a->socket, from, size, MSG_NOSIGNAL | MSG_DONTWAIT)
-                           : -1;
+        ssize_t sent =
+            apart_wait(a, POLLOUT) ? send(a->socket, from, size, MSG_NOSIGNAL | MSG_DONTWAIT) : -1;
         if (sent < 0 && !a->late && (errno == EINTR || errno == EAGAIN))
             continue;
         if (sent < 0)
@@ -287,7 +287,8 @@ rap_status decode_apart(image *out, const image_facts *facts, const void *bytes,
     bool started = status == RAP_OK;
 
     if (started)
-        status = apart_ask(&a, bytes, size, name) ? apart_answer(out, &a, facts, name, err) : RAP_E_IO;
+        status =
+            apart_ask(&a, bytes, size, name) ? apart_answer(out, &a, facts, name, err) : RAP_E_IO;
     how = apart_close(&a, started && status != RAP_OK);
     return started && status == RAP_E_IO ? apart_ended(&a, how, name, err) : status;
 }

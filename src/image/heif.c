@@ -25,10 +25,10 @@ typedef struct heif {
     heif_item *item; /* [count] */
     size_t count;
     uint32_t primary;
-    heif_box properties;     /* ipco: the boxes that items have in common */
-    heif_box links;          /* ipma: which item has which */
-    const char *wrong;       /* NULL so far */
-    int64_t width, height;   /* of the primary item */
+    heif_box properties;   /* ipco: the boxes that items have in common */
+    heif_box links;        /* ipma: which item has which */
+    const char *wrong;     /* NULL so far */
+    int64_t width, height; /* of the primary item */
 } heif;
 
 /* ---- boxes ---- */

@@ -41,8 +41,8 @@ typedef struct jpeg_walk {
 
 static bool jpeg_is_frame(int marker)
 {
-    return marker >= JPEG_SOF0 && marker <= JPEG_SOF15 && marker != JPEG_DHT && marker != JPEG_JPG &&
-           marker != JPEG_DAC;
+    return marker >= JPEG_SOF0 && marker <= JPEG_SOF15 && marker != JPEG_DHT &&
+           marker != JPEG_JPG && marker != JPEG_DAC;
 }
 
 static void jpeg_frame(jpeg_walk *w, int marker, const uint8_t *body, size_t len)
@@ -72,7 +72,8 @@ static void jpeg_segment(jpeg_walk *w, int marker, const uint8_t *body, size_t l
 {
     bool keep = marker < JPEG_APP0 || (marker > JPEG_APP15 && marker != JPEG_COM) ||
                 marker == JPEG_APP0 || marker == JPEG_APP14;
-    const uint8_t head[4] = { 0xFF, (uint8_t)marker, (uint8_t)((len + 2) >> 8), (uint8_t)(len + 2) };
+    const uint8_t head[4] = { 0xFF, (uint8_t)marker, (uint8_t)((len + 2) >> 8),
+                              (uint8_t)(len + 2) };
 
     if (jpeg_is_frame(marker))
         jpeg_frame(w, marker, body, len);

@@ -20,7 +20,8 @@ static bool is_heif(const uint8_t *bytes, size_t size)
     if (!has(bytes, size, 4, "ftyp"))
         return false;
     end = end > size ? size : end > 256 ? 256 : end;
-    for (size_t at = 8; at + 4 <= end; at += at == 8 ? 8 : 4) /* the major brand, its version, others */
+    for (size_t at = 8; at + 4 <= end;
+         at += at == 8 ? 8 : 4) /* the major brand, its version, others */
         for (size_t i = 0; i < sizeof brands / sizeof *brands; i++)
             if (memcmp(bytes + at, brands[i], 4) == 0)
                 return true;

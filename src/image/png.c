@@ -10,12 +10,12 @@ enum { PNG_MAX_PROFILE = 16 << 20, PNG_CHUNK = 12 }; /* a chunk's length, type a
 typedef struct png_walk {
     image_facts *facts;
     buf *out;
-    bool begun;     /* IHDR was met */
-    bool pixels;    /* and an IDAT */
-    bool over;      /* and what follows them: other IDATs are none */
-    bool intent;    /* sRGB */
-    bool profiled;  /* iCCP */
-    bool oriented;  /* eXIf */
+    bool begun;    /* IHDR was met */
+    bool pixels;   /* and an IDAT */
+    bool over;     /* and what follows them: other IDATs are none */
+    bool intent;   /* sRGB */
+    bool profiled; /* iCCP */
+    bool oriented; /* eXIf */
 } png_walk;
 
 /* Sizes and layout. An interlaced picture is held whole until its last pass. */
@@ -112,7 +112,8 @@ static rap_status png_chunk(png_walk *w, const uint8_t *chunk, size_t len, const
         keep = !w->over;
     } else if (!(type[0] & 0x20)) {
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: is a PNG with a part that this program does not know (%.4s)", name, type);
+                       "%s: is a PNG with a part that this program does not know (%.4s)", name,
+                       type);
     } else if (!w->pixels) {
         png_colour(w, type, body, len);
     }
@@ -164,7 +165,9 @@ static void png_decide(const png_walk *w)
 rap_status png_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t size,
                     const char *name, rap_err *err)
 {
-    static const uint8_t end[PNG_CHUNK] = { 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82 };
+    static const uint8_t end[PNG_CHUNK] = {
+        0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xAE, 0x42, 0x60, 0x82
+    };
     png_walk w = { .facts = facts, .out = out };
     rap_status status;
 

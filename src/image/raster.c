@@ -36,8 +36,8 @@ static void raster_aim(raster *r)
     bool from_bottom = o == 3 || o == 4 || o == 7 || o == 8;
     ptrdiff_t along = from_right ? -pixel : pixel, across = from_bottom ? -line : line;
 
-    r->corner = im->rgb + (from_right ? line - pixel : 0) +
-                (from_bottom ? line * (im->height - 1) : 0);
+    r->corner =
+        im->rgb + (from_right ? line - pixel : 0) + (from_bottom ? line * (im->height - 1) : 0);
     r->right = swap ? across : along;
     r->down = swap ? along : across;
 }
