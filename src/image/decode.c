@@ -22,8 +22,8 @@ static rap_status decode_other(const void *bytes, size_t size, const char *name,
                    kind->what, kind->remedy ? "; " : "", kind->remedy ? kind->remedy : "");
 }
 
-static rap_status decode_facts(image_facts *facts, buf *pixels, image_kind kind,
-                               const uint8_t *bytes, size_t size, const char *name, rap_err *err)
+rap_status decode_read(image_facts *facts, buf *pixels, image_kind kind, const void *bytes,
+                       size_t size, const char *name, rap_err *err)
 {
     switch (kind) {
     case IMAGE_JPEG:
@@ -73,7 +73,7 @@ rap_status image_decode(image *out, const void *bytes, size_t size, const char *
     if (size > IMAGE_MAX_BYTES)
         return err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, the limit is %u", name, size,
                        IMAGE_MAX_BYTES);
-    status = decode_facts(&facts, &pixels, kind, bytes, size, name, err);
+    status = decode_read(&facts, &pixels, kind, bytes, size, name, err);
     if (status == RAP_OK)
         status = decode_check(&facts, name, err);
     if (status == RAP_OK) {

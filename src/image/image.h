@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ int image_full_height(const image *im);
 /* JPEG, PNG, GIF (first frame), WebP (first frame), HEIC, AVIF. `name` is what errors call it. */
 rap_status image_decode(image *out, const void *bytes, size_t size, const char *name, rap_err *err);
 rap_status image_load(image *out, const char *path, rap_err *err);
+/* Whether these first bytes of a file are those of such a picture. */
+bool image_is_picture(const void *bytes, size_t size);
 /* Loads the bytes (owned by the caller, free()) of either form of rap_image; no decoding. */
 rap_status image_read_bytes(char **out, size_t *out_size, const rap_image *source, rap_err *err);
 void image_release(image *im); /* NULL-safe, leaves {0} */

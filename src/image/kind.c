@@ -1,5 +1,6 @@
 /* kind.c: which kind of picture a file is, and the headers that take a few lines: GIF, WebP. */
 #include "image/kind.h"
+#include "image/image.h"
 
 #include <string.h>
 
@@ -39,6 +40,11 @@ image_kind image_kind_of(const void *bytes, size_t size)
     if (has(bytes, size, 0, "RIFF") && has(bytes, size, 8, "WEBP"))
         return IMAGE_WEBP;
     return is_heif(bytes, size) ? IMAGE_HEIF : IMAGE_UNKNOWN;
+}
+
+bool image_is_picture(const void *bytes, size_t size)
+{
+    return image_kind_of(bytes, size) != IMAGE_UNKNOWN;
 }
 
 void image_facts_release(image_facts *facts)

@@ -22,7 +22,7 @@ engine    base formats generate/prompt.h retrieve/embed.h
 rap       api base formats convert remember retrieve generate engine vision
 wire      api
 eval      api base
-eval/calibrate  base formats retrieve rap/inside.h engine/profile.h
+eval/calibrate  base formats image retrieve rap/inside.h engine/profile.h
 pull      base formats net convert generate/check/check.h
 cli       api base eval pull wire
 '

@@ -3,9 +3,11 @@
 #include "base/mem.h"
 #include "eval/calibrate/trust.h"
 #include "formats/json.h"
+#include "image/image.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,15 +17,31 @@ enum { SET_MAX = 1000000 };
 
 /* ---- folders ---- */
 
-int trust_is_picture(const char *name)
+/* A picture without such a name is one by its content; what has the name and is none is told when it is read. */
+static int is_named_picture(const char *name)
 {
-    static const char *const known[] = { "jpg", "jpeg", "png", "webp", "gif", "heic", "heif" };
+    static const char *const known[] = {
+        "jpg", "jpeg", "png", "webp", "gif", "heic", "heif", "avif"
+    };
     const char *extension = path_extension(name);
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(extension, known[i]) == 0)
             return 1;
     return 0;
+}
+
+int trust_is_picture(const char *path)
+{
+    uint8_t head[256];
+    FILE *file = is_named_picture(path) || !file_identify(&(file_state){ 0 }, path)
+                     ? NULL
+                     : fopen(path, "rbe");
+    size_t size = file ? fread(head, 1, sizeof head, file) : 0;
+
+    if (file)
+        fclose(file);
+    return is_named_picture(path) || image_is_picture(head, size);
 }
 
 void trust_list_free(char **list, int count)
@@ -43,10 +61,10 @@ static int is_wanted(const char *folder, const char *name, int folders)
     char *path;
     int wanted;
 
-    if (*name == '.' || (!folders && !trust_is_picture(name)))
+    if (*name == '.')
         return 0;
     path = path_join(folder, name);
-    wanted = path && file_is_folder(path) == (folders != 0);
+    wanted = path && file_is_folder(path) == (folders != 0) && (folders || trust_is_picture(path));
     free(path);
     return wanted;
 }

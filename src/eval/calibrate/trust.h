@@ -53,7 +53,7 @@ rap_status trust_set_read(trust_set *out, const char *folder, rap_err *err);
 void trust_set_release(trust_set *set); /* NULL-safe, also after a failed read */
 
 /* Is it a picture by its name? And the pictures in a folder, sorted: out [*out_count], names only. */
-int trust_is_picture(const char *name);
+int trust_is_picture(const char *path); /* by its name, or by its content */
 rap_status trust_list(char ***out, int *out_count, const char *folder, int folders, rap_err *err);
 void trust_list_free(char **list, int count);
 
