@@ -158,7 +158,9 @@ static rap_status file_take(char **out, size_t *out_size, int fd, size_t size, c
     return RAP_OK;
 }
 
-rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err)
+/* `pipes`: these as well. */
+static rap_status file_read_any(char **out, size_t *out_size, const char *path, size_t limit,
+                                bool pipes, rap_err *err)
 {
     size_t size = 0;
     bool pipe = false;
@@ -167,7 +169,7 @@ rap_status file_read(char **out, size_t *out_size, const char *path, size_t limi
 
     *out = NULL;
     *out_size = 0;
-    status = file_open(&fd, &size, &pipe, path, err);
+    status = file_open(&fd, &size, pipes ? &pipe : NULL, path, err);
     if (status != RAP_OK)
         return status;
     if (pipe)
@@ -179,6 +181,17 @@ rap_status file_read(char **out, size_t *out_size, const char *path, size_t limi
         status = file_take(out, out_size, fd, size, path, err);
     close(fd);
     return status;
+}
+
+rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err)
+{
+    return file_read_any(out, out_size, path, limit, false, err);
+}
+
+rap_status file_read_stream(char **out, size_t *out_size, const char *path, size_t limit,
+                            rap_err *err)
+{
+    return file_read_any(out, out_size, path, limit, true, err);
 }
 
 rap_status file_map_open(file_map *out, const char *path, rap_err *err)

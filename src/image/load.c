@@ -10,7 +10,7 @@ rap_status image_read_bytes(char **out, size_t *out_size, const rap_image *sourc
     *out = NULL;
     *out_size = 0;
     if (source->path)
-        return file_read(out, out_size, source->path, IMAGE_MAX_BYTES, err);
+        return file_read_stream(out, out_size, source->path, IMAGE_MAX_BYTES, err);
     if (!source->bytes || source->size == 0)
         return err_set(err, RAP_E_ARGUMENT, "picture: neither a path nor bytes were given");
     if (source->size > IMAGE_MAX_BYTES)
@@ -30,7 +30,7 @@ rap_status image_load(image *out, const char *path, rap_err *err)
     rap_status status;
 
     *out = (image){ 0 };
-    status = file_read(&bytes, &size, path, IMAGE_MAX_BYTES, err);
+    status = file_read_stream(&bytes, &size, path, IMAGE_MAX_BYTES, err);
     if (status == RAP_OK)
         status = image_decode(out, bytes, size, path, err);
     free(bytes);
