@@ -129,7 +129,7 @@ static void put_decoder(char path[32], const char *line)
 {
     int fd;
 
-    strcpy(path, "/tmp/rap-decoder-XXXXXX");
+    snprintf(path, 32, "/tmp/rap-decoder-XXXXXX");
     fd = mkstemp(path);
     assert_true(fd >= 0 && dprintf(fd, "#!/bin/sh\n%s\n", line) > 0 && fchmod(fd, 0700) == 0);
     close(fd);
