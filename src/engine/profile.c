@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_EXTRA_WORDS = 1000 };
 #define PROFILE_LIMIT (1u << 20) /* bytes of a profile.json */
 
 #ifndef RAP_SOURCE_PROFILE
@@ -124,6 +125,9 @@ static rap_status read_vocabulary(profile *p, rap_err *err)
 
     if (words && !json_is_array(words))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of texts", p->file, field);
+    if (count > MAX_EXTRA_WORDS)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" has %zu words, at most %d are looked for",
+                       p->file, field, count, MAX_EXTRA_WORDS);
     p->extra_vocabulary = mem_array(count + 1, sizeof *p->extra_vocabulary);
     if (!p->extra_vocabulary)
         return err_memory(err, "reading a profile");
@@ -167,8 +171,8 @@ static rap_status read_center(profile *p, rap_err *err)
                      : err_memory(err, "reading a profile");
 }
 
-/* retrieval.spread: directions of which judge.h counts less. */
-static rap_status read_spread(profile *p, rap_err *err)
+/* retrieval.spread: the axes of within-class scatter, of which judge.h counts less. */
+static rap_status read_scatter(profile *p, rap_err *err)
 {
     const char *field = "retrieval.spread";
     json_t *list = json_at(p->json, field);
@@ -183,16 +187,16 @@ static rap_status read_spread(profile *p, rap_err *err)
     if (rows == 0 || rows > 256 || dim == 0 || dim > 65536)
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of lists of numbers", p->file,
                        field);
-    p->spread = mem_array(rows * dim, sizeof *p->spread);
-    p->spreads = (int)rows;
-    p->spread_dim = (int)dim;
-    if (!p->spread)
+    p->scatter = mem_array(rows * dim, sizeof *p->scatter);
+    p->axes = (int)rows;
+    p->scatter_dim = (int)dim;
+    if (!p->scatter)
         return err_memory(err, "reading a profile");
     for (size_t i = 0; status == RAP_OK && i < rows; i++) {
         const json_t *row = json_array_get(list, i);
 
         status = json_array_size(row) == dim
-                     ? read_vector(p->spread + i * dim, row, dim, p, field, err)
+                     ? read_vector(p->scatter + i * dim, row, dim, p, field, err)
                      : err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" differ in length",
                                p->file, field);
     }
@@ -210,7 +214,7 @@ static rap_status read_judgement(profile *p, rap_err *err)
         status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
     if (status == RAP_OK)
         status = read_center(p, err);
-    return status == RAP_OK ? read_spread(p, err) : status;
+    return status == RAP_OK ? read_scatter(p, err) : status;
 }
 
 static rap_status read_retrieval(profile *p, rap_err *err)
@@ -240,7 +244,7 @@ static rap_status read_retrieval(profile *p, rap_err *err)
         status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
     if (status == RAP_OK)
         status =
-            json_get_int(&p->crop.cuts, j, "retrieval.inner_cuts", 1, EMBED_CUTS, p->file, err);
+            json_get_int(&p->crop.crops, j, "retrieval.inner_cuts", 1, EMBED_CROPS, p->file, err);
     if (status == RAP_OK)
         status = read_judgement(p, err);
     if (status == RAP_OK)
@@ -284,7 +288,7 @@ void profile_close(profile *p)
     free(p->lora.path);
     free(p->extra_vocabulary);
     free(p->center);
-    free(p->spread);
+    free(p->scatter);
     free(p->folder);
     free(p->file);
     json_decref(p->json);

@@ -26,8 +26,8 @@ typedef struct profile {
     float crowding, ambiguity; /* judge.h, rank.h */
     float *center;             /* [center_dim] or NULL: judge.h */
     int center_dim;
-    float *spread; /* [spreads, spread_dim]: judge.h */
-    int spreads, spread_dim;
+    float *scatter; /* [axes, scatter_dim]: judge.h */
+    int axes, scatter_dim;
     const char **extra_vocabulary; /* ended by NULL */
     embed_crop crop;
 } profile;

@@ -6,6 +6,7 @@
 
 #include <mtmd-helper.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BATCH = 512, MAX_SCORES = 64 << 20 };
@@ -52,8 +53,10 @@ rap_status feed_init(feed *out, vlm *v, rap_err *err)
     rap_status status = RAP_OK;
 
     *out = (feed){ .v = v, .batch_size = v->context < BATCH ? v->context : BATCH };
+    pthread_mutex_lock(&v->lock);
     out->ctx = v->spare;
     v->spare = NULL;
+    pthread_mutex_unlock(&v->lock);
     if (out->ctx)
         llama_memory_clear(llama_get_memory(out->ctx), true);
     else
@@ -67,10 +70,16 @@ void feed_release(feed *f)
 {
     if (f->batch.token)
         llama_batch_free(f->batch);
-    if (f->ctx && f->v->spare)
-        llama_free(f->ctx);
-    else if (f->ctx)
+    if (f->ctx) {
+        struct llama_context *before;
+
+        pthread_mutex_lock(&f->v->lock);
+        before = f->v->spare;
         f->v->spare = f->ctx;
+        pthread_mutex_unlock(&f->v->lock);
+        if (before)
+            llama_free(before);
+    }
     *f = (feed){ .v = NULL };
 }
 
@@ -168,6 +177,8 @@ static rap_status feed_stored(feed *f, const picture *p, rap_err *err)
 static rap_status feed_chunk(feed *f, const mtmd_input_chunk *chunk, rap_err *err)
 {
     llama_pos after = f->at.position;
+    float *rows = NULL;
+    rap_status status;
 
     if (mtmd_input_chunk_get_type(chunk) == MTMD_INPUT_CHUNK_TYPE_TEXT) {
         size_t count = 0;
@@ -179,12 +190,14 @@ static rap_status feed_chunk(feed *f, const mtmd_input_chunk *chunk, rap_err *er
         mtmd_input_chunk_get_n_tokens(chunk) > (size_t)f->batch_size)
         return err_set(err, RAP_E_LIMIT, "%s: a picture of %zu tokens is over the batch of %d",
                        f->v->model_path, mtmd_input_chunk_get_n_tokens(chunk), f->batch_size);
-    if (mtmd_encode_chunk(f->v->mtmd, chunk) != 0)
-        return err_set(err, RAP_E_MODEL, "%s: failed to encode a picture", f->v->mmproj_path);
-    if (mtmd_helper_decode_image_chunk(f->v->mtmd, f->ctx, chunk, mtmd_get_output_embd(f->v->mtmd),
-                                       f->at.position, 0, f->batch_size, &after, NULL, NULL) != 0)
-        return err_set(err, RAP_E_MODEL, "%s: the model failed while reading a picture",
-                       f->v->model_path);
+    status = picture_encode(&rows, f->v, chunk, err);
+    if (!status && mtmd_helper_decode_image_chunk(f->v->mtmd, f->ctx, chunk, rows, f->at.position,
+                                                  0, f->batch_size, &after, NULL, NULL) != 0)
+        status = err_set(err, RAP_E_MODEL, "%s: the model failed while reading a picture",
+                         f->v->model_path);
+    free(rows);
+    if (status)
+        return status;
     f->at.position = after;
     f->at.cells += (int)mtmd_input_chunk_get_n_tokens(chunk);
     return RAP_OK;

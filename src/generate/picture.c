@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A picture as mtmd's chunks. pixels NULL: a stand-in of that size, which has chunks but no pixels. */
+/* A picture as mtmd's chunks; under the lock. pixels NULL: a stand-in of that size, which has chunks but no pixels. */
 static rap_status cut(mtmd_input_chunks **out, vlm *v, int width, int height, const uint8_t *pixels,
                       rap_err *err)
 {
@@ -137,12 +137,14 @@ rap_status vlm_encode(vlm *v, const image *im, float **out, size_t *out_floats, 
 
     *out = NULL;
     *out_floats = 0;
-    if (!status)
-        status = find_frame(v, err);
+    if (status)
+        return status;
+    pthread_mutex_lock(&v->lock);
+    status = find_frame(v, err);
     if (!status)
         status = cut(&chunks, v, im->width, im->height, im->rgb, err);
     if (status)
-        return status;
+        goto unlock;
     at = v->frame.simple ? only_image(chunks) : -1;
     if (at < 0)
         status = err_set(err, RAP_E_UNSUPPORTED, "%s: its picture tokens depend on the prompt",
@@ -150,6 +152,20 @@ rap_status vlm_encode(vlm *v, const image *im, float **out, size_t *out_floats, 
     else
         status = encode_chunk(v, mtmd_input_chunks_get(chunks, (size_t)at), out, out_floats, err);
     mtmd_input_chunks_free(chunks);
+unlock:
+    pthread_mutex_unlock(&v->lock);
+    return status;
+}
+
+rap_status picture_encode(float **out, vlm *v, const mtmd_input_chunk *chunk, rap_err *err)
+{
+    size_t floats = 0;
+    rap_status status;
+
+    *out = NULL;
+    pthread_mutex_lock(&v->lock);
+    status = encode_chunk(v, chunk, out, &floats, err);
+    pthread_mutex_unlock(&v->lock);
     return status;
 }
 
@@ -157,11 +173,14 @@ rap_status vlm_encode(vlm *v, const image *im, float **out, size_t *out_floats, 
 
 static rap_status init_rows(picture *out, vlm *v, const session_picture *source, rap_err *err)
 {
-    rap_status status = find_frame(v, err);
+    rap_status status;
 
+    pthread_mutex_lock(&v->lock);
+    status = find_frame(v, err);
+    pthread_mutex_unlock(&v->lock);
     if (status)
         return status;
-    if (!v->frame.simple)
+    if (!v->frame.simple) /* never changes once it is known */
         return err_set(err, RAP_E_UNSUPPORTED, "%s: its picture tokens depend on the prompt",
                        v->mmproj_path);
     if (source->floats == 0 || source->floats % (size_t)v->width || source->floats > INT_MAX)
@@ -186,7 +205,9 @@ rap_status picture_init(picture *out, vlm *v, const session_picture *source, rap
         return init_rows(out, v, source, err);
     if (!im)
         return err_set(err, RAP_E_ARGUMENT, "a picture without pixels and tokens");
+    pthread_mutex_lock(&v->lock);
     status = cut(&out->chunks, v, im->width, im->height, im->rgb, err);
+    pthread_mutex_unlock(&v->lock);
     for (size_t i = 0; !status && i < mtmd_input_chunks_size(out->chunks); i++)
         out->cells += (int)mtmd_input_chunk_get_n_tokens(mtmd_input_chunks_get(out->chunks, i));
     return status;

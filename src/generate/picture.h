@@ -16,4 +16,7 @@ typedef struct picture {
 rap_status picture_init(picture *out, vlm *v, const session_picture *source, rap_err *err);
 void picture_release(picture *p); /* NULL-safe fields */
 
+/* The rows of one image chunk: out [tokens, width], free(). Waits for other pictures of this model. */
+rap_status picture_encode(float **out, vlm *v, const mtmd_input_chunk *chunk, rap_err *err);
+
 #endif

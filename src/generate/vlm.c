@@ -164,6 +164,7 @@ rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err)
     v = mem_array(1, sizeof *v);
     if (!v)
         return err_memory(err, "opening a model");
+    pthread_mutex_init(&v->lock, NULL);
     pthread_once(&once, start_backend);
     v->limit = options->threads > 0 ? options->threads : threads_available();
     v->threads = threads_for(options->model, v->limit);
@@ -203,6 +204,7 @@ void vlm_close(vlm *v)
     free(v->model_sha);
     free(v->mmproj_sha);
     free(v->fingerprint);
+    pthread_mutex_destroy(&v->lock);
     free(v);
 }
 
@@ -217,18 +219,24 @@ static bool file_identity(char out[65], const char *sha, const char *path)
     return file_sha256(out, path, NULL) == RAP_OK;
 }
 
-/* Hashing 20 MB takes longer than many a question does, so it happens when the name is first asked for. */
-const char *vlm_fingerprint(const vlm *v)
+static void read_fingerprint(vlm *v)
 {
     char model[65] = "", mmproj[65] = "", both[132];
 
-    if (*v->fingerprint)
-        return v->fingerprint;
     if (!file_identity(model, v->model_sha, v->model_path) ||
         (v->mmproj_path && !file_identity(mmproj, v->mmproj_sha, v->mmproj_path)))
-        return "";
+        return;
     snprintf(both, sizeof both, "%s %s", model, mmproj);
     sha256_hex(v->fingerprint, both, strlen(both));
+}
+
+/* Hashing 20 MB takes longer than many a question does, so it happens when the name is first asked for. */
+const char *vlm_fingerprint(vlm *v)
+{
+    pthread_mutex_lock(&v->lock);
+    if (!*v->fingerprint)
+        read_fingerprint(v);
+    pthread_mutex_unlock(&v->lock);
     return v->fingerprint;
 }
 

@@ -1,5 +1,7 @@
 /* vlm.h: a vision-language model through llama.cpp and mtmd: the weights (vlm) apart from a run
- * (session, in session.h). */
+ * (session, in session.h).
+ *
+ * A vlm may be used by several threads: each session decodes on its own, pictures are encoded one at a time. */
 #ifndef RAP_GENERATE_VLM_H
 #define RAP_GENERATE_VLM_H
 
@@ -26,7 +28,7 @@ typedef struct vlm_options {
 rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err);
 void vlm_close(vlm *v);
 /* Of model and mmproj: keys the image-token cache. "" when a file could not be read again: cache nothing. */
-const char *vlm_fingerprint(const vlm *v);
+const char *vlm_fingerprint(vlm *v);
 int vlm_has_vision(const vlm *v);
 int vlm_embedding_width(const vlm *v); /* floats per image token */
 int vlm_context(const vlm *v);         /* tokens a conversation may hold */

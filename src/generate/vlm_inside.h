@@ -10,6 +10,7 @@
 #include <llama.h>
 #include <mtmd.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 
 /* What this model writes around a picture's tokens, e.g. <start_of_image> … <end_of_image>. */
@@ -21,6 +22,7 @@ typedef struct picture_frame {
 } picture_frame;
 
 struct vlm {
+    pthread_mutex_t lock; /* of the projector's runs, and of fingerprint, frame and spare */
     char *model_path, *mmproj_path; /* mmproj_path NULL: text only */
     char *model_sha, *mmproj_sha;   /* NULL: not known yet         */
     char *fingerprint;              /* [65] "" until asked for     */

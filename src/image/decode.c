@@ -11,15 +11,16 @@
 
 #define DECODE_MAX_SIDE 65535
 
+#define DECODE_WANTED "not a JPEG, PNG, WebP, GIF, HEIC or AVIF picture"
+
 static rap_status decode_other(const void *bytes, size_t size, const char *name, rap_err *err)
 {
-    const file_kind *kind = file_kind_of(bytes, size);
+    const char *other = image_other_kind(bytes, size);
 
-    if (!kind->what)
-        return err_set(err, RAP_E_FORMAT, "%s: is not a JPEG, PNG, WebP, GIF, HEIC or AVIF picture",
-                       name);
-    return err_set(err, RAP_E_FORMAT, "%s: is %s, not a picture that can be read%s%s", name,
-                   kind->what, kind->remedy ? "; " : "", kind->remedy ? kind->remedy : "");
+    if (other)
+        return err_set(err, RAP_E_FORMAT, "%s: " DECODE_WANTED ", it is %s: save it as PNG or JPEG",
+                       name, other);
+    return file_kind_refuse(name, DECODE_WANTED, bytes, size, err);
 }
 
 rap_status decode_read(image_facts *facts, buf *pixels, image_kind kind, const void *bytes,

@@ -42,6 +42,34 @@ image_kind image_kind_of(const void *bytes, size_t size)
     return is_heif(bytes, size) ? IMAGE_HEIF : IMAGE_UNKNOWN;
 }
 
+const char *image_other_kind(const void *bytes, size_t size)
+{
+    static const struct {
+        size_t at, size;
+        const char *magic, *what;
+    } known[] = {
+        { 0, 4, "II*\0", "a TIFF picture or a camera's raw file" },
+        { 0, 4, "MM\0*", "a TIFF picture or a camera's raw file" },
+        { 4, 8, "ftypcrx ", "a camera's raw file" },
+        { 0, 2, "BM", "a BMP picture" },
+        { 0, 2, "\xFF\x0A", "a JPEG XL picture" },
+        { 4, 8, "JXL \r\n\x87\n", "a JPEG XL picture" },
+        { 4, 8, "jP  \r\n\x87\n", "a JPEG 2000 picture" },
+        { 0, 4, "8BPS", "a Photoshop file" },
+        { 0, 4, "<svg", "an SVG drawing" },
+        { 4, 7, "ftypmp4", "a video" },
+        { 4, 7, "ftypiso", "a video" },
+        { 4, 6, "ftypqt", "a video" },
+        { 0, 4, "\x1A\x45\xDF\xA3", "a video" },
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (size >= known[i].at + known[i].size &&
+            memcmp((const char *)bytes + known[i].at, known[i].magic, known[i].size) == 0)
+            return known[i].what;
+    return NULL;
+}
+
 bool image_is_picture(const void *bytes, size_t size)
 {
     return image_kind_of(bytes, size) != IMAGE_UNKNOWN;

@@ -18,6 +18,8 @@ typedef enum image_kind {
     IMAGE_HEIF /* HEIC and AVIF */
 } image_kind;
 image_kind image_kind_of(const void *bytes, size_t size);
+/* What it shows in another kind that can be converted: "a TIFF picture"; NULL: nothing that is known. */
+const char *image_other_kind(const void *bytes, size_t size);
 
 typedef struct image_facts {
     int64_t width, height; /* as they lie in the file */

@@ -3,7 +3,7 @@
  *     head [1]     entry [count]     data, each at a multiple of 64
  *
  * It holds for one state of one GGUF (device, inode, size and both times: writing to a file changes one of them), one
- * packing and one form of words. What it says is believed only after the sums of head, entries and data were
+ * packing, one kind of kernels and one form of words. What it says is believed only after the sums of head, entries and data were
  * compared and every offset lies inside; anything else is packed again and the file replaced. It is written beside
  * its place and renamed, by a thread of its own and without waiting for the disk: a torn file has the wrong sums.
  * What the former file held and this context did not ask for goes over into the new one: pictures and texts of one
@@ -16,7 +16,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,20 +23,19 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-    PACKING = 2, /* one more whenever what a packed weight means changes */
+    PACKING = 3, /* one more whenever what a packed weight means changes */
     ALIGNMENT = 64,
-    SUM_ROOM = 72,
-    OLD_SECONDS = 600
+    SUM_ROOM = 72
 };
 #define FEW_BYTES ((uint64_t)32 << 20) /* of a GGUF: it is packed in no time */
 
 typedef struct head {
     char magic[8];
     uint32_t packing, precision;
+    uint32_t vector, byte_limit; /* of the kernels that weights were packed for */
     file_state file;
     uint64_t count;
     char sum[SUM_ROOM]; /* SHA-256 of the GGUF */
@@ -85,21 +83,23 @@ static bool is_worth_it(const file_state *file)
     return file->size >= FEW_BYTES || (own && *own);
 }
 
-/* What ends the name of a file of this precision. */
+/* What the name of a file of this precision has at its end. */
 static const char *precision_name(nn_precision p)
 {
     return p == NN_INT8 ? "-i8" : p == NN_BF16 ? "-bf16" : "";
 }
 
-/* One file for each path of a GGUF and precision: a new state of the GGUF replaces what was kept of the old. */
+/* One file for each path of a GGUF, precision and width of vectors (machines with different processors may share a home): a
+ * new state of the GGUF replaces what was kept of the old. */
 static char *cache_path(const gguf_file *weights, nn_precision p)
 {
     char name[160];
     char *folder = folder_of_caches(), *real = realpath(gguf_file_path(weights), NULL);
     char *path = NULL;
     if (folder && real) {
-        snprintf(name, sizeof name, "%.100s-%016llx%s.pack", path_base(real),
-                 (unsigned long long)hash_fast(real, strlen(real), 0), precision_name(p));
+        snprintf(name, sizeof name, "%.100s-%016llx%s-v%d.pack", path_base(real),
+                 (unsigned long long)hash_fast(real, strlen(real), 0), precision_name(p),
+                 nn_kernels_used()->vector);
         path = path_join(folder, name);
     }
     free(real);
@@ -147,6 +147,8 @@ nn_cache *nn_cache_open(const gguf_file *weights, nn_precision p)
     memcpy(c->wanted.magic, magic, sizeof magic);
     c->wanted.packing = PACKING;
     c->wanted.precision = p;
+    c->wanted.vector = (uint32_t)nn_kernels_used()->vector;
+    c->wanted.byte_limit = (uint32_t)nn_kernels_used()->byte_limit;
     c->wanted.file = file;
     const head *h;
     if (file_map_open(&c->map, c->path, &ignored) == RAP_OK && c->map.data) {
@@ -198,8 +200,7 @@ const char *nn_cache_sum(const nn_cache *c)
 
 static bool is_own(const nn_packed *p)
 {
-    return p->way == NN_BY_PANELS || p->way == NN_BY_TILES || p->way == NN_BY_WINOGRAD ||
-           p->way == NN_BY_BYTES;
+    return p->way != NN_PLAIN && p->way != NN_BY_DNNL;
 }
 
 /* A cache may take a quarter of what is free. */
@@ -266,25 +267,6 @@ static uint64_t lay_out(draft *d)
     return at;
 }
 
-/* What an interrupted run left half written. */
-static void remove_torn(const char *path, const char *folder)
-{
-    const char *name = path_base(path);
-    struct dirent *found;
-    struct stat info;
-    DIR *d = opendir(folder);
-    while (d && (found = readdir(d))) {
-        size_t len = strlen(found->d_name);
-        bool torn = !strncmp(found->d_name, name, strlen(name)) && len > 4 &&
-                    !strcmp(found->d_name + len - 4, ".tmp");
-        if (torn && fstatat(dirfd(d), found->d_name, &info, 0) == 0 &&
-            time(NULL) - info.st_mtime > OLD_SECONDS)
-            unlinkat(dirfd(d), found->d_name, 0);
-    }
-    if (d)
-        closedir(d);
-}
-
 static void write_now(const nn_cache *c)
 {
     uint64_t own = 0;
@@ -300,10 +282,8 @@ static void write_now(const nn_cache *c)
     if (own && d.entries && d.parts && folder && file_make_folders(folder, &ignored) == RAP_OK) {
         add_own(&d, c);
         add_former(&d, c);
-        if (has_room(folder, lay_out(&d))) {
-            remove_torn(c->path, folder);
+        if (has_room(folder, lay_out(&d)))
             file_write_cache(c->path, d.parts, (size_t)(2 + 2 * d.head.count), &ignored);
-        }
     }
     free(d.entries);
     free(d.parts);

@@ -1,122 +1,16 @@
-/* handle.c: opening and closing a handle. The verbs stand in files of their own:
- *
- *     remember.c   picture + name + info ──► concept store; transfer.c imports and exports whole stores
- *     retrieve.c   photo ──► regions ──► visual features ──► nearest concepts;  text ──► names
- *     ask.c        photo + question + the concepts found ──► answer, streamed; chat.c holds conversations
- *
- * models.c opens the models when they are first needed, picture.c reads pictures, records.c serves the calls
- * that only touch the store, draw.c, embed.c, convert.c and describe.c the rest. */
-#include "rap/inside.h"
+/* handle.c: what every handle can be asked. */
+#include "rap/handle.h"
 
-#include "base/file.h"
-#include "base/mem.h"
-#include "base/threads.h"
-
-#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* ---- the handle ---- */
-
-static char *default_store_path(void)
-{
-    const char *given = getenv("RAP_STORE");
-
-    return given && *given ? mem_string(given) : path_user_data("store.db");
-}
-
-/* How much the store may keep of what is only cached. */
-static rap_status limit_tokens(rap *r)
-{
-    const char *set = getenv("RAP_TOKEN_CACHE_MIB");
-    long mib = r->options.token_cache_mib;
-    char *end = NULL;
-
-    if (mib == 0 && set && *set) {
-        mib = strtol(set, &end, 10);
-        if (*end || mib < 0 || mib > INT_MAX)
-            return err_set(&r->err, RAP_E_ARGUMENT,
-                           "RAP_TOKEN_CACHE_MIB is '%s': a number of MiB is wanted", set);
-        mib = mib ? mib : -1;
-    }
-    if (mib != 0)
-        store_limit_tokens(r->store, mib < 0 ? 0 : (int64_t)mib << 20);
-    return RAP_OK;
-}
-
-static rap_status open_store(rap *r, const char *given)
-{
-    char *path = given && *given ? mem_string(given) : default_store_path();
-    char *folder = path ? path_folder(path) : NULL;
-    rap_status status = RAP_OK;
-    rap_err why = { 0 };
-
-    if (!folder)
-        status = err_set(&r->err, RAP_E_NOT_FOUND,
-                         "no place for the store: name one, or set RAP_STORE or HOME");
-    else if (!r->options.read_only && (status = file_make_folders(folder, &why)) != RAP_OK)
-        err_set(&r->err, status, "%s: its folder cannot be made: %s", path, why.text);
-    if (status == RAP_OK)
-        status = store_open(&r->store, path, r->options.read_only, &r->err);
-    if (status == RAP_OK)
-        status = limit_tokens(r);
-    free(folder);
-    free(path);
-    return status;
-}
-
-/* A profile that was asked for must be there; the search for a default one may fail until a model is
- * needed, so that what is remembered can always be listed. */
-static rap_status open_profile(rap *r, const char *given)
-{
-    const char *set = getenv("RAP_PROFILE");
-    rap_status status = profile_open(&r->profile, given, &r->profile_err);
-
-    if (status == RAP_OK || (!given && !(set && *set)))
-        return RAP_OK;
-    return err_set(&r->err, status, "%s", r->profile_err.text);
-}
-
-rap_status rap_open(rap **out, const rap_options *options)
-{
-    static const rap_options defaults = RAP_OPTIONS_INIT;
-    rap *r;
-    rap_status status;
-
-    if (!out)
-        return RAP_E_ARGUMENT;
-    *out = r = mem_array(1, sizeof *r);
-    if (!r)
-        return RAP_E_MEMORY;
-    r->options = options ? *options : defaults;
-    r->threads = r->options.threads > 0 ? r->options.threads : threads_available();
-    if (r->options.threads < 0 || r->options.threads > 1024)
-        return err_set(&r->err, RAP_E_LIMIT, "%d threads: 1 to 1024 make sense, 0 means all",
-                       r->options.threads);
-    if (r->options.policy != RAP_POLICY_DEFAULT && r->options.policy != RAP_POLICY_PAPER)
-        return err_set(&r->err, RAP_E_ARGUMENT, "no retrieval policy has the number %d",
-                       (int)r->options.policy);
-    status = open_profile(r, r->options.profile);
-    if (status == RAP_OK)
-        status = open_store(r, r->options.store);
-    r->options.profile = r->options.store = NULL;
-    return status;
-}
-
-void rap_close(rap *r)
-{
-    if (!r)
-        return;
-    models_close(r);
-    names_free(r->names);
-    store_close(r->store);
-    profile_close(r->profile);
-    free(r);
-}
 
 const char *rap_error(const rap *r)
 {
     return r ? r->err.text : "out of memory";
+}
+
+const char *rap_note(const rap *r)
+{
+    return r && r->store ? store_note(r->store) : "";
 }
 
 int rap_ready(rap *r)
@@ -124,6 +18,7 @@ int rap_ready(rap *r)
     if (!r || !r->store) /* the reason why opening failed stays readable */
         return 0;
     err_clear(&r->err);
+    store_clear_note(r->store);
     return 1;
 }
 

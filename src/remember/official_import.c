@@ -12,6 +12,7 @@
  * hash says that they are still the same. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text_fold.h"
 #include "base/threads.h"
 #include "formats/json.h"
 #include "remember/transfer_inside.h"
@@ -117,32 +118,16 @@ static rap_status read_box(rap_box *out, const json_t *object, rap_err *err)
     return RAP_OK;
 }
 
-/* "<bo>" is called bo. */
-static char *without_brackets(const char *text)
-{
-    size_t len = strlen(text);
-
-    if (len > 2 && text[0] == '<' && text[len - 1] == '>')
-        return mem_string_n(text + 1, len - 2);
-    return mem_string(text);
-}
-
 static rap_status read_name(item *out, const json_t *object, rap_err *err)
 {
     const char *text = NULL;
-    char *plain = NULL;
     rap_status status = read_text(&text, object, "name", true, err);
 
-    if (status == RAP_OK && !(plain = without_brackets(text)))
-        status = err_memory(err, "reading a name");
     if (status == RAP_OK)
-        status = name_check(&out->name, "name", plain, err);
-    if (status == RAP_OK && !*out->name)
-        status = err_set(err, RAP_E_FORMAT, "the field 'name' is empty");
-    if (status == RAP_OK && !(out->folded = name_fold(out->name)))
+        status = name_check(&out->name, "name", text, err);
+    if (status == RAP_OK && !(out->folded = text_fold_name(out->name)))
         status = err_memory(err, "reading a name");
     out->concept.name = out->name;
-    free(plain);
     return status;
 }
 

@@ -36,23 +36,29 @@ rap_status refusal_insert(store *s, int64_t concept_id, const store_view *view,
     return status;
 }
 
-rap_status store_add_refusal(store *s, const char *name, const store_view *view,
-                             const store_vector *vector, rap_err *err)
+rap_status store_add_refusals(store *s, const char *name, const store_view *view,
+                              const store_vector *vector, size_t count, rap_err *err)
 {
     int64_t id = 0;
     rap_status status;
 
-    if (!view)
+    if (!view || count == 0)
         return err_set(err, RAP_E_ARGUMENT, "a correction needs a picture");
     status = store_begin(s, STORE_DURABLE, err);
     if (status != RAP_OK)
         return status;
     status = name_require(&id, s, name, err);
-    if (status == RAP_OK)
-        status = refusal_insert(s, id, view, vector, err);
+    for (size_t i = 0; status == RAP_OK && i < count; i++)
+        status = refusal_insert(s, id, &view[i], vector ? &vector[i] : NULL, err);
     if (status == RAP_OK)
         status = concept_touch(s, id, "refuse", err);
     return store_end(s, status, err);
+}
+
+rap_status store_add_refusal(store *s, const char *name, const store_view *view,
+                             const store_vector *vector, rap_err *err)
+{
+    return store_add_refusals(s, name, view, vector, 1, err);
 }
 
 rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err)
@@ -96,7 +102,7 @@ void store_evidence_release(store_evidence *e)
     *e = (store_evidence){ 0 };
 }
 
-/* A refusal of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
+/* A vector of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
  * Both in one unchanging view of the store would cost a transaction; each alone is whole. */
 rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
                                store_evidence *out, rap_err *err)
@@ -106,8 +112,8 @@ rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, 
                                  "SELECT k.vector FROM view v JOIN key k ON k.view_id = v.id"
                                  " JOIN encoder e ON e.id = k.encoder_id"
                                  " WHERE v.concept_id = ? AND e.fingerprint = ?"
-                                 " ORDER BY v.avatar DESC, v.id",
-                                 "is", concept_id, maker);
+                                 " AND length(k.vector) = ? ORDER BY v.avatar DESC, v.id",
+                                 "isi", concept_id, maker, (int64_t)dim * (int64_t)sizeof(float));
 
     *out = (store_evidence){ 0 };
     if (status == RAP_OK)

@@ -1,8 +1,8 @@
-/* detect.c: the vocabulary first, then regions. */
+/* detect.c: the vocabulary of one store first, then regions. */
 #include "retrieve/detect.h"
 
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +16,9 @@ struct detect {
     yolo_world *model;
     encoder *texts;
     detect_settings settings;
-    word *words;
+    word *words; /* [count] */
     size_t count;
+    yolo_vocabulary *vocabulary; /* of the words; NULL without any */
 };
 
 rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
@@ -56,17 +57,22 @@ void detect_free(detect *d)
     if (!d)
         return;
     free_words(d->words, d->count);
+    yolo_vocabulary_free(d->vocabulary);
     free(d);
 }
 
 /* ---- vocabulary ---- */
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(((const word *)a)->text, ((const word *)b)->text);
+}
+
+/* Words are sorted. */
 static const word *find_word(const word *words, size_t count, const char *text)
 {
-    for (size_t i = 0; i < count; i++)
-        if (words[i].text && strcmp(words[i].text, text) == 0)
-            return &words[i];
-    return NULL;
+    word wanted = { (char *)text, NULL };
+    return count ? bsearch(&wanted, words, count, sizeof wanted, by_text) : NULL;
 }
 
 /* The store's vector of a text, or the text tower's, which the store then keeps. */
@@ -93,7 +99,7 @@ static rap_status text_vector(detect *d, store *s, const char *text, float **out
     return status;
 }
 
-/* Adds the word unless it is there; a text the tower cannot take (too long) is left out, because one odd
+/* Adds the word unless it is the last one already; a text the tower cannot take (too long) is left out, because one odd
  * category must not blind the detector to all others. */
 static rap_status add_word(detect *d, store *s, word *words, size_t *count, const char *text,
                            rap_err *err)
@@ -102,7 +108,7 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     const word *old = find_word(d->words, d->count, text);
     rap_status status = RAP_OK;
 
-    if (!*text || find_word(words, *count, text))
+    if (!*text || (*count && strcmp(w[-1].text, text) == 0))
         return RAP_OK;
     w->text = mem_string(text);
     if (old)
@@ -124,34 +130,72 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     return RAP_OK;
 }
 
-/* Hands the vectors to the detector when the words differ from those it has. */
-static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
+static rap_status make_vocabulary(yolo_vocabulary **out, const detect *d, const word *words,
+                                  size_t count, rap_err *err)
 {
     size_t dim = (size_t)encoder_dim(d->texts);
+    float *all = mem_array(count * dim + 1, sizeof *all);
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    for (size_t i = 0; all && i < count; i++)
+        memcpy(all + i * dim, words[i].vector, dim * sizeof *all);
+    if (!all)
+        status = err_memory(err, "building the vocabulary");
+    else if (count)
+        status = yolo_vocabulary_new(out, d->model, all, (int)count, err);
+    free(all);
+    return status;
+}
+
+/* Takes the words over, unless they are those that are there. */
+static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
+{
+    yolo_vocabulary *vocabulary = NULL;
     int same = count == d->count;
-    float *all;
-    rap_status status;
+    rap_status status = RAP_OK;
 
     for (size_t i = 0; same && i < count; i++)
         same = strcmp(words[i].text, d->words[i].text) == 0;
-    if (same) {
-        free_words(words, count);
-        return RAP_OK;
-    }
-    all = mem_array(count * dim, sizeof *all);
-    for (size_t i = 0; all && i < count; i++)
-        memcpy(all + i * dim, words[i].vector, dim * sizeof *all);
-    status = !all    ? err_memory(err, "building the vocabulary")
-             : count ? yolo_world_set_vocabulary(d->model, all, (int)count, err)
-                     : RAP_OK;
-    free(all);
-    if (status != RAP_OK) {
+    if (!same)
+        status = make_vocabulary(&vocabulary, d, words, count, err);
+    if (same || status != RAP_OK) {
         free_words(words, count);
         return status;
     }
     free_words(d->words, d->count);
+    yolo_vocabulary_free(d->vocabulary);
     d->words = words;
     d->count = count;
+    d->vocabulary = vocabulary;
+    return RAP_OK;
+}
+
+static int by_letters(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The categories and the profile's words, sorted; some may be there twice. Free with store_strings_free(). Words are
+ * folded like the categories, so that "Dog" beside the category "dog" is one word. */
+static rap_status list_texts(char ***out, char *const *category, size_t categories,
+                             const char *const *extra, size_t extras, rap_err *err)
+{
+    size_t count = categories + extras;
+    char **text = mem_array(count + 1, sizeof *text);
+    int whole = text != NULL;
+
+    for (size_t i = 0; whole && i < count; i++) {
+        text[i] = i < categories ? mem_string(category[i]) : text_fold(extra[i - categories]);
+        whole = text[i] != NULL;
+    }
+    *out = text;
+    if (!whole) {
+        store_strings_free(text, text ? count : 0);
+        *out = NULL;
+        return err_memory(err, "building the vocabulary");
+    }
+    qsort(text, count, sizeof *text, by_letters);
     return RAP_OK;
 }
 
@@ -159,20 +203,21 @@ rap_status detect_refresh(detect *d, store *s, rap_err *err)
 {
     char **category = NULL;
     size_t categories = 0, extras = 0, count = 0;
+    char **texts = NULL;
     word *words;
-    rap_status status = store_categories(s, &category, &categories, err);
+    rap_status status;
 
+    while (d->settings.extra && d->settings.extra[extras] && extras < YOLO_MAX_NAMES)
+        extras++;
+    status = store_categories(s, YOLO_MAX_NAMES - extras, &category, &categories, err);
     if (status != RAP_OK)
         return status;
-    while (d->settings.extra && d->settings.extra[extras])
-        extras++;
     words = mem_array(categories + extras + 1, sizeof *words);
-    if (!words)
-        status = err_memory(err, "building the vocabulary");
-    for (size_t i = 0; status == RAP_OK && i < categories; i++)
-        status = add_word(d, s, words, &count, category[i], err);
-    for (size_t i = 0; status == RAP_OK && i < extras; i++)
-        status = add_word(d, s, words, &count, d->settings.extra[i], err);
+    status = words ? list_texts(&texts, category, categories, d->settings.extra, extras, err)
+                   : err_memory(err, "building the vocabulary");
+    for (size_t i = 0; status == RAP_OK && i < categories + extras; i++)
+        status = add_word(d, s, words, &count, texts[i], err);
+    store_strings_free(texts, texts ? categories + extras : 0);
     store_strings_free(category, categories);
     if (status == RAP_OK)
         return use_words(d, words, count, err);
@@ -219,8 +264,8 @@ rap_status detect_regions(detect *d, const image *photo, int room, rap_region **
     options.confidence = d->settings.confidence;
     options.iou = d->settings.iou;
     options.max_boxes = d->settings.max_regions;
-    if (d->count > 0)
-        status = yolo_world_detect(d->model, photo, &options, &found, &count, err);
+    if (d->vocabulary)
+        status = yolo_world_detect(d->model, d->vocabulary, photo, &options, &found, &count, err);
     if (status == RAP_OK) {
         *out = mem_array((size_t)count + (size_t)room, sizeof **out);
         status = *out ? copy_regions(d, found, count, *out, out_count, err)

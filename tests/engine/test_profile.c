@@ -1,6 +1,7 @@
 /* test_profile.c: finding and reading profile.json (src/engine/profile.c). Needs no model. */
 #include "rap/fixture.h"
 
+#include "base/buf.h"
 #include "engine/profile.h"
 
 static const char *write_profile(const fixture *f, const char *json)
@@ -165,13 +166,13 @@ static void missing_parts_are_named_when_needed(void **state)
 
     source.path = picture;
     assert_int_equal(count_concepts(r), 0);
-    assert_int_equal(rap_retrieve(r, &source, NULL, 0, &m), RAP_E_NOT_FOUND);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_NOT_FOUND);
     assert_null(m);
     assert_non_null(strstr(rap_error(r), "gone.gguf"));
     assert_non_null(strstr(rap_error(r), "files.encoder"));
     assert_int_equal(remember(r, "bo", picture), RAP_E_NOT_FOUND);
     query.question = "Who is bo?";
-    assert_int_equal(rap_ask(r, &query, NULL, NULL, NULL), RAP_E_UNSUPPORTED);
+    assert_int_equal(rap_ask(NULL, r, &query, NULL, NULL), RAP_E_UNSUPPORTED);
     assert_non_null(strstr(rap_error(r), "no language model"));
     assert_int_equal(count_concepts(r), 0);
     assert_string_equal(rap_error(r), "");
@@ -192,6 +193,22 @@ static void a_handle_that_failed_to_open_says_why(void **state)
     assert_false(file_exists(store));
 }
 
+/* A list of words that would keep every photo waiting. */
+static void too_many_words_are_refused(void **state)
+{
+    const fixture *f = *state;
+    buf json = BUF_INIT;
+
+    buf_puts(
+        &json,
+        "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"retrieval\":{\"extra_vocabulary\":[\"w\"");
+    for (int i = 1; i <= 1000; i++)
+        buf_printf(&json, ",\"w%d\"", i);
+    buf_puts(&json, "]}}");
+    refused(f, buf_text(&json), "has 1001 words, at most 1000 are looked for");
+    buf_release(&json);
+}
+
 int main(void)
 {
 #define WORK(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -199,6 +216,7 @@ int main(void)
         WORK(defaults_stand_where_nothing_is_said),
         WORK(every_field_is_read),
         WORK(a_bad_field_is_named),
+        WORK(too_many_words_are_refused),
         WORK(the_search_path),
         WORK(missing_parts_are_named_when_needed),
         WORK(a_handle_that_failed_to_open_says_why),

@@ -381,14 +381,14 @@ static void names_other_files(void **state)
 {
     static const struct {
         const char *bytes, *words;
-    } other[] = { { "", "an empty file" },
+    } other[] = { { "", "is empty" },
                   { "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS" },
                   { "\n<!DOCTYPE html><html>", "a web page" },
-                  { "<?xml version='1.0'?><svg/>", "an SVG drawing" },
-                  { "%PDF-1.4", "a PDF document" },
+                  { "<svg/>", "an SVG drawing" },
+                  { "%PDF-1.4", "is a PDF" },
                   { "BM123456", "a BMP picture" },
                   { "abcdftypisom", "a video" },
-                  { "hello, world", "is not a JPEG" } };
+                  { "hello, world", "not a JPEG" } };
 
     for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         buf file = BUF_INIT;

@@ -76,7 +76,7 @@ static void refuses_with_file_concept_and_field(void **state)
         { IN("\"<x>\": {\"name\": \"x\"}"), "'<x>': the field 'image' is missing" },
         { IN("\"<x>\": {\"name\": \"x\", \"image\": 3}"), "the field 'image' is not text" },
         { IN("\"<x>\": {\"name\": \"x\", \"image\": \"\"}"), "the field 'image' is empty" },
-        { IN("\"<x>\": {\"name\": \"\", \"image\": \"a.png\"}"), "the field 'name' is empty" },
+        { IN("\"<x>\": {\"name\": \"\", \"image\": \"a.png\"}"), "the name is empty" },
         { IN("\"<x>\": {\"name\": \"a\\nb\", \"image\": \"a.png\"}"), "line break" },
         { IN("\"<x>\": {\"name\": \"a\\u0000b\", \"image\": \"a.png\"}"), "not valid JSON" },
         { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"info\": []}"),

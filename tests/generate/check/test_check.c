@@ -13,8 +13,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "generate/fixture.h"
 #include "generate/check/check.h"
+#include "generate/fixture.h"
 #include "generate/session.h"
 
 #include <fcntl.h>
