@@ -63,7 +63,9 @@ static parity parity_open(const char *path)
     must(gguf_file_open(&p.file, path, &err), &err);
     const gguf_tensor *im = gguf_find(p.file, "test.image"), *t = gguf_find(p.file, "test.text");
     float *rgb = read_tensor(p.file, "test.image", &pixels);
-    p.im = (image){ (int)im->ne[1], (int)im->ne[2], mem_array((size_t)pixels, 1) };
+    p.im = (image){ .width = (int)im->ne[1],
+                    .height = (int)im->ne[2],
+                    .rgb = mem_array((size_t)pixels, 1) };
     for (int64_t i = 0; i < pixels; i++)
         p.im.rgb[i] = (uint8_t)rgb[i];
     free(rgb);

@@ -11,6 +11,7 @@ table='base      api
 formats   base
 net       base
 image     base
+decode    base image
 nn        base formats
 vision    base formats image nn
 convert   base formats
@@ -21,7 +22,7 @@ engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
 eval      api base formats
-eval/calibrate  base formats remember/store.h retrieve engine
+eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
 cli       api base eval pull wire
 '
