@@ -81,9 +81,9 @@ static void brackets_are_taken_off(void **state)
 static void names_are_one_whoever_typed_them(void **state)
 {
     static const char *const pair[][2] = {
-        { "José", "Jose\u0301" },   { "Işık", "IŞIK" },        { "İnci", "i\u0307nci" },
-        { "Straße", "STRASSE" },    { "ボー", "ﾎﾞｰ" },         { "Bo", "Ｂｏ" },
-        { "Sir Bo", "sir\u00A0 bo" }, { "O'Neil", "o’neil" },  { "R2-D2", "r2–d2" },
+        { "José", "Jose\u0301" },     { "Işık", "IŞIK" },     { "İnci", "i\u0307nci" },
+        { "Straße", "STRASSE" },      { "ボー", "ﾎﾞｰ" },      { "Bo", "Ｂｏ" },
+        { "Sir Bo", "sir\u00A0 bo" }, { "O'Neil", "o’neil" }, { "R2-D2", "r2–d2" },
         { "❤", "❤\uFE0F" },
     };
     fixture *f = *state;

@@ -167,7 +167,8 @@ static void a_number_fits_behind_the_longest_name(void **state)
     store_close(f->s);
     f->s = NULL;
     assert_int_equal(sqlite3_open(f->path, &handle), SQLITE_OK);
-    sql = sqlite3_mprintf("UPDATE name SET text = upper(%Q), folded = 'x' WHERE concept_id = 2", name);
+    sql = sqlite3_mprintf("UPDATE name SET text = upper(%Q), folded = 'x' WHERE concept_id = 2",
+                          name);
     run(handle, sql);
     run(handle, "PRAGMA user_version = 4");
     sqlite3_free(sql);
@@ -192,7 +193,8 @@ static void a_bundle_of_an_older_version_loses_no_name(void **state)
     store_close(f->s);
     assert_int_equal(store_open(&f->s, fixture_file(f, "new.db"), 0, &f->err), RAP_OK);
     for (int replace = 0; replace < 2; replace++) {
-        if (transfer_import(f->s, bundle, replace, NULL, NULL, NULL, NULL, &report, &f->err) != RAP_OK)
+        if (transfer_import(f->s, bundle, replace, NULL, NULL, NULL, NULL, &report, &f->err) !=
+            RAP_OK)
             fail_msg("%s", f->err.text);
         assert_int_equal(replace ? report.updated : report.added, CONCEPTS);
         assert_int_equal(count_rows(f->s, "concept"), CONCEPTS);
