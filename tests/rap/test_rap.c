@@ -74,10 +74,10 @@ static void boxes_of_a_large_photo_are_its_own(void **state)
     c.name = "dark";
     c.image.path = path;
     c.box = (rap_box){ 11990, 10, 100, 100 };
-    assert_int_equal(rap_remember(r, &c, NULL), RAP_OK);
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_OK);
     c.name = "outside";
     c.box = (rap_box){ 12010, 10, 100, 100 };
-    assert_int_equal(rap_remember(r, &c, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_E_ARGUMENT);
     assert_non_null(strstr(rap_error(r), "12000×9000"));
     assert_int_equal(remember(r, "all", path), RAP_OK);
 
