@@ -254,7 +254,9 @@ static void test_tiny_and_odd_pictures(void **state)
     must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
     yolo_vocabulary *v = vocabulary(y, p.text, p.names);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        image im = { sizes[i][0], sizes[i][1], calloc((size_t)sizes[i][0] * sizes[i][1], 3) };
+        image im = { .width = sizes[i][0],
+                     .height = sizes[i][1],
+                     .rgb = calloc((size_t)sizes[i][0] * sizes[i][1], 3) };
         detection *d;
         int count;
         must(yolo_world_detect(y, v, &im, NULL, &d, &count, &err), &err);
@@ -272,7 +274,7 @@ static void test_letterbox_of_a_fitting_picture_is_itself(void **state)
     float canvas[4 * 4 * 3];
     for (int i = 0; i < 24; i++)
         rgb[i] = (uint8_t)(i * 10);
-    image im = { 4, 2, rgb };
+    image im = { .width = 4, .height = 2, .rgb = rgb };
     yolo_letterbox fit = yolo_fit(canvas, 4, &im);
     assert_int_equal(fit.left, 0);
     assert_int_equal(fit.top, 1);
