@@ -310,6 +310,12 @@ typedef struct rap_convert_options {
     const char *type;  /* NULL: as in the checkpoint. "f32", "f16", "bf16" or "q8_0"               */
     int image_size;    /* 0: as published. Pixels a side that an image encoder shall take: its
                         * positions are resampled, and other features come out                     */
+    float mean[3];     /* of the colours (0 to 1) an image encoder was trained with, where no file */
+    float std[3];      /* says it; their deviation. All of std 0: as published                     */
+    /* NULL: nobody listens. Called with each thing a user should know of the conversion: what was assumed
+     * and how to say otherwise, which of several weights were taken. One line without a newline.          */
+    void (*remark)(void *payload, const char *line);
+    void *payload;
 } rap_convert_options;
 
 /* Turns a published checkpoint into GGUF: a file, an index of shards, or a folder as Hugging Face lays it

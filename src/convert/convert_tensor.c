@@ -96,13 +96,13 @@ float *convert_read(conversion *c, const char *from, convert_shape shape)
  * added to every picture (positions, class token and registers) becomes f16 beside them. */
 static gguf_type target(const conversion *c, const char *to, gguf_type natural, convert_shape shape)
 {
-    if (c->type == CONVERT_KEEP)
+    if (c->options->type == CONVERT_KEEP)
         return natural;
-    if (c->type == CONVERT_F32 || shape.dims == 1)
+    if (c->options->type == CONVERT_F32 || shape.dims == 1)
         return GGUF_F32;
-    if (c->type == CONVERT_BF16)
+    if (c->options->type == CONVERT_BF16)
         return GGUF_BF16;
-    if (c->type == CONVERT_Q8_0 && shape.dims == 2 && shape.d[1] % Q8_0_BLOCK == 0 &&
+    if (c->options->type == CONVERT_Q8_0 && shape.dims == 2 && shape.d[1] % Q8_0_BLOCK == 0 &&
         !strstr(to, "position_embd") && !strstr(to, "class_embd"))
         return GGUF_Q8_0;
     return GGUF_F16;

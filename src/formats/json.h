@@ -9,10 +9,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Parses an object; `name` is what errors call it. Free with json_decref(). */
+/* Parses an object; `name` is what errors call it. Free with json_decref(). A byte-order mark in front is
+ * passed over; UTF-16, a web page, an archive and the like are named for what they are. */
 rap_status json_parse(json_t **out, const char *text, size_t len, const char *name, rap_err *err);
 /* The same from a file of at most `limit` bytes. */
 rap_status json_read(json_t **out, const char *path, size_t limit, rap_err *err);
+/* The same with any value at the top, say a list. */
+rap_status json_parse_any(json_t **out, const char *text, size_t len, const char *name, rap_err *err);
+rap_status json_read_any(json_t **out, const char *path, size_t limit, rap_err *err);
 
 /* The value at a dotted path, borrowed; NULL when absent or null. */
 json_t *json_at(const json_t *root, const char *field);

@@ -1,8 +1,9 @@
-/* gguf_file.c: opens a GGUF and believes nothing in it.
+/* gguf_open.c: opens a GGUF and believes nothing in it.
  *
  * Read gguf_file_open() first: header, keys, tensor table, then the indexes. A `cursor` walks the
  * mapping; every read goes through take(), which is the one place that compares with the file's end.
  * The rules are at least as strict as llama.cpp's, because this runs before llama.cpp sees a file. */
+#include "base/file_kind.h"
 #include "base/mem.h"
 #include "formats/gguf_inside.h"
 #include "formats/gguf_types.h"
@@ -351,7 +352,7 @@ static rap_status read_header(gguf_file *g, cursor *c)
     uint32_t version;
     uint64_t tensors, values;
     if (c->size < 4 || memcmp(c->data, "GGUF", 4))
-        return err_set(c->err, RAP_E_FORMAT, "%s: not a GGUF file (wrong magic)", c->path);
+        return file_kind_refuse(c->path, "not a GGUF file", c->data, c->size, c->err);
     c->at = 4;
     if (!take_u32(&version, c, "its header"))
         return RAP_E_FORMAT;

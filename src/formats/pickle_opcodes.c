@@ -1,77 +1,15 @@
-/* unpickle.c: the opcodes of pickle protocols 2 to 4 that a state dict or a module needs.
+/* pickle_opcodes.c: the opcodes of pickle protocols 0 to 5.
  *
- * A stack machine: each opcode has one small function in step()'s tables. Values live in blocks that
- * are freed together, so shared and cyclic values cost nothing and nothing here recurses. */
+ * A stack machine: each opcode has one small function in step()'s tables. What it makes is in
+ * pickle_values.c, what names and calls mean in pickle_calls.c. */
 #include "base/mem.h"
-#include "formats/unpickle_inside.h"
+#include "formats/pickle_lines.h"
+#include "formats/pickle_machine.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory ------------------------------------------------------------------------------- */
-
-enum { BLOCK_VALUES = 256 };
-
-struct pickle_block {
-    pickle_block *next;
-    size_t used;
-    pickle_value values[BLOCK_VALUES];
-};
-
-pickle_value *unpickle_new(unpickled *u, pickle_kind kind)
-{
-    if (u->value_count++ >= PICKLE_MAX_VALUES) {
-        err_set(u->err, RAP_E_LIMIT, "%s: its pickle makes more values than a state dict needs",
-                u->name);
-        return NULL;
-    }
-    if (!u->blocks || u->blocks->used == BLOCK_VALUES) {
-        pickle_block *b = mem_array(1, sizeof *b);
-        if (!b) {
-            err_memory(u->err, "reading a checkpoint");
-            return NULL;
-        }
-        b->next = u->blocks;
-        u->blocks = b;
-    }
-    pickle_value *v = &u->blocks->values[u->blocks->used++];
-    v->kind = kind;
-    return v;
-}
-
-static bool has_items(const pickle_value *v)
-{
-    return v->kind == PICKLE_TUPLE || v->kind == PICKLE_LIST || v->kind == PICKLE_DICT;
-}
-
-void unpickle_free(unpickled *u)
-{
-    if (!u)
-        return;
-    while (u->blocks) {
-        pickle_block *b = u->blocks;
-        for (size_t i = 0; i < b->used; i++)
-            if (has_items(&b->values[i]))
-                free(b->values[i].as.list.items);
-        u->blocks = b->next;
-        free(b);
-    }
-    free(u->stack);
-    free(u->memo);
-    free(u);
-}
-
-const pickle_value *unpickle_root(const unpickled *u)
-{
-    return u->root;
-}
-
 /* ---- failures ----------------------------------------------------------------------------- */
-
-rap_status unpickle_bad(unpickled *u, const char *reason)
-{
-    return err_set(u->err, RAP_E_FORMAT, "%s: damaged checkpoint: %s", u->name, reason);
-}
 
 static rap_status cut_short(unpickled *u)
 {
@@ -124,11 +62,11 @@ static bool reach(pickle_value ***array, size_t *cap, size_t index)
 static rap_status push(unpickled *u, pickle_value *v)
 {
     if (!v)
-        return RAP_E_LIMIT; /* unpickle_new has said why */
+        return unpickle_failed(u); /* unpickle_new has said why */
     if (u->depth >= PICKLE_MAX_STACK)
         return unpickle_bad(u, "it piles up too many values");
     if (!reach(&u->stack, &u->stack_cap, u->depth))
-        return err_memory(u->err, "reading a checkpoint");
+        return err_memory(u->err, "reading a pickle");
     u->stack[u->depth++] = v;
     return RAP_OK;
 }
@@ -151,7 +89,7 @@ static rap_status remember(unpickled *u, uint64_t index)
     if (index >= PICKLE_MAX_MEMO)
         return unpickle_bad(u, "it numbers its values too high");
     if (!reach(&u->memo, &u->memo_cap, (size_t)index))
-        return err_memory(u->err, "reading a checkpoint");
+        return err_memory(u->err, "reading a pickle");
     u->memo[index] = top(u);
     u->memo_count++;
     return RAP_OK;
@@ -174,14 +112,14 @@ static rap_status push_integer(unpickled *u, pickle_kind kind, int64_t integer)
     return push(u, v);
 }
 
-/* Python's arbitrary integers, of which up to 8 bytes make sense here. */
-static rap_status push_long(unpickled *u)
+/* Python's arbitrary integers. */
+static rap_status push_long(unpickled *u, size_t length_bytes)
 {
     uint64_t len, bits;
-    if (!take_number(&len, u, 1))
+    if (!take_number(&len, u, length_bytes))
         return cut_short(u);
     if (len > 8)
-        return unpickle_bad(u, "a number of more than 64 bits");
+        return take(u, len) ? push(u, unpickle_new(u, PICKLE_BIG)) : cut_short(u);
     if (!take_number(&bits, u, (size_t)len))
         return cut_short(u);
     if (len && len < 8 && bits >> (8 * len - 1))
@@ -203,7 +141,7 @@ static rap_status push_float(unpickled *u)
     return push(u, v);
 }
 
-static rap_status push_text(unpickled *u, size_t length_bytes)
+static rap_status push_text(unpickled *u, pickle_kind kind, size_t length_bytes)
 {
     uint64_t len;
     if (!take_number(&len, u, length_bytes))
@@ -211,44 +149,50 @@ static rap_status push_text(unpickled *u, size_t length_bytes)
     const uint8_t *p = take(u, len);
     if (!p)
         return cut_short(u);
-    pickle_value *v = unpickle_new(u, PICKLE_TEXT);
-    if (v) {
-        v->as.text.bytes = (const char *)p;
-        v->as.text.len = (size_t)len;
-    }
+    pickle_value *v = unpickle_new(u, kind);
+    if (v)
+        v->as.text = (pickle_chars){ (const char *)p, (size_t)len };
     return push(u, v);
+}
+
+/* To the end of the line, without it. */
+static bool take_line(pickle_chars *out, unpickled *u)
+{
+    const uint8_t *start = u->bytes + u->at, *stop = memchr(start, '\n', u->size - u->at);
+    if (!stop)
+        return false;
+    *out = (pickle_chars){ (const char *)start, (size_t)(stop - start) };
+    u->at += out->len + 1;
+    return true;
+}
+
+static rap_status push_line(unpickled *u, uint8_t op)
+{
+    pickle_chars line;
+    return take_line(&line, u) ? push(u, unpickle_line(u, op, line)) : cut_short(u);
+}
+
+static rap_status line_index(unpickled *u, rap_status use(unpickled *, uint64_t))
+{
+    pickle_chars line;
+    return take_line(&line, u) ? use(u, unpickle_line_index(line)) : cut_short(u);
 }
 
 /* ---- containers --------------------------------------------------------------------------- */
 
-static rap_status append(unpickled *u, pickle_value *to, pickle_value *const *items, size_t count)
-{
-    size_t need = to->as.list.count + count;
-    if (need > PICKLE_MAX_ITEMS)
-        return unpickle_bad(u, "a list has more items than a checkpoint needs");
-    if (need > to->as.list.cap) {
-        size_t cap = need > to->as.list.cap * 2 ? need : to->as.list.cap * 2;
-        pickle_value **grown = realloc(to->as.list.items, cap * sizeof *grown);
-        if (!grown)
-            return err_memory(u->err, "reading a checkpoint");
-        to->as.list.items = grown;
-        to->as.list.cap = cap;
-    }
-    if (count)
-        memcpy(to->as.list.items + to->as.list.count, items, count * sizeof *items);
-    to->as.list.count = need;
-    return RAP_OK;
-}
-
-static rap_status push_tuple(unpickled *u, size_t count)
+/* The top `count` values become one tuple, list, set or dict. */
+static rap_status collect(unpickled *u, pickle_kind kind, size_t count)
 {
     if (poppable(u) < count)
         return underflow(u);
-    pickle_value *v = unpickle_new(u, PICKLE_TUPLE);
+    if (kind == PICKLE_DICT && count % 2)
+        return unpickle_bad(u, "a dict has a key without a value");
+    pickle_value *v = unpickle_new(u, kind);
     if (!v)
-        return RAP_E_LIMIT;
+        return push(u, NULL);
     /* An empty stack has no memory yet. */
-    rap_status status = count ? append(u, v, u->stack + u->depth - count, count) : RAP_OK;
+    rap_status status =
+        count ? unpickle_append(u, v, u->stack + u->depth - count, count) : RAP_OK;
     if (status != RAP_OK)
         return status;
     u->depth -= count;
@@ -273,17 +217,25 @@ static rap_status unmark(unpickled *u, size_t *out_count)
     return RAP_OK;
 }
 
-/* Moves the top `count` values into the container below them. What an object that is also a list or a
- * dict holds is dropped. */
+/* The container that `to` is, or that an object holds beside its attributes; NULL: of another kind. */
+static pickle_value *container(unpickled *u, pickle_value *to, pickle_kind kind)
+{
+    if (to->kind == PICKLE_OBJECT && !to->as.object.content)
+        to->as.object.content = unpickle_new(u, kind);
+    if (to->kind == PICKLE_OBJECT)
+        to = to->as.object.content;
+    return to && to->kind == kind ? to : NULL;
+}
+
+/* Moves the top `count` values into the container below them. */
 static rap_status fill(unpickled *u, pickle_kind kind, size_t count)
 {
     if (poppable(u) < count + 1)
         return underflow(u);
-    pickle_value *to = u->stack[u->depth - count - 1];
-    if ((to->kind != kind && to->kind != PICKLE_OBJECT) || (kind == PICKLE_DICT && count % 2))
+    pickle_value *to = container(u, u->stack[u->depth - count - 1], kind);
+    if (!to || (kind == PICKLE_DICT && count % 2))
         return unpickle_bad(u, "it fills something that is no container");
-    rap_status status =
-        to->kind == PICKLE_OBJECT ? RAP_OK : append(u, to, u->stack + u->depth - count, count);
+    rap_status status = unpickle_append(u, to, u->stack + u->depth - count, count);
     u->depth -= count;
     return status;
 }
@@ -295,11 +247,31 @@ static rap_status fill_marked(unpickled *u, pickle_kind kind)
     return status == RAP_OK ? fill(u, kind, count) : status;
 }
 
-static rap_status tuple_marked(unpickled *u)
+static rap_status collect_marked(unpickled *u, pickle_kind kind)
 {
     size_t count = 0;
     rap_status status = unmark(u, &count);
-    return status == RAP_OK ? push_tuple(u, count) : status;
+    return status == RAP_OK ? collect(u, kind, count) : status;
+}
+
+/* Drops the top value, or the mark when it is on top. */
+static rap_status pop(unpickled *u)
+{
+    if (poppable(u))
+        u->depth--;
+    else if (u->mark_count)
+        u->mark_count--;
+    else
+        return underflow(u);
+    return RAP_OK;
+}
+
+static rap_status pop_marked(unpickled *u)
+{
+    size_t count = 0;
+    rap_status status = unmark(u, &count);
+    u->depth -= count;
+    return status;
 }
 
 /* ---- names and calls ---------------------------------------------------------------------- */
@@ -307,18 +279,11 @@ static rap_status tuple_marked(unpickled *u)
 /* "module\nname\n" */
 static rap_status push_global(unpickled *u)
 {
-    const char *text[2];
-    size_t len[2];
-    for (int i = 0; i < 2; i++) {
-        const uint8_t *start = u->bytes + u->at, *stop = memchr(start, '\n', u->size - u->at);
-        if (!stop)
-            return cut_short(u);
-        text[i] = (const char *)start;
-        len[i] = (size_t)(stop - start);
-        u->at += len[i] + 1;
-    }
+    pickle_chars module, name;
+    if (!take_line(&module, u) || !take_line(&name, u))
+        return cut_short(u);
     pickle_value *v = NULL;
-    rap_status status = unpickle_global(&v, u, text[0], len[0], text[1], len[1]);
+    rap_status status = unpickle_global(&v, u, module, name);
     return status == RAP_OK ? push(u, v) : status;
 }
 
@@ -331,8 +296,7 @@ static rap_status push_stack_global(unpickled *u)
         return unpickle_bad(u, "a name is not text");
     u->depth -= 2;
     pickle_value *v = NULL;
-    rap_status status = unpickle_global(&v, u, module->as.text.bytes, module->as.text.len,
-                                        name->as.text.bytes, name->as.text.len);
+    rap_status status = unpickle_global(&v, u, module->as.text, name->as.text);
     return status == RAP_OK ? push(u, v) : status;
 }
 
@@ -350,19 +314,51 @@ static rap_status apply(unpickled *u, maker *make)
     return status == RAP_OK ? push(u, v) : status;
 }
 
-/* Sets the attributes of an object, once. A state dict carries `_metadata` as its attributes: dropped.
- * Nothing else has attributes. */
+/* A class, its arguments and those with names (dropped) become an object. */
+static rap_status apply_with_names(unpickled *u)
+{
+    if (poppable(u) < 3)
+        return underflow(u);
+    u->depth--;
+    return apply(u, unpickle_object);
+}
+
+/* Protocol 0: a class by its name, or the first value above the mark, and its arguments up to the top. */
+static rap_status push_instance(unpickled *u, bool named)
+{
+    size_t count = 0;
+    pickle_chars module, name;
+    pickle_value *type = NULL, *v = NULL;
+    if (named && (!take_line(&module, u) || !take_line(&name, u)))
+        return cut_short(u);
+    rap_status status = named ? unpickle_global(&type, u, module, name) : RAP_OK;
+    if (status == RAP_OK)
+        status = unmark(u, &count);
+    if (status == RAP_OK && !named && count == 0)
+        status = underflow(u);
+    if (status != RAP_OK)
+        return status;
+    if (!named)
+        type = u->stack[u->depth - count];
+    u->depth -= count;
+    if ((status = collect(u, PICKLE_TUPLE, 0)) != RAP_OK) /* what it was called with is dropped */
+        return status;
+    status = unpickle_object(&v, u, type, u->stack[--u->depth]);
+    return status == RAP_OK ? push(u, v) : status;
+}
+
+/* Sets the attributes of an object. A state dict carries `_metadata` as its attributes, a tensor perhaps
+ * some of its own: dropped. Nothing else has attributes. */
 static rap_status build(unpickled *u)
 {
     if (poppable(u) < 2)
         return underflow(u);
     const pickle_value *state = u->stack[--u->depth];
     pickle_value *to = top(u);
-    if (to->kind == PICKLE_DICT)
-        return RAP_OK;
-    if (to->kind != PICKLE_OBJECT || to->as.object.state)
+    if (to->kind == PICKLE_OBJECT)
+        to->as.object.state = state;
+    else if (to->kind != PICKLE_DICT && to->kind != PICKLE_TENSOR)
         return unpickle_bad(u, "it sets attributes of something");
-    to->as.object.state = state;
     return RAP_OK;
 }
 
@@ -378,6 +374,50 @@ static rap_status persistent(unpickled *u)
 
 /* ---- the machine -------------------------------------------------------------------------- */
 
+/* Opcodes that make, fill or end a container. */
+static rap_status step_container(unpickled *u, uint8_t op)
+{
+    switch (op) {
+    case '(':
+        return mark(u);
+    case ')':
+        return collect(u, PICKLE_TUPLE, 0);
+    case 0x85:
+        return collect(u, PICKLE_TUPLE, 1);
+    case 0x86:
+        return collect(u, PICKLE_TUPLE, 2);
+    case 0x87:
+        return collect(u, PICKLE_TUPLE, 3);
+    case 't':
+        return collect_marked(u, PICKLE_TUPLE);
+    case ']':
+        return collect(u, PICKLE_LIST, 0);
+    case 'l':
+        return collect_marked(u, PICKLE_LIST);
+    case 'a':
+        return fill(u, PICKLE_LIST, 1);
+    case 'e':
+        return fill_marked(u, PICKLE_LIST);
+    case '}':
+        return collect(u, PICKLE_DICT, 0);
+    case 'd':
+        return collect_marked(u, PICKLE_DICT);
+    case 's':
+        return fill(u, PICKLE_DICT, 2);
+    case 'u':
+        return fill_marked(u, PICKLE_DICT);
+    case 0x8f:
+        return collect(u, PICKLE_SET, 0);
+    case 0x90:
+        return fill_marked(u, PICKLE_SET);
+    case 0x91: /* frozenset */
+        return collect_marked(u, PICKLE_SET);
+    default:
+        return err_set(u->err, RAP_E_FORMAT, "%s: uses pickle opcode 0x%02x, which is not read",
+                       u->name, op);
+    }
+}
+
 /* Opcodes that take no bytes after them. */
 static rap_status step_plain(unpickled *u, uint8_t op)
 {
@@ -388,34 +428,20 @@ static rap_status step_plain(unpickled *u, uint8_t op)
         return push_integer(u, PICKLE_BOOL, 1);
     case 0x89:
         return push_integer(u, PICKLE_BOOL, 0);
-    case '(':
-        return mark(u);
-    case ')':
-        return push_tuple(u, 0);
-    case 0x85:
-        return push_tuple(u, 1);
-    case 0x86:
-        return push_tuple(u, 2);
-    case 0x87:
-        return push_tuple(u, 3);
-    case 't':
-        return tuple_marked(u);
-    case ']':
-        return push(u, unpickle_new(u, PICKLE_LIST));
-    case 'a':
-        return fill(u, PICKLE_LIST, 1);
-    case 'e':
-        return fill_marked(u, PICKLE_LIST);
-    case '}':
-        return push(u, unpickle_new(u, PICKLE_DICT));
-    case 's':
-        return fill(u, PICKLE_DICT, 2);
-    case 'u':
-        return fill_marked(u, PICKLE_DICT);
+    case '0':
+        return pop(u);
+    case '1':
+        return pop_marked(u);
+    case '2':
+        return top(u) ? push(u, top(u)) : underflow(u);
     case 'R':
         return apply(u, unpickle_call);
     case 0x81:
         return apply(u, unpickle_object);
+    case 0x92:
+        return apply_with_names(u);
+    case 'o':
+        return push_instance(u, false);
     case 'b':
         return build(u);
     case 'Q':
@@ -425,8 +451,45 @@ static rap_status step_plain(unpickled *u, uint8_t op)
     case 0x94:
         return remember(u, u->memo_count);
     default:
-        return err_set(u->err, RAP_E_FORMAT,
-                       "%s: uses pickle opcode 0x%02x, which no checkpoint needs", u->name, op);
+        return step_container(u, op);
+    }
+}
+
+/* Opcodes with a line of text or a counted text behind them. */
+static rap_status step_text(unpickled *u, uint8_t op)
+{
+    switch (op) {
+    case 'I':
+    case 'L':
+    case 'F':
+    case 'S':
+    case 'V':
+        return push_line(u, op);
+    case 'g':
+        return line_index(u, recall);
+    case 'p':
+        return line_index(u, remember);
+    case 'c':
+        return push_global(u);
+    case 'i':
+        return push_instance(u, true);
+    case 'U': /* Python 2's str */
+    case 0x8c:
+        return push_text(u, PICKLE_TEXT, 1);
+    case 'T':
+    case 'X':
+        return push_text(u, PICKLE_TEXT, 4);
+    case 0x8d:
+        return push_text(u, PICKLE_TEXT, 8);
+    case 'C':
+        return push_text(u, PICKLE_BYTES, 1);
+    case 'B':
+        return push_text(u, PICKLE_BYTES, 4);
+    case 0x8e:
+    case 0x96: /* bytearray */
+        return push_text(u, PICKLE_BYTES, 8);
+    default:
+        return step_plain(u, op);
     }
 }
 
@@ -437,7 +500,7 @@ static rap_status step(unpickled *u, uint8_t op)
     case 0x80: /* protocol */
         if (!take_number(&n, u, 1))
             return cut_short(u);
-        return n >= 2 && n <= 4 ? RAP_OK : unpickle_bad(u, "its pickle protocol is not 2, 3 or 4");
+        return n <= 5 ? RAP_OK : unpickle_bad(u, "its pickle protocol is not 0 to 5");
     case 0x95: /* frame: a hint for readers of streams */
         return take(u, 8) ? RAP_OK : cut_short(u);
     case 'K':
@@ -447,17 +510,11 @@ static rap_status step(unpickled *u, uint8_t op)
     case 'J':
         return take_number(&n, u, 4) ? push_integer(u, PICKLE_INT, (int32_t)n) : cut_short(u);
     case 0x8a:
-        return push_long(u);
+        return push_long(u, 1);
+    case 0x8b:
+        return push_long(u, 4);
     case 'G':
         return push_float(u);
-    case 0x8c:
-        return push_text(u, 1);
-    case 'X':
-        return push_text(u, 4);
-    case 0x8d:
-        return push_text(u, 8);
-    case 'c':
-        return push_global(u);
     case 'q':
         return take_number(&n, u, 1) ? remember(u, n) : cut_short(u);
     case 'r':
@@ -467,7 +524,7 @@ static rap_status step(unpickled *u, uint8_t op)
     case 'j':
         return take_number(&n, u, 4) ? recall(u, n) : cut_short(u);
     default:
-        return step_plain(u, op);
+        return step_text(u, op);
     }
 }
 
@@ -492,20 +549,18 @@ static rap_status run(unpickled *u)
 rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name,
                     rap_err *err)
 {
+    rap_err own = { 0 }; /* what fails far below is found here, also when nobody wants the line */
     *out = NULL;
     if (size > PICKLE_MAX_BYTES)
-        return err_set(err, RAP_E_LIMIT,
-                       "%s: its pickle has %zu bytes, more than a state dict needs", name, size);
-    if (size < 2 || bytes[0] != 0x80)
-        return err_set(err, RAP_E_FORMAT,
-                       "%s: damaged checkpoint: no pickle of protocol 2 or later", name);
+        return err_set(err, RAP_E_LIMIT, "%s: its pickle has %zu bytes, more than are read", name,
+                       size);
     unpickled *u = mem_array(1, sizeof *u);
     if (!u)
-        return err_memory(err, "reading a checkpoint");
+        return err_memory(err, "reading a pickle");
     u->name = name;
     u->bytes = bytes;
     u->size = size;
-    u->err = err;
+    u->err = err ? err : &own;
     rap_status status = run(u);
     u->err = NULL;
     if (status == RAP_OK)
@@ -513,34 +568,4 @@ rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const ch
     else
         unpickle_free(u);
     return status;
-}
-
-/* ---- reading what came out ---------------------------------------------------------------- */
-
-static bool same_text(pickle_chars a, const char *b)
-{
-    return a.len == strlen(b) && !memcmp(a.bytes, b, a.len);
-}
-
-bool pickle_text_is(const pickle_value *v, const char *text)
-{
-    return v->kind == PICKLE_TEXT && same_text(v->as.text, text);
-}
-
-bool pickle_is_a(const pickle_value *v, const char *class_name)
-{
-    return v && v->kind == PICKLE_OBJECT &&
-           same_text(v->as.object.type->as.global.name, class_name);
-}
-
-const pickle_value *pickle_get(const pickle_value *dict, const char *key)
-{
-    if (dict && dict->kind == PICKLE_OBJECT)
-        dict = dict->as.object.state;
-    if (!dict || dict->kind != PICKLE_DICT)
-        return NULL;
-    for (size_t i = dict->as.list.count; i >= 2; i -= 2) /* the last one set counts */
-        if (pickle_text_is(dict->as.list.items[i - 2], key))
-            return dict->as.list.items[i - 1];
-    return NULL;
 }

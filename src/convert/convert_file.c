@@ -1,4 +1,4 @@
-/* convert.c: opens a checkpoint, asks the name maps whose it is, and saves what they made of it.
+/* convert_file.c: opens a checkpoint, asks the name maps whose it is, and saves what they made of it.
  *
  * Read convert_file() last: above it stand the steps that the name maps share. The first failure is
  * kept in the conversion, so that a map reads as a list. */
@@ -22,6 +22,20 @@ rap_status convert_fail(conversion *c, rap_status status, const char *format, ..
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     return c->status = err_set(c->err, status, "%s: %s", state_dict_path(c->in), text);
+}
+
+void convert_remark(const conversion *c, const char *format, ...)
+{
+    rap_err line = { 0 }; /* err_set() leaves no control characters in it */
+    char text[512];
+    va_list args;
+    if (c->status != RAP_OK || !c->options->remark)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    err_set(&line, RAP_OK, "%s: %s", state_dict_path(c->in), text);
+    c->options->remark(c->options->payload, line.text);
 }
 
 bool convert_has(const conversion *c, const char *name)
@@ -121,16 +135,37 @@ static const struct {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static rap_status convert_dict(conversion *c, const char *out)
+static int find_kind(const conversion *c)
 {
     int kind = 0;
     while (kind < KINDS && !kinds[kind].recognise(c))
         kind++;
-    if (kind == KINDS)
-        return convert_fail(
-            c, RAP_E_UNSUPPORTED,
-            "not a kind of model that is read here (CLIP of OpenAI or Hugging Face, SigLIP or "
-            "DINOv2 of Hugging Face, ViT of timm, YOLO-World v2 of Ultralytics)");
+    return kind;
+}
+
+static bool is_of_a_kind(const conversion *c)
+{
+    return find_kind(c) < KINDS;
+}
+
+static rap_status refuse_kind(conversion *c, const char *stranger)
+{
+    if (stranger)
+        return convert_fail(c, RAP_E_UNSUPPORTED, "%s", stranger);
+    return convert_fail(
+        c, RAP_E_UNSUPPORTED,
+        "not a kind of model that is read here (CLIP of OpenAI, open_clip or Hugging Face, SigLIP "
+        "of Hugging Face or timm, DINOv2 of its authors or Hugging Face, ViT of timm, YOLO-World v2 "
+        "of Ultralytics)");
+}
+
+static rap_status convert_dict(conversion *c, state_dict *d, const char *out)
+{
+    const char *stranger = convert_stranger(c);
+    if (stranger || !convert_unwrap(c, d, is_of_a_kind))
+        return c->status != RAP_OK ? c->status
+                                   : refuse_kind(c, stranger ? stranger : convert_stranger(c));
+    int kind = find_kind(c);
     c->used = mem_array(state_dict_count(c->in), sizeof *c->used);
     c->out = gguf_writer_new(kinds[kind].architecture);
     if (!c->used || !c->out)
@@ -149,13 +184,13 @@ rap_status convert_file(const char *in, const char *out, const convert_options *
     if (status != RAP_OK)
         return status;
     conversion c = { .in = d,
-                     .vocab = options->vocab,
+                     .options = options,
                      .config = state_dict_config(d),
                      .config_path = state_dict_config_path(d),
-                     .type = options->type,
-                     .image_size = options->image_size,
                      .err = err };
-    status = convert_dict(&c, out);
+    if (state_dict_note(d))
+        convert_remark(&c, "%s", state_dict_note(d));
+    status = convert_dict(&c, d, out);
     gguf_writer_free(c.out);
     free(c.used);
     state_dict_close(d);

@@ -1,4 +1,4 @@
-/* fuzz_unpickle.c: the pickle by itself, because the checksum of an archive would keep most changes from
+/* fuzz_pickle.c: the pickle by itself, because the checksum of an archive would keep most changes from
  * reaching it; and the walks over what it holds. */
 #include "formats/module_tree.h"
 #include "formats/script_tree.h"

@@ -1,9 +1,10 @@
-/* state_dict.c: opens whatever holds a checkpoint, and hands out its tensors in order of name.
+/* state_open.c: opens whatever holds a checkpoint.
  *
- * Read state_dict_open() first; state_folder.c, state_torch.c and safetensors.c do the reading. */
+ * Read state_dict_open() first; state_folder.c, state_torch.c, state_legacy.c and safetensors.c do the
+ * reading, state_names.c takes wrappers off the names, state_read.c hands out the tensors. */
 #include "formats/state_dict.h"
+#include "base/file_kind.h"
 #include "base/mem.h"
-#include "formats/gguf_types.h"
 #include "formats/json.h"
 #include "formats/state_inside.h"
 
@@ -66,21 +67,54 @@ state_part *state_new_part(state_dict *d, const char *path, rap_err *err)
     return p;
 }
 
-/* A safetensors header begins with '{' behind its length; a zip archive with "PK". */
+/* Which of the readers takes a file that begins so; NULL: none. */
+typedef rap_status opener(state_dict *d, const char *path, rap_err *err);
+
+static opener *opener_of(const uint8_t *bytes, size_t size, const char *path)
+{
+    file_kind kind = file_kind_of(bytes, size);
+    if (kind == FILE_KIND_ZIP)
+        return state_open_torch;
+    if (state_is_legacy(bytes, size))
+        return state_open_legacy;
+    if (kind == FILE_KIND_SAFETENSORS || !strcmp(path_extension(path), "safetensors") ||
+        (size > 8 && bytes[8] == '{'))
+        return state_open_safetensors;
+    return NULL;
+}
+
+static rap_status refuse_file(const char *path, const file_map *map, rap_err *err)
+{
+    switch (file_kind_of(map->data, map->size)) {
+    case FILE_KIND_TAR:
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: a tar archive: unpack it; if torch.save wrote it (before version "
+                       "0.1.10), load it and save it again with a PyTorch of today",
+                       path);
+    case FILE_KIND_PICKLE:
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: a Python pickle that torch.save did not write: load it and save its "
+                       "weights with torch.save",
+                       path);
+    default:
+        return file_kind_refuse(path, "not a checkpoint of torch.save or safetensors", map->data,
+                                map->size, err);
+    }
+}
+
 rap_status state_open_file(state_dict *d, const char *path, rap_err *err)
 {
     file_map map;
     rap_status status = file_map_open(&map, path, err);
     if (status != RAP_OK)
         return status;
-    bool zip = map.size >= 2 && map.data[0] == 'P' && map.data[1] == 'K';
-    bool json = map.size > 8 && map.data[8] == '{';
+    opener *open = opener_of(map.data, map.size, path);
+    if (!open)
+        status = refuse_file(path, &map, err);
+    else if (d->part_count >= STATE_MAX_PARTS)
+        status = err_set(err, RAP_E_LIMIT, "%s: has more than %d shards", d->path, STATE_MAX_PARTS);
     file_map_close(&map);
-    if (d->part_count >= STATE_MAX_PARTS)
-        return err_set(err, RAP_E_LIMIT, "%s: has more than %d shards", d->path, STATE_MAX_PARTS);
-    if (!zip && (json || !strcmp(path_extension(path), "safetensors")))
-        return state_open_safetensors(d, path, err);
-    return state_open_torch(d, path, err);
+    return status == RAP_OK ? open(d, path, err) : status;
 }
 
 /* What a hub publishes has its config beside it. A .pt may lie among the files of others. */
@@ -113,7 +147,7 @@ static rap_status find_folder(state_dict *d, bool folder, rap_err *err)
     return status;
 }
 
-static rap_status sort_tensors(state_dict *d, rap_err *err)
+rap_status state_sort(state_dict *d, rap_err *err)
 {
     qsort(d->tensors, d->count, sizeof *d->tensors, by_name);
     for (size_t i = 1; i < d->count; i++)
@@ -137,8 +171,9 @@ rap_status state_dict_open(state_dict **out, const char *path, rap_err *err)
     status = folder                 ? state_open_folder(d, path, err)
              : state_is_index(path) ? state_open_index(d, path, err)
                                     : state_open_file(d, path, err);
-    if (status != RAP_OK || (status = sort_tensors(d, err)) != RAP_OK ||
+    if (status != RAP_OK || (status = state_sort(d, err)) != RAP_OK ||
         (status = state_check_index(d, err)) != RAP_OK ||
+        (status = state_unwrap_names(d, err)) != RAP_OK ||
         (status = find_folder(d, folder, err)) != RAP_OK)
         goto cleanup;
     *out = d;
@@ -159,6 +194,7 @@ void state_dict_close(state_dict *d)
         unpickle_free(d->parts[i].pickle);
         torch_zip_close(d->parts[i].zip);
         file_map_close(&d->parts[i].map);
+        free(d->parts[i].storages);
         free(d->parts[i].path);
     }
     free(d->parts);
@@ -167,129 +203,7 @@ void state_dict_close(state_dict *d)
     free(d->index_path);
     free(d->config_path);
     free(d->folder);
+    free(d->note);
     free(d->path);
     free(d);
-}
-
-/* ---- reading ------------------------------------------------------------------------------ */
-
-const char *state_dict_path(const state_dict *d)
-{
-    return d->path;
-}
-
-const pickle_value *state_dict_module(const state_dict *d)
-{
-    return d->module;
-}
-
-const pickle_value *state_dict_saved(const state_dict *d)
-{
-    return d->saved;
-}
-
-size_t state_dict_count(const state_dict *d)
-{
-    return d->count;
-}
-
-const state_tensor *state_dict_at(const state_dict *d, size_t i)
-{
-    return i < d->count ? &d->tensors[i] : NULL;
-}
-
-const state_tensor *state_dict_find(const state_dict *d, const char *name)
-{
-    state_tensor key = { .name = (char *)name };
-    return bsearch(&key, d->tensors, d->count, sizeof key, by_name);
-}
-
-static bool is_dense(const state_tensor *t)
-{
-    int64_t expected = 1;
-    for (int i = t->dims - 1; i >= 0; i--) {
-        if (t->size[i] != 1 && t->stride[i] != expected)
-            return false;
-        expected *= t->size[i];
-    }
-    return true;
-}
-
-/* Walks the index like an odometer, last axis fastest. */
-static void gather(uint8_t *out, const state_tensor *t, size_t width)
-{
-    int64_t index[TENSOR_MAX_DIMS] = { 0 }, at = t->offset;
-    for (int64_t n = 0; n < t->elements; n++) {
-        memcpy(out + (size_t)n * width, t->bytes + (size_t)at * width, width);
-        for (int i = t->dims - 1; i >= 0; i--) {
-            at += t->stride[i];
-            if (++index[i] < t->size[i])
-                break;
-            at -= t->stride[i] * t->size[i];
-            index[i] = 0;
-        }
-    }
-}
-
-rap_status state_tensor_read(const state_tensor *t, void **out, size_t *out_bytes, rap_err *err)
-{
-    size_t width = dtype_size(t->type);
-    size_t bytes = (size_t)t->elements * width; /* bounded by the storage when it was opened */
-    uint8_t *copy = malloc(bytes ? bytes : 1);
-    *out = NULL;
-    if (!copy)
-        return err_memory(err, "reading a checkpoint");
-    if (is_dense(t) && bytes)
-        memcpy(copy, t->bytes + (size_t)t->offset * width, bytes);
-    else
-        gather(copy, t, width);
-    *out = copy;
-    *out_bytes = bytes;
-    return RAP_OK;
-}
-
-static bool widen(float *out, const void *bytes, dtype type, size_t count)
-{
-    switch (type) {
-    case DTYPE_F32:
-        memcpy(out, bytes, count * sizeof *out);
-        return true;
-    case DTYPE_F16:
-        gguf_halves_to_floats(out, bytes, count);
-        return true;
-    case DTYPE_BF16:
-        gguf_bfloats_to_floats(out, bytes, count);
-        return true;
-    case DTYPE_F64:
-        for (size_t i = 0; i < count; i++) {
-            double wide;
-            memcpy(&wide, (const char *)bytes + i * sizeof wide, sizeof wide);
-            out[i] = (float)wide;
-        }
-        return true;
-    default:
-        return false;
-    }
-}
-
-rap_status state_tensor_floats(const state_tensor *t, float **out, rap_err *err)
-{
-    void *bytes;
-    size_t size;
-    *out = NULL;
-    rap_status status = state_tensor_read(t, &bytes, &size, err);
-    if (status != RAP_OK)
-        return status;
-    float *floats = mem_array(t->elements ? (size_t)t->elements : 1, sizeof *floats);
-    if (!floats)
-        status = err_memory(err, "reading a checkpoint");
-    else if (!widen(floats, bytes, t->type, (size_t)t->elements))
-        status =
-            err_set(err, RAP_E_UNSUPPORTED, "tensor '%s' does not hold floating numbers", t->name);
-    free(bytes);
-    if (status == RAP_OK)
-        *out = floats;
-    else
-        free(floats);
-    return status;
 }
