@@ -76,7 +76,8 @@ static int run(cli *c, int argc, char **argv)
         { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0; as it is by default" },
         { "--image-size", CLI_NUMBER, &size, "N",
           "pixels a side of what an encoder sees; as published by default" },
-        { "--mean", CLI_TEXT, &mean, "R,G,B", "mean of the colours that an encoder was trained with" },
+        { "--mean", CLI_TEXT, &mean, "R,G,B",
+          "mean of the colours that an encoder was trained with" },
         { "--std", CLI_TEXT, &std, "R,G,B", "their deviation" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };

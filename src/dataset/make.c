@@ -111,7 +111,7 @@ static rap_status prepare_concepts(making *k, rap_err *err)
 {
     for (int i = 0; i < k->concepts; i++) {
         shown *c = &k->concept[i];
-        draw d = draw_for(k->m->plan->seed, dataset_kind_name(k->kind), c->item->key);
+        draw d = draw_for(k->m->plan->seed + (uint64_t)k->kind, "variant", c->item->key);
         int variant = (int)draw_below(&d, CROP_VARIANTS);
         rap_err why = { 0 };
         rap_status status = crop_make(k->m->plan, k->m->images, c->item, variant, &why);
@@ -350,7 +350,8 @@ rap_status make_sample(buf *out, dataset_report *report, const maker *m, const d
     k->kind = kind;
     k->report = report;
     k->question = k->answer = (buf)BUF_INIT;
-    k->d = draw_for(m->plan->seed, dataset_kind_name(kind), item->key);
+    /* Not the pool's draw, whose smallest numbers chose these items. */
+    k->d = draw_for(m->plan->seed + (uint64_t)kind, "sample", item->key);
     if (kind != KIND_INSTRUCTION)
         choose(k);
     else

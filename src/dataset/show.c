@@ -156,14 +156,14 @@ static rap_status draw_texts(int *out_height, image *page, int y, const sample *
     status = page_text(&height, page, EDGE, y, WIDTH - 2 * EDGE, head, TEXT - 2, 0x808080, err);
     y += height + 14;
     for (int i = 0; status == RAP_OK && i < s->turns; i++) {
-        buf prompt = BUF_INIT;
+        buf asked = BUF_INIT;
 
-        status = prompt_of(&prompt, s, i, err);
+        status = prompt_of(&asked, s, i, err);
         if (status == RAP_OK)
-            status = page_text(&height, page, EDGE, y, WIDTH - 2 * EDGE, buf_text(&prompt), TEXT,
+            status = page_text(&height, page, EDGE, y, WIDTH - 2 * EDGE, buf_text(&asked), TEXT,
                                0x303030, err);
         y += height + 8;
-        buf_release(&prompt);
+        buf_release(&asked);
         if (status == RAP_OK)
             status = page_text(&height, NULL, 0, 0, WIDTH - 4 * EDGE, s->turn[i].gpt, TEXT, 0, err);
         if (status == RAP_OK && page) {

@@ -2,6 +2,8 @@
  * concept and query. Of each track the earliest and the latest usable frame are taken, as far apart as the track
  * allows, and at least "gap" frames; images without "frame_index" are ordered by their ids.
  *
+ * Annotations may carry "info" and "captions" of their own, as the toy world's do.
+ *
  * Memory: the table of images, and one entry a track. */
 #include "dataset/coco.h"
 
@@ -22,7 +24,8 @@ typedef struct track {
     int64_t id; /* −1: an empty place of the table */
     const char *category;
     sighting_of_track first, last;
-    char *info; /* NULL, or what an annotation says */
+    char *info;       /* NULL, or what an annotation says */
+    json_t *captions; /* NULL, or those of the last frame */
 } track;
 
 typedef struct reading {
@@ -65,6 +68,7 @@ static rap_status add(const coco_annotation *a, void *payload, rap_err *err)
     sighting_of_track seen = { a->image, a->image->frame >= 0 ? a->image->frame : a->image->id,
                                a->box };
     const char *info = json_string_value(json_object_get(a->json, "info"));
+    json_t *captions = json_object_get(a->json, "captions");
     rap_status status = r->count * 2 >= r->room ? grow(r, err) : RAP_OK;
     track *t;
 
@@ -77,14 +81,30 @@ static rap_status add(const coco_annotation *a, void *payload, rap_err *err)
     }
     t = &r->table[slot_of(r->table, r->room, a->track)];
     if (t->id < 0) {
-        *t = (track){ a->track, a->category, seen, seen, info ? mem_string(info) : NULL };
+        *t = (track){
+            a->track, a->category, seen, seen, info ? mem_string(info) : NULL, json_incref(captions)
+        };
         r->count++;
     } else if (seen.at < t->first.at) {
         t->first = seen;
     } else if (seen.at > t->last.at) {
         t->last = seen;
+        json_decref(t->captions);
+        t->captions = json_incref(captions);
     }
     return RAP_OK;
+}
+
+static int add_captions(dataset_item *item, const json_t *captions)
+{
+    int enough = 1;
+
+    for (size_t i = 0; enough && i < json_array_size(captions); i++) {
+        const char *text = json_string_value(json_array_get(captions, i));
+
+        enough = !text || dataset_item_caption(item, text);
+    }
+    return enough;
 }
 
 static rap_status offer(reading *r, const track *t, rap_err *err)
@@ -104,7 +124,8 @@ static rap_status offer(reading *r, const track *t, rap_err *err)
                   dataset_item_place(&item->query, source, coco_image_name(r->coco, t->last.image),
                                      t->last.box) &&
                   dataset_item_text(&item->category, t->category) &&
-                  (!t->info || dataset_item_text(&item->info, t->info)))) {
+                  (!t->info || dataset_item_text(&item->info, t->info)) &&
+                  add_captions(item, t->captions))) {
         dataset_item_free(item);
         item = NULL;
     }
@@ -128,7 +149,10 @@ rap_status source_tao(source_sink *sink, rap_err *err)
     for (size_t i = 0; i < r.room; i++) {
         if (status == RAP_OK && r.table[i].id >= 0)
             status = offer(&r, &r.table[i], err);
-        free(r.table[i].id >= 0 ? r.table[i].info : NULL);
+        if (r.table[i].id >= 0) {
+            free(r.table[i].info);
+            json_decref(r.table[i].captions);
+        }
     }
     free(r.table);
     coco_close(c);

@@ -74,7 +74,7 @@ typedef struct counting {
 
 static rap_status count_picture(counting *c, const char *picture, rap_err *err)
 {
-    bool is_new, both;
+    bool is_new = false, both = false;
     char *path;
     rap_status status = note(&c->pictures, picture, c->side, &is_new, &both, err);
 

@@ -20,10 +20,11 @@ generate  base formats image
 engine    base formats generate/prompt.h retrieve/embed.h
 rap       api base formats convert remember retrieve generate engine vision
 wire      api
+dataset   api base formats image generate/prompt.h
 eval      api base
 eval/calibrate  base formats retrieve rap/inside.h engine/profile.h
 pull      base formats net convert generate/check/check.h
-cli       api base eval pull wire
+cli       api base eval dataset pull wire
 '
 bad=0
 

@@ -9,7 +9,7 @@ set -euo pipefail
 case "${1:-build}" in
 build)
     packages=(gcc g++ make cmake ninja-build pkg-config git curl ca-certificates
-        libvips-dev libdnnl-dev libsqlite3-dev libjansson-dev nettle-dev zlib1g-dev libcurl4-openssl-dev
+        libvips-dev libdnnl-dev libsqlite3-dev libjansson-dev libexpat1-dev nettle-dev zlib1g-dev libcurl4-openssl-dev
         libcmocka-dev)
     case "${CC:-cc}" in *clang*) packages+=(clang libomp-dev) ;; esac
     ;;
