@@ -107,6 +107,14 @@ static void describe(shown *c)
         template_put(&c->info, "{name} is a {category}.", &values);
 }
 
+/* What is wrong with a file, without where the data set happens to lie. */
+static const char *reason_of(const rap_err *why)
+{
+    const char *colon = strstr(why->text, ": ");
+
+    return colon ? colon + 2 : why->text;
+}
+
 static rap_status prepare_concepts(making *k, rap_err *err)
 {
     for (int i = 0; i < k->concepts; i++) {
@@ -119,7 +127,8 @@ static rap_status prepare_concepts(making *k, rap_err *err)
         if (status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED)
             return err_set(err, status, "%s", why.text);
         if (status != RAP_OK) {
-            report_drop(k->report, DROP_NO_PICTURE, "%s", why.text);
+            report_drop(k->report, DROP_NO_PICTURE, "%s: %s", c->item->concept.picture,
+                        reason_of(&why));
             return status;
         }
         name_concept(k, i);
@@ -167,7 +176,7 @@ static rap_status find_box(char out[64], making *k, rap_err *err)
     if (status == RAP_E_MEMORY)
         return err_memory(err, "reading a picture");
     if (status != RAP_OK) {
-        report_drop(k->report, DROP_NO_PICTURE, "%s", why.text);
+        report_drop(k->report, DROP_NO_PICTURE, "%s: %s", k->item->query.picture, reason_of(&why));
         return RAP_E_NOT_FOUND;
     }
     if (k->item->query.box.x + k->item->query.box.w > (float)photo.width + 1 ||
@@ -250,7 +259,7 @@ static bool picture_is_there(making *k)
     bool there = path && file_exists(path) && !file_is_folder(path);
 
     if (!there)
-        report_drop(k->report, DROP_NO_PICTURE, "%s: no such file", path ? path : "");
+        report_drop(k->report, DROP_NO_PICTURE, "%s: no such file", k->item->query.picture);
     free(path);
     return there;
 }
