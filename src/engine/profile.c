@@ -242,9 +242,12 @@ static rap_status read_retrieval(profile *p, rap_err *err)
         status = json_get_float(&p->crop.margin, j, "retrieval.crop_margin", 0, 2, p->file, err);
     if (status == RAP_OK)
         status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
-    if (status == RAP_OK)
+    if (status == RAP_OK) /* the name of this setting in older profiles */
         status =
             json_get_int(&p->crop.crops, j, "retrieval.inner_cuts", 1, EMBED_CROPS, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_int(&p->crop.crops, j, "retrieval.inner_crop_count", 1, EMBED_CROPS,
+                              p->file, err);
     if (status == RAP_OK)
         status = read_judgement(p, err);
     if (status == RAP_OK)

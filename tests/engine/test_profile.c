@@ -102,6 +102,7 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"k\":\"3\"}"), "retrieval.k");
     refused(f, WITH("\"retrieval\":{\"threshold\":-1}"), "retrieval.threshold");
     refused(f, WITH("\"retrieval\":{\"inner_cuts\":9}"), "retrieval.inner_cuts");
+    refused(f, WITH("\"retrieval\":{\"inner_crop_count\":9}"), "retrieval.inner_crop_count");
     refused(f, WITH("\"retrieval\":{\"crowding\":-1}"), "retrieval.crowding");
     refused(f, WITH("\"retrieval\":{\"center\":[]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"center\":3}"), "retrieval.center");
