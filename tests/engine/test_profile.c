@@ -110,7 +110,7 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"center\":[\"x\"]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"spread\":[]}"), "retrieval.spread");
     refused(f, WITH("\"retrieval\":{\"spread\":[0.5]}"), "retrieval.spread");
-    refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 0.1], [0.5]]}"), "differ in length");
+    refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 0.1], [0.5]]}"), "must have the same length");
     refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 2]]}"), "retrieval.spread");
     refused(f, WITH("\"retrieval\":{\"center\":[0.5], \"spread\":[[0.5, 0.1]]}"),
             "as long as the center");
@@ -206,7 +206,7 @@ static void too_many_words_are_refused(void **state)
     for (int i = 1; i <= 1000; i++)
         buf_printf(&json, ",\"w%d\"", i);
     buf_puts(&json, "]}}");
-    refused(f, buf_text(&json), "has 1001 words, at most 1000 are looked for");
+    refused(f, buf_text(&json), "has 1001 words, the limit is 1000");
     buf_release(&json);
 }
 
