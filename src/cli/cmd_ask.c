@@ -11,9 +11,8 @@ const cli_command cmd_ask = {
     "ask",
     "[IMAGE] QUESTION",
     "Ask about a photo, or about what is remembered",
-    "With a photo, the things found in it are given to the model; names in the question are found "
-    "as\n"
-    "well, so a question without a photo works too. --no-memory asks the bare model, to compare.\n"
+    "The concepts found in the photo are put into the prompt, with those that the question names,\n"
+    "so a question without a photo works too. --no-memory asks the model alone, to compare.\n"
     "IMAGE may be a pipe, or - for standard input.",
     run,
     CLI_USES_ALL,
@@ -25,8 +24,8 @@ static int finish(cli *c, const rap_answer *a)
         return cli_print_json(wire_answer(a));
     putchar('\n');
     if (a->dropped > 0 && !c->quiet)
-        cli_say("%d concept%s did not fit into the model's context", a->dropped,
-                a->dropped == 1 ? "" : "s");
+        cli_say("left out %d concept%s: the prompt does not fit into the model's context",
+                a->dropped, a->dropped == 1 ? "" : "s");
     return cli_flush();
 }
 
@@ -51,10 +50,10 @@ static int run(cli *c, int argc, char **argv)
     bool no_memory = false;
     const cli_option options[] = {
         { "--limit", CLI_NUMBER, &limit, "N", "at most N concepts (default: the profile's K)" },
-        { "--max-tokens", CLI_NUMBER, &max_tokens, "N", "length of the answer (default 256)" },
-        { "--temperature", CLI_REAL, &temperature, "T", "0 (default): always the likeliest word" },
-        { "--seed", CLI_NUMBER, &seed, "N", "for --temperature" },
-        { "--no-memory", CLI_FLAG, &no_memory, NULL, "the bare model, nothing retrieved" },
+        { "--max-tokens", CLI_NUMBER, &max_tokens, "N", "longest answer in tokens (default 256)" },
+        { "--temperature", CLI_REAL, &temperature, "T", "sampling; 0 (default) is greedy" },
+        { "--seed", CLI_NUMBER, &seed, "N", "of the sampling, with --temperature" },
+        { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);

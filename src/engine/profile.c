@@ -37,7 +37,7 @@ static rap_status read_file_field(profile *p, profile_file *out, const char *fie
     if (!json_at(p->json, object))
         return RAP_OK;
     if (!json_is_object(json_at(p->json, object)))
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not an object with a \"path\"", p->file,
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be an object with a \"path\"", p->file,
                        object);
     status = json_get_string(&path, p->json, path_field, p->file, err);
     if (status == RAP_OK)
@@ -47,7 +47,7 @@ static rap_status read_file_field(profile *p, profile_file *out, const char *fie
     if (!path || !*path)
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is missing", p->file, path_field);
     if (*out->sha256 && strlen(out->sha256) != 64)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not 64 hex digits", p->file, hash_field);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be 64 hex digits", p->file, hash_field);
     out->path = path_join(p->folder, path);
     return out->path ? RAP_OK : err_memory(err, "reading a profile");
 }
@@ -84,8 +84,8 @@ static rap_status one_of(const profile *p, const char *field, const char *value,
         used += len > 0 ? (size_t)len : 0;
         used = used < sizeof all ? used : sizeof all - 1;
     }
-    return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is \"%s\", not one of %s", p->file, field, value,
-                   all);
+    return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is \"%s\", expected one of %s", p->file, field,
+                   value, all);
 }
 
 static rap_status read_texts(profile *p, rap_err *err)
@@ -126,8 +126,8 @@ static rap_status read_vocabulary(profile *p, rap_err *err)
     if (words && !json_is_array(words))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of texts", p->file, field);
     if (count > MAX_EXTRA_WORDS)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" has %zu words, at most %d are looked for",
-                       p->file, field, count, MAX_EXTRA_WORDS);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" has %zu words, the limit is %d", p->file,
+                       field, count, MAX_EXTRA_WORDS);
     p->extra_vocabulary = mem_array(count + 1, sizeof *p->extra_vocabulary);
     if (!p->extra_vocabulary)
         return err_memory(err, "reading a profile");
@@ -147,14 +147,14 @@ static rap_status read_vector(float *out, const json_t *list, size_t count, cons
         const json_t *value = json_array_get(list, i);
 
         if (!json_is_number(value) || !(fabs(json_number_value(value)) <= 1))
-            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" holds what is no number from -1 to 1",
+            return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must hold only numbers from -1 to 1",
                            p->file, field);
         out[i] = (float)json_number_value(value);
     }
     return RAP_OK;
 }
 
-/* retrieval.center: the mean direction that judge.h takes away. */
+/* retrieval.center: the mean direction that judge.h subtracts. */
 static rap_status read_center(profile *p, rap_err *err)
 {
     const char *field = "retrieval.center";
@@ -164,14 +164,14 @@ static rap_status read_center(profile *p, rap_err *err)
     if (!list)
         return RAP_OK;
     if (count == 0 || count > 65536)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of numbers", p->file, field);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be a list of numbers", p->file, field);
     p->center = mem_array(count, sizeof *p->center);
     p->center_dim = (int)count;
     return p->center ? read_vector(p->center, list, count, p, field, err)
                      : err_memory(err, "reading a profile");
 }
 
-/* retrieval.spread: the axes of within-class scatter, of which judge.h counts less. */
+/* retrieval.spread: the axes of the within-class scatter, along which judge.h shrinks vectors. */
 static rap_status read_scatter(profile *p, rap_err *err)
 {
     const char *field = "retrieval.spread";
@@ -182,10 +182,10 @@ static rap_status read_scatter(profile *p, rap_err *err)
     if (!list)
         return RAP_OK;
     if (p->center && dim != (size_t)p->center_dim)
-        return err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" are not as long as the center",
+        return err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" must be as long as the center",
                        p->file, field);
     if (rows == 0 || rows > 256 || dim == 0 || dim > 65536)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of lists of numbers", p->file,
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be a list of lists of numbers", p->file,
                        field);
     p->scatter = mem_array(rows * dim, sizeof *p->scatter);
     p->axes = (int)rows;
@@ -197,8 +197,8 @@ static rap_status read_scatter(profile *p, rap_err *err)
 
         status = json_array_size(row) == dim
                      ? read_vector(p->scatter + i * dim, row, dim, p, field, err)
-                     : err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" differ in length",
-                               p->file, field);
+                     : err_set(err, RAP_E_FORMAT,
+                               "%s: the lists of \"%s\" must have the same length", p->file, field);
     }
     return status;
 }
@@ -225,8 +225,7 @@ static rap_status read_retrieval(profile *p, rap_err *err)
 
     p->k = 3;
     p->max_regions = 10;
-    p->threshold =
-        2; /* the largest distance there is: an encoder nobody calibrated rejects nothing */
+    p->threshold = 2; /* the largest possible distance: without calibration nothing is rejected */
     p->ambiguity = 0.03f;
     p->detector_confidence = 0.1f;
     p->detector_iou = 0.5f;
@@ -242,9 +241,12 @@ static rap_status read_retrieval(profile *p, rap_err *err)
         status = json_get_float(&p->crop.margin, j, "retrieval.crop_margin", 0, 2, p->file, err);
     if (status == RAP_OK)
         status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
-    if (status == RAP_OK)
+    if (status == RAP_OK) /* the name of this setting in older profiles */
         status =
             json_get_int(&p->crop.crops, j, "retrieval.inner_cuts", 1, EMBED_CROPS, p->file, err);
+    if (status == RAP_OK)
+        status = json_get_int(&p->crop.crops, j, "retrieval.inner_crop_count", 1, EMBED_CROPS,
+                              p->file, err);
     if (status == RAP_OK)
         status = read_judgement(p, err);
     if (status == RAP_OK)
@@ -306,7 +308,7 @@ static int holds_profile(const char *folder)
     return holds;
 }
 
-/* Takes ownership of `folder`; gives it back when a profile is in it, else NULL. */
+/* Takes ownership of `folder`; returns it if it holds a profile, else NULL. */
 static char *only_if_profile(char *folder)
 {
     if (holds_profile(folder))
@@ -315,7 +317,7 @@ static char *only_if_profile(char *folder)
     return NULL;
 }
 
-/* A folder or a name the user gave. NULL when it holds no profile. */
+/* The profile at a path or of a name that the user gave. NULL when there is none. */
 static char *find_named(const char *where)
 {
     char *found, *relative;

@@ -1,5 +1,5 @@
-/* profile.h: profile.json: which model files, which prompt, which retrieval settings. Opening a
- * profile loads no model; docs/models.md documents the fields. */
+/* profile.h: reads profile.json: model files, prompt, retrieval settings. Opening a profile loads
+ * no model; docs/models.md documents the fields. */
 #ifndef RAP_ENGINE_PROFILE_H
 #define RAP_ENGINE_PROFILE_H
 

@@ -102,6 +102,7 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"k\":\"3\"}"), "retrieval.k");
     refused(f, WITH("\"retrieval\":{\"threshold\":-1}"), "retrieval.threshold");
     refused(f, WITH("\"retrieval\":{\"inner_cuts\":9}"), "retrieval.inner_cuts");
+    refused(f, WITH("\"retrieval\":{\"inner_crop_count\":9}"), "retrieval.inner_crop_count");
     refused(f, WITH("\"retrieval\":{\"crowding\":-1}"), "retrieval.crowding");
     refused(f, WITH("\"retrieval\":{\"center\":[]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"center\":3}"), "retrieval.center");
@@ -109,7 +110,7 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"center\":[\"x\"]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"spread\":[]}"), "retrieval.spread");
     refused(f, WITH("\"retrieval\":{\"spread\":[0.5]}"), "retrieval.spread");
-    refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 0.1], [0.5]]}"), "differ in length");
+    refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 0.1], [0.5]]}"), "must have the same length");
     refused(f, WITH("\"retrieval\":{\"spread\":[[0.5, 2]]}"), "retrieval.spread");
     refused(f, WITH("\"retrieval\":{\"center\":[0.5], \"spread\":[[0.5, 0.1]]}"),
             "as long as the center");
@@ -205,7 +206,7 @@ static void too_many_words_are_refused(void **state)
     for (int i = 1; i <= 1000; i++)
         buf_printf(&json, ",\"w%d\"", i);
     buf_puts(&json, "]}}");
-    refused(f, buf_text(&json), "has 1001 words, at most 1000 are looked for");
+    refused(f, buf_text(&json), "has 1001 words, the limit is 1000");
     buf_release(&json);
 }
 
