@@ -363,3 +363,8 @@ char *text_compose(const char *text)
 {
     return map(text, UTF8PROC_COMPOSE);
 }
+
+char *text_decompose(const char *text)
+{
+    return map(text, UTF8PROC_DECOMPOSE);
+}

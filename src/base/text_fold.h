@@ -33,5 +33,6 @@ bool text_is_blank(const char *folded);
 
 /* The canonical composed form (NFC) of valid UTF-8; free(); NULL: out of memory. */
 char *text_compose(const char *text);
+char *text_decompose(const char *text); /* the same apart (NFD) */
 
 #endif

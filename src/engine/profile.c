@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path_find.h"
 #include "formats/json.h"
 
 #include <math.h>
@@ -48,7 +49,7 @@ static rap_status read_file_field(profile *p, profile_file *out, const char *fie
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is missing", p->file, path_field);
     if (*out->sha256 && strlen(out->sha256) != 64)
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be 64 hex digits", p->file, hash_field);
-    out->path = path_join(p->folder, path);
+    out->path = path_find(p->folder, path);
     return out->path ? RAP_OK : err_memory(err, "reading a profile");
 }
 

@@ -1,5 +1,6 @@
 /* questions.c: caption, recognition, visual and text question answering. */
 #include "base/file.h"
+#include "base/path_find.h"
 #include "eval/eval.h"
 #include "eval/metrics.h"
 
@@ -36,7 +37,7 @@ static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
                       const char *question, char **out_text, rap_err *err)
 {
     const char *image = eval_text(item, "image");
-    char *path = *image ? path_join(run->options->folder, image) : NULL;
+    char *path = *image ? path_find(run->options->folder, image) : NULL;
     rap_query query = RAP_QUERY_INIT;
     rap_answer *answer = NULL;
     rap_status status;

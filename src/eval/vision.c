@@ -1,6 +1,7 @@
 /* vision.c: retrieval and detection, measured end to end: a thing whose region is not found counts as
  * missed in both. */
 #include "base/file.h"
+#include "base/path_find.h"
 #include "base/text_fold.h"
 #include "base/vector.h"
 #include "eval/eval.h"
@@ -28,7 +29,7 @@ static rap_box read_box(const json_t *array)
 static rap_status see(rap *r, eval_run_state *run, const json_t *item, int limit, rap_matches **out,
                       rap_err *err)
 {
-    char *path = path_join(run->options->folder, eval_text(item, "image"));
+    char *path = path_find(run->options->folder, eval_text(item, "image"));
     rap_image image = RAP_IMAGE_INIT;
     rap_status status;
 

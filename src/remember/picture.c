@@ -1,6 +1,7 @@
 /* picture.c: picture files beside a database.json: where they may lie, what kind they are. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path_find.h"
 #include "remember/transfer_inside.h"
 
 #include <limits.h>
@@ -83,22 +84,20 @@ static rap_status locate(char **out, const char *folder, const char *parent, con
     return status;
 }
 
-/* As Windows writes paths: a backslash separates, unless there is a file with backslashes in its name. */
-static rap_status locate_either(char **out, const char *folder, const char *parent,
-                                const char *picture, rap_err *err)
+/* Also as other systems spell it (path_find.h). */
+static rap_status locate_any(char **out, const char *folder, const char *parent,
+                             const char *picture, rap_err *err)
 {
-    char *slashed;
-    rap_status status = locate(out, folder, parent, picture, err);
+    rap_status status = RAP_OK;
 
-    if (status != RAP_OK || *out || !strchr(picture, '\\'))
-        return status;
-    slashed = mem_string(picture);
-    if (!slashed)
-        return err_memory(err, "finding a picture");
-    for (char *at = slashed; (at = strchr(at, '\\')); at++)
-        *at = '/';
-    status = locate(out, folder, parent, slashed, err);
-    free(slashed);
+    *out = NULL;
+    for (int i = 0; status == RAP_OK && !*out && i < PATH_SPELLINGS; i++) {
+        char *spelled = path_spelling(picture, i);
+
+        status = spelled ? locate(out, folder, parent, spelled, err)
+                         : err_memory(err, "finding a picture");
+        free(spelled);
+    }
     return status;
 }
 
@@ -112,7 +111,7 @@ rap_status picture_locate(char **out, const char *json_path, const char *picture
     if (!parent)
         status = err_set(err, RAP_E_IO, "%s: its folder cannot be read", json_path);
     else
-        status = locate_either(out, folder, parent, picture, err);
+        status = locate_any(out, folder, parent, picture, err);
     if (status == RAP_OK && !*out)
         status = err_set(err, RAP_E_NOT_FOUND, "the image '%s' is not there", picture);
     free(given);

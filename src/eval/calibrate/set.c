@@ -1,6 +1,7 @@
 /* set.c: which concepts are remembered and which photos show them, from the three layouts of a folder. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path_find.h"
 #include "base/text_fold.h"
 #include "eval/calibrate/calibrate.h"
 #include "formats/json.h"
@@ -180,10 +181,10 @@ static rap_status add_object(calibrate_set *s, char *picture, int concept, rap_b
 /* A picture as the official format names it: relative to the file's folder, or to the folder above. */
 static char *locate(const char *folder, const char *name)
 {
-    char *path = path_join(folder, name), *above;
+    char *path = path_find(folder, name), *above;
 
     if (path && !file_exists(path) && (above = path_join(folder, "..")) != NULL) {
-        char *other = path_join(above, name);
+        char *other = path_find(above, name);
 
         if (other && file_exists(other)) {
             free(path);
@@ -265,7 +266,7 @@ static rap_status read_item(calibrate_set *s, const json_t *item, const char *fi
 
     if (!shown || (!name && !json_is_array(names)))
         return err_set(err, RAP_E_FORMAT, "%s: an item has no image or no name", file);
-    if (count == 0 && !photo_of(s, path_join(s->folder, shown)))
+    if (count == 0 && !photo_of(s, path_find(s->folder, shown)))
         return err_memory(err, "reading a set");
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
         rap_box box;
@@ -276,7 +277,7 @@ static rap_status read_item(calibrate_set *s, const json_t *item, const char *fi
             status = read_box(&box, name ? json_object_get(item, "box") : json_array_get(boxes, i),
                               file, err);
         if (status == RAP_OK)
-            status = add_object(s, path_join(s->folder, shown), concept, box, err);
+            status = add_object(s, path_find(s->folder, shown), concept, box, err);
     }
     return status;
 }
@@ -300,7 +301,7 @@ static rap_status read_items(calibrate_set *s, const char *name, int only_new, i
         const char *shown = json_string_value(json_object_get(item, "image"));
         int seen = 0;
 
-        path = only_new && shown ? path_join(s->folder, shown) : NULL;
+        path = only_new && shown ? path_find(s->folder, shown) : NULL;
         for (int p = 0; path && p < known && !seen; p++)
             seen = strcmp(s->photo[p].picture, path) == 0;
         free(path);
@@ -328,7 +329,7 @@ static rap_status read_queries(calibrate_set *s, int *out_found, rap_err *err)
     {
         if (status == RAP_OK && !json_is_array(names))
             status = err_set(err, RAP_E_FORMAT, "%s: '%s' is no list of names", file, shown);
-        if (status == RAP_OK && !photo_of(s, path_join(s->folder, shown)))
+        if (status == RAP_OK && !photo_of(s, path_find(s->folder, shown)))
             status = err_memory(err, "reading a set");
         json_array_foreach(names, i, name)
         {
@@ -337,7 +338,7 @@ static rap_status read_queries(calibrate_set *s, int *out_found, rap_err *err)
             if (status == RAP_OK)
                 status = read_name(&concept, s, name, file, err);
             if (status == RAP_OK)
-                status = add_object(s, path_join(s->folder, shown), concept, (rap_box){ 0 }, err);
+                status = add_object(s, path_find(s->folder, shown), concept, (rap_box){ 0 }, err);
         }
     }
     json_decref(root);
