@@ -95,6 +95,9 @@ rap_status err_file(rap_err *err, const char *path, const char *doing)
 
     if (reason == ENOENT || reason == ENOTDIR)
         return err_set(err, RAP_E_NOT_FOUND, "%s: no such file or folder", path);
+    if (reason == ENXIO)
+        return err_set(err, RAP_E_ARGUMENT, "%s: is a socket or an absent device, not a file",
+                       path);
     if (reason == ENOMEM)
         return err_memory(err, doing);
     return err_set(err, RAP_E_IO, "%s: %s failed: %s", path, doing, text);

@@ -62,8 +62,11 @@ int cli_picture(cli *c, rap_image *out, const char *path)
     }
     c->stdin_used |= standard;
     fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && interrupt_caught())
+        return rap_status_exit_code(RAP_E_CANCELLED);
     if (fd < 0)
-        return cannot_read(name, strerror(errno));
+        return cannot_read(name, errno == ENXIO ? "is a socket or an absent device, not a file"
+                                                : strerror(errno));
     code = slurp(&bytes, fd, name);
     if (!standard)
         close(fd);
