@@ -121,12 +121,22 @@ static rap_status add_body(prompt *p, int has_query_image, const prompt_concept 
     return status ? status : add_plain(p, question, true, err);
 }
 
+static rap_status add_start(prompt *p, const prompt_style *style, rap_err *err)
+{
+    rap_status status = add_template(p, style->system, err);
+
+    if (!status && style->system_line && *style->system_line)
+        status = add_plain(p, style->system_line, true, err);
+    return status ? status : add_template(p, style->after_system, err);
+}
+
 rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_image,
                         const prompt_concept *concept, int concepts, const char *question,
                         int first, rap_err *err)
 {
     *out = (prompt){ 0 };
-    rap_status status = add_template(out, first ? style->system : style->after_assistant, err);
+    rap_status status =
+        first ? add_start(out, style, err) : add_template(out, style->after_assistant, err);
 
     if (!status)
         status = add_template(out, style->before_user, err);

@@ -29,12 +29,14 @@ typedef struct prompt_concept {
     int has_image;
 } prompt_concept;
 
-/* How a model wants its turns: from profile.json, or (style "chat") from the GGUF's own template. */
+/* How a model wants its turns: from profile.json, or (style "chat") from the model's own template. */
 typedef struct prompt_style {
     const char *before_user;      /* "USER: "       */
     const char *before_assistant; /* " ASSISTANT:"  */
     const char *after_assistant;  /* "</s>"         */
-    const char *system;           /* "" */
+    const char *system;           /* "": template text before the first turn */
+    const char *system_line;      /* NULL or "": data, which follows it      */
+    const char *after_system;     /* NULL or "": template text behind that   */
 } prompt_style;
 
 /* `<image>\n[1.<image>\n Name: <bo>, Info: …\n]QUESTION` between the style's markers; without a query

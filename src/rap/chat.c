@@ -111,7 +111,6 @@ static rap_status note_given(rap_chat *chat, const rap_matches *m)
 typedef struct shown_concept { /* what backs one session_picture */
     float *tokens;
     size_t floats;
-    image pixels; /* for models that take no ready tokens */
 } shown_concept;
 
 /* The name under which the tokens of this model and this way of cropping are cached. */
@@ -133,12 +132,7 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
     image_release(&whole);
     if (status != RAP_OK)
         return status;
-    status = vlm_encode(r->vlm, &cut, &out->tokens, &out->floats, &r->err);
-    if (status == RAP_E_UNSUPPORTED) { /* the session encodes this model's pictures in place */
-        out->pixels = cut;
-        err_clear(&r->err);
-        return RAP_OK;
-    }
+    status = vlm_encode_concept(r->vlm, &cut, &out->tokens, &out->floats, &r->err);
     image_release(&cut);
     if (status != RAP_OK)
         return status;
@@ -151,7 +145,6 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
 
 static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
 {
-    size_t width = (size_t)vlm_embedding_width(r->vlm);
     store_picture avatar = { 0 };
     char key[256];
     int found = 0;
@@ -161,7 +154,7 @@ static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *enco
     if (status == RAP_OK && *key != ' ')
         status = store_get_tokens(r->store, avatar.view_id, key, &out->tokens, &out->floats, &found,
                                   &r->err);
-    if (found && (out->floats == 0 || width == 0 || out->floats % width != 0)) {
+    if (found && !vlm_fits_tokens(r->vlm, out->tokens, out->floats)) {
         free(out->tokens); /* damaged: as if it were not there */
         out->tokens = NULL;
         found = 0;
@@ -199,18 +192,15 @@ static rap_status prepare(turn *t, rap *r, const rap_matches *m)
         if (vision)
             status = show_concept(shown, r, m->match[i].id, &t->encoded);
         t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
-        t->picture[i] = (session_picture){ shown->pixels.rgb ? &shown->pixels : NULL, shown->tokens,
-                                           shown->floats };
+        t->picture[i] = (session_picture){ NULL, shown->tokens, shown->floats };
     }
     return status;
 }
 
 static void release(turn *t)
 {
-    for (size_t i = 0; t->shown && i < t->count; i++) {
+    for (size_t i = 0; t->shown && i < t->count; i++)
         free(t->shown[i].tokens);
-        image_release(&t->shown[i].pixels);
-    }
     free(t->concept);
     free(t->picture);
     free(t->shown);
@@ -245,8 +235,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
                              .concepts = (int)t.count,
                              .question = query->question,
                              .max_tokens = query->max_tokens ? query->max_tokens : 256,
-                             .temperature = query->temperature,
-                             .seed = query->seed,
+                             .sampling = { .temperature = query->temperature, .seed = query->seed },
                              .on_token = on_token,
                              .payload = payload };
 

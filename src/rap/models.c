@@ -136,6 +136,7 @@ rap_status models_retriever(rap *r)
 rap_status models_vlm(rap *r)
 {
     vlm_options o = { .threads = r->threads };
+    vlm_lora lora = { .scale = 1 };
     const profile *p = r->profile;
     rap_status status = models_profile(r);
 
@@ -154,7 +155,9 @@ rap_status models_vlm(rap *r)
         return status;
     o.model = p->llm.path;
     o.mmproj = p->mmproj.path;
-    o.lora = p->lora.path;
+    lora.path = p->lora.path;
+    o.lora = &lora;
+    o.loras = p->lora.path != NULL;
     o.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
     o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
     o.style = p->style;

@@ -1,4 +1,4 @@
-/* check_mmproj.c: an image tower and projector (architecture "clip").
+/* check/mmproj.c: an image tower and projector (architecture "clip").
  *
  * Read check_mmproj() last. The "mlp" family (LLaVA: a CLIP tower without its last block, then two linear
  * layers) is checked tensor by tensor, because for it llama.cpp compares no shape by itself. */
@@ -225,13 +225,33 @@ static rap_status check_mlp(tower *t, const gguf_file *g, int64_t width, rap_err
     return status ? status : check_projector(t, g, width, err);
 }
 
-/* The projector's kind stands in one of two keys. */
+/* The projector's kind stands in one of two keys. Those of 2023 do not say it: there was one, LLaVA's two layers. */
 static rap_status find_projector(const gguf_file *g, const char **out, size_t *out_len,
                                  rap_err *err)
 {
-    if (gguf_has(g, "clip.projector_type"))
-        return gguf_get_string(g, "clip.projector_type", out, out_len, err);
-    return gguf_get_string(g, "clip.vision.projector_type", out, out_len, err);
+    const char *key =
+        gguf_has(g, "clip.projector_type") ? "clip.projector_type" : "clip.vision.projector_type";
+
+    if (gguf_has(g, key) || !gguf_find(g, "mm.0.weight"))
+        return gguf_get_string(g, key, out, out_len, err);
+    *out = "mlp";
+    *out_len = 3;
+    return RAP_OK;
+}
+
+/* Kinds that llama.cpp was seen to load and to refuse without an assertion where these checks pass. */
+static bool is_known(const char *kind, size_t len)
+{
+    static const char *const known[] = {
+        "mlp",           "ldp",      "ldpv2", "resampler", "gemma3",         "idefics3",
+        "pixtral",       "internvl", "lfm2",  "glm4v",     "qwen2vl_merger", "qwen2.5vl_merger",
+        "qwen3vl_merger"
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (len == strlen(known[i]) && memcmp(kind, known[i], len) == 0)
+            return true;
+    return false;
 }
 
 /* Two families number a picture's tokens by where in the prompt it stands, so that it cannot be prepared
@@ -261,7 +281,7 @@ static rap_status check_purpose(const gguf_file *g, rap_err *err)
     return status;
 }
 
-rap_status check_mmproj(const char *path, const check_facts *model, rap_err *err)
+rap_status check_mmproj(const char *path, check_facts *model, rap_err *err)
 {
     gguf_file *g = NULL;
     const char *kind = NULL;
@@ -278,6 +298,7 @@ rap_status check_mmproj(const char *path, const check_facts *model, rap_err *err
         status = find_projector(g, &kind, &len, err);
     if (!status)
         status = check_family(g, kind, len, err);
+    model->known = model->known && !status && is_known(kind, len);
     if (!status)
         status = check_sizes(&t, g, err);
     if (!status && gguf_find(g, "v.position_embd.weight"))

@@ -13,8 +13,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "generate/fixture.h"
 #include "generate/check/check.h"
+#include "generate/fixture.h"
 #include "generate/session.h"
 
 #include <fcntl.h>
@@ -289,9 +289,11 @@ static uint8_t *mutate(const gguf_bytes *g, size_t *out_size, uint64_t seed)
 
 static void use_files(const char *model, const char *mmproj, const char *lora)
 {
+    const vlm_lora adapter = { lora, 1 };
     vlm_options o = { .model = model,
                       .mmproj = mmproj,
-                      .lora = lora,
+                      .lora = &adapter,
+                      .loras = lora != NULL,
                       .style = "rap",
                       .turns = rap_turns,
                       .threads = 2,
