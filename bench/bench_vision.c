@@ -48,6 +48,7 @@ static rap_status network_alone(yolo_world *y, rap_err *err)
 static rap_status detector(const char *path, int threads, const image *im, rap_err *err)
 {
     yolo_world *y = NULL;
+    yolo_vocabulary *v = NULL;
     double start = clock_ms(), best = -1;
     rap_status s = yolo_world_open(&y, path, threads, PRECISION_AUTO, err);
     if (s != RAP_OK)
@@ -59,13 +60,13 @@ static rap_status detector(const char *path, int threads, const image *im, rap_e
     for (size_t i = 0; text && i < count; i++)
         text[i] = (float)((i * 7919) % 101) - 50;
     start = clock_ms();
-    s = text ? yolo_world_set_vocabulary(y, text, NAMES, err) : err_memory(err, "a vocabulary");
+    s = text ? yolo_vocabulary_new(&v, y, text, NAMES, err) : err_memory(err, "a vocabulary");
     printf("set %d names      %8.2f ms\n", NAMES, clock_ms() - start);
     for (int i = 0; s == RAP_OK && i < ROUNDS; i++) {
         detection *found;
         int found_count;
         start = clock_ms();
-        s = yolo_world_detect(y, im, NULL, &found, &found_count, err);
+        s = yolo_world_detect(y, v, im, NULL, &found, &found_count, err);
         best = smaller(best, start);
         free(found);
     }
@@ -73,6 +74,7 @@ static rap_status detector(const char *path, int threads, const image *im, rap_e
     if (s == RAP_OK)
         s = network_alone(y, err);
     free(text);
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     return s;
 }

@@ -40,7 +40,7 @@ static rap_status read_names(ours *o, const char *model, rap_err *err)
     int count = (int)(all.len / sizeof(float) / dim);
     float *text = mem_copy(buf_text(&all), all.len);
     buf_release(&all);
-    rap_status status = text ? yolo_world_set_vocabulary(o->detector, text, count, err)
+    rap_status status = text ? yolo_vocabulary_new(&o->names, o->detector, text, count, err)
                              : err_memory(err, "a vocabulary");
     free(text);
     o->boxes = 4 * (int64_t)o->detector->anchors;
@@ -80,6 +80,7 @@ rap_status ours_open(ours *out, const char *model, int threads, nn_precision p, 
 void ours_close(ours *o)
 {
     if (o->detector) {
+        yolo_vocabulary_free(o->names);
         yolo_world_close(o->detector);
     } else {
         nn_graph_free(o->graph);
@@ -94,7 +95,7 @@ void ours_close(ours *o)
 static void arrange(ours *o)
 {
     yolo_world *y = o->detector;
-    int64_t anchors = y->anchors, at = 0, names = y->room.names;
+    int64_t anchors = y->anchors, at = 0, names = o->names->names;
     for (int i = 0; i < YOLO_LEVELS; i++)
         for (int p = 0; p < y->level[i].side * y->level[i].side; p++, at++) {
             float b[4];
@@ -105,7 +106,7 @@ static void arrange(ours *o)
         }
     for (int64_t a = 0; a < anchors; a++)
         for (int64_t t = 0; t < names; t++)
-            o->out[(4 + t) * anchors + a] = y->scores[a * names + t];
+            o->out[(4 + t) * anchors + a] = y->run.scores[a * names + t];
 }
 
 rap_status ours_run(ours *o, const float *pixels, rap_err *err)
@@ -113,7 +114,7 @@ rap_status ours_run(ours *o, const float *pixels, rap_err *err)
     if (!o->detector)
         return nn_graph_run(o->graph, (const void *[]){ pixels }, (float *[]){ o->out }, err);
     memcpy(o->detector->canvas, pixels, (size_t)(o->size * o->size) * 3 * sizeof *pixels);
-    rap_status status = yolo_forward(o->detector, err);
+    rap_status status = yolo_forward(o->detector, o->names, err);
     if (status == RAP_OK)
         arrange(o);
     return status;

@@ -10,6 +10,7 @@ typedef struct ours {
     nn *n;
     nn_graph *graph;
     yolo_world *detector;  /* NULL: an encoder */
+    yolo_vocabulary *names; /* of the detector */
     int64_t size, numbers; /* side of the picture; of the result */
     int64_t boxes;         /* of these, the numbers of boxes, which come first; 0: an encoder */
     float *out;

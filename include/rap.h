@@ -21,11 +21,11 @@
  *         bo.category = "dog";
  *         bo.info = "<bo> is a cinnamon Shiba Inu who loves cheese.";
  *         bo.image.path = "bo.png";
- *         if (rap_remember(r, &bo, NULL) != RAP_OK)
+ *         if (rap_remember(NULL, r, &bo) != RAP_OK)
  *             goto out;
  *         query.image.path = "park.jpg";
  *         query.question = "Who is in this picture?";
- *         rap_ask(r, &query, print, stdout, NULL);
+ *         rap_ask(NULL, r, &query, print, stdout);
  *     out:
  *         if (*rap_error(r))
  *             fprintf(stderr, "%s\n", rap_error(r));
@@ -43,8 +43,8 @@
  * - `const char *` inputs are UTF-8, copied before the call returns, and never kept.
  * - What a call gives out is owned by the caller and freed with the function named beside it, unless
  *   the comment says "borrowed".
- * - One handle is used by one thread at a time. Several handles may share a store file, also from
- *   several processes.
+ * - One handle is used by one thread at a time. Handles in different threads may share an engine, and
+ *   a store file, the latter also from several processes.
  * - The library never exits, aborts or prints. */
 #ifndef RAP_H
 #define RAP_H
@@ -88,6 +88,41 @@ RAP_API const char *rap_status_text(rap_status status);
 RAP_API int rap_status_exit_code(rap_status status);
 RAP_API int rap_status_http(rap_status status);
 
+/* ---- engine ------------------------------------------------------------------------------- */
+
+/* The weights of a profile's models, apart from any store. Any number of handles, each with its own
+ * store and in its own thread, may use one: a further handle costs no weights.
+ *
+ * At the same time run: reading and scaling of pictures, search, everything about stores, and the
+ * answers of the language model, each with threads of its own. One after the other, for each engine,
+ * run: pictures in the detector, batches of at most 16 crops in the encoder, and pictures in the language
+ * model's vision tower. */
+typedef struct rap_engine rap_engine;
+
+/* Progress of long work (loading, re-embedding, import). done and total count `what`. Return
+ * non-zero to cancel. */
+typedef int rap_on_progress(const char *what, uint64_t done, uint64_t total, void *payload);
+
+typedef struct rap_engine_options {
+    const char *profile;          /* NULL: $RAP_PROFILE, user's data folder, the installed tiny   */
+    int threads;                  /* 0: every core this process may use                           */
+    const char *precision;        /* NULL: $RAP_PRECISION, else the profile's: "auto", "f32",
+                                     "bf16" or "int8"                                             */
+    int load;                     /* 1: all models now; 0: each when it is first needed           */
+    int profile_layers;           /* 1: detector and encoders time their layers for rap_layers()  */
+    rap_on_progress *on_progress; /* NULL: silent; called while models load now                   */
+    void *payload;                /* NULL: handed to on_progress                                  */
+} rap_engine_options;
+#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL }
+
+/* `*out` is an engine even on failure (so that rap_engine_error() can be read) unless memory ran out;
+ * rap_engine_close() it either way. */
+RAP_API rap_status rap_engine_open(rap_engine **out, const rap_engine_options *options);
+/* Handles that use it keep the weights until the last of them is closed. NULL-safe. */
+RAP_API void rap_engine_close(rap_engine *engine);
+/* Why opening failed, one line, "" when it did not. Borrowed until rap_engine_close(). */
+RAP_API const char *rap_engine_error(const rap_engine *engine);
+
 /* ---- handle ------------------------------------------------------------------------------- */
 
 typedef struct rap rap;
@@ -97,26 +132,33 @@ typedef enum rap_policy {
     RAP_POLICY_PAPER        /* exactly the official rule: no threshold, two nearest per region    */
 } rap_policy;
 
-/* Progress of long work (loading, re-embedding, import). done and total count `what`. Return
- * non-zero to cancel. */
-typedef int rap_on_progress(const char *what, uint64_t done, uint64_t total, void *payload);
+/* What a handle may do with its store. */
+typedef enum rap_store_use {
+    RAP_STORE_CHANGE = 0,    /* it is created when it is not there                                */
+    RAP_STORE_READ,          /* nothing is written; it must be there                              */
+    RAP_STORE_READ_OR_EMPTY, /* the same, but one that is not there reads as an empty one         */
+    RAP_STORE_CACHE,         /* the same, and what can be computed again (vectors, tokens) is kept
+                                in it if it can be written to                                     */
+    RAP_STORE_EMPTY          /* an empty one in memory: no file is opened, `store` is not used    */
+} rap_store_use;
 
 typedef struct rap_options {
-    const char *profile;          /* NULL: $RAP_PROFILE, user's data folder, the installed tiny   */
+    const char *profile;          /* as in rap_engine_options; NULL with an engine                */
     const char *store;            /* NULL: $RAP_STORE, else <user data folder>/rap/store.db       */
-    int threads;                  /* 0: every core this process may use                           */
-    int read_only;                /* 0: the store is created when it is not there                 */
+    int threads;                  /* 0: the engine's, or every core this process may use          */
+    int read_only;                /* a rap_store_use; 0: the store is created when it is not there */
     rap_policy policy;            /* RAP_POLICY_DEFAULT                                           */
     rap_on_progress *on_progress; /* NULL: silent                                                 */
     void *payload;                /* NULL: handed to on_progress                                  */
     int token_cache_mib;          /* room for the concepts' image tokens in the store; those used
                                      longest ago go. 0: $RAP_TOKEN_CACHE_MIB, else 1024; −1: none */
-    int profile_layers;           /* 1: detector and encoders time their layers for rap_layers()  */
+    int profile_layers;           /* as in rap_engine_options; unused with an engine              */
+    rap_engine *engine;           /* NULL: one of its own                                         */
 } rap_options;
-#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0 }
+#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL }
 
-/* Opens the store; models load when first needed. `*out` is a handle even on failure (so that
- * rap_error() can be read) unless memory ran out; rap_close() it either way. */
+/* Opens the store; an engine of its own loads each model when it is first needed. `*out` is a handle even
+ * on failure (so that rap_error() can be read) unless memory ran out; rap_close() it either way. */
 RAP_API rap_status rap_open(rap **out, const rap_options *options);
 RAP_API void rap_close(rap *r); /* NULL-safe */
 
@@ -159,15 +201,33 @@ typedef struct rap_record {
     const char *created, *updated; /* ISO 8601, UTC */
 } rap_record;
 
-/* Embeds the picture and stores the concept. When it returns RAP_OK the concept survives a crash. */
-RAP_API rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out_id);
+/* Embeds the picture and stores the concept, whose id is written to `out` (NULL: not wanted). When it returns
+ * RAP_OK the concept survives a crash. */
+RAP_API rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept);
 
-/* Changes the fields that are not NULL: name renames, image adds a view and makes it the avatar. */
-RAP_API rap_status rap_update(rap *r, const char *name, const rap_concept *change);
+/* What changes in a concept; what is not given stays as it is. */
+typedef struct rap_change {
+    const char *name, *category, *info;      /* NULL: stays                                         */
+    const char *const *add_aliases;          /* NULL: none; ended by NULL                           */
+    const char *const *remove_aliases;       /* NULL: none; ended by NULL; before any other change  */
+    const char *const *aliases;              /* NULL: they stay; else exactly these, ended by NULL  */
+    rap_image avatar;                        /* none: stays; a new view that becomes the avatar     */
+    rap_box avatar_box;                      /* {0}: the whole picture                              */
+    rap_image view;                          /* none; a further view                                */
+    rap_box view_box;                        /* {0}: the whole picture                              */
+} rap_change;
+#define RAP_CHANGE_INIT                                                                          \
+    { NULL, NULL, NULL, NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, RAP_IMAGE_INIT,        \
+      { 0, 0, 0, 0 } }
+
+/* All of the change in one transaction, or nothing of it. */
+RAP_API rap_status rap_update(rap *r, const char *name, const rap_change *change);
 
 RAP_API rap_status rap_add_view(rap *r, const char *name, const rap_image *image, rap_box box);
 /* Corrections: what a photo, or a box in it, shows is this concept (a further view), or is not it (a picture
- * to tell it from). Both count from the next photo on; rap_forget() removes them with the concept. */
+ * to tell it from). "Not it" without a box means every region of the photo that is now taken for the concept;
+ * RAP_E_NOT_FOUND when none is. Both count from the next photo on; rap_forget() removes them with the
+ * concept. */
 RAP_API rap_status rap_correct(rap *r, const char *name, const rap_image *image, rap_box box,
                                int is_it);
 RAP_API rap_status rap_add_alias(rap *r, const char *name, const char *alias);
@@ -175,9 +235,11 @@ RAP_API rap_status rap_remove_alias(rap *r, const char *name, const char *alias)
 
 /* Removes the concept: rows, pictures, vectors, cached tokens; the bytes are overwritten. */
 RAP_API rap_status rap_forget(rap *r, const char *name);
+/* Several, ended by NULL: all of them, or none when one is not there. Names of one concept count once. */
+RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
 
 /* Finds by name or alias, without case. Free with rap_record_free(). */
-RAP_API rap_status rap_find(rap *r, const char *name, rap_record **out);
+RAP_API rap_status rap_find(rap_record **out, rap *r, const char *name);
 RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
 
 /* Calls `on_record` for each concept in order of name; `search` (NULL: all) filters by a substring
@@ -190,7 +252,7 @@ RAP_API rap_status rap_each_after(rap *r, const char *after, const char *search,
                                   rap_on_record *on_record, void *payload);
 
 /* The avatar's original bytes. Free with rap_free(). */
-RAP_API rap_status rap_avatar(rap *r, const char *name, void **out, size_t *out_size);
+RAP_API rap_status rap_avatar(void **out, size_t *out_size, rap *r, const char *name);
 RAP_API void rap_free(void *memory); /* NULL-safe */
 
 typedef struct rap_import_report {
@@ -200,7 +262,7 @@ typedef struct rap_import_report {
 /* Imports an official database.json (pictures relative to its folder or that folder's parent, never
  * outside) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
  * replaces what it names. */
-RAP_API rap_status rap_import(rap *r, const char *path, int replace, rap_import_report *out);
+RAP_API rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace);
 
 /* Exports everything: to one bundle file (lossless), or, when `path` ends in ".json", to the official
  * format with the pictures in a folder "images" beside it. */
@@ -243,9 +305,13 @@ typedef struct rap_matches {
 
 /* What of the store is in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
  * 0: the profile's K; under RAP_POLICY_PAPER all that the text names, however many. Free with rap_matches_free(). */
-RAP_API rap_status rap_retrieve(rap *r, const rap_image *image, const char *text, int limit,
-                                rap_matches **out);
+RAP_API rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *image,
+                                const char *text, int limit);
 RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */
+
+/* RAP_OK, or the reason why a result should not be written to `path`: it is the picture (NULL: none), the store or a
+ * file of the profile, also by another name of the same file. The library asks this itself before it writes. */
+RAP_API rap_status rap_may_write(rap *r, const char *path, const rap_image *image);
 
 /* Draws matches (and regions, thin) onto the photo and writes a PNG. */
 RAP_API rap_status rap_draw(rap *r, const rap_image *image, const rap_matches *matches,
@@ -279,15 +345,15 @@ typedef struct rap_answer {
 
 /* Retrieves and answers, streaming to `on_token` (NULL: not streamed). `out` may be NULL; free with
  * rap_answer_free(). */
-RAP_API rap_status rap_ask(rap *r, const rap_query *query, rap_on_token *on_token, void *payload,
-                           rap_answer **out);
+RAP_API rap_status rap_ask(rap_answer **out, rap *r, const rap_query *query, rap_on_token *on_token,
+                           void *payload);
 RAP_API void rap_answer_free(rap_answer *answer); /* NULL-safe */
 
 /* A conversation about one photo (or none). Several may live on one handle; close them before it. */
 typedef struct rap_chat rap_chat;
 RAP_API rap_status rap_chat_open(rap_chat **out, rap *r, const rap_image *image);
-RAP_API rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on_token,
-                                void *payload, rap_answer **out);
+RAP_API rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query,
+                                rap_on_token *on_token, void *payload);
 RAP_API void rap_chat_close(rap_chat *chat); /* NULL-safe */
 
 /* ---- plumbing ----------------------------------------------------------------------------- */
@@ -302,7 +368,7 @@ typedef struct rap_embedding {
 
 /* The encoder's feature of a whole picture or of a text: exactly one of both is given. Free with
  * rap_embedding_free(). */
-RAP_API rap_status rap_embed(rap *r, const rap_image *image, const char *text, rap_embedding **out);
+RAP_API rap_status rap_embed(rap_embedding **out, rap *r, const rap_image *image, const char *text);
 RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
 
 typedef struct rap_convert_options {
@@ -310,10 +376,17 @@ typedef struct rap_convert_options {
     const char *type;  /* NULL: as in the checkpoint. "f32", "f16", "bf16" or "q8_0"               */
     int image_size;    /* 0: as published. Pixels a side that an image encoder shall take: its
                         * positions are resampled, and other features come out                     */
+    float mean[3];     /* of the colours (0 to 1) an image encoder was trained with, where no file */
+    float std[3];      /* says it; their deviation. All of std 0: as published                     */
+    /* NULL: nobody listens. Called with each thing a user should know of the conversion: what was assumed
+     * and how to say otherwise, which of several weights were taken. One line without a newline.          */
+    void (*remark)(void *payload, const char *line);
+    rap_on_progress *on_progress; /* NULL: silent. Counts tensors; may cancel                      */
+    void *payload;
 } rap_convert_options;
 
 /* Turns a published checkpoint into GGUF: a file, an index of shards, or a folder as Hugging Face lays it
- * out. `options` may be NULL. Needs no handle: on failure the line is written to `error` (`error_size`
+ * out. `options` may be NULL. A file that is read is not written over. Needs no handle: on failure the line is written to `error` (`error_size`
  * bytes, may be NULL). */
 RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
                                const rap_convert_options *options, char *error, size_t error_size);
@@ -321,11 +394,11 @@ RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
 /* What the handle runs on, as JSON (profile, models, store, versions, CPU). Once a photo was looked at, the store's
  * part names the concepts of which a picture cannot be decoded here: no photo is recognised by such a picture,
  * by the others it is. Free with rap_free(). */
-RAP_API rap_status rap_describe(rap *r, char **out);
+RAP_API rap_status rap_describe(char **out, rap *r);
 
 /* The best time of each layer of the detector and the encoders so far, as a table to read, with its part of
  * what a large matrix product reaches here; needs `profile_layers`. Free with rap_free(). */
-RAP_API rap_status rap_layers(rap *r, char **out);
+RAP_API rap_status rap_layers(char **out, rap *r);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,19 @@ rap_status err_set(rap_err *err, rap_status status, const char *format, ...)
 rap_status err_memory(rap_err *err, const char *doing)
 {
     return err_set(err, RAP_E_MEMORY, "out of memory while %s", doing);
+}
+
+rap_status err_file(rap_err *err, const char *path, const char *doing)
+{
+    int reason = errno;
+    char memory[128];
+    const char *text = strerror_r(reason, memory, sizeof memory);
+
+    if (reason == ENOENT || reason == ENOTDIR)
+        return err_set(err, RAP_E_NOT_FOUND, "%s: no such file or folder", path);
+    if (reason == ENOMEM)
+        return err_memory(err, doing);
+    return err_set(err, RAP_E_IO, "%s: %s failed: %s", path, doing, text);
 }
 
 void err_clear(rap_err *err)

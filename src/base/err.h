@@ -21,6 +21,10 @@ rap_status err_set(rap_err *err, rap_status status, const char *format, ...)
 /* The same for "out of memory while <doing>". */
 rap_status err_memory(rap_err *err, const char *doing);
 
+/* The line for errno after `doing` ("opening", "writing") something to the file: RAP_E_NOT_FOUND, RAP_E_MEMORY or
+ * RAP_E_IO. */
+rap_status err_file(rap_err *err, const char *path, const char *doing);
+
 void err_clear(rap_err *err);
 
 #endif

@@ -1,32 +1,18 @@
 /* file.c: whole files read, written, mapped. Paths are in path.c, SHA-256 in hash.c. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/temp.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <fts.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { TEMPORARIES = 100 }; /* names that are tried */
-
-/* Turns errno into a status and the one line. */
-static rap_status file_fail(rap_err *err, const char *path, const char *doing)
-{
-    int reason = errno;
-    char memory[128];
-    const char *text = strerror_r(reason, memory, sizeof memory);
-
-    if (reason == ENOENT || reason == ENOTDIR)
-        return err_set(err, RAP_E_NOT_FOUND, "%s: no such file or folder", path);
-    if (reason == ENOMEM)
-        return err_memory(err, doing);
-    return err_set(err, RAP_E_IO, "%s: %s failed: %s", path, doing, text);
-}
 
 /* ---- reading ---- */
 
@@ -38,9 +24,9 @@ static rap_status file_open(int *out, size_t *out_size, const char *path, rap_er
     rap_status status;
 
     if (fd < 0)
-        return file_fail(err, path, "opening");
+        return err_file(err, path, "opening");
     if (fstat(fd, &info) != 0)
-        status = file_fail(err, path, "reading");
+        status = err_file(err, path, "reading");
     else if (S_ISDIR(info.st_mode))
         status = err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
     else if (!S_ISREG(info.st_mode))
@@ -99,7 +85,7 @@ rap_status file_read(char **out, size_t *out_size, const char *path, size_t limi
     }
     got = file_read_all(fd, data, size);
     if (got < 0) {
-        status = file_fail(err, path, "reading");
+        status = err_file(err, path, "reading");
         goto cleanup;
     }
     data[got] = '\0';
@@ -126,7 +112,7 @@ rap_status file_map_open(file_map *out, const char *path, rap_err *err)
     if (size > 0) {
         data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED)
-            status = file_fail(err, path, "mapping");
+            status = err_file(err, path, "mapping");
         else
             *out = (file_map){ data, size };
     }
@@ -167,19 +153,6 @@ static bool file_write_each(int fd, const file_part *parts, size_t count)
     return true;
 }
 
-/* A folder keeps a new name across a power cut only when it is synced itself. */
-static void file_sync_folder(const char *path)
-{
-    char *folder = path_folder(path);
-    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(folder);
-}
-
 /* A device or pipe (/dev/null, /dev/stdout) cannot be replaced, only written to. */
 static rap_status file_write_device(const char *path, const file_part *parts, size_t count,
                                     rap_err *err)
@@ -188,32 +161,11 @@ static rap_status file_write_device(const char *path, const file_part *parts, si
     rap_status status = RAP_OK;
 
     if (fd < 0)
-        return file_fail(err, path, "opening");
+        return err_file(err, path, "opening");
     if (!file_write_each(fd, parts, count))
-        status = file_fail(err, path, "writing");
+        status = err_file(err, path, "writing");
     close(fd);
     return status;
-}
-
-/* Makes a file beside `path` under a name that no other thread or process uses; free() the name. A killed
- * process may have left one of the same number, which in a container comes back at each start: the next
- * name is tried. *fd is -1, with errno set, when none could be made. */
-static char *file_temporary(int *fd, const char *path)
-{
-    static atomic_uint counter;
-    char *temporary = NULL;
-
-    *fd = -1;
-    for (int attempt = 0; attempt < TEMPORARIES; attempt++) {
-        free(temporary);
-        if (asprintf(&temporary, "%s.%ld-%u.tmp", path, (long)getpid(),
-                     atomic_fetch_add(&counter, 1u)) < 0)
-            return NULL;
-        *fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (*fd >= 0 || errno != EEXIST)
-            break;
-    }
-    return temporary;
 }
 
 rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err)
@@ -221,54 +173,35 @@ rap_status file_write(const char *path, const void *bytes, size_t size, rap_err 
     return file_write_parts(path, &(file_part){ bytes, size }, 1, err);
 }
 
-static rap_status file_replace(const char *path, const file_part *parts, size_t count, bool wait,
-                               rap_err *err)
+static rap_status file_replace(const char *path, const file_part *parts, size_t count,
+                               temp_publishing how, rap_err *err)
 {
     struct stat info;
-    char *temporary;
-    rap_status status = RAP_OK;
-    bool good;
-    int fd;
+    temp t = TEMP_INIT;
+    rap_status status;
 
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
         return err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return file_write_device(path, parts, count, err);
-    temporary = file_temporary(&fd, path);
-    if (!temporary)
-        return err_memory(err, "writing a file");
-    if (fd < 0) {
-        status = file_fail(err, errno == ENOENT ? path : temporary, "writing");
-        free(temporary);
+    status = temp_file(&t, path, 0666, err);
+    if (status != RAP_OK)
         return status;
-    }
-    good = file_write_each(fd, parts, count) && (!wait || fsync(fd) == 0);
-    if (!good)
-        status = file_fail(err, path, "writing");
-    if (close(fd) != 0 && good) {
-        good = false;
-        status = file_fail(err, path, "writing");
-    }
-    if (good && rename(temporary, path) != 0) {
-        good = false;
-        status = file_fail(err, path, "writing");
-    }
-    if (!good)
-        unlink(temporary);
-    else if (wait)
-        file_sync_folder(path);
-    free(temporary);
+    if (file_write_each(t.fd, parts, count))
+        return temp_publish(&t, path, how, err);
+    status = err_file(err, path, "writing");
+    temp_remove(&t);
     return status;
 }
 
 rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err)
 {
-    return file_replace(path, parts, count, true, err);
+    return file_replace(path, parts, count, TEMP_REPLACE, err);
 }
 
 rap_status file_write_cache(const char *path, const file_part *parts, size_t count, rap_err *err)
 {
-    return file_replace(path, parts, count, false, err);
+    return file_replace(path, parts, count, TEMP_REPLACE_CACHE, err);
 }
 
 static uint64_t nanoseconds(struct timespec t)
@@ -288,6 +221,87 @@ bool file_identify(file_state *out, const char *path)
                          .modified = nanoseconds(info.st_mtim),
                          .changed = nanoseconds(info.st_ctim) };
     return true;
+}
+
+/* ---- an output that is an input ---- */
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool file_begins(const char *path, const char *text)
+{
+    char start[16];
+    size_t len = strlen(text);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool found = fd >= 0 && len <= sizeof start && file_read_all(fd, start, len) == (ssize_t)len &&
+                 memcmp(start, text, len) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+/* Is the file in the folder, at most so many folders down? Links are followed; what cannot be read is no input. */
+static bool folder_holds(const char *folder, const struct stat *file, int depth)
+{
+    char *paths[] = { (char *)folder, NULL };
+    FTS *walk = fts_open(paths, FTS_LOGICAL | FTS_NOCHDIR, NULL);
+    FTSENT *entry;
+    bool found = false;
+
+    while (walk && !found && (entry = fts_read(walk)) != NULL) {
+        found = entry->fts_info == FTS_F && is_same(entry->fts_statp, file);
+        if (entry->fts_info == FTS_D && entry->fts_level > depth)
+            fts_set(walk, entry, FTS_SKIP);
+    }
+    if (walk)
+        fts_close(walk);
+    return found;
+}
+
+/* An output that is there already and holds something. */
+static bool is_kept(struct stat *info, const char *out)
+{
+    return out && stat(out, info) == 0 && S_ISREG(info->st_mode);
+}
+
+static rap_status spare_folder(const char *out, const struct stat *there, const char *folder,
+                               int depth, const char *again, rap_err *err)
+{
+    if (there->st_size == 0 || (again && file_begins(out, again)) ||
+        !folder_holds(folder, there, depth))
+        return RAP_OK;
+    return err_set(err, RAP_E_ARGUMENT,
+                   "%s: is a file of %s, which is read; write the output to another file", out,
+                   folder);
+}
+
+rap_status file_spare(const char *out, const char *in, const char *again, rap_err *err)
+{
+    struct stat there, input;
+
+    if (!is_kept(&there, out) || !in || stat(in, &input) != 0)
+        return RAP_OK;
+    if (is_same(&there, &input))
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: is the input itself; write the output to another file", out);
+    return S_ISDIR(input.st_mode) ? spare_folder(out, &there, in, INT_MAX - 1, again, err) : RAP_OK;
+}
+
+rap_status file_spare_beside(const char *out, const char *in, const char *again, rap_err *err)
+{
+    char *folder = path_folder(in);
+    struct stat there;
+    rap_status status = RAP_OK;
+
+    if (!folder)
+        return err_memory(err, "comparing files");
+    if (is_kept(&there, out))
+        status = spare_folder(out, &there, folder, 0, again, err);
+    free(folder);
+    return status;
 }
 
 /* ---- folders ---- */
@@ -314,7 +328,7 @@ static rap_status file_make_folder(const char *path, rap_err *err)
         return RAP_OK;
     if (errno == EEXIST)
         return err_set(err, RAP_E_EXISTS, "%s: is a file, not a folder", path);
-    return file_fail(err, path, "making the folder");
+    return err_file(err, path, "making the folder");
 }
 
 rap_status file_make_folders(const char *path, rap_err *err)

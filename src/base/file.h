@@ -1,8 +1,9 @@
-/* file.h: whole files, mappings, paths. */
+/* file.h: whole files, mappings, folders, sums; path.h comes with it. */
 #ifndef RAP_BASE_FILE_H
 #define RAP_BASE_FILE_H
 
 #include "base/err.h"
+#include "base/path.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,12 +40,13 @@ void file_map_close(file_map *map);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path` */
-char *path_join(const char *folder, const char *name);        /* free(); absolute `name` wins */
-char *path_folder(const char *path);                          /* "." when it has none; free() */
-const char *path_base(const char *path);                      /* borrowed */
-const char *path_extension(const char *path);                 /* without the dot, "" when none */
-char *path_user_data(const char *name);          /* <user data folder>/rap/`name`; NULL: no such; free() */
-char *path_beside_program(const char *relative); /* `relative` to the program's folder; free() */
+
+/* Refuses to write to `out` where that is the file `in`, or where `in` is a folder and `out` a file anywhere in it: the
+ * same by device and inode, so that a link does not hide it. In a folder an empty file may be replaced, and one that
+ * begins with `again` (NULL: none), which an earlier run wrote there. A NULL or absent file is no input. */
+rap_status file_spare(const char *out, const char *in, const char *again, rap_err *err);
+/* The same for what lies in the folder of the file `in`: where others beside it are read as well. */
+rap_status file_spare_beside(const char *out, const char *in, const char *again, rap_err *err);
 
 /* SHA-256 as 64 hex digits and NUL. */
 void sha256_hex(char out[65], const void *bytes, size_t size);

@@ -1,8 +1,11 @@
 /* path.c: the pieces of a path, and the folders a user and an installation have. */
+#include "base/path.h"
+
 #include "base/buf.h"
-#include "base/file.h"
 #include "base/mem.h"
 
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,4 +80,16 @@ char *path_beside_program(const char *relative)
     found = folder ? path_join(folder, relative) : NULL;
     free(folder);
     return found;
+}
+
+void path_sync(const char *path)
+{
+    char *folder = path_folder(path);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
 }

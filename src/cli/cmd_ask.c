@@ -1,5 +1,6 @@
 /* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
 #include "cli/cli.h"
+#include "cli/plain.h"
 #include "wire/wire.h"
 
 #include <stdio.h>
@@ -12,19 +13,34 @@ const cli_command cmd_ask = {
     "Ask about a photo, or about what is remembered",
     "With a photo, the things found in it are given to the model; names in the question are found "
     "as\n"
-    "well, so a question without a photo works too. --no-memory asks the bare model, to compare.",
+    "well, so a question without a photo works too. --no-memory asks the bare model, to compare.\n"
+    "IMAGE may be a pipe, or - for standard input.",
     run,
+    CLI_USES_ALL,
 };
 
-static int finish(cli *c, const rap_answer *answer)
+static int finish(cli *c, const rap_answer *a)
 {
     if (c->json)
-        return cli_print_json(wire_answer(answer));
+        return cli_print_json(wire_answer(a));
     putchar('\n');
-    if (answer->dropped > 0 && !c->quiet)
-        cli_say("%d concept%s did not fit into the model's context", answer->dropped,
-                answer->dropped == 1 ? "" : "s");
+    if (a->dropped > 0 && !c->quiet)
+        cli_say("%d concept%s did not fit into the model's context", a->dropped,
+                a->dropped == 1 ? "" : "s");
     return cli_flush();
+}
+
+static int answer(cli *c, const rap_query *query)
+{
+    plain_stream shown = PLAIN_STREAM_INIT;
+    rap_answer *answer = NULL;
+    rap_status status = rap_ask(&answer, c->r, query, c->json ? NULL : cli_print_token, &shown);
+    int code;
+
+    plain_stream_end(&shown, stdout);
+    code = status == RAP_OK ? finish(c, answer) : cli_failed(c, status);
+    rap_answer_free(answer);
+    return code;
 }
 
 static int run(cli *c, int argc, char **argv)
@@ -41,21 +57,17 @@ static int run(cli *c, int argc, char **argv)
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the bare model, nothing retrieved" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
-    rap_answer *answer = NULL;
-    rap_status status;
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE ||
+        (argc == 2 && (code = cli_picture(c, &query.image, argv[0])) != CLI_CONTINUE))
         return code;
-    query.image.path = argc == 2 ? argv[0] : NULL;
     query.question = argv[argc - 1];
     query.limit = (int)limit;
     query.max_tokens = (int)max_tokens;
     query.temperature = (float)temperature;
     query.seed = (uint32_t)seed;
     query.no_memory = no_memory;
-    status = rap_ask(c->r, &query, c->json ? NULL : cli_print_token, NULL, &answer);
-    code = status == RAP_OK ? finish(c, answer) : cli_failed(c, status);
-    rap_answer_free(answer);
-    return code;
+    code = cli_open(c, RAP_STORE_CACHE);
+    return code == CLI_CONTINUE ? answer(c, &query) : code;
 }

@@ -1,6 +1,8 @@
 /* cmd_calibrate.c: rap calibrate FOLDER: retrieval settings for the encoder in use, from pictures. */
+#include "base/file.h"
 #include "cli/cli.h"
-#include "eval/calibrate/trust.h"
+#include "eval/calibrate/calibrate.h"
+#include "wire/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,13 +32,15 @@ const cli_command cmd_calibrate = {
     "regions\n"
     "changes, its pictures are embedded again when it is next used.",
     run,
+    CLI_NO_STORE,
 };
 
 typedef struct calibration {
-    trust_set set;
-    trust_seen seen;
-    trust_fit before, after;
-    char *file; /* profile.json */
+    calibrate_set set;
+    calibrate_features seen;
+    calibrate_fit before, after;
+    char *file;      /* profile.json */
+    const char *out; /* --out */
     const char *written;
     int k, cuts; /* cuts: the most that are tried */
     bool keep;
@@ -44,78 +48,73 @@ typedef struct calibration {
 
 static void calibration_release(calibration *a)
 {
-    trust_set_release(&a->set);
-    trust_seen_release(&a->seen);
-    trust_fit_release(&a->before);
-    trust_fit_release(&a->after);
+    calibrate_set_release(&a->set);
+    calibrate_features_release(&a->seen);
+    calibrate_fit_release(&a->before);
+    calibrate_fit_release(&a->after);
     free(a->file);
 }
 
-static rap_status measure(calibration *a, const char *folder, trust_models *models, rap_err *err)
+/* Before anything is measured: --out is neither a picture of the set nor the profile itself. */
+static rap_status check_output(const calibration *a, const char *folder, rap_err *err)
 {
-    rap_status status = trust_set_read(&a->set, folder, err);
+    rap_status status = file_spare(a->out, folder, NULL, err);
+
+    return status == RAP_OK ? file_spare(a->out, a->file, NULL, err) : status;
+}
+
+static rap_status measure(calibration *a, const char *folder, calibrate_models *models,
+                          rap_err *err)
+{
+    rap_status status = calibrate_set_read(&a->set, folder, err);
 
     if (status == RAP_OK)
-        status = trust_settings_read(&a->before, &a->file, &a->k, models, err);
+        status = calibrate_profile_read(&a->before, &a->file, &a->k, models, err);
+    if (status == RAP_OK)
+        status = check_output(a, folder, err);
     if (status == RAP_OK) {
         if (a->keep)
-            a->cuts = a->before.cuts;
-        models->cuts = a->cuts > a->before.cuts ? a->cuts : a->before.cuts;
-        status = trust_look(&a->seen, &a->set, models, err);
+            a->cuts = a->before.crops;
+        models->crops = a->cuts > a->before.crops ? a->cuts : a->before.crops;
+        status = calibrate_look(&a->seen, &a->set, models, err);
     }
     if (status == RAP_OK && a->before.dim != a->seen.dim) { /* another encoder's */
         free(a->before.center);
-        free(a->before.spread);
-        a->before.center = a->before.spread = NULL;
-        a->before.spreads = 0;
+        free(a->before.scatter);
+        a->before.center = a->before.scatter = NULL;
+        a->before.axes = 0;
     }
     if (status == RAP_OK)
-        status = trust_fit_check(&a->before, &a->set, &a->seen, a->k, err);
+        status = calibrate_fit_check(&a->before, &a->set, &a->seen, a->k, err);
     if (status == RAP_OK)
-        status = trust_fit_find(&a->after, &a->set, &a->seen, a->k, a->cuts,
-                                a->keep ? &a->before : NULL, err);
+        status = calibrate_fit_find(&a->after, &a->set, &a->seen, a->k, a->cuts,
+                                    a->keep ? &a->before : NULL, err);
     return status;
-}
-
-static json_t *json_fit(const trust_fit *f)
-{
-    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:b, s:b, s:f, s:f}", "threshold",
-                     (double)f->threshold, "crowding", (double)f->crowding, "ambiguity",
-                     (double)f->ambiguity, "inner_crop", (double)(f->cuts > 1 ? f->inner : 0),
-                     "inner_cuts", f->cuts - 1, "center", f->center != NULL, "spread",
-                     f->spread != NULL, "recall", f->recall, "false_positives", f->false_positives);
 }
 
 static int print_json(const calibration *a)
 {
-    const trust_fit *f = &a->after;
-    json_t *out =
-        json_pack("{s:i, s:i, s:i, s:i, s:o, s:o, s:f, s:f}", "things", a->set.things, "places",
-                  f->places, "open", f->open, "photos", f->photos, "before", json_fit(&a->before),
-                  "after", json_fit(f), "misnamed", f->misnamed, "caught", f->caught);
-
-    json_object_set_new(out, "written", a->written ? json_string(a->written) : json_null());
-    return cli_print_json(out);
+    return cli_print_json(wire_calibration(&a->set, &a->before, &a->after, a->written));
 }
 
-static void print_row(const char *what, const trust_fit *f)
+static void print_row(const char *what, const calibrate_fit *f)
 {
     printf("%-11s %9.3f %9.1f %% %14.1f %%    ", what, (double)f->threshold, 100 * f->recall,
            100 * f->false_positives);
-    if (f->cuts > 1)
-        printf("inner_crop %.2f x %d, ", (double)f->inner, f->cuts - 1);
+    if (f->crops > 1)
+        printf("inner_crop %.2f x %d, ", (double)f->inner, f->crops - 1);
     printf("crowding %.2f%s%s\n", (double)f->crowding, f->center ? ", center" : "",
-           f->spread ? ", spread" : "");
+           f->scatter ? ", spread" : "");
 }
 
 static int print_table(const cli *c, const calibration *a)
 {
-    const trust_fit *f = &a->after;
+    const calibrate_fit *f = &a->after;
 
     printf(
         "%d things, %d photos; %d times a known thing, %d of them found with nothing rejected; %d "
         "photos judged as without\n\n",
-        a->set.things, a->set.photos, f->places, f->open, f->photos);
+        a->set.concepts, a->set.photos, f->objects, f->open, f->photos);
     printf("%-11s %9s %11s %16s    %s\n", "", "threshold", "recall", "false positives", "settings");
     print_row("before", &a->before);
     print_row("calibrated", f);
@@ -124,7 +123,7 @@ static int print_table(const cli *c, const calibration *a)
         "them\n",
         (double)f->ambiguity, 100 * f->misnamed, 100 * f->caught);
     if (a->written)
-        printf("wrote %s\n", a->written);
+        cli_line("wrote %s", a->written);
     else if (!c->quiet)
         cli_say("nothing was written; --apply writes the settings into %s", a->file);
     return cli_flush();
@@ -144,14 +143,14 @@ static int run(cli *c, int argc, char **argv)
           "at most N tighter cuts of a region, 0 to 3 (default 2); each costs an encoding" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
-    trust_models models = { .payload = c, .on_progress = cli_progress };
+    calibrate_models models = { .payload = c, .on_progress = cli_progress };
     calibration a = { .k = 1 };
     rap_err err = { RAP_OK, "" };
     rap_status status;
     int code = cli_parse(c, &cmd_calibrate, flags, &argc, argv, 1, 1);
     if (code != CLI_CONTINUE)
         return code;
-    if (cuts > TRUST_CUTS - 1 || (apply && to)) {
+    if (cuts > CALIBRATE_CROPS - 1 || (apply && to)) {
         cli_say(apply && to ? "calibrate: give --apply or --out, not both"
                             : "calibrate: --cuts is 0 to 3");
         return CLI_USAGE;
@@ -160,10 +159,11 @@ static int run(cli *c, int argc, char **argv)
     models.threads = (int)c->threads;
     a.cuts = (int)cuts + 1;
     a.keep = keep;
+    a.out = to;
     status = measure(&a, argv[0], &models, &err);
     if (status == RAP_OK && (apply || to)) {
         a.written = apply ? a.file : to;
-        status = trust_settings_write(&a.after, a.file, a.written, &err);
+        status = calibrate_profile_write(&a.after, a.file, a.written, &err);
     }
     if (status == RAP_OK) {
         code = c->json ? print_json(&a) : print_table(c, &a);

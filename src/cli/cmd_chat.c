@@ -1,13 +1,17 @@
 /* cmd_chat.c: rap chat [IMAGE]: questions line by line, follow-ups included. */
 #include "base/buf.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/plain.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 static int run(cli *c, int argc, char **argv);
+
+enum { LONGEST = 1 << 20 };
 
 const cli_command cmd_chat = {
     "chat",
@@ -15,52 +19,111 @@ const cli_command cmd_chat = {
     "Talk about a photo, question after question",
     "Reads one question a line from standard input until its end or an empty line. Follow-ups "
     "know\n"
-    "what was said. With --json each answer is one JSON line.",
+    "what was said. With --json each answer is one JSON line. A question that cannot be answered "
+    "does "
+    "not\n"
+    "end the chat: its line says why, and the exit status is then that of the first such line.",
     run,
+    CLI_USES_ALL,
 };
 
-static rap_status answer_line(cli *c, rap_chat *chat, const char *line)
+/* ---- one line ---- */
+
+/* A line of any length and content; no more than LONGEST bytes of it are kept. False at the end. */
+static bool read_line(buf *line, bool *out_too_long)
+{
+    int c;
+
+    buf_clear(line);
+    *out_too_long = false;
+    while ((c = getc(stdin)) != EOF && c != '\n') {
+        if (line->len < LONGEST)
+            buf_putc(line, (char)c);
+        else
+            *out_too_long = true;
+    }
+    while (line->len > 0 && line->data[line->len - 1] == '\r')
+        line->data[--line->len] = '\0';
+    return (c != EOF || line->len > 0) && !interrupt_caught();
+}
+
+/* What is wrong with the line itself; NULL: nothing. */
+static const char *line_fault(const buf *line, bool too_long)
+{
+    if (buf_failed(line))
+        return "out of memory";
+    if (too_long)
+        return "the line is longer than 1 MiB";
+    return strlen(line->data) != line->len ? "the line has a zero byte in it" : NULL;
+}
+
+static int say_turn(const cli *c, const char *question, const char *answer, const char *error)
+{
+    if (error)
+        cli_say("%s", error);
+    if (c->json && cli_put_json(wire_turn(question, answer, error), JSON_COMPACT) != 0)
+        return rap_status_exit_code(RAP_E_MEMORY);
+    if (c->json || !error)
+        putchar('\n');
+    return cli_flush();
+}
+
+/* Is it the question's fault, so that another one may be asked? */
+static bool is_about_the_question(rap_status status)
+{
+    return status == RAP_E_ARGUMENT || status == RAP_E_LIMIT || status == RAP_E_NOT_FOUND ||
+           status == RAP_E_UNSUPPORTED;
+}
+
+/* *worst: the exit code of the first line that had no answer. Returns what ends the chat. */
+static int answer_line(cli *c, rap_chat *chat, const char *line, int *worst)
 {
     rap_query query = RAP_QUERY_INIT;
     rap_answer *answer = NULL;
+    plain_stream shown = PLAIN_STREAM_INIT;
     rap_status status;
+    int code;
 
     query.question = line;
-    status = rap_chat_ask(chat, &query, c->json ? NULL : cli_print_token, NULL, &answer);
-    if (status == RAP_OK && c->json) {
-        json_t *reply = json_pack("{s:s, s:s}", "question", line, "answer", answer->text);
-
-        json_dumpf(reply, stdout, JSON_COMPACT);
-        json_decref(reply);
-    }
-    if (status == RAP_OK) {
-        putchar('\n');
-        fflush(stdout);
-    }
+    status = rap_chat_ask(&answer, chat, &query, c->json ? NULL : cli_print_token, &shown);
+    plain_stream_end(&shown, stdout);
+    if (status == RAP_OK)
+        code = say_turn(c, line, answer->text, NULL);
+    else if (!is_about_the_question(status))
+        code = cli_failed(c, status);
+    else
+        code = say_turn(c, line, NULL, rap_error(c->r));
+    if (status != RAP_OK && *worst == 0)
+        *worst = rap_status_exit_code(status);
     rap_answer_free(answer);
-    return status;
+    return code;
 }
 
-static rap_status talk(cli *c, rap_chat *chat)
-{
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    rap_status status = RAP_OK;
-    bool terminal = isatty(STDIN_FILENO) && !c->quiet;
+/* ---- all of them ---- */
 
-    while (status == RAP_OK) {
+static int talk(cli *c, rap_chat *chat)
+{
+    buf line = BUF_INIT;
+    bool terminal = isatty(STDIN_FILENO) && !c->quiet, too_long = false;
+    int code = 0, worst = 0;
+
+    while (code == 0) {
+        const char *fault;
+
         if (terminal)
             fputs("> ", stderr);
-        len = getline(&line, &cap, stdin);
-        while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-            line[--len] = '\0';
-        if (len <= 0)
+        if (!read_line(&line, &too_long) || (line.len == 0 && !buf_failed(&line)))
             break;
-        status = answer_line(c, chat, line);
+        fault = line_fault(&line, too_long);
+        if (!fault) {
+            code = answer_line(c, chat, buf_text(&line), &worst);
+            continue;
+        }
+        code = say_turn(c, "", NULL, fault);
+        worst = worst ? worst : rap_status_exit_code(RAP_E_LIMIT);
     }
-    free(line);
-    return status;
+    buf_release(&line);
+    return code ? code : worst;
 }
 
 static int run(cli *c, int argc, char **argv)
@@ -71,14 +134,16 @@ static int run(cli *c, int argc, char **argv)
     rap_status status;
     int code = cli_parse(c, &cmd_chat, options, &argc, argv, 0, 1);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE)
         return code;
-    if (argc == 1)
-        image.path = argv[0];
+    c->stdin_used = true; /* by the questions */
+    if ((argc == 1 && (code = cli_picture(c, &image, argv[0])) != CLI_CONTINUE) ||
+        (code = cli_open(c, RAP_STORE_CACHE)) != CLI_CONTINUE)
+        return code;
     status = rap_chat_open(&chat, c->r, argc == 1 ? &image : NULL);
-    if (status == RAP_OK)
-        status = talk(c, chat);
-    code = status == RAP_OK ? cli_flush() : cli_failed(c, status);
+    code = status == RAP_OK ? talk(c, chat) : cli_failed(c, status);
+    if (code == 0)
+        code = cli_flush();
     rap_chat_close(chat);
     return code;
 }

@@ -1,7 +1,6 @@
 /* cmd_correct.c: rap correct IMAGE --is NAME | --not NAME: what a photo was wrongly said to show. */
 #include "cli/cli.h"
-
-#include <stdio.h>
+#include "wire/wire.h"
 
 static int run(cli *c, int argc, char **argv);
 
@@ -15,6 +14,7 @@ const cli_command cmd_correct = {
     "thing.\n"
     "Both count from the next photo on, and are forgotten with NAME.",
     run,
+    CLI_USES_ALL,
 };
 
 static int run(cli *c, int argc, char **argv)
@@ -37,18 +37,15 @@ static int run(cli *c, int argc, char **argv)
         cli_say("correct: give --is NAME or --not NAME; see `rap correct --help`");
         return CLI_USAGE;
     }
-    if ((code = cli_open(c, false)) != CLI_CONTINUE)
+    if ((code = cli_picture(c, &image, argv[0])) != CLI_CONTINUE ||
+        (code = cli_open(c, RAP_STORE_CHANGE)) != CLI_CONTINUE)
         return code;
-    image.path = argv[0];
     status = rap_correct(c->r, is ? is : is_not, &image, box, is != NULL);
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)
-        return cli_print_json(json_pack("{s:s, s:b}", "name", is ? is : is_not, "is", is != NULL));
-    if (!c->quiet) {
-        fputs(is ? "learnt another view of " : "learnt what is not ", stdout);
-        cli_print_plain(is ? is : is_not);
-        putchar('\n');
-    }
+        return cli_print_json(wire_corrected(is ? is : is_not, is != NULL));
+    if (!c->quiet)
+        cli_line("%s %s", is ? "learnt another view of" : "learnt what is not", is ? is : is_not);
     return cli_flush();
 }

@@ -1,6 +1,7 @@
 /* cmd_eval.c: rap eval [DIR]: accuracy on a held-out set, the no-memory baseline beside it. */
 #include "cli/cli.h"
 #include "eval/eval.h"
+#include "wire/measure.h"
 
 #include "base/file.h"
 
@@ -15,7 +16,7 @@ const cli_command cmd_eval = {
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a "
     "temporary\n"
     "store; your own store is not touched. The baseline asks the same with nothing remembered.\n"
-    "Tasks: caption, recognition, vqa, text_qa, retrieval, detection, trust. Trust is, for both "
+    "Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set. The last is, for both "
     "policies:\n"
     "is the right concept first (recall@1) or among the first two (recall@2) at its place, is it "
     "among "
@@ -25,6 +26,7 @@ const cli_command cmd_eval = {
     "been\n"
     "remembered, that are given a concept all the same (false positives).",
     run,
+    CLI_NO_STORE,
 };
 
 static const char *default_set(void)
@@ -46,7 +48,7 @@ static int run(cli *c, int argc, char **argv)
         { "--log", CLI_TEXT, &options.log, "FILE",
           "write every question and answer, a JSON line each" },
         { "--growth", CLI_FLAG, &growth, NULL,
-          "task trust: with 10, 100, 1,000 and 10,000 concepts as well" },
+          "task open-set: with 10, 100, 1,000 and 10,000 concepts as well" },
         { "--distractors", CLI_TEXT, &options.distractors, "PATH",
           "the further concepts: a folder of pictures, or a file of --save-distractors" },
         { "--save-distractors", CLI_TEXT, &options.save_distractors, "FILE",
@@ -72,7 +74,7 @@ static int run(cli *c, int argc, char **argv)
         return rap_status_exit_code(status);
     }
     if (c->json)
-        return cli_print_json(eval_json(&report));
+        return cli_print_json(wire_eval(&report));
     eval_print_table(stdout, &report);
     return cli_flush();
 }

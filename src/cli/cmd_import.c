@@ -1,5 +1,6 @@
 /* cmd_import.c: rap import FILE, rap export FILE: the store in and out. */
 #include "cli/cli.h"
+#include "wire/wire.h"
 
 #include <stdio.h>
 
@@ -14,6 +15,7 @@ const cli_command cmd_import = {
     "folder\n"
     "above, and nowhere else. A name that is taken is an error unless --replace is given.",
     run_import,
+    CLI_USES_ALL,
 };
 const cli_command cmd_export = {
     "export",
@@ -23,6 +25,7 @@ const cli_command cmd_export = {
     "beside\n"
     "it; any other name gets a bundle that loses nothing.",
     run_export,
+    CLI_USES_ALL,
 };
 
 static int run_import(cli *c, int argc, char **argv)
@@ -36,14 +39,13 @@ static int run_import(cli *c, int argc, char **argv)
     rap_status status;
     int code = cli_parse(c, &cmd_import, options, &argc, argv, 1, 1);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE || (code = cli_open(c, RAP_STORE_CHANGE)) != CLI_CONTINUE)
         return code;
-    status = rap_import(c->r, argv[0], replace, &report);
+    status = rap_import(&report, c->r, argv[0], replace);
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)
-        return cli_print_json(json_pack("{s:i, s:i, s:i}", "added", report.added, "updated",
-                                        report.updated, "skipped", report.skipped));
+        return cli_print_json(wire_imported(&report));
     if (!c->quiet)
         printf("%d added, %d replaced, %d skipped\n", report.added, report.updated, report.skipped);
     return cli_flush();
@@ -55,14 +57,14 @@ static int run_export(cli *c, int argc, char **argv)
     rap_status status;
     int code = cli_parse(c, &cmd_export, options, &argc, argv, 1, 1);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE || (code = cli_open(c, RAP_STORE_READ)) != CLI_CONTINUE)
         return code;
     status = rap_export(c->r, argv[0]);
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)
-        return cli_print_json(json_pack("{s:s}", "file", argv[0]));
+        return cli_print_json(wire_file(argv[0]));
     if (!c->quiet)
-        printf("wrote %s\n", argv[0]);
+        cli_line("wrote %s", argv[0]);
     return cli_flush();
 }

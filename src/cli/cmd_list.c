@@ -1,5 +1,6 @@
 /* cmd_list.c: rap list, rap find TEXT: what is remembered. Loads no model. */
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 #include "wire/wire.h"
 
 #include <stdio.h>
@@ -13,10 +14,15 @@ const cli_command cmd_list = {
     "List what is remembered, by name",
     "With --limit, the last name printed is what --after takes for the next page.",
     run_list,
+    CLI_USES_ALL,
 };
 const cli_command cmd_find = {
-    "find", "TEXT",   "Find concepts by a part of their name, alias, category or info",
-    NULL,   run_find,
+    "find",
+    "TEXT",
+    "Find concepts by a part of their name, alias, category or info",
+    NULL,
+    run_find,
+    CLI_USES_ALL,
 };
 
 /* A page of records, printed as they come: a store may hold more than memory. */
@@ -38,13 +44,8 @@ static void print_line(const rap_record *record)
 
 static int print_json(const rap_record *record, bool first)
 {
-    json_t *object = wire_record(record);
-    int failed;
-
     fputs(first ? "\n    " : ",\n    ", stdout);
-    failed = !object || json_dumpf(object, stdout, 0);
-    json_decref(object);
-    return failed;
+    return cli_put_json(wire_record(record), 0);
 }
 
 /* Non-zero ends the walk: the page is full, or nothing can be printed any more. */
@@ -57,7 +58,7 @@ static int print_record(const rap_record *record, void *payload)
     if (!p->json)
         print_line(record);
     p->count++;
-    return p->count == p->limit || ferror(stdout);
+    return p->count == p->limit || ferror(stdout) || interrupt_caught();
 }
 
 static int print_concepts(cli *c, const char *search, const char *after, long limit)
@@ -92,7 +93,7 @@ static int run(cli *c, const cli_command *command, int arguments, int argc, char
     };
     int code = cli_parse(c, command, options, &argc, argv, arguments, arguments);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE || (code = cli_open(c, RAP_STORE_READ_OR_EMPTY)) != CLI_CONTINUE)
         return code;
     return print_concepts(c, arguments ? argv[0] : NULL, after, limit);
 }

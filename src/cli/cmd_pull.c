@@ -1,10 +1,11 @@
 /* cmd_pull.c: rap pull NAME: the models of a profile, from the hub into the user's data folder. */
 #include "base/threads.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/plain.h"
 #include "pull/pull.h"
 
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,20 +23,13 @@ const cli_command cmd_pull = {
     "on where they were interrupted. The profile is then used with `--profile NAME`.\n\n"
     "HF_TOKEN is your token for models that need one; HF_ENDPOINT or RAP_MIRROR names another hub.",
     run,
+    CLI_NO_MODELS,
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal)
-{
-    (void)signal;
-    interrupted = 1;
-}
 
 static int is_interrupted(void *payload)
 {
     (void)payload;
-    return interrupted;
+    return interrupt_caught() != 0;
 }
 
 /* ---- progress ---- */
@@ -92,8 +86,9 @@ static void draw_bar(shown *s, const char *file, int64_t done, int64_t total)
     memset(bar, '.', WIDTH);
     memset(bar, '#', (size_t)(filled > WIDTH ? WIDTH : filled));
     bar[WIDTH] = '\0';
-    fprintf(stderr, "\r\033[K%.40s [%s] %s of %s", file, bar, size_text(so_far, done),
-            size_text(whole, total));
+    fputs("\r\033[K", stderr);
+    plain_put(stderr, file);
+    fprintf(stderr, " [%s] %s of %s", bar, size_text(so_far, done), size_text(whole, total));
     if (seconds > 1)
         fprintf(stderr, ", %s/s", size_text(rate, (int64_t)((double)(done - s->first) / seconds)));
     fflush(stderr);
@@ -115,19 +110,19 @@ static int on_event(pull_event event, const char *file, const char *text, int64_
     clear_line(s);
     switch (event) {
     case PULL_FETCHED:
-        fprintf(stderr, "fetched %s (%s)\n", file, size_text(size, total));
+        cli_note("fetched %s (%s)", file, size_text(size, total));
         break;
     case PULL_REUSED:
-        fprintf(stderr, "have %s (%s, from the cache)\n", file, size_text(size, total));
+        cli_note("have %s (%s, from the cache)", file, size_text(size, total));
         break;
     case PULL_RETRY:
-        fprintf(stderr, "trying again: %s\n", text);
+        cli_note("trying again: %s", text);
         break;
     case PULL_WAIT:
-        fprintf(stderr, "waiting for %s: %s\n", file, text);
+        cli_note("waiting for %s: %s", file, text);
         break;
     default:
-        fprintf(stderr, "%s %s\n", text, file);
+        cli_note("%s %s", text, file);
         break;
     }
     return 0;
@@ -170,11 +165,11 @@ static int print_list(const cli *c)
         return cli_print_json(list);
     json_array_foreach(list, i, row)
     {
-        printf("%-16s %c%8s  %s", text_of(row, "name"),
-               json_is_true(json_object_get(row, "at_least")) ? '>' : ' ',
-               size_text(size, bytes_of(row)),
-               json_is_null(json_object_get(row, "profile")) ? "    " : "here");
-        printf("  %s\n", text_of(row, "description"));
+        cli_line("%-16s %c%8s  %s  %s", text_of(row, "name"),
+                 json_is_true(json_object_get(row, "at_least")) ? '>' : ' ',
+                 size_text(size, bytes_of(row)),
+                 json_is_null(json_object_get(row, "profile")) ? "    " : "here",
+                 text_of(row, "description"));
     }
     json_decref(list);
     return cli_flush();
@@ -187,12 +182,13 @@ static void print_plan(const json_t *plan)
     char size[32];
 
     json_array_foreach(json_object_get(plan, "files"), i, file)
-        printf("%s %9s  %s\n", json_is_true(json_object_get(file, "here")) ? "have " : "fetch",
-               size_text(size, bytes_of(file)), text_of(file, "url"));
-    printf("download: %s, to %s\n",
-           size_text(size, json_integer_value(json_object_get(plan, "download"))),
-           text_of(plan, "cache"));
-    printf("profile: %s\nlicense: %s\n", text_of(plan, "profile"), text_of(plan, "license"));
+        cli_line("%s %9s  %s", json_is_true(json_object_get(file, "here")) ? "have " : "fetch",
+                 size_text(size, bytes_of(file)), text_of(file, "url"));
+    cli_line("download: %s, to %s",
+             size_text(size, json_integer_value(json_object_get(plan, "download"))),
+             text_of(plan, "cache"));
+    cli_line("profile: %s", text_of(plan, "profile"));
+    cli_line("license: %s", text_of(plan, "license"));
 }
 
 static int print_result(const cli *c, json_t *result, bool dry_run)
@@ -202,12 +198,12 @@ static int print_result(const cli *c, json_t *result, bool dry_run)
     if (c->json)
         return cli_print_json(result);
     if (done)
-        printf("%s is here already: %s\n", text_of(result, "name"), text_of(result, "profile"));
+        cli_line("%s is here already: %s", text_of(result, "name"), text_of(result, "profile"));
     else if (dry_run)
         print_plan(result);
     else
-        printf("made %s: use it with --profile %s\n", text_of(result, "profile"),
-               text_of(result, "name"));
+        cli_line("made %s: use it with --profile %s", text_of(result, "profile"),
+                 text_of(result, "name"));
     json_decref(result);
     return cli_flush();
 }
@@ -215,14 +211,10 @@ static int print_result(const cli *c, json_t *result, bool dry_run)
 static int pull(const cli *c, pull_options *o, bool dry_run)
 {
     shown progress = { .c = c, .terminal = isatty(STDERR_FILENO) };
-    /* The second one kills: a conversion does not look up. */
-    struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
     rap_err err = { RAP_OK, "" };
     json_t *result;
     rap_status status;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     o->on_event = on_event;
     o->cancelled = is_interrupted;
     o->payload = &progress;

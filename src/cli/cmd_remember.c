@@ -1,7 +1,6 @@
 /* cmd_remember.c: rap remember NAME --image F: one picture, and the thing is known. */
 #include "cli/cli.h"
-
-#include <stdio.h>
+#include "wire/wire.h"
 
 static int run(cli *c, int argc, char **argv);
 
@@ -14,14 +13,16 @@ const cli_command cmd_remember = {
     "say\n"
     "about it. Further pictures are added with `rap edit NAME --view FILE`.",
     run,
+    CLI_USES_ALL,
 };
 
 static int run(cli *c, int argc, char **argv)
 {
     rap_concept concept = RAP_CONCEPT_INIT;
+    const char *picture = NULL;
     cli_list aliases = { { NULL }, 0 };
     const cli_option options[] = {
-        { "--image", CLI_TEXT, &concept.image.path, "FILE", "its picture (required)" },
+        { "--image", CLI_TEXT, &picture, "FILE", "its picture (required)" },
         { "--category", CLI_TEXT, &concept.category, "WORD", "what kind of thing it is" },
         { "--info", CLI_TEXT, &concept.info, "TEXT", "what is worth knowing about it" },
         { "--alias", CLI_LIST, &aliases, "NAME", "another name; may be repeated" },
@@ -34,23 +35,21 @@ static int run(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE)
         return code;
-    if (!concept.image.path) {
+    if (!picture) {
         cli_say("remember: --image is missing: show one picture of %s", argv[0]);
         return CLI_USAGE;
     }
-    if ((code = cli_open(c, false)) != CLI_CONTINUE)
+    if ((code = cli_picture(c, &concept.image, picture)) != CLI_CONTINUE ||
+        (code = cli_open(c, RAP_STORE_CHANGE)) != CLI_CONTINUE)
         return code;
     concept.name = argv[0];
     concept.aliases = aliases.item;
-    status = rap_remember(c->r, &concept, &id);
+    status = rap_remember(&id, c->r, &concept);
     if (status != RAP_OK)
         return cli_failed(c, status);
     if (c->json)
-        return cli_print_json(json_pack("{s:I, s:s}", "id", (json_int_t)id, "name", argv[0]));
-    if (!c->quiet) {
-        fputs("remembered ", stdout);
-        cli_print_plain(argv[0]);
-        putchar('\n');
-    }
+        return cli_print_json(wire_remembered(id, argv[0]));
+    if (!c->quiet)
+        cli_line("remembered %s", argv[0]);
     return cli_flush();
 }

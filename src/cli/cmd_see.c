@@ -2,8 +2,6 @@
 #include "cli/cli.h"
 #include "wire/wire.h"
 
-#include <stdio.h>
-
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_see = {
@@ -11,12 +9,24 @@ const cli_command cmd_see = {
     "IMAGE",
     "See which remembered things are in a photo",
     "Prints one line a match, best first: name, reason, score (0 to 1), box (x,y,w,h in pixels).\n"
-    "--out draws them onto the photo.\n"
+    "--out draws them onto the photo. IMAGE may be a pipe, or - for standard input.\n"
     "--profile-layers runs the networks several times and prints each layer's best time, its speed "
     "and the\n"
     "part of what a large matrix product reaches here.",
     run,
+    CLI_USES_ALL,
 };
+
+static int print(const cli *c, const rap_matches *matches, const char *name)
+{
+    if (c->json)
+        return cli_print_json(wire_matches(matches));
+    cli_print_matches(matches);
+    if (matches->count == 0 && !c->quiet)
+        cli_say("nothing known in %s (%zu region%s looked at)", name, matches->region_count,
+                matches->region_count == 1 ? "" : "s");
+    return cli_flush();
+}
 
 static int run(cli *c, int argc, char **argv)
 {
@@ -31,32 +41,21 @@ static int run(cli *c, int argc, char **argv)
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_matches *matches = NULL;
-    rap_status status;
+    rap_status status = RAP_OK;
     int code = cli_parse(c, &cmd_see, options, &argc, argv, 1, 1);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE || (code = cli_picture(c, &image, argv[0])) != CLI_CONTINUE ||
+        (code = cli_open(c, RAP_STORE_CACHE)) != CLI_CONTINUE)
         return code;
-    image.path = argv[0];
-    status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
-    for (int i = 1; i < CLI_LAYER_RUNS && c->layers && status == RAP_OK; i++) {
+    if (out)
+        status = rap_may_write(c->r, out, &image); /* before the work */
+    for (int i = 0; status == RAP_OK && i < (c->layers ? CLI_LAYER_RUNS : 1); i++) {
         rap_matches_free(matches);
-        status = rap_retrieve(c->r, &image, text, (int)limit, &matches);
+        status = rap_retrieve(&matches, c->r, &image, text, (int)limit);
     }
     if (status == RAP_OK && out)
         status = rap_draw(c->r, &image, matches, out);
-    if (status != RAP_OK) {
-        rap_matches_free(matches);
-        return cli_failed(c, status);
-    }
-    if (c->json) {
-        code = cli_print_json(wire_matches(matches));
-    } else {
-        cli_print_matches(matches);
-        if (matches->count == 0 && !c->quiet)
-            cli_say("nothing known in %s (%zu region%s looked at)", argv[0], matches->region_count,
-                    matches->region_count == 1 ? "" : "s");
-        code = cli_flush();
-    }
+    code = status == RAP_OK ? print(c, matches, argv[0]) : cli_failed(c, status);
     rap_matches_free(matches);
     return cli_say_layers(c, code);
 }

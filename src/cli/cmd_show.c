@@ -8,7 +8,7 @@
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_show = {
-    "show", "NAME", "Show one concept; --out writes its picture", NULL, run,
+    "show", "NAME", "Show one concept; --out writes its picture", NULL, run, CLI_USES_ALL,
 };
 
 static void print_field(const char *label, const char *text)
@@ -35,8 +35,10 @@ static int write_avatar(cli *c, const char *name, const char *path)
     void *bytes = NULL;
     size_t size = 0;
     rap_err err = { RAP_OK, "" };
-    rap_status status = rap_avatar(c->r, name, &bytes, &size);
+    rap_status status = rap_may_write(c->r, path, NULL);
 
+    if (status == RAP_OK)
+        status = rap_avatar(&bytes, &size, c->r, name);
     if (status != RAP_OK)
         return cli_failed(c, status);
     status = file_write(path, bytes, size, &err);
@@ -58,9 +60,9 @@ static int run(cli *c, int argc, char **argv)
     rap_status status;
     int code = cli_parse(c, &cmd_show, options, &argc, argv, 1, 1);
 
-    if (code != CLI_CONTINUE || (code = cli_open(c, false)) != CLI_CONTINUE)
+    if (code != CLI_CONTINUE || (code = cli_open(c, RAP_STORE_READ_OR_EMPTY)) != CLI_CONTINUE)
         return code;
-    status = rap_find(c->r, argv[0], &record);
+    status = rap_find(&record, c->r, argv[0]);
     if (status != RAP_OK)
         return cli_failed(c, status);
     code = out ? write_avatar(c, argv[0], out) : 0;

@@ -1,5 +1,6 @@
 /* main.c: the table of commands and the dispatch. */
 #include "cli/cli.h"
+#include "cli/interrupt.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -46,7 +47,7 @@ static const cli_command *find_command(const char *name)
 static int command_index(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) != 0)
+        if (argv[i][0] != '-' || argv[i][1] == '\0')
             return i;
         for (const cli_option *o = cli_global_options; o->name; o++)
             if (o->argument && strcmp(argv[i], o->name) == 0)
@@ -55,30 +56,42 @@ static int command_index(int argc, char **argv)
     return argc;
 }
 
-int main(int argc, char **argv)
+static bool is_one_of(const char *arg, const char *one, const char *other)
+{
+    return strcmp(arg, one) == 0 || strcmp(arg, other) == 0;
+}
+
+/* Without a command, or "help" in its place. */
+static int help(int argc, char **argv, int at)
+{
+    const cli_command *command;
+    bool asked = at < argc;
+    cli c = { .json = false };
+
+    for (int i = 1; i < at && i < argc; i++) {
+        if (is_one_of(argv[i], "--version", "-V")) {
+            puts("rap " RAP_VERSION);
+            return cli_flush();
+        }
+        asked |= is_one_of(argv[i], "--help", "-h");
+    }
+    if (at + 1 < argc && (command = find_command(argv[at + 1])) != NULL) {
+        char *arguments[] = { argv[0], (char *)"--help", NULL };
+
+        return command->run(&c, 2, arguments);
+    }
+    print_help(asked ? stdout : stderr);
+    return asked ? cli_flush() : CLI_USAGE;
+}
+
+static int run(int argc, char **argv)
 {
     cli c = { .json = false };
     const cli_command *command;
-    int at = command_index(argc, argv);
-    int code;
+    int at = command_index(argc, argv), code;
 
-    setlocale(LC_CTYPE, "C.UTF-8");
-    signal(SIGPIPE, SIG_IGN);
-    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
-        puts("rap " RAP_VERSION);
-        return cli_flush();
-    }
-    if (at >= argc || strcmp(argv[at], "help") == 0) {
-        bool asked = at < argc || (argc > 1 && strcmp(argv[1], "--help") == 0);
-
-        if (at + 1 < argc && (command = find_command(argv[at + 1])) != NULL) {
-            char *help[] = { argv[0], (char *)"--help", NULL };
-
-            return command->run(&c, 2, help);
-        }
-        print_help(asked ? stdout : stderr);
-        return asked ? cli_flush() : CLI_USAGE;
-    }
+    if (at >= argc || strcmp(argv[at], "help") == 0)
+        return help(argc, argv, at);
     command = find_command(argv[at]);
     if (!command) {
         cli_say("unknown command '%s'; `rap --help` lists them", argv[at]);
@@ -89,5 +102,22 @@ int main(int argc, char **argv)
         argv[i] = argv[i - 1];
     code = command->run(&c, argc - 1, argv + 1);
     rap_close(c.r);
+    rap_free(c.piped);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    int code;
+
+    setlocale(LC_CTYPE, "C.UTF-8");
+    signal(SIGPIPE, SIG_IGN); /* a write says so, and what was begun is ended first */
+    interrupt_install();
+    code = run(argc, argv);
+    interrupt_end();
+    if (code == CLI_PIPE) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
     return code;
 }

@@ -12,7 +12,8 @@ const cli_option cli_global_options[] = {
     { "--threads", CLI_NUMBER, NULL, "N", "cores to use (default: all)" },
     { "--json", CLI_FLAG, NULL, NULL, "print results as JSON" },
     { "--quiet", CLI_FLAG, NULL, NULL, "no progress, no remarks" },
-    { "--help", CLI_FLAG, NULL, NULL, "explain the command" },
+    { "--help", CLI_FLAG, NULL, NULL, "explain the command; also -h" },
+    { "--version", CLI_FLAG, NULL, NULL, "print the version; also -V" },
     { NULL, CLI_FLAG, NULL, NULL, NULL },
 };
 
@@ -22,9 +23,9 @@ static void *global_value(cli *c, const char *name)
         const char *name;
         void *value;
     } table[] = {
-        { "--profile", &c->profile }, { "--store", &c->store }, { "--policy", &c->policy },
-        { "--threads", &c->threads }, { "--json", &c->json },   { "--quiet", &c->quiet },
-        { "--help", &c->help },
+        { "--profile", &c->profile }, { "--store", &c->store },     { "--policy", &c->policy },
+        { "--threads", &c->threads }, { "--json", &c->json },       { "--quiet", &c->quiet },
+        { "--help", &c->help },       { "--version", &c->version },
     };
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
@@ -33,15 +34,30 @@ static void *global_value(cli *c, const char *name)
     return NULL;
 }
 
-static void print_options(const cli_option *options)
+/* Would the flag do nothing here? */
+static bool is_refused(const cli_command *command, const char *name)
 {
-    for (const cli_option *o = options; o->name; o++) {
-        char left[64];
+    static const struct {
+        const char *name;
+        cli_unused refused_by;
+    } flags[] = { { "--store", CLI_NO_STORE },
+                  { "--policy", CLI_NO_STORE },
+                  { "--profile", CLI_NO_MODELS },
+                  { "--threads", CLI_NO_MODELS } };
 
-        snprintf(left, sizeof left, "%s%s%s", o->name, o->argument ? " " : "",
-                 o->argument ? o->argument : "");
-        printf("  %-22s %s\n", left, o->help);
-    }
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (strcmp(flags[i].name, name) == 0)
+            return command->unused >= flags[i].refused_by;
+    return false;
+}
+
+static void print_option(const cli_option *o)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "%s%s%s", o->name, o->argument ? " " : "",
+             o->argument ? o->argument : "");
+    printf("  %-22s %s\n", left, o->help);
 }
 
 static void print_command_help(const cli_command *command, const cli_option *options)
@@ -52,9 +68,12 @@ static void print_command_help(const cli_command *command, const cli_option *opt
         printf("\n%s\n", command->details);
     if (options->name)
         puts("\nflags:");
-    print_options(options);
+    for (const cli_option *o = options; o->name; o++)
+        print_option(o);
     puts("\nflags every command takes:");
-    print_options(cli_global_options);
+    for (const cli_option *o = cli_global_options; o->name; o++)
+        if (!is_refused(command, o->name))
+            print_option(o);
 }
 
 /* "x,y,w,h" in pixels. */
@@ -122,7 +141,9 @@ static const cli_option *find_option(const cli_option *options, const char *arg,
 static int parse_flag(cli *c, const cli_command *command, const cli_option *options, int argc,
                       char **argv, int *i)
 {
-    const char *arg = argv[*i];
+    const char *arg = strcmp(argv[*i], "-h") == 0   ? "--help"
+                      : strcmp(argv[*i], "-V") == 0 ? "--version"
+                                                    : argv[*i];
     const char *equals = strchr(arg, '=');
     size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
     const cli_option *o = find_option(options, arg, len);
@@ -134,6 +155,11 @@ static int parse_flag(cli *c, const cli_command *command, const cli_option *opti
     if (!o) {
         cli_say("%s: unknown flag '%.*s'; see `rap %s --help`", command->name, (int)len, arg,
                 command->name);
+        return CLI_USAGE;
+    }
+    if (is_refused(command, o->name)) {
+        cli_say("%s: %s means nothing here; leave it out (see `rap %s --help`)", command->name,
+                o->name, command->name);
         return CLI_USAGE;
     }
     if (o->kind == CLI_FLAG && equals) {
@@ -173,10 +199,12 @@ int cli_parse(cli *c, const cli_command *command, const cli_option *options, int
         }
     }
     *argc = count;
-    if (c->help) {
+    if (c->help)
         print_command_help(command, options);
+    else if (c->version)
+        puts("rap " RAP_VERSION);
+    if (c->help || c->version)
         return cli_flush();
-    }
     if (count < min_arguments || count > max_arguments) {
         cli_say("usage: rap %s%s%s; see `rap %s --help`", command->name,
                 *command->arguments ? " " : "", command->arguments, command->name);

@@ -1,55 +1,168 @@
-/* output.c: opening the handle, and everything that is printed. */
+/* output.c: opening the handle, and everything that is printed. What others wrote passes through plain.c. */
+#include "base/buf.h"
+#include "base/text.h"
 #include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/plain.h"
 
 #include <errno.h>
-#include <math.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* ---- lines -------------------------------------------------------------------------------- */
+
+static void put_line(FILE *out, const char *start, const char *format, va_list args)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, format, args) < 0)
+        text = NULL;
+    fputs(start, out);
+    plain_put(out, text ? text : "out of memory");
+    putc('\n', out);
+    free(text);
+}
 
 void cli_say(const char *format, ...)
 {
     va_list args;
 
-    fputs("rap: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    put_line(stderr, "rap: ", format, args);
     va_end(args);
-    fputc('\n', stderr);
 }
 
-int cli_open(cli *c, bool read_only)
+void cli_note(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put_line(stderr, "", format, args);
+    va_end(args);
+}
+
+void cli_line(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put_line(stdout, "", format, args);
+    va_end(args);
+}
+
+void cli_print_plain(const char *text)
+{
+    plain_put(stdout, text);
+}
+
+int cli_print_token(const char *text, size_t len, void *payload)
+{
+    plain_stream_put(payload, stdout, text, len);
+    fflush(stdout);
+    return ferror(stdout) || interrupt_caught();
+}
+
+/* ---- the end of standard output ----------------------------------------------------------- */
+
+/* Did the reader of a pipe go? The error of the write that noticed may be lost by now. */
+static bool reader_is_gone(int reason)
+{
+    struct pollfd end = { .fd = STDOUT_FILENO };
+
+    return reason == EPIPE || (poll(&end, 1, 0) == 1 && (end.revents & POLLERR));
+}
+
+int cli_flush(void)
+{
+    int reason;
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    reason = errno;
+    if (reader_is_gone(reason))
+        return CLI_PIPE;
+    cli_say("cannot write to standard output: %s",
+            reason ? strerror(reason) : "an earlier write failed");
+    return rap_status_exit_code(RAP_E_IO);
+}
+
+/* ---- JSON --------------------------------------------------------------------------------- */
+
+/* jansson escapes what JSON demands; what a terminal must not see is escaped here. It can only stand in texts, and all
+ * of it is below U+10000. */
+static char *escape(const char *json)
+{
+    buf out = BUF_INIT;
+
+    while (*json) {
+        unsigned code = 0;
+        size_t used = text_decode(&code, json);
+
+        if (code >= 0x7F && plain_kind_of(code) != PLAIN_SHOWN)
+            buf_printf(&out, "\\u%04x", code);
+        else
+            buf_add(&out, json, used ? used : 1);
+        json += used ? used : 1;
+    }
+    return buf_detach(&out);
+}
+
+int cli_put_json(json_t *document, size_t flags)
+{
+    char *text = document ? json_dumps(document, flags | JSON_REAL_PRECISION(9)) : NULL;
+    char *escaped = text ? escape(text) : NULL;
+
+    if (escaped)
+        fputs(escaped, stdout);
+    else
+        cli_say("out of memory while printing the result as JSON");
+    free(text);
+    free(escaped);
+    json_decref(document);
+    return escaped ? 0 : rap_status_exit_code(RAP_E_MEMORY);
+}
+
+int cli_print_json(json_t *document)
+{
+    int code = cli_put_json(document, JSON_INDENT(2));
+
+    if (code != 0)
+        return code;
+    putchar('\n');
+    return cli_flush();
+}
+
+/* ---- the handle --------------------------------------------------------------------------- */
+
+static rap_status open_handle(cli *c, rap_store_use use)
 {
     rap_options options = RAP_OPTIONS_INIT;
-    rap_status status;
 
     options.profile = c->profile;
     options.store = c->store;
     options.threads = (int)c->threads;
-    options.read_only = read_only;
+    options.read_only = (int)use;
     options.policy =
         c->policy && strcmp(c->policy, "paper") == 0 ? RAP_POLICY_PAPER : RAP_POLICY_DEFAULT;
     options.on_progress = cli_progress;
     options.payload = c;
     options.profile_layers = c->layers;
-    status = rap_open(&c->r, &options);
-    return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
+    return rap_open(&c->r, &options);
 }
 
-int cli_say_layers(cli *c, int code)
+int cli_open(cli *c, rap_store_use use)
 {
-    char *text = NULL;
-    rap_status status;
+    rap_status status = open_handle(c, use);
+    bool may_be_absent = use == RAP_STORE_READ_OR_EMPTY || use == RAP_STORE_CACHE;
 
-    if (!c->layers || code != 0)
-        return code;
-    status = rap_layers(c->r, &text);
-    if (status != RAP_OK)
-        return cli_failed(c, status);
-    fputs(text, stderr);
-    rap_free(text);
-    return code;
+    if (status == RAP_OK && c->store && may_be_absent && !c->quiet && access(c->store, F_OK) != 0)
+        cli_say("%s: there is no store yet; it is read as an empty one", c->store);
+    return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
 }
 
 int cli_failed(cli *c, rap_status status)
@@ -60,39 +173,38 @@ int cli_failed(cli *c, rap_status status)
     return rap_status_exit_code(status);
 }
 
-int cli_flush(void)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return 0;
-    cli_say("cannot write to standard output: %s", strerror(errno));
-    return rap_status_exit_code(RAP_E_IO);
-}
+/* ---- results ------------------------------------------------------------------------------ */
 
-int cli_print_json(json_t *document)
+/* What it does not say itself: a table of ours, whose lines stay, with paths and names of models in it. */
+static void put_table(FILE *out, const char *text)
 {
-    int failed = !document || json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        plain_stream s = PLAIN_STREAM_INIT;
 
-    json_decref(document);
-    if (failed) {
-        cli_say("cannot print the result as JSON");
-        return rap_status_exit_code(RAP_E_IO);
+        plain_stream_put(&s, out, text, len);
+        plain_stream_end(&s, out);
+        text += len;
+        if (*text) {
+            putc('\n', out);
+            text++;
+        }
     }
-    putchar('\n');
-    return cli_flush();
 }
 
-void cli_print_plain(const char *text)
+int cli_say_layers(cli *c, int code)
 {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        putchar(*p < 0x20 || *p == 0x7f ? ' ' : *p);
-}
+    char *text = NULL;
+    rap_status status;
 
-int cli_print_token(const char *text, size_t len, void *payload)
-{
-    for (size_t i = 0; i < len; i++)
-        putchar(text[i] == '\033' ? ' ' : text[i]);
-    fflush(stdout);
-    return ferror(stdout);
+    if (!c->layers || code != 0)
+        return code;
+    status = rap_layers(&text, c->r);
+    if (status != RAP_OK)
+        return cli_failed(c, status);
+    put_table(stderr, text);
+    rap_free(text);
+    return code;
 }
 
 void cli_print_matches(const rap_matches *matches)
@@ -119,15 +231,16 @@ int cli_progress(const char *what, uint64_t done, uint64_t total, void *payload)
     int filled = total ? (int)((double)done * WIDTH / (double)total) : 0;
 
     if (c->quiet || !isatty(STDERR_FILENO))
-        return 0;
+        return interrupt_caught();
     filled = filled > WIDTH ? WIDTH : filled;
     memset(bar, '.', WIDTH);
     memset(bar, '#', (size_t)filled);
     bar[WIDTH] = '\0';
-    fprintf(stderr, "\r%s [%s] %llu/%llu", what, bar, (unsigned long long)done,
-            (unsigned long long)total);
-    if (done >= total)
+    putc('\r', stderr);
+    plain_put(stderr, what);
+    fprintf(stderr, " [%s] %llu/%llu", bar, (unsigned long long)done, (unsigned long long)total);
+    if (done >= total || interrupt_caught())
         fputs("\r\033[K", stderr);
     fflush(stderr);
-    return 0;
+    return interrupt_caught();
 }

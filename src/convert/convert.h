@@ -23,6 +23,12 @@ typedef struct convert_options {
     const char *vocab; /* NULL: what lies beside the checkpoint. BPE merges of a CLIP, plain or gzip */
     convert_type type;
     int image_size; /* pixels a side, of an image encoder; 0: as published. Positions are resampled */
+    float mean[3], std[3]; /* of the colours, 0 to 1, for an encoder; all of std 0: as published */
+    /* Called with each thing that a user should know: what was assumed, which of several weights were
+     * taken. One line without a newline; may be NULL. */
+    void (*remark)(void *payload, const char *line);
+    rap_on_progress *on_progress; /* NULL: silent; counts tensors, may cancel */
+    void *payload;
 } convert_options;
 
 /* The output is written atomically. */

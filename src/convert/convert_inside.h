@@ -1,4 +1,4 @@
-/* convert_inside.h: one conversion under way, for convert.c and the name maps. */
+/* convert_inside.h: one conversion under way, for convert_file.c and the name maps. */
 #ifndef RAP_CONVERT_CONVERT_INSIDE_H
 #define RAP_CONVERT_CONVERT_INSIDE_H
 
@@ -8,11 +8,10 @@
 
 typedef struct conversion {
     const state_dict *in;
-    const char *vocab;       /* NULL: none given */
     const json_t *config;    /* config.json, or the file that stands in its place; NULL: none */
     const char *config_path; /* for errors */
-    convert_type type;       /* of the output */
-    int image_size;          /* pixels a side of what the encoder shall take; 0: as published */
+    const convert_options *options;
+    uint64_t written; /* tensors */
     gguf_writer *out;
     bool *used;        /* [tensors of in] */
     rap_status status; /* the first failure; later calls do nothing */
@@ -57,6 +56,10 @@ void convert_floats(conversion *c, const char *to, convert_shape shape, const fl
 
 /* Says that a tensor carries nothing we need. A trailing '*' stands for any ending. */
 void convert_ignore(conversion *c, const char *name);
+
+/* Says what a user should know but need not act upon: what was assumed, and how to say otherwise. */
+void convert_remark(const conversion *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 rap_status convert_fail(conversion *c, rap_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -108,9 +111,13 @@ typedef struct picture_recipe {
     float mean[3], std[3];
 } picture_recipe;
 
-/* Reads preprocessor_config.json over what *out holds; refuses what we do not do, and, where it is `needed`,
- * a checkpoint without one. */
-void convert_read_recipe(conversion *c, bool needed, picture_recipe *out);
+/* Reads preprocessor_config.json, or that part of processor_config.json, over what *out holds; refuses what
+ * we do not do, and, where it is `needed`, a checkpoint without one. Was there one? */
+bool convert_read_recipe(conversion *c, bool needed, picture_recipe *out);
+/* "mean …, deviation …, scaled to … and cropped to …": for a remark on numbers that were assumed. */
+const char *convert_recipe_text(char out[200], const picture_recipe *r);
+/* Has the user given mean and deviation? Then convert_put_recipe() writes these. */
+bool convert_colours_given(const conversion *c);
 /* The keys are the same for every encoder: "<keys>.image_size" and so on. */
 void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r);
 
@@ -146,6 +153,14 @@ void convert_config_string(conversion *c, const char *field, const char **out);
 void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say);
 /* Our name for the activation that the field names, or for `usual` where there is none. */
 const char *convert_config_act(conversion *c, const char *field, const char *usual);
+
+/* ---- whose checkpoint: convert_names.c ---- */
+
+/* Takes parts off the front of all names ("module.", "model.", whatever the trainer called it) until
+ * `recognise` knows them; true when it does. */
+bool convert_unwrap(conversion *c, state_dict *d, bool recognise(const conversion *c));
+/* Says what kind of model this is when it is one that is known but not read; NULL otherwise. */
+const char *convert_stranger(const conversion *c);
 
 /* ---- timm's config.json: convert_timm.c ---- */
 
@@ -183,7 +198,7 @@ bool siglip_recognise(const conversion *c);
 void siglip_convert(conversion *c);
 bool timm_siglip_recognise(const conversion *c);
 void timm_siglip_convert(conversion *c);
-bool dinov2_recognise(const conversion *c);
+bool dinov2_recognise(const conversion *c); /* in both layouts */
 void dinov2_convert(conversion *c);
 bool vit_recognise(const conversion *c);
 void vit_convert(conversion *c);

@@ -10,7 +10,7 @@
 
 enum { MAX_SIDE = 1024, MAX_RESIZE = 2048 };
 
-static const char FILE_NAME[] = "preprocessor_config.json";
+static const char FILE_NAME[] = "preprocessor_config.json", WHOLE_NAME[] = "processor_config.json";
 
 /* What errors call it. */
 static const char *called(char out[512], const conversion *c)
@@ -111,15 +111,30 @@ static void read_colours(conversion *c, const json_t *j, picture_recipe *r)
             r->mean[i] = 0, r->std[i] = 1;
 }
 
-void convert_read_recipe(conversion *c, bool needed, picture_recipe *r)
+/* The recipe as JSON: a file of its own, or a part of what newer libraries save for a whole processor.
+ * NULL: neither is there. */
+static json_t *open_recipe(conversion *c)
 {
-    enum { BILINEAR = 2, BICUBIC = 3 }; /* Pillow's numbers */
-    json_t *j = NULL;
+    json_t *j = NULL, *whole = NULL;
     if (c->status == RAP_OK)
         c->status = state_dict_beside_json(c->in, FILE_NAME, &j, c->err);
+    if (c->status == RAP_OK && !j)
+        c->status = state_dict_beside_json(c->in, WHOLE_NAME, &whole, c->err);
+    if (json_is_object(json_at(whole, "image_processor")))
+        j = json_incref(json_at(whole, "image_processor"));
+    json_decref(whole);
+    return j;
+}
+
+bool convert_read_recipe(conversion *c, bool needed, picture_recipe *r)
+{
+    enum { BILINEAR = 2, BICUBIC = 3 }; /* Pillow's numbers */
+    json_t *j = open_recipe(c);
+    bool found = j != NULL;
     if (needed && !j)
         convert_fail(c, RAP_E_ARGUMENT,
-                     "needs the %s that is published with it, in the same folder", FILE_NAME);
+                     "needs the %s (or %s) that is published with it, in the same folder",
+                     FILE_NAME, WHOLE_NAME);
     if (c->status == RAP_OK && j) {
         int filter = read_int(c, j, "resample", strcmp(r->interpolation, "bilinear") ? 3 : 2, 9);
         if (filter != BILINEAR && filter != BICUBIC)
@@ -131,6 +146,17 @@ void convert_read_recipe(conversion *c, bool needed, picture_recipe *r)
             refuse(c, "pictures are not padded (do_pad)");
     }
     json_decref(j);
+    return found;
+}
+
+const char *convert_recipe_text(char out[200], const picture_recipe *r)
+{
+    snprintf(out, 200,
+             "mean %.3g %.3g %.3g and deviation %.3g %.3g %.3g of the colours, pictures scaled to "
+             "%d and cropped to %d pixels",
+             (double)r->mean[0], (double)r->mean[1], (double)r->mean[2], (double)r->std[0],
+             (double)r->std[1], (double)r->std[2], r->resize, r->size);
+    return out;
 }
 
 static void put_text(conversion *c, const char *keys, const char *name, const char *text)
@@ -140,15 +166,21 @@ static void put_text(conversion *c, const char *keys, const char *name, const ch
     gguf_put_string(c->out, key, text, strlen(text));
 }
 
+bool convert_colours_given(const conversion *c)
+{
+    return c->options->std[0] > 0;
+}
+
 void convert_put_recipe(conversion *c, const char *keys, const picture_recipe *r)
 {
     char key[96];
+    bool given = convert_colours_given(c);
     snprintf(key, sizeof key, "%s.image_size", keys);
     gguf_put_int(c->out, key, (uint32_t)r->size);
     snprintf(key, sizeof key, "%s.image_mean", keys);
-    gguf_put_floats(c->out, key, r->mean, 3);
+    gguf_put_floats(c->out, key, given ? c->options->mean : r->mean, 3);
     snprintf(key, sizeof key, "%s.image_std", keys);
-    gguf_put_floats(c->out, key, r->std, 3);
+    gguf_put_floats(c->out, key, given ? c->options->std : r->std, 3);
     put_text(c, keys, "resize", r->squash ? "squash" : "shortest");
     snprintf(key, sizeof key, "%s.resize_size", keys);
     gguf_put_int(c->out, key, (uint32_t)r->resize);

@@ -14,7 +14,7 @@ enum { MAX_SIDE = 1024, MAX_GRID = 64 }; /* what the vision code bears */
 
 int64_t convert_wanted_grid(conversion *c, int64_t patch, int64_t grid)
 {
-    int64_t side = c->image_size;
+    int64_t side = c->options->image_size;
     if (!side)
         return grid;
     if (side >= patch && side <= MAX_SIDE && side / patch <= MAX_GRID)
@@ -28,11 +28,11 @@ int64_t convert_wanted_grid(conversion *c, int64_t patch, int64_t grid)
 
 void convert_size_wanted(const conversion *c, picture_recipe *r)
 {
-    if (!c->image_size || !r->size)
+    if (!c->options->image_size || !r->size)
         return;
-    int64_t in_proportion = ((int64_t)r->resize * c->image_size + r->size / 2) / r->size;
-    r->resize = r->share > 0 ? (int)floor(c->image_size / r->share) : (int)in_proportion;
-    r->size = c->image_size;
+    int64_t in_proportion = ((int64_t)r->resize * c->options->image_size + r->size / 2) / r->size;
+    r->resize = r->share > 0 ? (int)floor(c->options->image_size / r->share) : (int)in_proportion;
+    r->size = c->options->image_size;
 }
 
 void convert_positions(conversion *c, const char *from, const position_table *t, int64_t to_grid)

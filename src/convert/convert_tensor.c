@@ -96,13 +96,13 @@ float *convert_read(conversion *c, const char *from, convert_shape shape)
  * added to every picture (positions, class token and registers) becomes f16 beside them. */
 static gguf_type target(const conversion *c, const char *to, gguf_type natural, convert_shape shape)
 {
-    if (c->type == CONVERT_KEEP)
+    if (c->options->type == CONVERT_KEEP)
         return natural;
-    if (c->type == CONVERT_F32 || shape.dims == 1)
+    if (c->options->type == CONVERT_F32 || shape.dims == 1)
         return GGUF_F32;
-    if (c->type == CONVERT_BF16)
+    if (c->options->type == CONVERT_BF16)
         return GGUF_BF16;
-    if (c->type == CONVERT_Q8_0 && shape.dims == 2 && shape.d[1] % Q8_0_BLOCK == 0 &&
+    if (c->options->type == CONVERT_Q8_0 && shape.dims == 2 && shape.d[1] % Q8_0_BLOCK == 0 &&
         !strstr(to, "position_embd") && !strstr(to, "class_embd"))
         return GGUF_Q8_0;
     return GGUF_F16;
@@ -136,6 +136,19 @@ static bool encode(void *out, gguf_type type, const float *values, size_t count)
     }
 }
 
+/* One more is done: may it go on? */
+static void count_tensor(conversion *c)
+{
+    uint64_t all = state_dict_count(c->in);
+
+    c->written++;
+    if (c->status == RAP_OK && c->options->on_progress &&
+        c->options->on_progress("converting", c->written < all ? c->written : all, all,
+                                c->options->payload))
+        c->status =
+            err_set(c->err, RAP_E_CANCELLED, "%s: conversion cancelled", state_dict_path(c->in));
+}
+
 static void put_as(conversion *c, const char *to, gguf_type type, convert_shape shape,
                    const float *values)
 {
@@ -154,6 +167,7 @@ static void put_as(conversion *c, const char *to, gguf_type type, convert_shape 
     else
         gguf_put_tensor(c->out, to, type, shape.dims, ne, bytes);
     free(bytes);
+    count_tensor(c);
 }
 
 /* What was computed may have left the range of f32 on the way. */

@@ -125,16 +125,21 @@ static void with_openai_names(conversion *c, clip_config *k, int64_t width)
         read_open_clip(c, k);
     if (c->status != RAP_OK || k->file)
         return;
-    if (!is_openai(c) && is_hugging_face(c))
+    if (!is_openai(c) && is_hugging_face(c)) {
         k->at = &hugging_face;
-    else if (is_openai(c) || may_be_openai(c, width))
+    } else if (is_openai(c) || may_be_openai(c, width)) {
         c->config = NULL; /* another model's */
-    else
+        if (!is_openai(c))
+            convert_remark(c, "no " OPEN_CLIP_FILE " beside it; taken for OpenAI's own CLIP, with "
+                              "QuickGELU and heads of 64. Of an open_clip model put that file "
+                              "beside it");
+    } else {
         convert_fail(
             c, RAP_E_ARGUMENT,
             "has OpenAI's names but not all of OpenAI's numbers, so its activation and heads "
             "are unknown: needs the " OPEN_CLIP_FILE " (or config.json) that is published "
             "with it, in the same folder");
+    }
 }
 
 clip_config *clip_config_open(conversion *c, bool hugging_face_names, int64_t width)
@@ -269,8 +274,14 @@ static void open_clip_pictures(conversion *c, picture_recipe *r)
 
 void clip_config_pictures(conversion *c, const clip_config *k, picture_recipe *r)
 {
-    if (k->at == &hugging_face)
-        convert_read_recipe(c, false, r);
-    else if (k->at == &open_clip)
+    char text[200];
+    if (k->at == &hugging_face) {
+        if (!convert_read_recipe(c, false, r) && !convert_colours_given(c))
+            convert_remark(c,
+                           "no preprocessor_config.json beside it; pictures are prepared as for "
+                           "OpenAI's CLIP: %s",
+                           convert_recipe_text(text, r));
+    } else if (k->at == &open_clip) {
         open_clip_pictures(c, r);
+    }
 }

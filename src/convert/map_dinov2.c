@@ -1,12 +1,21 @@
-/* map_dinov2.c: DINOv2 with and without registers, as Hugging Face lays it out. Its positions are
- * resampled here for the resolution at which pictures are prepared. */
+/* map_dinov2.c: DINOv2 with and without registers, as Hugging Face lays it out and as its authors publish it
+ * (dinov2_vits14_pretrain.pth). Its positions are resampled here for the resolution at which pictures are
+ * prepared. */
 #include "base/mem.h"
 #include "convert/convert_inside.h"
+#include "formats/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const block_names names = {
+typedef struct layout {
+    const char *prefix; /* of all names */
+    const char *token, *registers, *positions, *patch, *blocks, *norm, *mask;
+    const block_names *block;
+    bool of_authors; /* then no config tells of the model, and its names are those of timm's ViT */
+} layout;
+
+static const block_names hugging_face_block = {
     .ln1 = "norm1",
     .ln2 = "norm2",
     .q = "attention.attention.query",
@@ -22,6 +31,52 @@ static const block_names names = {
     .down_gated = "mlp.weights_out",
 };
 
+static const block_names authors_block = {
+    .ln1 = "norm1",
+    .ln2 = "norm2",
+    .qkv_weight = "attn.qkv.weight",
+    .qkv_bias = "attn.qkv.bias",
+    .bias_optional = true,
+    .out = "attn.proj",
+    .up = "mlp.fc1",
+    .down = "mlp.fc2",
+    .scale1 = "ls1.gamma",
+    .scale2 = "ls2.gamma",
+    .gate_and_up = "mlp.w12",
+    .down_gated = "mlp.w3",
+};
+
+#define HUGGING_FACE(p)                                       \
+    {                                                         \
+        .prefix = p,                                          \
+        .token = p "embeddings.cls_token",                    \
+        .registers = p "embeddings.register_tokens",          \
+        .positions = p "embeddings.position_embeddings",      \
+        .patch = p "embeddings.patch_embeddings.projection",  \
+        .blocks = p "encoder.layer.",                         \
+        .norm = p "layernorm",                                \
+        .mask = p "embeddings.mask_token",                    \
+        .block = &hugging_face_block,                         \
+    }
+
+static const layout layouts[] = {
+    HUGGING_FACE("dinov2."),
+    HUGGING_FACE("dinov2_with_registers."),
+    HUGGING_FACE(""),
+    {
+        .prefix = "",
+        .token = "cls_token",
+        .registers = "register_tokens",
+        .positions = "pos_embed",
+        .patch = "patch_embed.proj",
+        .blocks = "blocks.",
+        .norm = "norm",
+        .mask = "mask_token",
+        .block = &authors_block,
+        .of_authors = true,
+    },
+};
+
 enum { HEAD_WIDTH = 64, MAX_REGISTERS = 32 };
 
 /* What the authors prepare pictures with. */
@@ -34,33 +89,43 @@ static const picture_recipe published = {
     .std = { 0.229f, 0.224f, 0.225f },
 };
 
-static const char *prefix_of(const conversion *c)
+enum { AUTHORS_PATCH = 14, AUTHORS_GRID = 37 }; /* pictures of 518 pixels */
+
+/* The authors' models all have patches of 14 and positions for 518 pixels; timm's copy of them has its own
+ * config, and is a ViT of timm's. */
+static bool is_of_authors(const conversion *c)
 {
-    if (convert_has(c, "dinov2.embeddings.cls_token"))
-        return "dinov2.";
-    return convert_has(c, "dinov2_with_registers.embeddings.cls_token") ? "dinov2_with_registers."
-                                                                        : "";
+    return convert_size(c, "patch_embed.proj.weight", 0) == AUTHORS_PATCH &&
+           convert_size(c, "pos_embed", 1) == AUTHORS_GRID * AUTHORS_GRID + 1 &&
+           !convert_has(c, "head.weight") &&
+           !json_is_object(json_at(c->config, "pretrained_cfg"));
+}
+
+static const layout *layout_of(const conversion *c)
+{
+    char name[256];
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
+        const layout *l = &layouts[i];
+        if (convert_has(c, l->token) && convert_has(c, convert_name(name, l->patch, ".weight", "")) &&
+            convert_has(c, convert_name(name, l->blocks, "0.", l->block->scale1)) &&
+            (!l->of_authors || is_of_authors(c)))
+            return l;
+    }
+    return NULL;
 }
 
 bool dinov2_recognise(const conversion *c)
 {
-    char name[256];
-    const char *p = prefix_of(c);
-    return convert_has(c, convert_name(name, p, "embeddings.cls_token", "")) &&
-           convert_has(
-               c, convert_name(name, p, "embeddings.patch_embeddings.projection.weight", "")) &&
-           convert_has(c, convert_name(name, p, "encoder.layer.0.layer_scale1.lambda1", ""));
+    return layout_of(c) != NULL;
 }
 
 /* The class token and behind it the registers: [1 + R, D]. */
-static void put_tokens(conversion *c, const char *p, int64_t registers, int64_t width)
+static void put_tokens(conversion *c, const layout *l, int64_t registers, int64_t width)
 {
-    char a[256];
     size_t d = (size_t)width, r = (size_t)registers;
     float *all = mem_array((1 + r) * d, sizeof *all);
-    float *first = convert_read(c, convert_name(a, p, "embeddings.cls_token", ""),
-                                (convert_shape){ 1, { width } });
-    float *more = registers ? convert_read(c, convert_name(a, p, "embeddings.register_tokens", ""),
+    float *first = convert_read(c, l->token, (convert_shape){ 1, { width } });
+    float *more = registers ? convert_read(c, l->registers,
                                            (convert_shape){ 2, { registers, width } })
                             : NULL;
     if (!all && c->status == RAP_OK)
@@ -78,14 +143,13 @@ static void put_tokens(conversion *c, const char *p, int64_t registers, int64_t 
 
 /* The class token has a position, the registers have none. The two kinds of model were published with two ways of
  * resampling. */
-static void put_positions(conversion *c, const char *p, int64_t registers, int64_t width,
+static void put_positions(conversion *c, const layout *l, int64_t registers, int64_t width,
                           int64_t from, int64_t to)
 {
-    char a[256];
     const position_table t = {
         .rows = 1, .lead = 1 + registers, .grid = from, .width = width, .antialias = registers > 0
     };
-    convert_positions(c, convert_name(a, p, "embeddings.position_embeddings", ""), &t, to);
+    convert_positions(c, l->positions, &t, to);
 }
 
 /* Where the tensors can tell, both must agree. */
@@ -120,17 +184,26 @@ static void keys(conversion *c, block_sizes *s, int64_t patch, int64_t registers
     convert_put_recipe(c, "dinov2.vision", r);
 }
 
+/* Its authors prepare pictures in one way, and say it nowhere in the file. */
+static void read_recipe(conversion *c, const layout *l, picture_recipe *r)
+{
+    char text[200];
+    bool found = convert_read_recipe(c, !l->of_authors, r);
+    if (!found && !convert_colours_given(c))
+        convert_remark(c, "taken for a DINOv2 of its authors by its tensors: %s",
+                       convert_recipe_text(text, r));
+}
+
 void dinov2_convert(conversion *c)
 {
-    char a[256], b[256];
-    const char *p = prefix_of(c);
-    const char *weight = convert_name(a, p, "embeddings.patch_embeddings.projection.weight", "");
+    char a[256];
+    const layout *l = layout_of(c);
+    const char *weight = convert_name(a, l->patch, ".weight", "");
     int64_t patch = convert_size(c, weight, 0), width = convert_size(c, weight, 3);
-    int64_t rows = convert_size(c, convert_name(b, p, "embeddings.position_embeddings", ""), 1);
-    int64_t registers = convert_size(c, convert_name(b, p, "embeddings.register_tokens", ""), 1);
-    int64_t from = convert_grid(rows);
+    int64_t registers = convert_size(c, l->registers, 1);
+    int64_t from = convert_grid(convert_size(c, l->positions, 1));
     picture_recipe r = published;
-    convert_read_recipe(c, true, &r);
+    read_recipe(c, l, &r);
     if (!from || !patch || patch > 256 || !width || width > 16384 || registers > MAX_REGISTERS) {
         convert_fail(c, RAP_E_FORMAT, "its image tower has an impossible shape");
         return;
@@ -143,17 +216,14 @@ void dinov2_convert(conversion *c)
                      (int)patch);
         return;
     }
-    put_tokens(c, p, registers, width);
-    put_positions(c, p, registers, width, from, to);
-    convert_pair(c, convert_name(a, p, "embeddings.patch_embeddings.projection", ""),
-                 "v.patch_embd", (convert_shape){ 4, { width, 3, patch, patch } });
-    const char *blocks = convert_name(a, p, "encoder.layer.", "");
-    block_sizes s = { .width = width, .gated = convert_gated(c, blocks, &names) };
-    s.layers = convert_blocks(c, blocks, "v.blk.", &names, width, &s.hidden);
-    convert_pair(c, convert_name(a, p, "layernorm", ""), "v.post_ln",
-                 (convert_shape){ 1, { width } });
+    put_tokens(c, l, registers, width);
+    put_positions(c, l, registers, width, from, to);
+    convert_pair(c, l->patch, "v.patch_embd", (convert_shape){ 4, { width, 3, patch, patch } });
+    block_sizes s = { .width = width, .gated = convert_gated(c, l->blocks, l->block) };
+    s.layers = convert_blocks(c, l->blocks, "v.blk.", l->block, width, &s.hidden);
+    convert_pair(c, l->norm, "v.post_ln", (convert_shape){ 1, { width } });
     keys(c, &s, patch, registers, &r);
     check_config(c, &s, patch, from, registers);
-    convert_ignore(c, convert_name(a, p, "embeddings.mask_token", ""));
+    convert_ignore(c, l->mask);
     convert_ignore(c, "classifier.*");
 }

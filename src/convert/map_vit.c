@@ -2,10 +2,12 @@
  * scale or not, a norm before the blocks or not. The feature is what the classifier behind it would see:
  * the class token or the patches' mean after the last norm; the classifier is left out. Also timm's SigLIP,
  * which is such a ViT with attention pooling. */
+#include "base/file.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
 #include "formats/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,18 +57,77 @@ bool timm_siglip_recognise(const conversion *c)
     return vit_recognise(c) && convert_has(c, "attn_pool.latent");
 }
 
+/* ---- what a name tells --------------------------------------------------------------------- */
+
+static const float imagenet_mean[3] = { 0.485f, 0.456f, 0.406f },
+                   imagenet_std[3] = { 0.229f, 0.224f, 0.225f };
+
+/* Families that are known by the names of their files; all take ImageNet's mean and deviation. */
+typedef struct family {
+    const char *in_name, *called;
+    double share; /* crop_pct for pictures of up to 256 pixels, 1 for larger ones */
+} family;
+
+static const family families[] = {
+    { "dino_deit", "DINO", 0.875 },
+    { "dino_vit", "DINO", 0.875 },
+    { "deit", "DeiT", 0.9 },
+};
+
+static const family *family_of(const conversion *c)
+{
+    const char *base = path_base(state_dict_path(c->in));
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (strcasestr(base, families[i].in_name))
+            return &families[i];
+    return NULL;
+}
+
+static bool has_timm_config(const conversion *c)
+{
+    return json_is_object(json_at(c->config, "pretrained_cfg"));
+}
+
 /* Without timm's config the tensors do not tell for which pictures they are. A ViT with its classifier is
- * taken for one of timm's own; a backbone alone may be anyone's (DINO, MAE, DINOv2). */
+ * taken for one of timm's own, unless its name says more; a backbone alone may be anyone's (MAE, DINOv2). */
 static bool is_known(conversion *c, bool own)
 {
-    if (own || json_is_object(json_at(c->config, "pretrained_cfg")))
+    if (own || has_timm_config(c) || family_of(c) || convert_colours_given(c))
         return true;
     convert_fail(
         c, RAP_E_ARGUMENT,
         "needs timm's config.json (with \"pretrained_cfg\") that is published with it, in the "
-        "same folder");
+        "same folder; or --mean and --std of its training, as in --mean 0.485,0.456,0.406 --std "
+        "0.229,0.224,0.225 (ImageNet's)");
     return false;
 }
+
+/* How pictures are prepared: timm's config, else preprocessor_config.json, else what the name tells or what
+ * timm's own ViTs have, which is then said. */
+static void read_recipe(conversion *c, picture_recipe *r)
+{
+    char text[200];
+    const family *f = family_of(c);
+    if (has_timm_config(c)) {
+        convert_timm_recipe(c, r);
+        return;
+    }
+    if (f) {
+        r->share = r->size > 256 ? 1 : f->share;
+        r->resize = (int)floor(r->size / r->share);
+        memcpy(r->mean, imagenet_mean, sizeof r->mean);
+        memcpy(r->std, imagenet_std, sizeof r->std);
+    }
+    if (convert_read_recipe(c, false, r) || convert_colours_given(c))
+        return;
+    convert_remark(c,
+                   "no timm config.json beside it; taken for a %s by its %s: %s. Other numbers: "
+                   "--mean and --std, or a preprocessor_config.json beside it",
+                   f ? f->called : "ViT of timm's own", f ? "name" : "tensors",
+                   convert_recipe_text(text, r));
+}
+
+/* ---- tensors ------------------------------------------------------------------------------ */
 
 /* Some position tables have rows for the leading tokens, some for the patches only. */
 static bool read_layout(conversion *c, layout *l)
@@ -157,7 +218,7 @@ static void keys(conversion *c, const char *prefix, const layout *l, const block
                          .interpolation = "bicubic",
                          .mean = { 0.5f, 0.5f, 0.5f }, /* what timm's own ViTs are trained with */
                          .std = { 0.5f, 0.5f, 0.5f } };
-    convert_timm_recipe(c, &r);
+    read_recipe(c, &r);
     if (c->status == RAP_OK && r.size / l->patch != l->grid)
         convert_fail(c, RAP_E_FORMAT,
                      "has positions for %d × %d patches of %d pixels, pictures are prepared to %d",

@@ -255,7 +255,12 @@ static int64_t number_or(const pickle_value *v, int64_t otherwise)
 static uint32_t image_size(conversion *c)
 {
     const pickle_value *args = pickle_get(state_dict_saved(c->in), "train_args");
-    int64_t side = number_or(pickle_get(args, "imgsz"), USUAL_IMAGE);
+    int64_t side = number_or(pickle_get(args, "imgsz"), 0);
+    if (!side) {
+        side = USUAL_IMAGE;
+        convert_remark(c, "does not say for which pictures it was trained: taken as %d pixels a side",
+                       USUAL_IMAGE);
+    }
     if (side < COARSEST || side > MAX_IMAGE) {
         convert_fail(c, RAP_E_UNSUPPORTED, "was trained with pictures of %lld pixels a side",
                      (long long)side);
@@ -289,7 +294,7 @@ void yolo_convert(conversion *c)
 {
     uint32_t heads[ATTENTIONS];
     int64_t width[23] = { 0 }, *w = width;
-    if (c->image_size) {
+    if (c->options->image_size) {
         convert_fail(
             c, RAP_E_ARGUMENT,
             "another size of pictures (--image-size) is for image encoders, this is a detector");

@@ -16,7 +16,7 @@ static bool from_ultralytics(const pickle_value *module)
 {
     if (!module)
         return false;
-    pickle_chars m = module->as.object.type->as.global.module;
+    pickle_chars m = module->as.object.type->as.global->module;
     return m.len >= 12 && !memcmp(m.bytes, "ultralytics.", 12);
 }
 
@@ -38,7 +38,7 @@ static pickle_chars head_class(const pickle_value *module)
             break;
         last = layer;
     }
-    return last->as.object.type->as.global.name;
+    return last->as.object.type->as.global->name;
 }
 
 void yolo_check_kind(conversion *c)

@@ -213,8 +213,8 @@ void vocab_convert(conversion *c, size_t count)
         return;
     if (!(merge = mem_array(count ? count : 1, sizeof *merge)))
         c->status = err_memory(c->err, "reading a vocabulary");
-    else if (c->vocab)
-        c->status = merges_of_file(merge, count, &text, c->vocab, c->err);
+    else if (c->options->vocab)
+        c->status = merges_of_file(merge, count, &text, c->options->vocab, c->err);
     else
         c->status = beside(merge, count, &text, c->in, c->err);
     if (c->status == RAP_OK)

@@ -22,33 +22,82 @@
 
 /* ---- fields ---- */
 
-/* files.<field>: {"path": …, "sha256": …}. Paths are relative to the profile's folder. */
-static rap_status read_file_field(profile *p, profile_file *out, const char *field, rap_err *err)
+/* One file: {"path": …, "sha256": …}; `object` ("files.llm") is for errors. Paths are relative to the profile's folder. */
+static rap_status read_file(profile *p, profile_file *out, const json_t *json, const char *object,
+                            rap_err *err)
 {
-    char object[48], path_field[48], hash_field[48];
     const char *path = NULL;
     rap_status status;
 
-    snprintf(object, sizeof object, "files.%s", field);
-    snprintf(path_field, sizeof path_field, "files.%s.path", field);
-    snprintf(hash_field, sizeof hash_field, "files.%s.sha256", field);
     out->sha256 = "";
-    if (!json_at(p->json, object))
-        return RAP_OK;
-    if (!json_is_object(json_at(p->json, object)))
+    if (!json_is_object(json))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not an object with a \"path\"", p->file,
                        object);
-    status = json_get_string(&path, p->json, path_field, p->file, err);
+    status = json_get_string(&path, json, "path", p->file, err);
     if (status == RAP_OK)
-        status = json_get_string(&out->sha256, p->json, hash_field, p->file, err);
+        status = json_get_string(&out->sha256, json, "sha256", p->file, err);
     if (status != RAP_OK)
         return status;
     if (!path || !*path)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is missing", p->file, path_field);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s.path\" is missing", p->file, object);
     if (*out->sha256 && strlen(out->sha256) != 64)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not 64 hex digits", p->file, hash_field);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s.sha256\" is not 64 hex digits", p->file,
+                       object);
     out->path = path_join(p->folder, path);
     return out->path ? RAP_OK : err_memory(err, "reading a profile");
+}
+
+/* files.<field>, where it is. */
+static rap_status read_file_field(profile *p, profile_file *out, const char *field, rap_err *err)
+{
+    char object[48];
+    const json_t *json;
+
+    snprintf(object, sizeof object, "files.%s", field);
+    json = json_at(p->json, object);
+    out->sha256 = "";
+    return json ? read_file(p, out, json, object, err) : RAP_OK;
+}
+
+/* files.lora: one adapter or a list of them, each a file with a "scale" (1). */
+static rap_status read_adapters(profile *p, rap_err *err)
+{
+    const json_t *json = json_at(p->json, "files.lora");
+    size_t count = json_is_array(json) ? json_array_size(json) : json != NULL;
+    rap_status status = RAP_OK;
+
+    if (count > VLM_LORAS)
+        return err_set(err, RAP_E_FORMAT, "%s: \"files.lora\" has more than %d adapters", p->file,
+                       VLM_LORAS);
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        const json_t *one = json_is_array(json) ? json_array_get(json, i) : json;
+
+        p->loras = (int)i + 1;
+        p->lora_scale[i] = 1;
+        status = read_file(p, &p->lora[i], one, "files.lora", err);
+        if (status == RAP_OK)
+            status = json_get_float(&p->lora_scale[i], one, "scale", -100, 100, p->file, err);
+    }
+    return status;
+}
+
+/* What the language model may take. */
+static rap_status read_limits(profile *p, rap_err *err)
+{
+    const struct {
+        int *out;
+        const char *field;
+        int low, high;
+    } limits[] = { { &p->context, "context", 0, 1 << 20 },
+                   { &p->image_tokens, "image_tokens", 0, 1 << 16 },
+                   { &p->concept_tokens, "concept_tokens", -1, 1 << 16 },
+                   { &p->gpu_layers, "gpu_layers", -1, 1 << 10 } };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; status == RAP_OK && i < sizeof limits / sizeof *limits; i++)
+        status = json_get_int(limits[i].out, p->json, limits[i].field, limits[i].low,
+                              limits[i].high, p->file, err);
+    return status;
 }
 
 static rap_status read_files(profile *p, rap_err *err)
@@ -56,9 +105,11 @@ static rap_status read_files(profile *p, rap_err *err)
     const struct {
         profile_file *out;
         const char *field;
-    } files[] = { { &p->encoder, "encoder" },   { &p->text_encoder, "text_encoder" },
-                  { &p->detector, "detector" }, { &p->llm, "llm" },
-                  { &p->mmproj, "mmproj" },     { &p->lora, "lora" } };
+    } files[] = { { &p->encoder, "encoder" },
+                  { &p->text_encoder, "text_encoder" },
+                  { &p->detector, "detector" },
+                  { &p->llm, "llm" },
+                  { &p->mmproj, "mmproj" } };
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         rap_status status = read_file_field(p, files[i].out, files[i].field, err);
@@ -68,7 +119,7 @@ static rap_status read_files(profile *p, rap_err *err)
     }
     if (!p->encoder.path)
         return err_set(err, RAP_E_FORMAT, "%s: \"files.encoder\" is missing", p->file);
-    return RAP_OK;
+    return read_adapters(p, err);
 }
 
 /* choices: ended by NULL */
@@ -167,8 +218,8 @@ static rap_status read_center(profile *p, rap_err *err)
                      : err_memory(err, "reading a profile");
 }
 
-/* retrieval.spread: directions of which judge.h counts less. */
-static rap_status read_spread(profile *p, rap_err *err)
+/* retrieval.spread: the axes of within-class scatter, of which judge.h counts less. */
+static rap_status read_scatter(profile *p, rap_err *err)
 {
     const char *field = "retrieval.spread";
     json_t *list = json_at(p->json, field);
@@ -183,16 +234,16 @@ static rap_status read_spread(profile *p, rap_err *err)
     if (rows == 0 || rows > 256 || dim == 0 || dim > 65536)
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of lists of numbers", p->file,
                        field);
-    p->spread = mem_array(rows * dim, sizeof *p->spread);
-    p->spreads = (int)rows;
-    p->spread_dim = (int)dim;
-    if (!p->spread)
+    p->scatter = mem_array(rows * dim, sizeof *p->scatter);
+    p->axes = (int)rows;
+    p->scatter_dim = (int)dim;
+    if (!p->scatter)
         return err_memory(err, "reading a profile");
     for (size_t i = 0; status == RAP_OK && i < rows; i++) {
         const json_t *row = json_array_get(list, i);
 
         status = json_array_size(row) == dim
-                     ? read_vector(p->spread + i * dim, row, dim, p, field, err)
+                     ? read_vector(p->scatter + i * dim, row, dim, p, field, err)
                      : err_set(err, RAP_E_FORMAT, "%s: the lists of \"%s\" differ in length",
                                p->file, field);
     }
@@ -210,7 +261,7 @@ static rap_status read_judgement(profile *p, rap_err *err)
         status = json_get_float(&p->ambiguity, j, "retrieval.ambiguity", 0, 2, p->file, err);
     if (status == RAP_OK)
         status = read_center(p, err);
-    return status == RAP_OK ? read_spread(p, err) : status;
+    return status == RAP_OK ? read_scatter(p, err) : status;
 }
 
 static rap_status read_retrieval(profile *p, rap_err *err)
@@ -240,7 +291,7 @@ static rap_status read_retrieval(profile *p, rap_err *err)
         status = json_get_float(&p->crop.inner, j, "retrieval.inner_crop", 0, 0.4, p->file, err);
     if (status == RAP_OK)
         status =
-            json_get_int(&p->crop.cuts, j, "retrieval.inner_cuts", 1, EMBED_CUTS, p->file, err);
+            json_get_int(&p->crop.crops, j, "retrieval.inner_cuts", 1, EMBED_CROPS, p->file, err);
     if (status == RAP_OK)
         status = read_judgement(p, err);
     if (status == RAP_OK)
@@ -257,6 +308,8 @@ static rap_status profile_read(profile *p, rap_err *err)
         status = read_texts(p, err);
     if (status == RAP_OK)
         status = read_files(p, err);
+    if (status == RAP_OK)
+        status = read_limits(p, err);
     return status == RAP_OK ? read_retrieval(p, err) : status;
 }
 
@@ -281,10 +334,11 @@ void profile_close(profile *p)
     free(p->detector.path);
     free(p->llm.path);
     free(p->mmproj.path);
-    free(p->lora.path);
+    for (int i = 0; i < p->loras; i++)
+        free(p->lora[i].path);
     free(p->extra_vocabulary);
     free(p->center);
-    free(p->spread);
+    free(p->scatter);
     free(p->folder);
     free(p->file);
     json_decref(p->json);

@@ -1,53 +1,41 @@
 /* eval.c: two temporary stores, one full and one empty, and the same questions to both. */
 #include "eval/eval.h"
 
-#include "base/buf.h"
 #include "base/file.h"
+#include "base/temp.h"
+#include "eval/items.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static const struct eval_task {
-    const char *name, *file;
-} tasks[] = {
-    { "caption", "captions.json" },
-    { "recognition", "recognition.json" },
-    { "vqa", "vqa.json" },
-    { "text_qa", "text_qa.json" },
-    { "retrieval", "retrieval.json" },
-    { "detection", "detection.json" },
-};
+static const char *const tasks[] = { "caption", "recognition", "vqa",
+                                     "text_qa", "retrieval",   "detection" };
 enum { TASKS = sizeof tasks / sizeof *tasks };
+
+#define OPEN_SET "open-set"
+
+/* Tasks by the names they had before. */
+static const char *task_name(const char *given)
+{
+    return strcmp(given, "trust") == 0 ? OPEN_SET : given;
+}
 
 int eval_wants(const eval_options *options, const char *task)
 {
     const char *const *t = options->tasks;
 
-    while (t && *t && strcmp(*t, task) != 0)
+    while (t && *t && strcmp(task_name(*t), task) != 0)
         t++;
     return !t || *t;
-}
-
-/* The file of a task that is asked for, or NULL. */
-static const char *wanted_file(const eval_options *options, const char *task)
-{
-    if (!eval_wants(options, task))
-        return NULL;
-    for (size_t i = 0; i < TASKS; i++)
-        if (strcmp(tasks[i].name, task) == 0)
-            return tasks[i].file;
-    return NULL;
 }
 
 static rap_status check_tasks(const eval_options *options, rap_err *err)
 {
     for (const char *const *t = options->tasks; t && *t; t++)
-        if (strcmp(*t, "trust") != 0 && !wanted_file(options, *t))
+        if (strcmp(task_name(*t), OPEN_SET) != 0 && !items_file(*t))
             return err_set(err, RAP_E_ARGUMENT,
                            "'%s' is no task: caption, recognition, vqa, text_qa, retrieval, "
-                           "detection or trust",
+                           "detection or open-set",
                            *t);
     return RAP_OK;
 }
@@ -66,31 +54,6 @@ int eval_item_count(const eval_options *options, json_t *items)
     return options->sample > 0 && options->sample < count ? options->sample : count;
 }
 
-/* The array in <folder>/<file>; the caller owns it. */
-static rap_status load_items(json_t **out, const eval_options *options, const char *file,
-                             rap_err *err)
-{
-    char *path = path_join(options->folder, file);
-    json_error_t error;
-    rap_status status = RAP_OK;
-
-    *out = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &error) : NULL;
-    if (!path)
-        status = err_memory(err, "reading an evaluation set");
-    else if (!*out)
-        status =
-            err_set(err, file_exists(path) ? RAP_E_FORMAT : RAP_E_NOT_FOUND, "%s: %s", path,
-                    file_exists(path) ? error.text : "no such file; is this an evaluation set?");
-    else if (!json_is_array(*out))
-        status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", path);
-    if (status != RAP_OK) {
-        json_decref(*out);
-        *out = NULL;
-    }
-    free(path);
-    return status;
-}
-
 static rap_status step(eval_run_state *run, rap_err *err)
 {
     const eval_options *o = run->options;
@@ -101,25 +64,36 @@ static rap_status step(eval_run_state *run, rap_err *err)
     return RAP_OK;
 }
 
+/* The line says which item it was; a cancelled run has no culprit. */
+static rap_status blame(rap_status status, const eval_options *o, const char *task, size_t item,
+                        rap_err *err)
+{
+    rap_err why = *err;
+
+    if (status == RAP_E_CANCELLED || status == RAP_E_MEMORY)
+        return status;
+    return err_set(err, status, "%s/%s: item %zu: %s", o->folder, items_file(task), item, why.text);
+}
+
 rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, void *payload,
                      rap_err *err)
 {
-    const char *file = wanted_file(run->options, task);
     json_t *items = NULL;
-    rap_status status = file ? load_items(&items, run->options, file, err) : RAP_OK;
+    rap_status status = RAP_OK;
     size_t size, count;
 
-    if (!items)
-        return status;
+    if (!eval_wants(run->options, task))
+        return RAP_OK;
+    status = items_load(&items, run->options->folder, task, err);
     size = json_array_size(items);
     count = (size_t)eval_item_count(run->options, items);
-    for (size_t i = 0; status == RAP_OK && i < count; i++) { /* i * size / count: spread evenly */
-        json_t *item = json_array_get(items, i * size / count);
+    for (size_t i = 0; status == RAP_OK && i < count; i++) { /* spread evenly over the list */
+        size_t at = i * size / count;
 
-        status = json_is_object(item) ? each(run, item, payload, err)
-                                      : err_set(err, RAP_E_FORMAT, "%s/%s: item %zu is no object",
-                                                run->options->folder, file, i * size / count);
-        if (status == RAP_OK)
+        status = each(run, json_array_get(items, at), payload, err);
+        if (status != RAP_OK)
+            status = blame(status, run->options, task, at, err);
+        else
             status = step(run, err);
     }
     json_decref(items);
@@ -129,10 +103,11 @@ rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, voi
 static rap_status count_items(eval_run_state *run, rap_err *err)
 {
     for (size_t i = 0; i < TASKS; i++) {
-        const char *file = wanted_file(run->options, tasks[i].name);
         json_t *items = NULL;
-        rap_status status = file ? load_items(&items, run->options, file, err) : RAP_OK;
+        rap_status status = RAP_OK;
 
+        if (eval_wants(run->options, tasks[i]))
+            status = items_load(&items, run->options->folder, tasks[i], err);
         if (status != RAP_OK)
             return status;
         run->total += 2 * (uint64_t)eval_item_count(run->options, items);
@@ -146,15 +121,14 @@ static int collect_name(const rap_record *record, void *payload)
     return json_array_append_new(payload, json_string(record->name));
 }
 
-static rap_status open_store(rap **out, const eval_options *o, const char *path, rap_policy policy,
-                             rap_err *err)
+static rap_status open_store(rap **out, const eval_run_state *run, const char *path,
+                             rap_policy policy, rap_err *err)
 {
     rap_options options = RAP_OPTIONS_INIT;
     rap_status status;
 
-    options.profile = o->profile;
+    options.engine = run->engine;
     options.store = path;
-    options.threads = o->threads;
     options.policy = policy;
     status = rap_open(out, &options);
     return status == RAP_OK ? RAP_OK
@@ -165,17 +139,17 @@ static rap_status open_store(rap **out, const eval_options *o, const char *path,
 static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts *counts,
                            const char *path, const char *database, rap_err *err)
 {
-    rap_status status = open_store(&run->r, run->options, path, RAP_POLICY_DEFAULT, err);
+    rap_status status = open_store(&run->r, run, path, RAP_POLICY_DEFAULT, err);
 
     if (status == RAP_OK && database) {
-        status = rap_import(run->r, database, 0, NULL);
+        status = rap_import(NULL, run->r, database, 0);
         if (status == RAP_OK)
             status = rap_each(run->r, NULL, collect_name, run->names);
         if (status != RAP_OK)
             err_set(err, status, "%s", rap_error(run->r));
     }
     if (status == RAP_OK)
-        status = open_store(&run->paper, run->options, path, RAP_POLICY_PAPER, err);
+        status = open_store(&run->paper, run, path, RAP_POLICY_PAPER, err);
     if (status == RAP_OK)
         status = eval_vision(run, scores, counts, err);
     if (status == RAP_OK)
@@ -184,19 +158,6 @@ static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts
     rap_close(run->r);
     run->r = run->paper = NULL;
     return status;
-}
-
-static void remove_store(const char *folder, const char *name)
-{
-    static const char *const suffix[] = { "", "-wal", "-shm" };
-
-    for (size_t i = 0; i < sizeof suffix / sizeof *suffix; i++) {
-        buf path = BUF_INIT;
-
-        buf_printf(&path, "%s/%s%s", folder, name, suffix[i]);
-        unlink(buf_text(&path));
-        buf_release(&path);
-    }
 }
 
 static rap_status run_both(eval_run_state *run, eval_report *out, const char *folder, rap_err *err)
@@ -212,51 +173,86 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
     run->side = "baseline";
     if (status == RAP_OK)
         status = run_side(run, &out->baseline, &out->counts, empty, NULL, err);
-    remove_store(folder, "full.db");
-    remove_store(folder, "empty.db");
     free(database);
     free(full);
     free(empty);
     return status;
 }
 
-/* The trust task alone has no use for the two stores. */
+/* The open-set task alone has no use for the two stores. */
 static int wants_stores(const eval_options *options)
 {
     for (size_t i = 0; i < TASKS; i++)
-        if (eval_wants(options, tasks[i].name))
+        if (eval_wants(options, tasks[i]))
             return 1;
     return 0;
 }
 
-rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
+static rap_status open_engine(rap_engine **out, const eval_options *o, rap_err *err)
 {
-    eval_run_state run = { .options = options, .names = json_array() };
-    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *folder = path_join(base, "rap-eval-XXXXXX");
+    rap_engine_options options = RAP_ENGINE_OPTIONS_INIT;
+    rap_status status;
+
+    options.profile = o->profile;
+    options.threads = o->threads;
+    status = rap_engine_open(out, &options);
+    return status == RAP_OK ? RAP_OK : err_set(err, status, "%s", rap_engine_error(*out));
+}
+
+static rap_status run_stores(eval_run_state *run, eval_report *out, rap_err *err)
+{
+    temp folder = TEMP_INIT;
+    rap_status status = temp_folder_anywhere(&folder, "rap-eval", err);
+
+    if (status == RAP_OK)
+        status = run_both(run, out, folder.path, err);
+    temp_remove(&folder);
+    return status;
+}
+
+static rap_status run_all(eval_run_state *run, eval_report *out, rap_err *err)
+{
+    const eval_options *o = run->options;
+    rap_status status = open_engine(&run->engine, o, err);
+
+    if (status == RAP_OK && o->log && !(run->log = fopen(o->log, "w")))
+        status = err_file(err, o->log, "writing");
+    if (status == RAP_OK && wants_stores(o))
+        status = run_stores(run, out, err);
+    if (status == RAP_OK && eval_wants(o, OPEN_SET))
+        status = eval_open_set(out, run, err);
+    if (run->log && fclose(run->log) != 0 && status == RAP_OK)
+        status = err_file(err, o->log, "writing");
+    rap_engine_close(run->engine);
+    return status;
+}
+
+/* What is written must not be what is read. */
+static rap_status check_outputs(const eval_options *o, rap_err *err)
+{
+    const char *const out[] = { o->log, o->save_distractors };
     rap_status status = RAP_OK;
 
+    for (size_t i = 0; status == RAP_OK && i < sizeof out / sizeof *out; i++) {
+        status = file_spare(out[i], o->folder, NULL, err);
+        if (status == RAP_OK)
+            status = file_spare(out[i], o->distractors, NULL, err);
+    }
+    return status;
+}
+
+rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
+{
+    eval_run_state run = { .options = options };
+    rap_status status = check_tasks(options, err);
+
     memset(out, 0, sizeof *out);
-    status = check_tasks(options, err);
+    if (status == RAP_OK)
+        status = check_outputs(options, err);
     if (status != RAP_OK)
-        goto cleanup;
-    if (!folder || !run.names)
-        status = err_memory(err, "starting the evaluation");
-    else if (!mkdtemp(folder))
-        status =
-            err_set(err, RAP_E_IO, "%s: cannot make a temporary folder: %s", base, strerror(errno));
-    if (status == RAP_OK && options->log && !(run.log = fopen(options->log, "w")))
-        status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
-    if (status == RAP_OK && wants_stores(options))
-        status = run_both(&run, out, folder, err);
-    if (status == RAP_OK && eval_wants(options, "trust"))
-        status = eval_trust(out, options, err);
-    if (run.log && fclose(run.log) != 0 && status == RAP_OK)
-        status = err_set(err, RAP_E_IO, "%s: %s", options->log, strerror(errno));
-    if (folder)
-        rmdir(folder);
-cleanup:
-    free(folder);
+        return status;
+    run.names = json_array();
+    status = run.names ? run_all(&run, out, err) : err_memory(err, "starting the evaluation");
     json_decref(run.names);
     return status;
 }

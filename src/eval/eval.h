@@ -4,8 +4,8 @@
  * vqa.json, text_qa.json, detection.json, retrieval.json; examples/toy/README.md documents each. The set is
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
- * Reading order: metrics.h (what a correct answer is), questions.c (caption, recognition, VQA, text QA),
- * vision.c (retrieval, detection), trust.c (trust: what is invented, and larger stores), eval.c (stores and the
+ * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition, VQA, text QA),
+ * vision.c (retrieval, detection), open_set.c (what is invented, and larger stores), eval.c (stores and the
  * run), report.c (table and JSON). */
 #ifndef RAP_EVAL_EVAL_H
 #define RAP_EVAL_EVAL_H
@@ -39,8 +39,8 @@ typedef struct eval_options {
     int sample;          /* 0: everything; else at most so many items a task, spread evenly */
     const char *const
         *tasks;      /* NULL: every task; else their names as in the table, ended by NULL */
-    int growth;              /* the trust task goes on to 10, 100, 1,000 and 10,000 concepts */
-    const char *distractors; /* NULL: the set's distractors.gguf; else see trust_vectors_open() */
+    int growth;              /* the open-set task goes on to 10, 100, 1,000 and 10,000 concepts */
+    const char *distractors; /* NULL: the set's distractors.gguf; else see calibrate_vectors_open() */
     const char *save_distractors; /* NULL; else their vectors are written there */
     const char *log; /* NULL; else every question with its answers goes there, a JSON line each */
     rap_on_progress *on_progress;
@@ -51,19 +51,19 @@ typedef struct eval_report {
     eval_scores memory;   /* with the concepts remembered */
     eval_scores baseline; /* the same with an empty store */
     eval_counts counts;
-    trust_report trust;
+    calibrate_report open_set;
     char note[1024]; /* "" or one line: why the growth ends where it does */
 } eval_report;
 
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err);
 
 void eval_print_table(FILE *out, const eval_report *report);
-json_t *eval_json(const eval_report *report); /* the caller owns it */
 
 /* ---- between the files of this folder ---- */
 
 typedef struct eval_run_state {
     const eval_options *options;
+    rap_engine *engine;
     rap *r;        /* the default policy */
     rap *paper;    /* the paper policy: it gives two candidates a region */
     json_t *names; /* every stored name, an array of strings */
@@ -87,7 +87,7 @@ rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts 
 /* Is this task asked for? */
 int eval_wants(const eval_options *options, const char *task);
 
-rap_status eval_trust(eval_report *out, const eval_options *options, rap_err *err);
+rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 
 #endif

@@ -131,17 +131,3 @@ bool metrics_answer(const char *answer, const char *expected, const json_t *opti
     free(e);
     return correct;
 }
-
-float metrics_iou(rap_box a, rap_box b)
-{
-    float left = a.x > b.x ? a.x : b.x;
-    float top = a.y > b.y ? a.y : b.y;
-    float right = a.x + a.w < b.x + b.w ? a.x + a.w : b.x + b.w;
-    float bottom = a.y + a.h < b.y + b.h ? a.y + a.h : b.y + b.h;
-    float both;
-
-    if (right <= left || bottom <= top)
-        return 0.0f;
-    both = (right - left) * (bottom - top);
-    return both / (a.w * a.h + b.w * b.h - both);
-}

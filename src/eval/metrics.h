@@ -28,6 +28,4 @@ int metrics_yes_no(const char *answer);
  * `options` (an array of strings, may be NULL) are given, naming the right one and no other is right too. */
 bool metrics_answer(const char *answer, const char *expected, const json_t *options);
 
-float metrics_iou(rap_box a, rap_box b);
-
 #endif

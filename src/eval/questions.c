@@ -44,7 +44,7 @@ static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
     query.image.path = path;
     query.question = strncmp(question, "<image>\n", 8) == 0 ? question + 8 : question;
     query.max_tokens = 96;
-    status = rap_ask(run->r, &query, NULL, NULL, &answer);
+    status = rap_ask(&answer, run->r, &query, NULL, NULL);
     if (status != RAP_OK) {
         err_set(err, status, "%s", rap_error(run->r));
     } else {

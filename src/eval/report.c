@@ -1,25 +1,25 @@
-/* report.c: the table for people and the JSON for programs. */
+/* report.c: the table for people; wire/measure.c has the JSON for programs. */
 #include "eval/eval.h"
 
-static void trust_row(FILE *out, int concepts, const char *policy, const trust_scores *s)
+static void open_set_row(FILE *out, int concepts, const char *policy, const calibrate_scores *s)
 {
     fprintf(out, "%8d %-8s %8.3f %8.3f %8.3f %8.3f %15.3f\n", concepts, policy, s->recall1,
             s->recall2, s->recall, s->recall_open, s->false_positives);
 }
 
-static void trust_table(FILE *out, const eval_report *e)
+static void open_set_table(FILE *out, const eval_report *e)
 {
-    const trust_report *t = &e->trust;
+    const calibrate_report *t = &e->open_set;
 
-    if (t->usual.photos == 0)
+    if (t->standard.photos == 0)
         return;
     fprintf(out, "\n%8s %-8s %8s %8s %8s %8s %15s\n", "concepts", "policy", "recall@1", "recall@2",
             "given", "no limit", "false positives");
-    trust_row(out, t->concepts, "default", &t->usual);
-    trust_row(out, t->concepts, "paper", &t->paper);
+    open_set_row(out, t->concepts, "default", &t->standard);
+    open_set_row(out, t->concepts, "paper", &t->paper);
     for (int i = 0; i < t->steps; i++) {
-        trust_row(out, t->step[i].concepts, "default", &t->step[i].usual);
-        trust_row(out, t->step[i].concepts, "paper", &t->step[i].paper);
+        open_set_row(out, t->step[i].concepts, "default", &t->step[i].standard);
+        open_set_row(out, t->step[i].concepts, "paper", &t->step[i].paper);
     }
     if (*e->note)
         fprintf(out, "%s\n", e->note);
@@ -52,52 +52,5 @@ void eval_print_table(FILE *out, const eval_report *e)
     row(out, "retrieval", "top1", m->top1, b->top1, n->retrieval);
     row(out, "retrieval", "top2", m->top2, b->top2, n->retrieval);
     row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);
-    trust_table(out, e);
-}
-
-static json_t *scores_json(const eval_scores *s)
-{
-    return json_pack("{s:{s:f,s:f,s:f}, s:{s:f,s:f,s:f}, s:{s:f}, s:{s:f}, s:{s:f,s:f}, s:{s:f}}",
-                     "caption", "precision", s->caption_precision, "recall", s->caption_recall,
-                     "f1", s->caption_f1, "recognition", "positive", s->recognition_positive,
-                     "negative", s->recognition_negative, "weighted", s->recognition_weighted,
-                     "vqa", "accuracy", s->vqa, "text_qa", "accuracy", s->text_qa, "retrieval",
-                     "top1", s->top1, "top2", s->top2, "detection", "recall", s->detection_recall);
-}
-
-static json_t *trust_scores_json(const trust_scores *s)
-{
-    return json_pack("{s:f,s:f,s:f,s:f,s:f,s:f,s:i,s:i}", "recall1", s->recall1, "recall2",
-                     s->recall2, "recall", s->recall, "recall_without_threshold", s->recall_open,
-                     "false_positives", s->false_positives, "ambiguous", s->marked, "things",
-                     s->places, "photos_without", s->photos);
-}
-
-static json_t *trust_json(const trust_report *t)
-{
-    json_t *growth = json_array();
-
-    for (int i = 0; i < t->steps; i++)
-        json_array_append_new(growth, json_pack("{s:i,s:o,s:o}", "concepts", t->step[i].concepts,
-                                                "default", trust_scores_json(&t->step[i].usual),
-                                                "paper", trust_scores_json(&t->step[i].paper)));
-    return json_pack("{s:i,s:o,s:o,s:o}", "concepts", t->concepts, "default",
-                     trust_scores_json(&t->usual), "paper", trust_scores_json(&t->paper), "growth",
-                     growth);
-}
-
-json_t *eval_json(const eval_report *e)
-{
-    json_t *out = scores_json(&e->memory);
-    const eval_counts *n = &e->counts;
-
-    json_object_set_new(out, "baseline", scores_json(&e->baseline));
-    json_object_set_new(out, "items",
-                        json_pack("{s:i,s:i,s:i,s:i,s:i,s:i}", "caption", n->captions,
-                                  "recognition", n->recognition, "vqa", n->vqa, "text_qa",
-                                  n->text_qa, "retrieval", n->retrieval, "detection",
-                                  n->detection));
-    if (e->trust.usual.photos > 0)
-        json_object_set_new(out, "trust", trust_json(&e->trust));
-    return out;
+    open_set_table(out, e);
 }

@@ -1,6 +1,7 @@
 /* vision.c: retrieval and detection, measured end to end: a thing whose region is not found counts as
  * missed in both. */
 #include "base/file.h"
+#include "base/vector.h"
 #include "eval/eval.h"
 #include "eval/metrics.h"
 
@@ -31,7 +32,7 @@ static rap_status see(rap *r, eval_run_state *run, const json_t *item, int limit
     rap_status status;
 
     image.path = path;
-    status = path ? rap_retrieve(r, &image, NULL, limit, out) : err_memory(err, "naming a picture");
+    status = path ? rap_retrieve(out, r, &image, NULL, limit) : err_memory(err, "naming a picture");
     if (path && status != RAP_OK)
         err_set(err, status, "%s", rap_error(r));
     free(path);
@@ -44,7 +45,7 @@ static int rank_at_box(const rap_matches *m, rap_box box, const char *name)
     int rank = 0;
 
     for (size_t i = 0; i < m->count; i++) {
-        if (metrics_iou(m->match[i].box, box) < 0.5f)
+        if (box_iou(m->match[i].box, box) < 0.5f)
             continue;
         if (strcmp(m->match[i].name, name) == 0)
             return rank;
@@ -72,7 +73,7 @@ static rap_status retrieval(eval_run_state *run, json_t *item, void *payload, ra
 static int region_at(const rap_matches *m, rap_box box)
 {
     for (size_t i = 0; i < m->region_count; i++)
-        if (*m->region[i].label && metrics_iou(m->region[i].box, box) >= 0.5f)
+        if (*m->region[i].label && box_iou(m->region[i].box, box) >= 0.5f)
             return 1;
     return 0;
 }

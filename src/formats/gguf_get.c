@@ -1,4 +1,4 @@
-/* gguf_get.c: reads keys and tensors of an open GGUF. Types are checked here, bounds were in gguf_file.c. */
+/* gguf_get.c: reads keys and tensors of an open GGUF. Types are checked here, bounds were in gguf_open.c. */
 #include "formats/gguf_inside.h"
 #include "formats/gguf_types.h"
 

@@ -1,4 +1,4 @@
-/* gguf_inside.h: what an open GGUF is made of. For gguf_file.c (which fills it) and gguf_get.c. */
+/* gguf_inside.h: what an open GGUF is made of. For gguf_open.c (which fills it) and gguf_get.c. */
 #ifndef RAP_FORMATS_GGUF_INSIDE_H
 #define RAP_FORMATS_GGUF_INSIDE_H
 

@@ -1,29 +1,66 @@
 /* json.c: parse, then walk dotted paths; the typed getters at the end. */
 #include "formats/json.h"
 
+#include "base/buf.h"
 #include "base/file.h"
+#include "base/file_kind.h"
+#include "base/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-rap_status json_parse(json_t **out, const char *text, size_t len, const char *name, rap_err *err)
+/* Editors of some systems write a byte-order mark in front. */
+static void skip_mark(const char **text, size_t *len)
 {
-    json_error_t why;
-    json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-
-    *out = NULL;
-    if (!root)
-        return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)", name, why.text,
-                       why.line);
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return err_set(err, RAP_E_FORMAT, "%s: the JSON is not an object", name);
+    if (*len >= 3 && !memcmp(*text, "\xef\xbb\xbf", 3)) {
+        *text += 3;
+        *len -= 3;
     }
-    *out = root;
-    return RAP_OK;
 }
 
-rap_status json_read(json_t **out, const char *path, size_t limit, rap_err *err)
+/* What is something else altogether is named for what it is; else the line says what jansson found. */
+static rap_status refuse(const char *text, size_t len, const char *name, const json_error_t *why,
+                         rap_err *err)
+{
+    file_kind kind = file_kind_of(text, len);
+    const char *phrase = file_kind_phrase(kind);
+    if (!*why->text) /* jansson says nothing when memory runs out */
+        return err_memory(err, "reading JSON");
+    if (phrase && kind != FILE_KIND_JSON && kind != FILE_KIND_TEXT)
+        return err_set(err, RAP_E_FORMAT, "%s: not JSON, it %s", name, phrase);
+    return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)", name, why->text,
+                   why->line);
+}
+
+rap_status json_parse_any(json_t **out, const char *text, size_t len, const char *name,
+                          rap_err *err)
+{
+    json_error_t why;
+
+    skip_mark(&text, &len);
+    *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    if (!*out && *why.text) /* where memory runs out inside a token, jansson blames the token */
+        *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+    return *out ? RAP_OK : refuse(text, len, name, &why, err);
+}
+
+static rap_status object_only(json_t **root, const char *name, rap_err *err)
+{
+    if (json_is_object(*root))
+        return RAP_OK;
+    json_decref(*root);
+    *root = NULL;
+    return err_set(err, RAP_E_FORMAT, "%s: the JSON is not an object", name);
+}
+
+rap_status json_parse(json_t **out, const char *text, size_t len, const char *name, rap_err *err)
+{
+    rap_status status = json_parse_any(out, text, len, name, err);
+    return status == RAP_OK ? object_only(out, name, err) : status;
+}
+
+rap_status json_read_any(json_t **out, const char *path, size_t limit, rap_err *err)
 {
     char *text = NULL;
     size_t size = 0;
@@ -32,9 +69,15 @@ rap_status json_read(json_t **out, const char *path, size_t limit, rap_err *err)
     *out = NULL;
     status = file_read(&text, &size, path, limit, err);
     if (status == RAP_OK)
-        status = json_parse(out, text, size, path, err);
+        status = json_parse_any(out, text, size, path, err);
     free(text);
     return status;
+}
+
+rap_status json_read(json_t **out, const char *path, size_t limit, rap_err *err)
+{
+    rap_status status = json_read_any(out, path, limit, err);
+    return status == RAP_OK ? object_only(out, path, err) : status;
 }
 
 json_t *json_at(const json_t *root, const char *field)
@@ -116,6 +159,32 @@ rap_status json_get_float(float *out, const json_t *root, const char *field, flo
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is outside %g to %g", file, field, low, high);
     *out = (float)number;
     return RAP_OK;
+}
+
+json_t *json_any_text(const char *text)
+{
+    buf b = BUF_INIT;
+    json_t *value;
+    unsigned code;
+
+    if (!text)
+        return json_null();
+    if (text_is_utf8(text))
+        return json_string(text);
+    while (*text) {
+        size_t used = text_decode(&code, text);
+
+        buf_add(&b, used ? text : "\xEF\xBF\xBD", used ? used : 3);
+        text += used ? used : 1;
+    }
+    value = buf_failed(&b) ? NULL : json_string(buf_text(&b));
+    buf_release(&b);
+    return value;
+}
+
+json_t *json_any_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 char *json_text(const json_t *value)

@@ -76,7 +76,7 @@ static rap_status visit_tensors(walk *w, const pickle_value *dict, size_t len)
             continue;
         if (value->kind != PICKLE_TENSOR || !extend(w, len, dict->as.list.items[i]))
             return bad(w, "a layer's tensor has no proper name or is none");
-        status = w->visit(w->payload, w->name, &value->as.tensor, w->err);
+        status = w->visit(w->payload, w->name, value->as.tensor, w->err);
     }
     return status;
 }

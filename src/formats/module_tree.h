@@ -3,7 +3,7 @@
 #ifndef RAP_FORMATS_MODULE_TREE_H
 #define RAP_FORMATS_MODULE_TREE_H
 
-#include "formats/unpickle.h"
+#include "formats/pickle.h"
 
 bool module_is(const pickle_value *v); /* NULL-safe */
 

@@ -2,6 +2,7 @@
  * gives each tensor's type, shape and place, then the numbers, one tensor after the other.
  *
  * The places must cover the data exactly, as the format demands: no gap, no overlap, nothing behind. */
+#include "base/file_kind.h"
 #include "base/mem.h"
 #include "formats/json.h"
 #include "formats/state_inside.h"
@@ -158,8 +159,10 @@ rap_status state_open_safetensors(state_dict *d, const char *path, rap_err *err)
         return RAP_E_MEMORY;
     if ((status = file_map_open(&p->map, path, err)) != RAP_OK)
         return status;
-    if (p->map.size < LENGTH_BYTES)
-        return err_set(err, RAP_E_FORMAT, "%s: not a safetensors file: too short", path);
+    file_kind kind = file_kind_of(p->map.data, p->map.size);
+    bool begins = p->map.size > LENGTH_BYTES && p->map.data[LENGTH_BYTES] == '{';
+    if (p->map.size < LENGTH_BYTES || (kind != FILE_KIND_UNKNOWN && !begins))
+        return file_kind_refuse(path, "not a safetensors file", p->map.data, p->map.size, err);
     for (int i = 0; i < LENGTH_BYTES; i++)
         length |= (uint64_t)p->map.data[i] << (8 * i);
     if (length > MAX_HEADER || length > p->map.size - LENGTH_BYTES)

@@ -22,7 +22,7 @@ bool script_is(const pickle_value *v)
     static const char module[] = "__torch__";
     if (!v || v->kind != PICKLE_OBJECT || v->as.object.type->kind != PICKLE_GLOBAL)
         return false;
-    pickle_chars m = v->as.object.type->as.global.module;
+    pickle_chars m = v->as.object.type->as.global->module;
     return m.len >= sizeof module - 1 && !memcmp(m.bytes, module, sizeof module - 1);
 }
 
@@ -45,7 +45,7 @@ static rap_status walk_attribute(walk *w, const pickle_value *key, const pickle_
     memcpy(w->name + len, key->as.text.bytes, key->as.text.len);
     len += key->as.text.len;
     w->name[len] = '\0';
-    return value->kind == PICKLE_TENSOR ? w->visit(w->payload, w->name, &value->as.tensor, w->err)
+    return value->kind == PICKLE_TENSOR ? w->visit(w->payload, w->name, value->as.tensor, w->err)
                                         : walk_object(w, value, len);
 }
 

@@ -1,9 +1,9 @@
-/* state_dict.h: the named tensors of a checkpoint, whatever it lies in: what torch.save wrote (.pt,
- * .bin), safetensors, the shards that an index lists, or a folder as Hugging Face lays it out. */
+/* state_dict.h: the named tensors of a checkpoint, whatever it lies in: what torch.save wrote,
+ * safetensors, the shards that an index lists, or a folder as Hugging Face lays it out. */
 #ifndef RAP_FORMATS_STATE_DICT_H
 #define RAP_FORMATS_STATE_DICT_H
 
-#include "formats/unpickle.h"
+#include "formats/pickle.h"
 
 #include <jansson.h>
 
@@ -21,13 +21,19 @@ typedef struct state_tensor {
 
 typedef struct state_dict state_dict;
 
-/* `path` is a .pt or .bin file (of the top level of its pickle and what it keeps under "state_dict",
- * "model_state_dict" or "model" the dict with the most tensors; or a module, there or under "ema" or "model"), a .safetensors file, an index of shards (.index.json), or a folder
- * with model.safetensors, pytorch_model.bin or the index of either. */
+/* `path` is a file of torch.save (.pt, .pth, .bin; of today or from before version 1.6), a .safetensors
+ * file, an index of shards (.index.json), or a folder with model.safetensors, pytorch_model.bin, the index
+ * of either, or open_clip's names of these. Of all that a file of torch.save holds, the dict or module with
+ * the most tensors counts, and the averaged weights where it has both (state_choose.h). */
 rap_status state_dict_open(state_dict **out, const char *path, rap_err *err);
 void state_dict_close(state_dict *d); /* NULL-safe */
 
+/* Keeps the tensors whose names begin with `prefix` ("module."), without it; the others are let go. */
+rap_status state_dict_select(state_dict *d, const char *prefix, rap_err *err);
+
 const char *state_dict_path(const state_dict *d); /* as it was given */
+/* What a user should know of the choice of tensors ("took the averaged weights …"); NULL: nothing. */
+const char *state_dict_note(const state_dict *d);
 size_t state_dict_count(const state_dict *d);
 const state_tensor *state_dict_at(const state_dict *d, size_t i);           /* in order of name */
 const state_tensor *state_dict_find(const state_dict *d, const char *name); /* NULL when absent */

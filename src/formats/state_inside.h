@@ -1,5 +1,5 @@
-/* state_inside.h: a state dict while it is being opened. For state_dict.c (what to open, and what comes
- * out), state_torch.c and safetensors.c (one file each), state_folder.c (folders and shards). */
+/* state_inside.h: a state dict while it is being opened. For state_open.c (what to open), state_read.c (what
+ * comes out), state_names.c, state_torch.c, state_legacy.c and safetensors.c (one file each), state_folder.c (folders and shards). */
 #ifndef RAP_FORMATS_STATE_INSIDE_H
 #define RAP_FORMATS_STATE_INSIDE_H
 
@@ -14,16 +14,27 @@ enum {
     STATE_MAX_JSON = 64 << 20
 };
 
-/* One file: a torch archive with its pickle, or a mapped safetensors file. */
+/* A storage of an old file of torch.save. */
+typedef struct state_storage {
+    pickle_chars key;
+    dtype type;
+    int64_t elements;
+    const uint8_t *bytes; /* in the mapping; NULL until found */
+} state_storage;
+
+/* One file: a torch archive with its pickle, an old file of torch.save, or a mapped safetensors file. */
 typedef struct state_part {
     char *path;
     torch_zip *zip;
     unpickled *pickle;
+    state_storage *storages; /* [storage_count] sorted by key, of an old file */
+    size_t storage_count;
     file_map map;
 } state_part;
 
 struct state_dict {
     char *path;
+    char *note;        /* about the choice of tensors; NULL: none */
     char *folder;      /* of config.json and the like */
     char *config_path; /* NULL: none */
     json_t *config;
@@ -37,6 +48,10 @@ struct state_dict {
     size_t count, cap;
 };
 
+/* Sorts the tensors by name; two of one name are refused. */
+rap_status state_sort(state_dict *d, rap_err *err);
+/* Takes what torch.compile() and the like put between the parts of a name ("_orig_mod.") out of it. */
+rap_status state_unwrap_names(state_dict *d, rap_err *err);
 /* Makes room for `more` tensors. */
 rap_status state_reserve(state_dict *d, size_t more, rap_err *err);
 /* The next tensor, zeroed but for its name and its part. `file` is what errors call the file; there
@@ -46,7 +61,15 @@ rap_status state_add(state_tensor **out, state_dict *d, const char *name, size_t
 
 /* Each opens one file as the next part of d, and adds its tensors. */
 rap_status state_open_torch(state_dict *d, const char *path, rap_err *err);
+rap_status state_open_legacy(state_dict *d, const char *path, rap_err *err);
 rap_status state_open_safetensors(state_dict *d, const char *path, rap_err *err);
+/* Does a file begin as torch.save wrote before version 1.6? */
+bool state_is_legacy(const uint8_t *bytes, size_t size);
+/* The bytes of a storage of such a file. */
+rap_status state_legacy_find(const uint8_t **out, size_t *out_size, const state_part *p,
+                             pickle_chars key, rap_err *err);
+/* Adds the tensors that the part's pickle tells of. */
+rap_status state_list_torch(state_dict *d, const state_part *p, rap_err *err);
 /* By the file's first bytes. */
 rap_status state_open_file(state_dict *d, const char *path, rap_err *err);
 

@@ -1,8 +1,10 @@
 /* state_torch.c: archive and pickle together: which tensors a file of torch.save holds, and where. Read
- * list_tensors() first: a dict of tensors, or a whole module. */
+ * state_list_torch() first: a dict of tensors, or a whole module. */
+#include "base/buf.h"
 #include "base/mem.h"
 #include "formats/module_tree.h"
 #include "formats/script_tree.h"
+#include "formats/state_choose.h"
 #include "formats/state_inside.h"
 
 #include <stdio.h>
@@ -10,44 +12,34 @@
 
 enum { MAX_BYTE_ORDER = 64 };
 
-static size_t count_tensors(const pickle_value *dict)
+/* The storage's bytes: an entry of the archive, or a part of an old file. */
+static rap_status storage_bytes(const uint8_t **out, size_t *out_size, const state_part *p,
+                                pickle_chars key, rap_err *err)
 {
-    size_t n = 0;
-    for (size_t i = 1; dict && dict->kind == PICKLE_DICT && i < dict->as.list.count; i += 2)
-        n += dict->as.list.items[i]->kind == PICKLE_TENSOR;
-    return n;
+    char entry[64];
+    if (!p->zip)
+        return state_legacy_find(out, out_size, p, key, err);
+    if (key.len > 20)
+        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a storage has a long name",
+                       p->path);
+    snprintf(entry, sizeof entry, "data/%.*s", (int)key.len, key.bytes);
+    return torch_zip_read(p->zip, entry, SIZE_MAX, out, out_size, err);
 }
 
-/* The dict with the most tensors: a trainer may keep one of its own beside the model's. */
-static const pickle_value *find_dict(const pickle_value *root)
-{
-    static const char *const places[] = { "state_dict", "model_state_dict", "model" };
-    const pickle_value *best = root;
-    for (size_t i = 0; i < 3; i++) {
-        const pickle_value *inner = pickle_get(root, places[i]);
-        if (count_tensors(inner) > count_tensors(best))
-            best = inner;
-    }
-    return count_tensors(best) ? best : NULL;
-}
-
-/* Finds the storage's bytes; they must be all there. */
+/* They must be all there. */
 static rap_status locate(state_tensor *t, const state_part *p, const pickle_storage *s,
                          rap_err *err)
 {
-    char entry[64];
     size_t size, needed;
-    if (s->key->as.text.len > 20)
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a storage has a long name",
-                       p->path);
-    snprintf(entry, sizeof entry, "data/%.*s", (int)s->key->as.text.len, s->key->as.text.bytes);
-    rap_status status = torch_zip_read(p->zip, entry, SIZE_MAX, &t->bytes, &size, err);
+    pickle_chars key = s->key->as.text;
+    rap_status status = storage_bytes(&t->bytes, &size, p, key, err);
     if (status != RAP_OK)
         return status;
-    if (!mem_mul(&needed, (size_t)s->elements, dtype_size(s->type)) || needed > size)
-        return err_set(err, RAP_E_FORMAT,
-                       "%s: damaged checkpoint: '%s' holds %zu bytes, fewer than tensor '%s' needs",
-                       p->path, entry, size, t->name);
+    if (!mem_mul(&needed, (size_t)s->whole, dtype_size(s->type)) || needed > size)
+        return err_set(
+            err, RAP_E_FORMAT,
+            "%s: damaged checkpoint: storage '%.*s' holds %zu bytes, fewer than tensor '%s' needs",
+            p->path, key.len < 40 ? (int)key.len : 40, key.bytes, size, t->name);
     return RAP_OK;
 }
 
@@ -68,32 +60,18 @@ static rap_status add_tensor(state_dict *d, const state_part *p, const char *nam
 }
 
 static rap_status list_dict(state_dict *d, const state_part *p, const pickle_value *dict,
-                            rap_err *err)
+                            size_t count, rap_err *err)
 {
-    rap_status status = state_reserve(d, count_tensors(dict), err);
+    rap_status status = state_reserve(d, count, err);
     for (size_t i = 0; status == RAP_OK && i + 1 < dict->as.list.count; i += 2) {
         const pickle_value *key = dict->as.list.items[i], *value = dict->as.list.items[i + 1];
-        if (value->kind != PICKLE_TENSOR)
-            continue;
-        if (key->kind != PICKLE_TEXT)
-            return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
-                           p->path);
-        status = add_tensor(d, p, key->as.text.bytes, key->as.text.len, &value->as.tensor, err);
+        if (value->kind == PICKLE_TENSOR && key->kind == PICKLE_TEXT)
+            status = add_tensor(d, p, key->as.text.bytes, key->as.text.len, value->as.tensor, err);
     }
     return status;
 }
 
-/* ---- a whole module ----------------------------------------------------------------------- */
-
-/* The module itself, or one that a trainer saved: the average of its last steps before the last. */
-static const pickle_value *find_module(const pickle_value *root)
-{
-    static const char *const places[] = { "ema", "model" };
-    for (size_t i = 0; i < 2 && !module_is(root); i++)
-        if (module_is(pickle_get(root, places[i])))
-            return pickle_get(root, places[i]);
-    return module_is(root) ? root : NULL;
-}
+/* ---- a whole module, a dict ---------------------------------------------------------------- */
 
 typedef struct listing {
     state_dict *d;
@@ -128,14 +106,41 @@ static rap_status list_tree(state_dict *d, const state_part *p, const pickle_val
     return status == RAP_OK ? walk(tree, p->path, add_one, &l, err) : status;
 }
 
-static rap_status list_tensors(state_dict *d, const state_part *p, rap_err *err)
+/* What a reader of the result should know about the choice. */
+static rap_status put_note(state_dict *d, const state_choice *choice, rap_err *err)
 {
-    const pickle_value *root = unpickle_root(p->pickle), *dict = find_dict(root);
+    buf note = BUF_INIT;
+    if (choice->average == STATE_AVERAGE_NONE || d->note)
+        return RAP_OK;
+    if (choice->average == STATE_AVERAGE_TAKEN)
+        buf_printf(&note, "took the averaged weights ('%s'), not those of the last step",
+                   choice->averaged);
+    else
+        buf_printf(&note,
+                   "took the weights of '%s': the averaged ones ('%s') lack some of its tensors",
+                   *choice->place ? choice->place : "the top level", choice->averaged);
+    if (buf_failed(&note)) {
+        buf_release(&note);
+        return err_memory(err, "reading a checkpoint");
+    }
+    d->note = buf_detach(&note);
+    return RAP_OK;
+}
+
+rap_status state_list_torch(state_dict *d, const state_part *p, rap_err *err)
+{
+    const pickle_value *root = unpickle_root(p->pickle);
+    state_choice choice;
     if (script_is(root))
         return list_tree(d, p, root, script_walk, err);
-    if (dict)
-        return list_dict(d, p, dict, err);
-    d->module = find_module(root);
+    rap_status status = state_choose(&choice, root, p->path, err);
+    if (status == RAP_OK)
+        status = put_note(d, &choice, err);
+    if (status != RAP_OK)
+        return status;
+    if (choice.dict)
+        return list_dict(d, p, choice.dict, choice.tensors, err);
+    d->module = choice.module;
     d->saved = root;
     return d->module
                ? list_tree(d, p, d->module, module_walk, err)
@@ -158,6 +163,17 @@ static rap_status check_byte_order(const state_part *p, rap_err *err)
     return RAP_OK;
 }
 
+/* Any zip archive may come along. */
+static rap_status check_members(const state_part *p, rap_err *err)
+{
+    return torch_zip_has(p->zip, "data.pkl")
+               ? RAP_OK
+               : err_set(err, RAP_E_FORMAT,
+                         "%s: a zip archive without data.pkl, so torch.save did not write it: "
+                         "unpack it first",
+                         p->path);
+}
+
 rap_status state_open_torch(state_dict *d, const char *path, rap_err *err)
 {
     const uint8_t *bytes;
@@ -168,10 +184,10 @@ rap_status state_open_torch(state_dict *d, const char *path, rap_err *err)
     if (!p)
         return RAP_E_MEMORY;
     if ((status = torch_zip_open(&p->zip, path, err)) != RAP_OK ||
-        (status = check_byte_order(p, err)) != RAP_OK ||
+        (status = check_members(p, err)) != RAP_OK || (status = check_byte_order(p, err)) != RAP_OK ||
         (status = torch_zip_read(p->zip, "data.pkl", PICKLE_MAX_BYTES, &bytes, &size, err)) !=
             RAP_OK ||
         (status = unpickle(&p->pickle, bytes, size, p->path, err)) != RAP_OK)
         return status;
-    return list_tensors(d, p, err);
+    return state_list_torch(d, p, err);
 }

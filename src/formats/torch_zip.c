@@ -4,6 +4,7 @@
  * locate each entry's bytes through its local header, and see that no two entries overlap. */
 #include "formats/torch_zip.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/mem.h"
 
 #include <stdbool.h>
@@ -92,11 +93,22 @@ static rap_status read_end64(directory *out, const torch_zip *z, const uint8_t *
     return RAP_OK;
 }
 
+/* A zip archive without its end, or something else. */
+static rap_status cut_short_or_foreign(const torch_zip *z, rap_err *err)
+{
+    if (file_kind_of(z->map.data, z->map.size) == FILE_KIND_ZIP)
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: the archive has no end, it is cut short: copy or download it again",
+                       z->path);
+    return file_kind_refuse(z->path, "not a checkpoint that torch.save wrote", z->map.data,
+                            z->map.size, err);
+}
+
 static rap_status read_end(directory *out, const torch_zip *z, rap_err *err)
 {
     const uint8_t *end = find_end(z);
     if (!end)
-        return err_set(err, RAP_E_FORMAT, "%s: not an archive as torch.save writes it", z->path);
+        return cut_short_or_foreign(z, err);
     out->count = u16(end + 10);
     out->size = u32(end + 12);
     out->offset = u32(end + 16);

@@ -16,7 +16,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,14 +23,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
     PACKING = 2, /* one more whenever what a packed weight means changes */
     ALIGNMENT = 64,
-    SUM_ROOM = 72,
-    OLD_SECONDS = 600
+    SUM_ROOM = 72
 };
 #define FEW_BYTES ((uint64_t)32 << 20) /* of a GGUF: it is packed in no time */
 
@@ -266,25 +263,6 @@ static uint64_t lay_out(draft *d)
     return at;
 }
 
-/* What an interrupted run left half written. */
-static void remove_torn(const char *path, const char *folder)
-{
-    const char *name = path_base(path);
-    struct dirent *found;
-    struct stat info;
-    DIR *d = opendir(folder);
-    while (d && (found = readdir(d))) {
-        size_t len = strlen(found->d_name);
-        bool torn = !strncmp(found->d_name, name, strlen(name)) && len > 4 &&
-                    !strcmp(found->d_name + len - 4, ".tmp");
-        if (torn && fstatat(dirfd(d), found->d_name, &info, 0) == 0 &&
-            time(NULL) - info.st_mtime > OLD_SECONDS)
-            unlinkat(dirfd(d), found->d_name, 0);
-    }
-    if (d)
-        closedir(d);
-}
-
 static void write_now(const nn_cache *c)
 {
     uint64_t own = 0;
@@ -300,10 +278,8 @@ static void write_now(const nn_cache *c)
     if (own && d.entries && d.parts && folder && file_make_folders(folder, &ignored) == RAP_OK) {
         add_own(&d, c);
         add_former(&d, c);
-        if (has_room(folder, lay_out(&d))) {
-            remove_torn(c->path, folder);
+        if (has_room(folder, lay_out(&d)))
             file_write_cache(c->path, d.parts, (size_t)(2 + 2 * d.head.count), &ignored);
-        }
     }
     free(d.entries);
     free(d.parts);

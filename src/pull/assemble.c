@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/temp.h"
 #include "convert/convert.h"
 #include "formats/gguf_file.h"
 #include "formats/json.h"
@@ -63,7 +64,7 @@ assemble_state assemble_look(const char *profile, const recipe *r)
 
 typedef struct work {
     const assemble_input *in;
-    char *folder;  /* where it is made */
+    temp folder;   /* where it is made */
     json_t *files; /* of profile.json */
     check_facts llm;
     bool has_llm;
@@ -143,7 +144,7 @@ static rap_status do_step(work *w, const recipe_step *s)
     const assemble_input *in = w->in;
     char *from =
         s->from ? path_join(in->folder[s->source], s->from) : mem_string(in->folder[s->source]);
-    char *to = path_join(w->folder, s->as);
+    char *to = path_join(w->folder.path, s->as);
     rap_status status = from && to ? RAP_OK : err_memory(w->err, "making a profile");
 
     if (status == RAP_OK && in->on_step &&
@@ -179,7 +180,7 @@ static rap_status write_profile(work *w)
     const recipe *r = w->in->recipe;
     json_t *json = json_pack("{s:s, s:s, s:s}", "name", r->name, "description", r->description,
                              "license", r->license);
-    char *path = path_join(w->folder, "profile.json"), *text = NULL;
+    char *path = path_join(w->folder.path, "profile.json"), *text = NULL;
     rap_status status = err_memory(w->err, "writing a profile");
 
     if (json && path && (!r->profile || json_object_update(json, (json_t *)r->profile) == 0) &&
@@ -213,50 +214,44 @@ static void remove_flat(const char *folder)
     rmdir(folder);
 }
 
-/* A fresh folder for the work beside the profile: .NAME.making. The caller holds the profile's lock, so what
- * lies there was left by a run that was killed. */
+/* A folder for the work beside the profile. */
 static rap_status make_folder(work *w)
 {
-    char *parent = path_folder(w->in->profile);
+    char *parent = path_folder(w->in->profile), *target = NULL;
     rap_status status =
         parent ? file_make_folders(parent, w->err) : err_memory(w->err, "making a profile");
 
-    if (status == RAP_OK &&
-        asprintf(&w->folder, "%s/.%s.making", parent, path_base(w->in->profile)) < 0) {
-        w->folder = NULL;
+    if (status == RAP_OK && asprintf(&target, "%s/.%s", parent, path_base(w->in->profile)) < 0) {
+        target = NULL;
         status = err_memory(w->err, "making a profile");
     }
+    if (status == RAP_OK)
+        status = temp_folder(&w->folder, target, 0777, w->err);
+    free(target);
     free(parent);
-    if (status != RAP_OK)
-        return status;
-    remove_flat(w->folder);
-    if (mkdir(w->folder, 0777) != 0)
-        return err_set(w->err, RAP_E_IO, "%s: making the folder failed: %m", w->folder);
-    return RAP_OK;
+    return status;
 }
 
-/* The new profile takes its place; an older one changes places with it and goes. */
+/* The new profile takes its place; an older one changes places with it, so that it goes with the temporary folder. */
 static rap_status put_in_place(const work *w)
 {
-    const char *profile = w->in->profile;
+    const char *made = w->folder.path, *profile = w->in->profile;
 
-    if (rename(w->folder, profile) == 0)
+    if (rename(made, profile) == 0)
         return RAP_OK;
     if (errno != EEXIST && errno != ENOTEMPTY)
         return err_set(w->err, RAP_E_IO, "%s: putting the profile there failed: %m", profile);
-    if (renameat2(AT_FDCWD, w->folder, AT_FDCWD, profile, RENAME_EXCHANGE) != 0) {
+    if (renameat2(AT_FDCWD, made, AT_FDCWD, profile, RENAME_EXCHANGE) != 0) {
         remove_flat(profile);
-        if (rename(w->folder, profile) != 0)
+        if (rename(made, profile) != 0)
             return err_set(w->err, RAP_E_IO, "%s: replacing the profile failed: %m", profile);
-        return RAP_OK;
     }
-    remove_flat(w->folder);
     return RAP_OK;
 }
 
 rap_status assemble(const assemble_input *in, rap_err *err)
 {
-    work w = { .in = in, .files = json_object(), .err = err };
+    work w = { .in = in, .files = json_object(), .folder = TEMP_INIT, .err = err };
     rap_status status = w.files ? make_folder(&w) : err_memory(err, "making a profile");
 
     if (status == RAP_OK)
@@ -265,9 +260,7 @@ rap_status assemble(const assemble_input *in, rap_err *err)
         status = write_profile(&w);
     if (status == RAP_OK)
         status = put_in_place(&w);
-    if (status != RAP_OK && w.folder)
-        remove_flat(w.folder);
-    free(w.folder);
+    temp_remove(&w.folder);
     json_decref(w.files);
     return status;
 }

@@ -1,8 +1,9 @@
 /* ask.c: one question: photo + question + the concepts found ──► answer. A conversation of one turn. */
-#include "rap/inside.h"
+#include "rap/handle.h"
+#include "rap/picture.h"
 
-rap_status rap_ask(rap *r, const rap_query *query, rap_on_token *on_token, void *payload,
-                   rap_answer **out)
+rap_status rap_ask(rap_answer **out, rap *r, const rap_query *query, rap_on_token *on_token,
+                   void *payload)
 {
     rap_chat *chat = NULL;
     rap_query question;
@@ -16,7 +17,7 @@ rap_status rap_ask(rap *r, const rap_query *query, rap_on_token *on_token, void 
     if (status == RAP_OK) {
         question = *query;
         question.image = (rap_image)RAP_IMAGE_INIT; /* the chat has it */
-        status = rap_chat_ask(chat, &question, on_token, payload, out);
+        status = rap_chat_ask(out, chat, &question, on_token, payload);
     }
     rap_chat_close(chat);
     return status;

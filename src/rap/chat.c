@@ -1,10 +1,14 @@
 /* chat.c: a conversation. A turn is: what is asked about (retrieve), the concepts' pictures as
  * image tokens (from the store's cache, or encoded once and kept there), and the answer. */
-#include "rap/inside.h"
+#include "rap/matches.h"
+#include "rap/models.h"
+#include "rap/picture.h"
+#include "rap/retrieve.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "generate/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +84,7 @@ static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **o
         status = retrieve_only(r, only, out);
     } else {
         if (first && chat->has_photo && !chat->looked) {
-            status = retrieve_look(r, &chat->photo, &chat->seen);
+            status = retrieve_look(r, &chat->photo, r->options.policy, &chat->seen);
             chat->looked = status == RAP_OK;
         }
         if (status == RAP_OK)
@@ -113,7 +117,7 @@ typedef struct shown_concept { /* what backs one session_picture */
     size_t floats;
 } shown_concept;
 
-/* The name under which the tokens of this model and this way of cropping are cached. */
+/* The name under which the tokens of this model and these crops are cached. */
 static void cache_key(char *out, size_t size, const rap *r)
 {
     snprintf(out, size, "%.160s crop %d %.3f", vlm_fingerprint(r->vlm), r->profile->crop.square,
@@ -123,17 +127,17 @@ static void cache_key(char *out, size_t size, const rap *r)
 static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
                                  const char *key, int *encoded)
 {
-    image whole = { 0 }, cut = { 0 };
+    image whole = { 0 }, cropped = { 0 };
     rap_status status =
         image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
 
     if (status == RAP_OK)
-        status = embed_cut(&cut, &whole, avatar->box, &r->profile->crop, &r->err);
+        status = embed_crop_box(&cropped, &whole, avatar->box, &r->profile->crop, &r->err);
     image_release(&whole);
     if (status != RAP_OK)
         return status;
-    status = vlm_encode_concept(r->vlm, &cut, &out->tokens, &out->floats, &r->err);
-    image_release(&cut);
+    status = vlm_encode_concept(r->vlm, &cropped, &out->tokens, &out->floats, &r->err);
+    image_release(&cropped);
     if (status != RAP_OK)
         return status;
     ++*encoded;
@@ -285,8 +289,8 @@ static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
     return answer;
 }
 
-rap_status rap_chat_ask(rap_chat *chat, const rap_query *query, rap_on_token *on_token,
-                        void *payload, rap_answer **out)
+rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query,
+                        rap_on_token *on_token, void *payload)
 {
     double start = clock_ms(), opened, retrieved;
     session_answer spoken = { 0 };

@@ -1,27 +1,63 @@
 /* convert.c: published checkpoints into GGUF. */
 #include "rap.h"
 
-#include "base/err.h"
+#include "base/file.h"
 #include "convert/convert.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+
+/* None given, or three of each that can be. */
+static bool good_colours(const convert_options *o)
+{
+    bool given = false, good = true;
+    for (int i = 0; i < 3; i++) {
+        given = given || o->std[i] != 0 || o->mean[i] != 0;
+        good = good && o->mean[i] >= 0 && o->mean[i] <= 1 && o->std[i] > 0 && o->std[i] <= 1;
+    }
+    return good || !given;
+}
+
+/* Beside a checkpoint lie its configuration, its vocabulary and other shards. */
+static rap_status spare_inputs(const char *in, const char *out, const char *vocab, rap_err *err)
+{
+    rap_status status = file_spare(out, in, "GGUF", err);
+
+    if (status == RAP_OK)
+        status = file_spare(out, vocab, NULL, err);
+    return status == RAP_OK ? file_spare_beside(out, in, "GGUF", err) : status;
+}
 
 rap_status rap_convert(const char *in_path, const char *out_path,
                        const rap_convert_options *options, char *error, size_t error_size)
 {
     rap_err err = { 0 };
     rap_status status;
-    convert_options inside = { .vocab = options ? options->vocab : NULL,
-                               .image_size = options ? options->image_size : 0 };
+    convert_options inside = { 0 };
 
     if (error && error_size)
         *error = '\0';
+    if (options) {
+        inside.vocab = options->vocab;
+        inside.image_size = options->image_size;
+        memcpy(inside.mean, options->mean, sizeof inside.mean);
+        memcpy(inside.std, options->std, sizeof inside.std);
+        inside.remark = options->remark;
+        inside.payload = options->payload;
+    }
     if (!in_path || !out_path)
         status = err_set(&err, RAP_E_ARGUMENT, "converting needs a file to read and one to write");
     else if (inside.image_size < 0)
         status = err_set(&err, RAP_E_ARGUMENT, "pictures of %d pixels", inside.image_size);
+    else if (!good_colours(&inside))
+        status = err_set(&err, RAP_E_ARGUMENT,
+                         "mean and deviation of the colours are three numbers of 0 to 1 each, a "
+                         "deviation larger than 0");
     else
         status = convert_type_of(&inside.type, options ? options->type : NULL, &err);
+    if (status == RAP_OK)
+        status = spare_inputs(in_path, out_path, inside.vocab, &err);
     if (status == RAP_OK)
         status = convert_file(in_path, out_path, &inside, &err);
     if (status != RAP_OK && error && error_size)

@@ -1,8 +1,7 @@
 /* describe.c: what the handle runs on, as JSON: for `rap doctor`, `rap models` and bug reports;
  * and where the time of its layers goes. */
-#include "rap/inside.h"
+#include "rap/handle.h"
 
-#include "base/buf.h"
 #include "base/file.h"
 #include "formats/json.h"
 
@@ -16,7 +15,7 @@
 /* {"path","size"}, and where profile.json gives a sum whether it holds. A missing file says so. */
 static json_t *describe_file(const profile_file *file)
 {
-    json_t *out = json_pack("{s:s}", "path", file->path);
+    json_t *out = json_pack("{s:o}", "path", json_any_text(file->path));
     char hash[65];
     struct stat info;
 
@@ -45,7 +44,7 @@ static json_t *describe_files(const profile *p)
         const profile_file *file;
     } files[] = { { "encoder", &p->encoder },   { "text_encoder", &p->text_encoder },
                   { "detector", &p->detector }, { "llm", &p->llm },
-                  { "mmproj", &p->mmproj },     { "lora", &p->lora } };
+                  { "mmproj", &p->mmproj },     { "lora", &p->lora[0] } };
     json_t *out = json_object();
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -56,16 +55,17 @@ static json_t *describe_files(const profile *p)
 
 static json_t *describe_profile(const rap *r)
 {
-    const profile *p = r->profile;
+    const profile *p;
+    rap_err err = { RAP_OK, "" };
 
-    if (!p)
-        return json_pack("{s:s}", "error", r->profile_err.text);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name", p->name,
-                     "description", p->description, "license", p->license, "file", p->file,
-                     "prompt", p->style, "files", describe_files(p), "retrieval", "k", p->k,
-                     "threshold", (double)p->threshold, "detector_confidence",
-                     (double)p->detector_confidence, "detector_iou", (double)p->detector_iou,
-                     "max_regions", p->max_regions);
+    if (engine_profile(&p, r->engine, &err) != RAP_OK)
+        return json_pack("{s:s}", "error", err.text);
+    return json_pack("{s:o, s:s, s:s, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name",
+                     json_any_text(p->name), "description", p->description, "license", p->license,
+                     "file", json_any_text(p->file), "prompt", p->style, "files", describe_files(p),
+                     "retrieval", "k", p->k, "threshold", (double)p->threshold,
+                     "detector_confidence", (double)p->detector_confidence, "detector_iou",
+                     (double)p->detector_iou, "max_regions", p->max_regions);
 }
 
 /* What is known of unreadable pictures once a photo was looked at. */
@@ -73,8 +73,8 @@ static json_t *describe_store(const rap *r, int64_t concepts)
 {
     size_t count = 0;
     const char *const *name = r->retriever ? retriever_unreadable(r->retriever, &count) : NULL;
-    json_t *out =
-        json_pack("{s:s, s:I}", "path", store_path(r->store), "concepts", (json_int_t)concepts);
+    json_t *out = json_pack("{s:o, s:I}", "path", json_any_text(store_path(r->store)), "concepts",
+                            (json_int_t)concepts);
     json_t *unreadable = count ? json_array() : NULL;
 
     for (size_t i = 0; i < count; i++)
@@ -112,7 +112,7 @@ static json_t *describe_versions(void)
                      json_sprintf("%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch));
 }
 
-rap_status rap_describe(rap *r, char **out)
+rap_status rap_describe(char **out, rap *r)
 {
     json_t *document;
     int64_t concepts = 0;
@@ -136,36 +136,11 @@ rap_status rap_describe(rap *r, char **out)
 
 /* ---- layers ------------------------------------------------------------------------------- */
 
-/* The title and what `text` says, which is freed. */
-static void add_part(buf *b, const char *title, const profile_file *file, char *text)
+rap_status rap_layers(char **out, rap *r)
 {
-    if (*text)
-        buf_printf(b, "%s %s\n%s\n", title, file->path, text);
-    free(text);
-}
-
-rap_status rap_layers(rap *r, char **out)
-{
-    buf b = BUF_INIT;
-    char *text = NULL;
-    rap_status status = RAP_OK;
-
     if (out)
         *out = NULL;
     if (!rap_ready(r) || !out)
         return RAP_E_ARGUMENT;
-    if (!r->options.profile_layers)
-        return err_set(&r->err, RAP_E_ARGUMENT, "layers are timed when profile_layers asks for it");
-    if (r->detector && (status = yolo_world_report(r->detector, &text, &r->err)) == RAP_OK)
-        add_part(&b, "detector", &r->profile->detector, text);
-    if (status == RAP_OK && r->encoder &&
-        (status = encoder_report(r->encoder, &text, &r->err)) == RAP_OK)
-        add_part(&b, "encoder", &r->profile->encoder, text);
-    if (status == RAP_OK && r->texts &&
-        (status = encoder_report(r->texts, &text, &r->err)) == RAP_OK)
-        add_part(&b, "encoder of names", &r->profile->text_encoder, text);
-    if (status == RAP_OK && !(*out = buf_detach(&b)))
-        status = err_memory(&r->err, "a profile");
-    buf_release(&b);
-    return status;
+    return engine_report(out, r->engine, &r->err);
 }

@@ -1,5 +1,6 @@
 /* draw.c: matches drawn onto their photo. */
-#include "rap/inside.h"
+#include "rap/handle.h"
+#include "rap/picture.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -32,7 +33,9 @@ rap_status rap_draw(rap *r, const rap_image *source, const rap_matches *matches,
         return RAP_E_ARGUMENT;
     if (!image_given(source))
         return err_set(&r->err, RAP_E_ARGUMENT, "drawing needs a picture");
-    status = picture_open(&shown, source, &r->err);
+    status = rap_may_write(r, path, source);
+    if (status == RAP_OK)
+        status = picture_open(&shown, source, &r->err);
     for (size_t i = 0; status == RAP_OK && i < matches->region_count; i++)
         if (*matches->region[i].label)
             image_draw_box(&shown.pixels, matches->region[i].box, 1, 0xB0B0B0);

@@ -1,5 +1,6 @@
 /* embed.c: the encoder's feature of one picture or text. */
-#include "rap/inside.h"
+#include "rap/models.h"
+#include "rap/picture.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -30,7 +31,7 @@ static rap_status embed_text(rap_embedding *out, rap *r, const char *text)
     return status;
 }
 
-rap_status rap_embed(rap *r, const rap_image *source, const char *text, rap_embedding **out)
+rap_status rap_embed(rap_embedding **out, rap *r, const rap_image *source, const char *text)
 {
     buf name = BUF_INIT;
     rap_embedding *e = NULL;

@@ -1,13 +1,10 @@
-/* picture.c: pictures on their way into the system: read, decoded, checked, embedded. */
-#include "rap/inside.h"
+/* picture.c: read, decode, check. */
+#include "rap/picture.h"
 
-#include "base/mem.h"
+#include "retrieve/embed.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* ---- pictures ---- */
 
 int image_given(const rap_image *source)
 {
@@ -55,40 +52,4 @@ rap_status picture_fit_box(rap_box *box, const image *im, rap_err *err)
     box->w = right - box->x;
     box->h = bottom - box->y;
     return RAP_OK;
-}
-
-/* ---- a view: a picture with its vector, ready for the store ---- */
-
-static rap_status embed_view(seen_view *v, rap *r)
-{
-    int dim = encoder_dim(r->encoder);
-
-    v->feature = mem_array((size_t)dim, sizeof *v->feature);
-    if (!v->feature)
-        return err_memory(&r->err, "embedding a picture");
-    v->vector = (store_vector){ r->maker, dim, v->feature };
-    return embed_boxes(v->feature, r->encoder, &v->picture.pixels, &v->view.box, 1,
-                       &r->profile->crop, &r->err);
-}
-
-rap_status view_open(seen_view *out, rap *r, const rap_image *source, rap_box box)
-{
-    rap_status status = picture_open(&out->picture, source, &r->err);
-
-    if (status == RAP_OK)
-        status = picture_fit_box(&box, &out->picture.pixels, &r->err);
-    if (status == RAP_OK)
-        status = models_encoder(r);
-    if (status != RAP_OK)
-        return status;
-    out->view = (store_view){ out->picture.bytes, out->picture.size, out->picture.pixels.width,
-                              out->picture.pixels.height, box };
-    return embed_view(out, r);
-}
-
-void view_close(seen_view *v)
-{
-    picture_close(&v->picture);
-    free(v->feature);
-    memset(v, 0, sizeof *v);
 }

@@ -1,5 +1,5 @@
 /* records.c: the calls that only touch the store. */
-#include "rap/inside.h"
+#include "rap/handle.h"
 
 #include "base/mem.h"
 
@@ -26,7 +26,14 @@ rap_status rap_forget(rap *r, const char *name)
     return store_forget(r->store, name, &r->err);
 }
 
-rap_status rap_find(rap *r, const char *name, rap_record **out)
+rap_status rap_forget_all(rap *r, const char *const *wanted)
+{
+    if (!rap_ready(r) || !wanted)
+        return RAP_E_ARGUMENT;
+    return store_forget_all(r->store, wanted, &r->err);
+}
+
+rap_status rap_find(rap_record **out, rap *r, const char *name)
 {
     if (out)
         *out = NULL;
@@ -54,7 +61,7 @@ rap_status rap_each_after(rap *r, const char *after, const char *search, rap_on_
     return store_each_after(r->store, after, search, on_record, payload, &r->err);
 }
 
-rap_status rap_avatar(rap *r, const char *name, void **out, size_t *out_size)
+rap_status rap_avatar(void **out, size_t *out_size, rap *r, const char *name)
 {
     store_picture avatar = { 0 };
     rap_record *record = NULL;

@@ -1,5 +1,5 @@
 /* remember.c: picture + name + info ──► store, and the calls that change what is stored. */
-#include "rap/inside.h"
+#include "rap/view.h"
 
 static rap_status remember(rap *r, const rap_concept *concept, int64_t *out_id)
 {
@@ -13,7 +13,7 @@ static rap_status remember(rap *r, const rap_concept *concept, int64_t *out_id)
     return status;
 }
 
-rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out_id)
+rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept)
 {
     int64_t id = 0;
     rap_status status;
@@ -23,28 +23,46 @@ rap_status rap_remember(rap *r, const rap_concept *concept, int64_t *out_id)
     if (!image_given(&concept->image))
         return err_set(&r->err, RAP_E_ARGUMENT, "remembering needs a picture");
     status = remember(r, concept, &id);
-    if (out_id)
-        *out_id = status == RAP_OK ? id : 0;
+    if (out)
+        *out = status == RAP_OK ? id : 0;
     return status;
 }
 
-rap_status rap_update(rap *r, const char *name, const rap_concept *change)
+/* A picture of the change, if one is given. */
+static rap_status open_given(seen_view *out, rap *r, const rap_image *source, rap_box box)
 {
-    seen_view seen = { 0 };
-    store_concept texts;
-    int given;
-    rap_status status = RAP_OK;
+    return image_given(source) ? view_open(out, r, source, box) : RAP_OK;
+}
+
+rap_status rap_update(rap *r, const char *name, const rap_change *change)
+{
+    seen_view avatar = { 0 }, view = { 0 };
+    store_change into;
+    rap_status status;
 
     if (!rap_ready(r) || !name || !change)
         return RAP_E_ARGUMENT;
-    texts = (store_concept){ change->name, change->category, change->info, change->aliases };
-    given = image_given(&change->image);
-    if (given)
-        status = view_open(&seen, r, &change->image, change->box);
+    into = (store_change){ .name = change->name,
+                           .category = change->category,
+                           .info = change->info,
+                           .aliases = change->aliases,
+                           .add_alias = change->add_aliases,
+                           .remove_alias = change->remove_aliases };
+    status = open_given(&avatar, r, &change->avatar, change->avatar_box);
     if (status == RAP_OK)
-        status = store_update(r->store, name, &texts, given ? &seen.view : NULL,
-                              given ? &seen.vector : NULL, &r->err);
-    view_close(&seen);
+        status = open_given(&view, r, &change->view, change->view_box);
+    if (image_given(&change->avatar)) {
+        into.avatar = &avatar.view;
+        into.avatar_vector = &avatar.vector;
+    }
+    if (image_given(&change->view)) {
+        into.view = &view.view;
+        into.view_vector = &view.vector;
+    }
+    if (status == RAP_OK)
+        status = store_update(r->store, name, &into, &r->err);
+    view_close(&avatar);
+    view_close(&view);
     return status;
 }
 
@@ -60,24 +78,6 @@ rap_status rap_add_view(rap *r, const char *name, const rap_image *source, rap_b
     status = view_open(&seen, r, source, box);
     if (status == RAP_OK)
         status = store_add_view(r->store, name, &seen.view, &seen.vector, &r->err);
-    view_close(&seen);
-    return status;
-}
-
-rap_status rap_correct(rap *r, const char *name, const rap_image *source, rap_box box, int is_it)
-{
-    seen_view seen = { 0 };
-    rap_status status;
-
-    if (is_it)
-        return rap_add_view(r, name, source, box);
-    if (!rap_ready(r) || !name)
-        return RAP_E_ARGUMENT;
-    if (!image_given(source))
-        return err_set(&r->err, RAP_E_ARGUMENT, "a correction needs a picture");
-    status = view_open(&seen, r, source, box);
-    if (status == RAP_OK)
-        status = store_add_refusal(r->store, name, &seen.view, &seen.vector, &r->err);
     view_close(&seen);
     return status;
 }

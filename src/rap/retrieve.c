@@ -1,113 +1,15 @@
 /* retrieve.c: photo and text ──► the concepts in them, as rap_matches. */
-#include "rap/inside.h"
+#include "rap/retrieve.h"
+#include "rap/matches.h"
+#include "rap/models.h"
+#include "rap/picture.h"
 
 #include "base/mem.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-const char *rap_reason_text(rap_reason reason)
-{
-    switch (reason) {
-    case RAP_REASON_REGION:
-        return "region";
-    case RAP_REASON_WHOLE:
-        return "whole";
-    case RAP_REASON_NAME:
-        return "name";
-    }
-    return "unknown";
-}
-
-/* ---- the list of matches ---- */
-
-static void free_match(rap_match *m)
-{
-    free((char *)m->name);
-    free((char *)m->category);
-    free((char *)m->info);
-}
-
-void rap_matches_free(rap_matches *m)
-{
-    if (!m)
-        return;
-    matches_cut(m, 0);
-    free(m->match);
-    detect_regions_free(m->region, (int)m->region_count);
-    free(m);
-}
-
-void matches_cut(rap_matches *m, size_t count)
-{
-    while (m->count > count)
-        free_match(&m->match[--m->count]);
-}
-
-void matches_without(rap_matches *m, const int64_t *given, size_t count)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < m->count; i++) {
-        size_t j = 0;
-
-        while (j < count && given[j] != m->match[i].id)
-            j++;
-        if (j == count)
-            m->match[kept++] = m->match[i];
-        else
-            free_match(&m->match[i]);
-    }
-    m->count = kept;
-}
-
-/* An empty list with room for `room` matches, and the regions of what was seen. */
-static rap_status new_matches(rap_matches **out, const sighting *seen, int room, rap_err *err)
-{
-    rap_matches *m = *out = mem_array(1, sizeof *m);
-
-    if (!m || !(m->match = mem_array((size_t)room, sizeof *m->match)))
-        return err_memory(err, "listing matches");
-    if (!seen)
-        return RAP_OK;
-    m->width = seen->width;
-    m->height = seen->height;
-    m->detect_ms = seen->detect_ms;
-    m->embed_ms = seen->embed_ms;
-    m->search_ms = seen->search_ms;
-    m->region = mem_array((size_t)seen->count, sizeof *m->region);
-    if (!m->region)
-        return err_memory(err, "listing regions");
-    for (int i = 0; i < seen->count; i++) {
-        m->region[i] = seen->region[i];
-        m->region[i].label = mem_string(seen->region[i].label);
-        m->region_count++;
-        if (!m->region[i].label)
-            return err_memory(err, "listing regions");
-    }
-    return RAP_OK;
-}
-
-/* Appends a match with the concept's texts. */
-static rap_status add_match(rap_matches *m, const rap_record *record, const rank_result *from,
-                            rap_err *err)
-{
-    rap_match *match = &m->match[m->count++];
-
-    match->id = record->id;
-    match->name = mem_string(record->name);
-    match->category = mem_string(record->category ? record->category : "");
-    match->info = mem_string(record->info ? record->info : "");
-    match->distance = from->distance;
-    match->reason = from->reason;
-    match->ambiguous = from->ambiguous;
-    match->score = from->reason == RAP_REASON_NAME ? 1 : fmaxf(0, 1 - from->distance / 2);
-    if (from->region >= 0)
-        match->box = m->region[from->region].box;
-    return match->name && match->category && match->info ? RAP_OK
-                                                         : err_memory(err, "listing matches");
-}
+/* ---- looking and ranking ---- */
 
 static rap_status add_results(rap *r, rap_matches *m, const rank_result *result, int count)
 {
@@ -118,7 +20,7 @@ static rap_status add_results(rap *r, rap_matches *m, const rank_result *result,
 
         status = store_find_id(r->store, result[i].id, &record, &r->err);
         if (status == RAP_OK)
-            status = add_match(m, record, &result[i], &r->err);
+            status = matches_add(m, record, &result[i], &r->err);
         else if (status == RAP_E_NOT_FOUND) { /* forgotten by another process in between */
             err_clear(&r->err);
             status = RAP_OK;
@@ -128,14 +30,12 @@ static rap_status add_results(rap *r, rap_matches *m, const rank_result *result,
     return status;
 }
 
-/* ---- looking and ranking ---- */
-
-rap_status retrieve_look(rap *r, const image *photo, sighting *out)
+rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting *out)
 {
     rap_status status = models_retriever(r);
 
     if (status == RAP_OK)
-        status = retriever_look(r->retriever, photo, r->options.policy, out, &r->err);
+        status = retriever_look(r->retriever, photo, policy, out, &r->err);
     return status;
 }
 
@@ -199,7 +99,7 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int 
         status = region && result ? rank_matches(result, &count, &in, &r->err)
                                   : err_memory(&r->err, "ranking matches");
     if (status == RAP_OK)
-        status = new_matches(out, seen, count, &r->err);
+        status = matches_new(out, seen, count, &r->err);
     if (status == RAP_OK)
         status = add_results(r, *out, result, count);
     if (status != RAP_OK) {
@@ -222,13 +122,13 @@ rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out)
         count++;
     if (count > 1000)
         return err_set(&r->err, RAP_E_LIMIT, "%zu names at once; the limit is 1000", count);
-    status = new_matches(out, NULL, (int)count, &r->err);
+    status = matches_new(out, NULL, (int)count, &r->err);
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
         rap_record *record = NULL;
 
         status = store_find(r->store, wanted[i], &record, &r->err);
         if (status == RAP_OK)
-            status = add_match(*out, record, &by_name, &r->err);
+            status = matches_add(*out, record, &by_name, &r->err);
         rap_record_free(record);
     }
     if (status != RAP_OK) {
@@ -240,8 +140,8 @@ rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out)
 
 /* ---- the call ---- */
 
-rap_status rap_retrieve(rap *r, const rap_image *photo, const char *text, int limit,
-                        rap_matches **out)
+rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *photo, const char *text,
+                        int limit)
 {
     picture shown = { 0 };
     sighting seen = { 0 };
@@ -256,7 +156,7 @@ rap_status rap_retrieve(rap *r, const rap_image *photo, const char *text, int li
     if (status == RAP_OK && given)
         status = picture_open(&shown, photo, &r->err);
     if (status == RAP_OK && given)
-        status = retrieve_look(r, &shown.pixels, &seen);
+        status = retrieve_look(r, &shown.pixels, r->options.policy, &seen);
     if (status == RAP_OK)
         status = retrieve_matches(r, given ? &seen : NULL, text, limit, out);
     sighting_release(&seen);

@@ -1,5 +1,6 @@
 /* transfer.c: import and export of whole stores; pictures of an import are embedded in groups. */
-#include "rap/inside.h"
+#include "rap/models.h"
+#include "rap/picture.h"
 
 #include "base/mem.h"
 #include "remember/transfer.h"
@@ -44,7 +45,7 @@ static rap_status import_start(import_run *run, size_t count)
         return err_memory(&r->err, "embedding pictures");
     run->encoder[0] = r->encoder;
     for (int i = 1; status == RAP_OK && i < run->workers; i++)
-        status = models_encoder_like(&run->encoder[i], r);
+        status = engine_encoder_more(&run->encoder[i], r->engine, &r->err);
     return status;
 }
 
@@ -132,7 +133,7 @@ static rap_status embed_import(transfer_picture *group, size_t count, size_t *ou
     return import_all(run, group, count, out_failed, err);
 }
 
-rap_status rap_import(rap *r, const char *path, int replace, rap_import_report *out)
+rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace)
 {
     rap_import_report report = { 0 };
     import_run run = { .r = r };
@@ -158,6 +159,8 @@ rap_status rap_export(rap *r, const char *path)
         return RAP_E_ARGUMENT;
     dot = strrchr(path, '.');
     if (dot && strcmp(dot, ".json") == 0)
-        return transfer_export_official(r->store, path, &r->err);
-    return transfer_export_bundle(r->store, path, &r->err);
+        return transfer_export_official(r->store, path, r->options.on_progress, r->options.payload,
+                                        &r->err);
+    return transfer_export_bundle(r->store, path, r->options.on_progress, r->options.payload,
+                                  &r->err);
 }

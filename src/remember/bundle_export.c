@@ -1,17 +1,23 @@
-/* bundle_export.c: writes a bundle (bundle.h): a new file beside the target, row by row from one view of
+/* bundle_export.c: writes a bundle (bundle.h): a temporary file beside the target, row by row from one view of
  * the store, and given its name when it is complete. */
-#include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/temp.h"
 #include "remember/bundle.h"
 #include "remember/schema.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+
+enum { ROWS_A_STEP = 16 }; /* between two looks at whether to go on */
+
+typedef struct leaving {
+    store *s;
+    const char *path;
+    rap_on_progress *on_progress; /* NULL: silent */
+    void *payload;
+    uint64_t rows, pictures;
+    int64_t views;
+} leaving;
 
 /* Parents before children. */
 static const struct {
@@ -37,6 +43,7 @@ static const struct {
       "INSERT INTO refusal (id, concept_id, hash, width, height, box_x, box_y, box_w, box_h, bytes,"
       " maker, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" },
 };
+enum { PICTURES = 3 }; /* the table that takes the time */
 
 static rap_status copy_row(db *to, sqlite3_stmt *row, sqlite3_stmt *insert, rap_err *err)
 {
@@ -51,42 +58,71 @@ static rap_status copy_row(db *to, sqlite3_stmt *row, sqlite3_stmt *insert, rap_
     return status;
 }
 
-static rap_status copy_table(db *to, db *from, const char *read, const char *write, rap_err *err)
+static rap_status count_row(leaving *l, bool picture, rap_err *err)
 {
+    l->pictures += picture;
+    if (l->on_progress && l->rows++ % ROWS_A_STEP == 0 &&
+        l->on_progress("exporting pictures", l->pictures, (uint64_t)l->views, l->payload))
+        return err_set(err, RAP_E_CANCELLED, "%s: export cancelled", l->path);
+    return RAP_OK;
+}
+
+static rap_status copy_table(db *to, leaving *l, size_t table, rap_err *err)
+{
+    db *from = store_db(l->s);
     sqlite3_stmt *select = NULL, *insert = NULL;
     bool row = false;
-    rap_status status = db_query(&select, from, err, read, "");
+    rap_status status = db_query(&select, from, err, tables[table].read, "");
 
     if (status == RAP_OK)
-        status = db_query(&insert, to, err, write, "");
-    while (status == RAP_OK && (status = db_step(&row, from, select, err)) == RAP_OK && row)
+        status = db_query(&insert, to, err, tables[table].write, "");
+    while (status == RAP_OK && (status = db_step(&row, from, select, err)) == RAP_OK && row) {
         status = copy_row(to, select, insert, err);
+        if (status == RAP_OK)
+            status = count_row(l, table == PICTURES, err);
+    }
     sqlite3_finalize(select);
     sqlite3_finalize(insert);
     return status;
 }
 
-static rap_status copy_all(db *to, store *s, rap_err *err)
+static rap_status copy_all(db *to, leaving *l, rap_err *err)
 {
-    rap_status status = db_begin_reading(store_db(s), err);
+    db *from = store_db(l->s);
+    rap_status status = db_begin_reading(from, err);
 
     if (status != RAP_OK)
         return status;
+    status = db_int(&l->views, NULL, from, err, "SELECT count(*) FROM view", "");
     for (size_t i = 0; i < sizeof tables / sizeof *tables && status == RAP_OK; i++)
-        status = copy_table(to, store_db(s), tables[i].read, tables[i].write, err);
-    return db_end(store_db(s), status, err);
+        status = copy_table(to, l, i, err);
+    if (status == RAP_OK && l->on_progress)
+        l->on_progress("exporting pictures", (uint64_t)l->views, (uint64_t)l->views, l->payload);
+    return db_end(from, status, err);
 }
 
-/* Fills the file `temporary`; errors name the final `path`. */
-static rap_status fill(const char *temporary, const char *path, store *s, rap_err *err)
+/* Opens the temporary file. It is nobody else's, and SQLite's locks could collide with the one that it has already
+ * (NFS makes one kind of both). "./" keeps a path from having a meaning for SQLite. */
+static rap_status open_bundle(db *to, const char *temporary, const char *path, rap_err *err)
+{
+    char *plain = temporary[0] == '/' ? mem_string(temporary) : path_join("./", temporary);
+    char *uri = plain ? db_uri(plain, "mode=rw&nolock=1") : NULL;
+    rap_status status =
+        uri ? db_open(to, uri, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, NULL, err)
+            : err_memory(err, "exporting");
+
+    free(plain);
+    free(uri);
+    return status;
+}
+
+/* Fills the file `temporary`; errors name the final path. */
+static rap_status fill(const char *temporary, leaving *l, rap_err *err)
 {
     db to = { .handle = NULL };
-    char page_size[64], *uri = db_uri(temporary, "mode=rw");
-    rap_status status;
+    char page_size[64];
+    rap_status status = open_bundle(&to, temporary, l->path, err);
 
-    if (!uri)
-        return err_memory(err, "exporting");
-    status = db_open(&to, uri, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, NULL, err);
     sqlite3_snprintf(sizeof page_size, page_size, "PRAGMA page_size = %d", SCHEMA_PAGE_SIZE);
     if (status == RAP_OK)
         status = db_exec(&to, page_size, err);
@@ -97,89 +133,40 @@ static rap_status fill(const char *temporary, const char *path, store *s, rap_er
     if (status == RAP_OK) {
         status = schema_migrate(&to, SCHEMA_BUNDLE, err);
         if (status == RAP_OK)
-            status = copy_all(&to, s, err);
+            status = copy_all(&to, l, err);
         status = db_end(&to, status, err);
     }
     db_close(&to);
-    free(uri);
     return status;
 }
 
-/* A new empty file beside `path`, for its owner only; free() and unlink(). */
-static rap_status make_temporary(char **out, const char *path, rap_err *err)
+static rap_status make_folder_of(const char *path, rap_err *err)
 {
-    buf name = BUF_INIT;
-    char memory[128], *folder = path_folder(path);
+    char *folder = path_folder(path);
     rap_status status = folder ? file_make_folders(folder, err) : err_memory(err, "exporting");
-    int fd;
 
     free(folder);
-    *out = NULL;
-    if (status != RAP_OK)
-        return status;
-    if (path[0] != '/')
-        buf_puts(&name, "./"); /* keeps a path from having a meaning for SQLite */
-    buf_printf(&name, "%s.XXXXXX", path);
-    if (buf_failed(&name)) {
-        buf_release(&name);
-        return err_memory(err, "exporting");
-    }
-    *out = buf_detach(&name);
-    fd = mkstemp(*out);
-    if (fd < 0) {
-        status = err_set(err, RAP_E_IO, "%s: cannot be made: %s", path,
-                         strerror_r(errno, memory, sizeof memory));
-        free(*out);
-        *out = NULL;
-        return status;
-    }
-    close(fd);
-    return RAP_OK;
+    return status;
 }
 
-/* Gives the finished file its name, durably, unless somebody took the name meanwhile. */
-static rap_status publish(const char *temporary, const char *path, rap_err *err)
+rap_status transfer_export_bundle(store *s, const char *path, rap_on_progress *on_progress,
+                                  void *payload, rap_err *err)
 {
-    char memory[128], *folder = path_folder(path);
-    int fd;
-
-    if (!folder)
-        return err_memory(err, "exporting");
-    if (file_exists(path)) {
-        free(folder);
-        return err_set(err, RAP_E_EXISTS, "%s: is already there", path);
-    }
-    if (rename(temporary, path) != 0) {
-        free(folder);
-        return err_set(err, RAP_E_IO, "%s: cannot be made: %s", path,
-                       strerror_r(errno, memory, sizeof memory));
-    }
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    free(folder);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    return RAP_OK;
-}
-
-rap_status transfer_export_bundle(store *s, const char *path, rap_err *err)
-{
-    char *temporary = NULL;
+    leaving l = { .s = s, .path = path, .on_progress = on_progress, .payload = payload };
+    temp t = TEMP_INIT;
     rap_status status;
 
     if (!path || !*path)
         return err_set(err, RAP_E_ARGUMENT, "the path of the export is empty");
     if (file_exists(path))
         return err_set(err, RAP_E_EXISTS, "%s: is already there", path);
-    status = make_temporary(&temporary, path, err);
-    if (status != RAP_OK)
-        return status;
-    status = fill(temporary, path, s, err);
+    status = make_folder_of(path, err);
+    if (status == RAP_OK) /* for its owner only: it holds private pictures */
+        status = temp_file(&t, path, 0600, err);
     if (status == RAP_OK)
-        status = publish(temporary, path, err);
-    if (status != RAP_OK)
-        unlink(temporary);
-    free(temporary);
+        status = fill(t.path, &l, err);
+    if (status == RAP_OK)
+        return temp_publish(&t, path, TEMP_NEW, err);
+    temp_remove(&t);
     return status;
 }

@@ -154,8 +154,22 @@ rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const st
     return status;
 }
 
-rap_status store_update(store *s, const char *name, const store_concept *change,
-                        const store_view *view, const store_vector *vector, rap_err *err)
+static rap_status change_texts(store *s, int64_t id, const store_change *change, rap_err *err)
+{
+    const store_concept texts = { change->name, change->category, change->info, change->aliases };
+    const char *const *alias;
+    rap_status status = RAP_OK;
+
+    for (alias = change->remove_alias; status == RAP_OK && alias && *alias; alias++)
+        status = name_remove_alias(s, id, *alias, err);
+    if (status == RAP_OK)
+        status = concept_set(s, id, &texts, err);
+    for (alias = change->add_alias; status == RAP_OK && alias && *alias; alias++)
+        status = name_insert(s, id, *alias, true, err);
+    return status;
+}
+
+rap_status store_update(store *s, const char *name, const store_change *change, rap_err *err)
 {
     int64_t id = 0;
     rap_status status = store_begin(s, STORE_DURABLE, err);
@@ -163,10 +177,12 @@ rap_status store_update(store *s, const char *name, const store_concept *change,
     if (status != RAP_OK)
         return status;
     status = name_require(&id, s, name, err);
-    if (status == RAP_OK && change)
-        status = concept_set(s, id, change, err);
-    if (status == RAP_OK && view)
-        status = insert_picture(s, id, view, vector, true, err);
+    if (status == RAP_OK)
+        status = change_texts(s, id, change, err);
+    if (status == RAP_OK && change->avatar)
+        status = insert_picture(s, id, change->avatar, change->avatar_vector, true, err);
+    if (status == RAP_OK && change->view)
+        status = insert_picture(s, id, change->view, change->view_vector, false, err);
     if (status == RAP_OK)
         status = concept_touch(s, id, "edit", err);
     return store_end(s, status, err);
@@ -218,17 +234,11 @@ rap_status store_remove_alias(store *s, const char *name, const char *alias, rap
     return change_alias(s, name, alias, false, err);
 }
 
-rap_status store_forget(store *s, const char *name, rap_err *err)
+static rap_status forget_one(store *s, int64_t id, rap_err *err)
 {
-    int64_t id = 0;
     char *category = NULL;
-    rap_status status = store_begin(s, STORE_DURABLE, err);
+    rap_status status = read_category(&category, s, id, err);
 
-    if (status != RAP_OK)
-        return status;
-    status = name_require(&id, s, name, err);
-    if (status == RAP_OK)
-        status = read_category(&category, s, id, err);
     if (status == RAP_OK)
         status = snapshot_will_scrub_concept(s, id, err);
     if (status == RAP_OK) { /* names, views, pictures, keys and caches go with it */
@@ -240,5 +250,49 @@ rap_status store_forget(store *s, const char *name, rap_err *err)
     if (status == RAP_OK)
         status = write_event(s, id, "forget", err);
     free(category);
-    return store_end(s, status, err);
+    return status;
+}
+
+/* All names are found before the first concept goes: two may be of one concept. */
+static rap_status forget_named(store *s, int64_t *ids, const char *const *names, rap_err *err)
+{
+    size_t count = 0;
+    rap_status status = RAP_OK;
+
+    for (const char *const *name = names; status == RAP_OK && *name; name++) {
+        size_t i = 0;
+
+        status = name_require(&ids[count], s, *name, err);
+        while (i < count && ids[i] != ids[count])
+            i++;
+        count += i == count;
+    }
+    for (size_t i = 0; status == RAP_OK && i < count; i++)
+        status = forget_one(s, ids[i], err);
+    return status;
+}
+
+rap_status store_forget_all(store *s, const char *const *names, rap_err *err)
+{
+    size_t count = 0;
+    int64_t *ids;
+    rap_status status;
+
+    while (names[count])
+        count++;
+    ids = mem_array(count + 1, sizeof *ids);
+    if (!ids)
+        return err_memory(err, "forgetting");
+    status = store_begin(s, STORE_DURABLE, err);
+    if (status == RAP_OK)
+        status = store_end(s, forget_named(s, ids, names, err), err);
+    free(ids);
+    return status;
+}
+
+rap_status store_forget(store *s, const char *name, rap_err *err)
+{
+    const char *const names[] = { name, NULL };
+
+    return store_forget_all(s, names, err);
 }

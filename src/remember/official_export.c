@@ -1,13 +1,15 @@
 /* official_export.c: everything goes out as the paper's database.json, with the avatars in a folder
- * "images" beside it. What that format has no place for is written into fields of ours that other
+ * "images" beside it. Until all of it is written the pictures lie in a temporary folder. What that format has no place for is written into fields of ours that other
  * readers ignore ("aliases", "box") or left out (further views, vectors): the bundle keeps it all. */
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/temp.h"
 #include "formats/json.h"
 #include "remember/transfer_inside.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,11 +17,17 @@
 
 typedef struct leaving {
     store *s;
-    char *folder;    /* of the JSON */
-    json_t *dict;    /* concept_dict */
-    json_t *paths;   /* path_to_concept */
-    json_t *written; /* the files made so far, to be removed on failure */
+    char *folder;   /* of the JSON */
+    json_t *dict;   /* concept_dict */
+    json_t *paths;  /* path_to_concept */
+    json_t *staged; /* names of the pictures in `temporary`, in images/ at the end */
+    size_t moved;   /* of them: to be removed on failure */
+    temp temporary;
     bool made_images;
+    rap_on_progress *on_progress; /* NULL: silent */
+    void *payload;
+    uint64_t done;
+    int64_t total;
     rap_err reason; /* why a concept could not be written */
 } leaving;
 
@@ -52,8 +60,8 @@ static char *picture_name(const rap_record *record, const store_picture *picture
 }
 
 /* A file that is already there stays: it is fine when it holds the same bytes, else an error. */
-static rap_status write_new(leaving *l, const char *path, const void *bytes, size_t size,
-                            rap_err *err)
+static rap_status check_there(bool *out_there, const char *path, const void *bytes, size_t size,
+                              rap_err *err)
 {
     char *there = NULL;
     size_t there_size = 0;
@@ -61,15 +69,30 @@ static rap_status write_new(leaving *l, const char *path, const void *bytes, siz
     bool same;
     rap_status status;
 
-    if (lstat(path, &info) == 0) {
-        status = file_read(&there, &there_size, path, STORE_MAX_PICTURE, NULL);
-        same = status == RAP_OK && there_size == size && memcmp(there, bytes, size) == 0;
-        free(there);
-        return same ? RAP_OK : err_set(err, RAP_E_EXISTS, "%s: is already there", path);
+    *out_there = lstat(path, &info) == 0;
+    if (!*out_there)
+        return RAP_OK;
+    status = file_read(&there, &there_size, path, STORE_MAX_PICTURE, NULL);
+    same = status == RAP_OK && there_size == size && memcmp(there, bytes, size) == 0;
+    free(there);
+    return same ? RAP_OK : err_set(err, RAP_E_EXISTS, "%s: is already there", path);
+}
+
+/* file: "images/NAME". */
+static rap_status stage(leaving *l, const char *file, const void *bytes, size_t size, rap_err *err)
+{
+    char *final = path_join(l->folder, file), *path = path_join(l->temporary.path, path_base(file));
+    bool there = false;
+    rap_status status =
+        final && path ? check_there(&there, final, bytes, size, err) : err_memory(err, "exporting");
+
+    if (status == RAP_OK && !there) {
+        status = file_write(path, bytes, size, err);
+        if (status == RAP_OK && json_array_append_new(l->staged, json_string(path_base(file))) != 0)
+            status = err_memory(err, "exporting");
     }
-    status = file_write(path, bytes, size, err);
-    if (status == RAP_OK && json_array_append_new(l->written, json_string(path)) != 0)
-        status = err_memory(err, "exporting");
+    free(final);
+    free(path);
     return status;
 }
 
@@ -97,30 +120,39 @@ static json_t *make_entry(const rap_record *record, const store_picture *picture
     return entry;
 }
 
+static rap_status count_one(leaving *l, rap_err *err)
+{
+    l->done++;
+    if (l->on_progress &&
+        l->on_progress("exporting concepts", l->done, (uint64_t)l->total, l->payload))
+        return err_set(err, RAP_E_CANCELLED, "%s: export cancelled", l->folder);
+    return RAP_OK;
+}
+
 static rap_status export_one(leaving *l, const rap_record *record, rap_err *err)
 {
     store_picture picture;
-    char *file = NULL, *path = NULL;
+    char *file = NULL;
     json_t *key = NULL, *entry = NULL;
     rap_status status = store_avatar(l->s, record->id, &picture, err);
 
     if (status != RAP_OK)
         return status;
     file = picture_name(record, &picture);
-    path = file ? path_join(l->folder, file) : NULL;
     key = json_sprintf("<%s>", record->name);
     entry = file ? make_entry(record, &picture, file) : NULL;
-    if (!path || !key || !entry)
+    if (!key || !entry)
         status = err_memory(err, "exporting");
     if (status == RAP_OK)
-        status = write_new(l, path, picture.bytes, picture.size, err);
+        status = stage(l, file, picture.bytes, picture.size, err);
     if (status == RAP_OK && (json_object_set(l->dict, json_string_value(key), entry) != 0 ||
                              json_object_set(l->paths, file, key) != 0))
         status = err_memory(err, "exporting");
+    if (status == RAP_OK)
+        status = count_one(l, err);
     json_decref(key);
     json_decref(entry);
     free(file);
-    free(path);
     store_picture_release(&picture);
     return status;
 }
@@ -134,32 +166,21 @@ static int on_record(const rap_record *record, void *payload)
 
 /* ---- everything ---- */
 
-static rap_status make_folder(leaving *l, rap_err *err)
-{
-    char *images = path_join(l->folder, "images");
-    rap_status status = images ? file_make_folders(l->folder, err) : err_memory(err, "exporting");
-
-    if (status == RAP_OK) {
-        l->made_images = mkdir(images, 0777) == 0;
-        if (!l->made_images && errno != EEXIST)
-            status = err_set(err, RAP_E_IO, "%s: cannot be made", images);
-    }
-    free(images);
-    return status;
-}
-
 static rap_status export_all(leaving *l, rap_err *err)
 {
     rap_status status = db_begin_reading(store_db(l->s), err);
 
     if (status != RAP_OK)
         return status;
-    status = store_each(l->s, NULL, on_record, l, err);
+    status = store_count(l->s, &l->total, err);
+    if (status == RAP_OK)
+        status = store_each(l->s, NULL, on_record, l, err);
     if (status == RAP_E_CANCELLED) /* by on_record, which knows why */
         status = err_set(err, l->reason.status, "%s", l->reason.text);
     return db_end(store_db(l->s), status, err);
 }
 
+/* The file that makes the export one: it comes last. */
 static rap_status write_json(leaving *l, const char *json_path, rap_err *err)
 {
     json_t *root = json_pack("{s:O, s:O}", "concept_dict", l->dict, "path_to_concept", l->paths);
@@ -172,39 +193,97 @@ static rap_status write_json(leaving *l, const char *json_path, rap_err *err)
     return status;
 }
 
-static void take_back(leaving *l)
+static rap_status move_one(const leaving *l, const char *images, const char *name, rap_err *err)
 {
-    char *images = path_join(l->folder, "images");
-
-    for (size_t i = 0; i < json_array_size(l->written); i++)
-        unlink(json_string_value(json_array_get(l->written, i)));
-    if (images && l->made_images)
-        rmdir(images);
-    free(images);
-}
-
-rap_status transfer_export_official(store *s, const char *json_path, rap_err *err)
-{
-    leaving l = { s,     path_folder(json_path), json_object(), json_object(), json_array(),
-                  false, { RAP_OK, "" } };
+    char *from = path_join(l->temporary.path, name), *to = path_join(images, name);
     rap_status status = RAP_OK;
 
-    if (!l.folder || !l.dict || !l.paths || !l.written)
+    if (!from || !to)
+        status = err_memory(err, "exporting");
+    else if (rename(from, to) != 0)
+        status = err_file(err, to, "writing");
+    free(from);
+    free(to);
+    return status;
+}
+
+static rap_status move_pictures(leaving *l, const char *images, rap_err *err)
+{
+    size_t count = json_array_size(l->staged);
+    rap_status status = RAP_OK;
+
+    l->made_images = mkdir(images, 0777) == 0;
+    if (!l->made_images && errno != EEXIST)
+        return err_file(err, images, "making the folder");
+    for (; status == RAP_OK && l->moved < count; l->moved += status == RAP_OK)
+        status = move_one(l, images, json_string_value(json_array_get(l->staged, l->moved)), err);
+    if (l->moved > 0) {
+        char *last = path_join(images, json_string_value(json_array_get(l->staged, l->moved - 1)));
+
+        if (last)
+            path_sync(last);
+        path_sync(images);
+        free(last);
+    }
+    return status;
+}
+
+static void take_back(const leaving *l, const char *images)
+{
+    for (size_t i = 0; i < l->moved; i++) {
+        char *path = path_join(images, json_string_value(json_array_get(l->staged, i)));
+
+        if (path)
+            unlink(path);
+        free(path);
+    }
+    if (l->made_images)
+        rmdir(images);
+}
+
+static rap_status export_to(leaving *l, const char *json_path, rap_err *err)
+{
+    char *images = path_join(l->folder, "images");
+    rap_status status = images ? file_make_folders(l->folder, err) : err_memory(err, "exporting");
+
+    if (status == RAP_OK)
+        status = temp_folder(&l->temporary, json_path, 0700, err);
+    if (status == RAP_OK)
+        status = export_all(l, err);
+    if (status == RAP_OK) {
+        status = move_pictures(l, images, err);
+        if (status == RAP_OK)
+            status = write_json(l, json_path, err);
+        if (status != RAP_OK)
+            take_back(l, images);
+    }
+    temp_remove(&l->temporary);
+    free(images);
+    return status;
+}
+
+rap_status transfer_export_official(store *s, const char *json_path, rap_on_progress *on_progress,
+                                    void *payload, rap_err *err)
+{
+    leaving l = { .s = s,
+                  .folder = path_folder(json_path),
+                  .dict = json_object(),
+                  .paths = json_object(),
+                  .staged = json_array(),
+                  .temporary = TEMP_INIT,
+                  .on_progress = on_progress,
+                  .payload = payload };
+    rap_status status;
+
+    if (!l.folder || !l.dict || !l.paths || !l.staged)
         status = err_memory(err, "exporting");
     else if (file_exists(json_path))
         status = err_set(err, RAP_E_EXISTS, "%s: is already there", json_path);
-    if (status == RAP_OK)
-        status = make_folder(&l, err);
-    if (status == RAP_OK) {
-        status = export_all(&l, err);
-        if (status == RAP_OK)
-            status = write_json(&l, json_path, err);
-        if (status != RAP_OK)
-            take_back(&l);
-    }
+    else
+        status = export_to(&l, json_path, err);
     free(l.folder);
     json_decref(l.dict);
     json_decref(l.paths);
-    json_decref(l.written);
+    json_decref(l.staged);
     return status;
 }

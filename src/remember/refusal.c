@@ -36,23 +36,29 @@ rap_status refusal_insert(store *s, int64_t concept_id, const store_view *view,
     return status;
 }
 
-rap_status store_add_refusal(store *s, const char *name, const store_view *view,
-                             const store_vector *vector, rap_err *err)
+rap_status store_add_refusals(store *s, const char *name, const store_view *view,
+                              const store_vector *vector, size_t count, rap_err *err)
 {
     int64_t id = 0;
     rap_status status;
 
-    if (!view)
+    if (!view || count == 0)
         return err_set(err, RAP_E_ARGUMENT, "a correction needs a picture");
     status = store_begin(s, STORE_DURABLE, err);
     if (status != RAP_OK)
         return status;
     status = name_require(&id, s, name, err);
-    if (status == RAP_OK)
-        status = refusal_insert(s, id, view, vector, err);
+    for (size_t i = 0; status == RAP_OK && i < count; i++)
+        status = refusal_insert(s, id, &view[i], vector ? &vector[i] : NULL, err);
     if (status == RAP_OK)
         status = concept_touch(s, id, "refuse", err);
     return store_end(s, status, err);
+}
+
+rap_status store_add_refusal(store *s, const char *name, const store_view *view,
+                             const store_vector *vector, rap_err *err)
+{
+    return store_add_refusals(s, name, view, vector, 1, err);
 }
 
 rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err)

@@ -172,6 +172,27 @@ static rap_status open_writing(store *s, const char *path, bool is_new, rap_err 
     return status;
 }
 
+rap_status store_open_empty(store **out, const char *path, rap_err *err)
+{
+    store *s = mem_array(1, sizeof *s);
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    if (!s)
+        return err_memory(err, "opening a store");
+    status = open_file(s, path, "mode=memory&cache=private", SQLITE_OPEN_READWRITE, err);
+    if (status == RAP_OK)
+        status = make_tables(s, err);
+    if (status != RAP_OK) {
+        store_close(s);
+        return status;
+    }
+    s->read_only = true;
+    s->snapshot_min = STORE_SNAPSHOT_MIN;
+    *out = s;
+    return RAP_OK;
+}
+
 rap_status store_open(store **out, const char *path, int read_only, rap_err *err)
 {
     bool is_new = false;

@@ -16,6 +16,8 @@ typedef struct store store;
 /* Opens or creates (unless read_only). A newer user_version is RAP_E_VERSION and left untouched;
  * another kind of file is RAP_E_FORMAT. */
 rap_status store_open(store **out, const char *path, int read_only, rap_err *err);
+/* An empty store in memory that cannot be changed, as if `path` held one; no file is touched. */
+rap_status store_open_empty(store **out, const char *path, rap_err *err);
 void store_close(store *s);
 const char *store_path(const store *s);
 
@@ -43,14 +45,25 @@ typedef struct store_concept { /* what add takes; texts are validated here (see 
 
 rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
                      const store_vector *vector, rap_err *err);
-/* NULL fields stay. view/vector NULL: no new view; else it is added and becomes the avatar. */
-rap_status store_update(store *s, const char *name, const store_concept *change,
-                        const store_view *view, const store_vector *vector, rap_err *err);
+/* What changes in a concept; what is NULL stays as it is. Aliases are removed first, then the name is set, then
+ * aliases are added: so a new name may be an old alias and the other way round. */
+typedef struct store_change {
+    const char *name, *category, *info;
+    const char *const *aliases;      /* exactly these, ended by NULL */
+    const char *const *add_alias;    /* ended by NULL */
+    const char *const *remove_alias; /* ended by NULL */
+    const store_view *avatar, *view; /* a new view that becomes the avatar; a further one */
+    const store_vector *avatar_vector, *view_vector; /* NULL: computed when first needed */
+} store_change;
+/* One transaction: all of it or nothing. */
+rap_status store_update(store *s, const char *name, const store_change *change, rap_err *err);
 rap_status store_add_view(store *s, const char *name, const store_view *view,
                           const store_vector *vector, rap_err *err);
 rap_status store_add_alias(store *s, const char *name, const char *alias, rap_err *err);
 rap_status store_remove_alias(store *s, const char *name, const char *alias, rap_err *err);
 rap_status store_forget(store *s, const char *name, rap_err *err);
+/* Several, ended by NULL: all or none. Names of one concept count once. */
+rap_status store_forget_all(store *s, const char *const *names, rap_err *err);
 
 rap_status store_find(store *s, const char *name, rap_record **out, rap_err *err);
 rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err);
@@ -84,6 +97,9 @@ rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vecto
 /* A picture of what the concept is not: a correction. */
 rap_status store_add_refusal(store *s, const char *name, const store_view *view,
                              const store_vector *vector, rap_err *err);
+/* Several at once: view [count], vector [count]. */
+rap_status store_add_refusals(store *s, const char *name, const store_view *view,
+                              const store_vector *vector, size_t count, rap_err *err);
 
 /* What is known of how one concept looks, by one maker of vectors. */
 typedef struct store_evidence {

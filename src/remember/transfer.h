@@ -21,7 +21,10 @@ typedef rap_status transfer_embed(transfer_picture *picture, size_t count, size_
 rap_status transfer_import(store *s, const char *path, int replace, transfer_embed *embed,
                            void *payload, rap_on_progress *on_progress, void *progress_payload,
                            rap_import_report *out, rap_err *err);
-rap_status transfer_export_bundle(store *s, const char *path, rap_err *err);
-rap_status transfer_export_official(store *s, const char *json_path, rap_err *err);
+/* Both write beside the target and give it its name at the end. on_progress (NULL: silent) may cancel. */
+rap_status transfer_export_bundle(store *s, const char *path, rap_on_progress *on_progress,
+                                  void *payload, rap_err *err);
+rap_status transfer_export_official(store *s, const char *json_path, rap_on_progress *on_progress,
+                                    void *payload, rap_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* detect.c: the vocabulary first, then regions. */
+/* detect.c: the vocabulary of one store first, then regions. */
 #include "retrieve/detect.h"
 
 #include "base/mem.h"
@@ -16,8 +16,9 @@ struct detect {
     yolo_world *model;
     encoder *texts;
     detect_settings settings;
-    word *words;
+    word *words; /* [count] */
     size_t count;
+    yolo_vocabulary *vocabulary; /* of the words; NULL without any */
 };
 
 rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
@@ -56,6 +57,7 @@ void detect_free(detect *d)
     if (!d)
         return;
     free_words(d->words, d->count);
+    yolo_vocabulary_free(d->vocabulary);
     free(d);
 }
 
@@ -124,34 +126,44 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     return RAP_OK;
 }
 
-/* Hands the vectors to the detector when the words differ from those it has. */
-static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
+static rap_status make_vocabulary(yolo_vocabulary **out, const detect *d, const word *words,
+                                  size_t count, rap_err *err)
 {
     size_t dim = (size_t)encoder_dim(d->texts);
+    float *all = mem_array(count * dim + 1, sizeof *all);
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    for (size_t i = 0; all && i < count; i++)
+        memcpy(all + i * dim, words[i].vector, dim * sizeof *all);
+    if (!all)
+        status = err_memory(err, "building the vocabulary");
+    else if (count)
+        status = yolo_vocabulary_new(out, d->model, all, (int)count, err);
+    free(all);
+    return status;
+}
+
+/* Takes the words over, unless they are those that are there. */
+static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
+{
+    yolo_vocabulary *vocabulary = NULL;
     int same = count == d->count;
-    float *all;
-    rap_status status;
+    rap_status status = RAP_OK;
 
     for (size_t i = 0; same && i < count; i++)
         same = strcmp(words[i].text, d->words[i].text) == 0;
-    if (same) {
-        free_words(words, count);
-        return RAP_OK;
-    }
-    all = mem_array(count * dim, sizeof *all);
-    for (size_t i = 0; all && i < count; i++)
-        memcpy(all + i * dim, words[i].vector, dim * sizeof *all);
-    status = !all    ? err_memory(err, "building the vocabulary")
-             : count ? yolo_world_set_vocabulary(d->model, all, (int)count, err)
-                     : RAP_OK;
-    free(all);
-    if (status != RAP_OK) {
+    if (!same)
+        status = make_vocabulary(&vocabulary, d, words, count, err);
+    if (same || status != RAP_OK) {
         free_words(words, count);
         return status;
     }
     free_words(d->words, d->count);
+    yolo_vocabulary_free(d->vocabulary);
     d->words = words;
     d->count = count;
+    d->vocabulary = vocabulary;
     return RAP_OK;
 }
 
@@ -219,8 +231,8 @@ rap_status detect_regions(detect *d, const image *photo, int room, rap_region **
     options.confidence = d->settings.confidence;
     options.iou = d->settings.iou;
     options.max_boxes = d->settings.max_regions;
-    if (d->count > 0)
-        status = yolo_world_detect(d->model, photo, &options, &found, &count, err);
+    if (d->vocabulary)
+        status = yolo_world_detect(d->model, d->vocabulary, photo, &options, &found, &count, err);
     if (status == RAP_OK) {
         *out = mem_array((size_t)count + (size_t)room, sizeof **out);
         status = *out ? copy_regions(d, found, count, *out, out_count, err)

@@ -1,7 +1,8 @@
-/* embed.c: cut, then encode in batches that stay within a bound of memory. */
+/* embed.c: crop, then encode in batches that stay within a bound of memory. */
 #include "retrieve/embed.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,8 +17,8 @@ rap_status embed_check_size(const image *photo, const char *name, rap_err *err)
                    photo->width, photo->height, EMBED_MIN_SIDE, EMBED_MIN_SIDE);
 }
 
-rap_status embed_cut(image *out, const image *photo, rap_box box, const embed_crop *crop,
-                     rap_err *err)
+rap_status embed_crop_box(image *out, const image *photo, rap_box box, const embed_crop *crop,
+                          rap_err *err)
 {
     if (box.w <= 0 || box.h <= 0)
         return image_copy(out, photo, err);
@@ -36,23 +37,23 @@ typedef struct places {
     int count;
 } places;
 
-/* Cuts boxes from the given one on until the batch is full; returns how many through *out_count. */
-static rap_status cut_batch(image *out, int *out_count, const places *p, int from,
-                            const embed_crop *crop, rap_err *err)
+/* Crops from the given box on until the batch is full; returns how many through *out_count. */
+static rap_status crop_batch(image *out, int *out_count, const places *p, int from,
+                             const embed_crop *crop, rap_err *err)
 {
     size_t pixels = 0;
 
     for (*out_count = 0; from + *out_count < p->count && *out_count < EMBED_BATCH; ++*out_count) {
-        image *cut = &out[*out_count];
+        image *cropped = &out[*out_count];
         int i = from + *out_count;
         rap_status status;
 
         if (pixels > EMBED_PIXELS)
             break;
-        status = embed_cut(cut, p->each ? p->each[i] : p->one, p->box[i], crop, err);
+        status = embed_crop_box(cropped, p->each ? p->each[i] : p->one, p->box[i], crop, err);
         if (status != RAP_OK)
             return status;
-        pixels += (size_t)cut->width * (size_t)cut->height;
+        pixels += (size_t)cropped->width * (size_t)cropped->height;
     }
     return RAP_OK;
 }
@@ -63,24 +64,23 @@ static rap_status embed_once(float *out, encoder *e, const places *p, const embe
     rap_status status = RAP_OK;
 
     for (int done = 0, batch; status == RAP_OK && done < p->count; done += batch) {
-        image cut[EMBED_BATCH] = { 0 };
+        image cropped[EMBED_BATCH] = { 0 };
 
-        status = cut_batch(cut, &batch, p, done, crop, err);
+        status = crop_batch(cropped, &batch, p, done, crop, err);
         if (status == RAP_OK)
             status =
-                encoder_images(e, cut, batch, out + (size_t)done * (size_t)encoder_dim(e), err);
+                encoder_images(e, cropped, batch, out + (size_t)done * (size_t)encoder_dim(e), err);
         for (int i = 0; i < EMBED_BATCH; i++)
-            image_release(&cut[i]);
+            image_release(&cropped[i]);
     }
     return status;
 }
 
-/* ---- several cuts ---- */
+/* ---- several crops ---- */
 
-/* How many tighter cuts there are. */
-static int inner_cuts(const embed_crop *crop)
+int embed_crops(const embed_crop *crop)
 {
-    return !(crop->inner > 0) ? 0 : crop->cuts > 1 ? crop->cuts : 1;
+    return !(crop->inner > 0) ? 1 : 1 + (crop->crops > 1 ? crop->crops : 1);
 }
 
 /* With a fourth digit where the third is not enough: makers of before stay what they were. */
@@ -98,17 +98,19 @@ static void add_part(char *maker, const char *name, float part)
 void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop)
 {
     snprintf(out, EMBED_MAKER, "%.140s", encoder_fingerprint(e));
-    if (inner_cuts(crop) > 0)
+    if (embed_crops(crop) > 1)
         add_part(out, "inner", crop->inner);
-    if (inner_cuts(crop) > 1)
-        snprintf(out + strlen(out), EMBED_MAKER - strlen(out), " x%d", crop->cuts);
+    if (embed_crops(crop) > 2)
+        snprintf(out + strlen(out), EMBED_MAKER - strlen(out), " x%d", crop->crops);
     if (crop->margin > 0)
         add_part(out, "margin", crop->margin);
     if (!crop->square)
         snprintf(out + strlen(out), EMBED_MAKER - strlen(out), " not square");
 }
 
-rap_box embed_inner_box(rap_box box, const image *photo, float part)
+/* The box (w == 0: the whole photo) tighter by `part` of the side on each side, itself where it would become too
+ * small. */
+static rap_box inner_box(rap_box box, const image *photo, float part)
 {
     if (box.w <= 0 || box.h <= 0)
         box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
@@ -121,18 +123,13 @@ rap_box embed_inner_box(rap_box box, const image *photo, float part)
 /* One without a direction adds nothing. */
 void embed_add_direction(float *sum, const float *feature, int dim)
 {
-    double length = 0;
+    double scale = vector_unit_scale(feature, dim);
 
-    for (int i = 0; i < dim; i++)
-        length += (double)feature[i] * feature[i];
-    if (!(length > 0) || !isfinite(length))
-        return;
-    length = 1 / sqrt(length);
-    for (int i = 0; i < dim; i++)
-        sum[i] = (float)(sum[i] + feature[i] * length);
+    for (int i = 0; scale > 0 && i < dim; i++)
+        sum[i] = (float)(sum[i] + feature[i] * scale);
 }
 
-/* The cuts of every box behind the first: their directions are added to out [count, dim]. */
+/* The crops of every box behind the first: their directions are added to out [count, dim]. */
 static rap_status embed_inner(float *out, encoder *e, const places *p, const embed_crop *crop,
                               rap_err *err)
 {
@@ -147,10 +144,9 @@ static rap_status embed_inner(float *out, encoder *e, const places *p, const emb
         other = mem_array(floats, sizeof *other);
     if (!tight || !other)
         status = err_memory(err, "embedding a picture");
-    for (int cut = 1; status == RAP_OK && cut <= inner_cuts(crop); cut++) {
+    for (int c = 1; status == RAP_OK && c < embed_crops(crop); c++) {
         for (int i = 0; i < p->count; i++)
-            tight[i] =
-                embed_inner_box(p->box[i], p->each ? p->each[i] : p->one, crop->inner * (float)cut);
+            tight[i] = inner_box(p->box[i], p->each ? p->each[i] : p->one, crop->inner * (float)c);
         status = embed_once(other, e, &inner, crop, err);
         for (int i = 0; status == RAP_OK && i < p->count; i++)
             embed_add_direction(out + (size_t)i * dim, other + (size_t)i * dim, (int)dim);
@@ -160,23 +156,11 @@ static rap_status embed_inner(float *out, encoder *e, const places *p, const emb
     return status;
 }
 
-/* So that every cut counts the same. */
-void embed_to_direction(float *feature, int dim)
-{
-    double length = 0;
-
-    for (int i = 0; i < dim; i++)
-        length += (double)feature[i] * feature[i];
-    length = length > 0 && isfinite(length) ? 1 / sqrt(length) : 0;
-    for (int i = 0; i < dim; i++)
-        feature[i] = (float)(feature[i] * length);
-}
-
 static rap_status embed_places(float *out, encoder *e, const places *p, const embed_crop *crop,
                                rap_err *err)
 {
     size_t dim = (size_t)encoder_dim(e);
-    float share = 1 / (float)(inner_cuts(crop) + 1);
+    float share = 1 / (float)embed_crops(crop);
     rap_status status;
 
     /* The whole photo alone is what remembering mostly asks for: no copy of it then. */
@@ -184,10 +168,10 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
         status = encoder_images(e, p->each ? p->each[0] : p->one, 1, out, err);
     else
         status = embed_once(out, e, p, crop, err);
-    if (status != RAP_OK || inner_cuts(crop) == 0)
+    if (status != RAP_OK || embed_crops(crop) == 1)
         return status;
     for (int i = 0; i < p->count; i++)
-        embed_to_direction(out + (size_t)i * dim, (int)dim);
+        vector_normalise(out + (size_t)i * dim, out + (size_t)i * dim, (int)dim);
     status = embed_inner(out, e, p, crop, err);
     for (size_t i = 0; status == RAP_OK && i < (size_t)p->count * dim; i++)
         out[i] *= share;
@@ -200,6 +184,27 @@ rap_status embed_boxes(float *out, encoder *e, const image *photo, const rap_box
     const places p = { photo, NULL, box, count };
 
     return embed_places(out, e, &p, crop, err);
+}
+
+rap_status embed_each_crop(float *out, encoder *e, const image *photo, const rap_box *box,
+                           int count, const embed_crop *crop, rap_err *err)
+{
+    const embed_crop alone = { .margin = crop->margin, .square = crop->square };
+    size_t dim = (size_t)encoder_dim(e), crops = (size_t)embed_crops(crop), floats;
+    rap_box *tight = mem_array((size_t)count, sizeof *tight);
+    float *one = mem_mul(&floats, (size_t)count, dim) ? mem_array(floats, sizeof *one) : NULL;
+    rap_status status = tight && one ? RAP_OK : err_memory(err, "embedding a picture");
+
+    for (size_t c = 0; status == RAP_OK && c < crops; c++) {
+        for (int i = 0; i < count; i++)
+            tight[i] = c ? inner_box(box[i], photo, crop->inner * (float)c) : box[i];
+        status = embed_boxes(one, e, photo, tight, count, &alone, err);
+        for (size_t i = 0; status == RAP_OK && i < (size_t)count; i++)
+            vector_normalise(out + (i * crops + c) * dim, one + i * dim, (int)dim);
+    }
+    free(tight);
+    free(one);
+    return status;
 }
 
 rap_status embed_photos(float *out, encoder *e, const image *const *photo, const rap_box *box,

@@ -2,6 +2,7 @@
 #include "retrieve/judge.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 
 /* ---- one score ---- */
 
-/* Along one direction of a spread: how far from the center a unit vector lies. */
+/* Along one axis of the scatter: how far from the center a unit vector lies. */
 static double along(const float *row, const judge_settings *s, const float *a, double unit, int dim)
 {
     double sum = 0;
@@ -19,17 +20,12 @@ static double along(const float *row, const judge_settings *s, const float *a, d
     return sum;
 }
 
-/* Unit length first, then without the center, then with less of the spread, then unit length again. */
+/* Unit length first, then without the center, then with less of the scatter, then unit length again. */
 float judge_distance(const judge_settings *s, const float *a, const float *b, int dim)
 {
-    double na = 0, nb = 0, ab = 0, ca = 0, cb = 0, dot;
+    double na = vector_unit_scale(a, dim), nb = vector_unit_scale(b, dim);
+    double ab = 0, ca = 0, cb = 0, dot;
 
-    for (int i = 0; i < dim; i++) {
-        na += (double)a[i] * a[i];
-        nb += (double)b[i] * b[i];
-    }
-    na = na > 0 ? 1 / sqrt(na) : 0;
-    nb = nb > 0 ? 1 / sqrt(nb) : 0;
     for (int i = 0; i < dim; i++) {
         double c = s->center ? (double)s->center[i] : 0, x = a[i] * na - c, y = b[i] * nb - c;
 
@@ -37,8 +33,8 @@ float judge_distance(const judge_settings *s, const float *a, const float *b, in
         ca += x * x;
         cb += y * y;
     }
-    for (int i = 0; i < s->spreads; i++) {
-        const float *row = s->spread + (size_t)i * (size_t)dim;
+    for (int i = 0; i < s->axes; i++) {
+        const float *row = s->scatter + (size_t)i * (size_t)dim;
         double x = along(row, s, a, na, dim), y = along(row, s, b, nb, dim);
 
         ab -= x * y;
@@ -72,15 +68,15 @@ static float crowd(const judge_settings *s, float near)
 
 float judge_shift(const judge_settings *s, const store_evidence *known, float near, int dim)
 {
-    float limit = s->threshold, spread = 0, off = crowd(s, near);
+    float limit = s->threshold, apart = 0, off = crowd(s, near);
 
     if (s->threshold >= 2 || (known->views < 2 && known->refusals == 0))
         return 0;
     for (size_t i = 0; known->views > 1 && i < known->views; i++)
-        spread = fmaxf(
-            spread, nearest(s, known->view + i * (size_t)dim, known->view, known->views, i, dim));
-    if (known->views > 1 && spread + off > limit)
-        limit = fminf(spread + off, limit + JUDGE_LOOSER);
+        apart = fmaxf(apart,
+                      nearest(s, known->view + i * (size_t)dim, known->view, known->views, i, dim));
+    if (known->views > 1 && apart + off > limit)
+        limit = fminf(apart + off, limit + JUDGE_LOOSER);
     for (size_t i = 0; i < known->refusals; i++) {
         float there = nearest(s, known->refusal + i * (size_t)dim, known->view, known->views,
                               known->views, dim);

@@ -1,12 +1,12 @@
 /* judge.h: is it really this one? A score for a hit, which the default policy compares with the threshold.
  *
- * Without settings it is the distance. An encoder's calibration (src/trust) may add:
- * - a center: the mean direction of many pictures, which says nothing about a thing, is taken away first;
- * - a spread: directions in which pictures of one and the same thing differ (light, cut, what is behind it), so that
+ * Without settings it is the distance. An encoder's calibration (eval/calibrate) may add:
+ * - a center: the mean direction of many pictures, which says nothing about a concept, is taken away first;
+ * - the within-class scatter: axes along which pictures of one concept differ (light, crop, background), so that
  *   what lies along them tells little; each counts less, the more so the longer it is (at length 1 not at all);
- * - crowding: by how much the concept's nearest neighbour in the store is nearer than unlike things are (√2),
- *   times this, so that a thing that has look-alikes must be met more closely than one that stands alone.
- * Each concept then has a threshold of its own, from its views and from corrections (judge_limit). */
+ * - crowding: by how much the concept's nearest neighbour in the store is nearer than unlike ones are (√2),
+ *   times this, so that a concept that has look-alikes must be met more closely than one that stands alone.
+ * Each concept then has a threshold of its own, from its views and from corrections (judge_shift). */
 #ifndef RAP_RETRIEVE_JUDGE_H
 #define RAP_RETRIEVE_JUDGE_H
 
@@ -15,8 +15,8 @@
 
 typedef struct judge_settings {
     const float *center; /* [dim]; NULL: none */
-    const float *spread; /* [spreads, dim], at right angles to each other */
-    int spreads;
+    const float *scatter; /* [axes, dim], at right angles to each other */
+    int axes;
     float crowding;      /* 0: none */
     float threshold;     /* ≥ 2: nothing is rejected, but what a correction refuses */
 } judge_settings;

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "retrieve/memory.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,31 +234,91 @@ static rap_status embed_regions(retriever *r, const image *photo, const sighting
     return status;
 }
 
-static rap_status judge(retriever *r, sighting *out, rap_err *err)
+/* ---- neighbours ---- */
+
+typedef struct neighbours { /* of each region, nearest first */
+    search_hit *hit;        /* [count, per] */
+    float *score;           /* [count, per] by judge.h */
+    int per;
+} neighbours;
+
+static rap_status find_judged(neighbours *n, retriever *r, const sighting *seen, rap_err *err)
 {
-    const judge_case c = { .settings = &r->o.judge,
-                           .store = r->o.store,
-                           .index = memory_index(r->memory),
-                           .maker = r->o.maker,
-                           .feature = out->feature,
-                           .hit = out->hit,
-                           .count = out->count,
-                           .per = RANK_HITS,
-                           .dim = out->dim,
-                           .threads = r->o.threads };
+    judge_case c = { .settings = &r->o.judge,
+                     .store = r->o.store,
+                     .index = memory_index(r->memory),
+                     .maker = r->o.maker,
+                     .feature = seen->feature,
+                     .count = seen->count,
+                     .per = n->per,
+                     .dim = seen->dim,
+                     .threads = r->o.threads };
+    size_t total;
+    rap_status status;
+
+    if (!mem_mul(&total, (size_t)seen->count, (size_t)n->per))
+        return err_memory(err, "looking at the photo");
+    n->hit = mem_array(total, sizeof *n->hit);
+    n->score = mem_array(total, sizeof *n->score);
+    if (!n->hit || !n->score)
+        return err_memory(err, "looking at the photo");
+    c.hit = n->hit;
+    status = search_nearest(c.index, seen->feature, seen->count, n->per, r->o.threads, n->hit, err);
+    return status == RAP_OK ? judge_hits(n->score, &c, err) : status;
+}
+
+static void neighbours_release(neighbours *n)
+{
+    free(n->hit);
+    free(n->score);
+}
+
+/* The RANK_HITS nearest of a region that no correction refuses; false when further ones have to be looked at. */
+static bool take_accepted(search_hit *hit, float *score, const neighbours *n, int region)
+{
+    const search_hit *from = n->hit + (size_t)region * (size_t)n->per;
+    const float *judged = n->score + (size_t)region * (size_t)n->per;
+    int kept = 0, i = 0;
+
+    for (; i < n->per && from[i].id >= 0 && kept < RANK_HITS; i++)
+        if (isfinite(judged[i])) {
+            hit[kept] = from[i];
+            score[kept++] = judged[i];
+        }
+    for (int k = kept; k < RANK_HITS; k++) {
+        hit[k] = (search_hit){ -1, INFINITY };
+        score[k] = INFINITY;
+    }
+    return kept == RANK_HITS || i < n->per;
+}
+
+/* Twice as many each time, until every region has its neighbours, or there are no more. */
+static rap_status search_accepted(retriever *r, sighting *out, rap_err *err)
+{
+    bool enough = false;
+    rap_status status = RAP_OK;
 
     if (!out->score &&
         !(out->score = mem_array((size_t)out->count * RANK_HITS, sizeof *out->score)))
         return err_memory(err, "looking at the photo");
-    return judge_hits(out->score, &c, err);
+    for (int per = RANK_HITS; status == RAP_OK && !enough; per *= 2) {
+        neighbours n = { .per = per };
+
+        status = find_judged(&n, r, out, err);
+        enough = true;
+        for (int i = 0; status == RAP_OK && i < out->count; i++)
+            enough &= take_accepted(out->hit + i * RANK_HITS, out->score + i * RANK_HITS, &n, i);
+        neighbours_release(&n);
+    }
+    return status;
 }
 
 static rap_status search_once(retriever *r, rap_policy policy, sighting *out, rap_err *err)
 {
-    rap_status status = search_nearest(memory_index(r->memory), out->feature, out->count, RANK_HITS,
-                                       r->o.threads, out->hit, err);
-
-    return status == RAP_OK && policy != RAP_POLICY_PAPER ? judge(r, out, err) : status;
+    if (policy != RAP_POLICY_PAPER)
+        return search_accepted(r, out, err);
+    return search_nearest(memory_index(r->memory), out->feature, out->count, RANK_HITS,
+                          r->o.threads, out->hit, err);
 }
 
 /* What changed under the search was forgotten by another process, or is damaged: then everything is loaded
@@ -313,6 +374,20 @@ rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, s
     out->detect_ms = clock_ms() - start;
     if (status == RAP_OK && out->count > 0)
         status = find_neighbours(r, photo, policy, out, err);
+    if (status != RAP_OK)
+        sighting_release(out);
+    return status;
+}
+
+rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                             rap_err *err)
+{
+    rap_status status;
+
+    memset(out, 0, sizeof *out);
+    status = refresh(r, err);
+    if (status == RAP_OK)
+        status = find_regions(r, photo, policy, out, err);
     if (status != RAP_OK)
         sighting_release(out);
     return status;

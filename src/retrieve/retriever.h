@@ -33,7 +33,7 @@ const char *const *retriever_unreadable(const retriever *r, size_t *out_count);
 /* What was seen in a photo, before any policy: it can be ranked again for another text. */
 typedef struct sighting {
     rap_region *region; /* [count] */
-    search_hit *hit;    /* [count, RANK_HITS] */
+    search_hit *hit;    /* [count, RANK_HITS]; under the default policy the nearest that no correction refuses */
     float *score;       /* [count, RANK_HITS] by judge.h; NULL under the paper's policy */
     float *feature;     /* [count, dim] */
     int count, dim;
@@ -47,6 +47,9 @@ typedef struct sighting {
  * has not seen yet. */
 rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
                           rap_err *err);
+/* The first step of it alone: the regions, without what they show. */
+rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
+                             rap_err *err);
 void sighting_release(sighting *s); /* NULL-safe */
 
 #endif

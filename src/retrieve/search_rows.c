@@ -1,6 +1,8 @@
 /* search_rows.c: packing, then the kernels: one in plain C and one for each kind of vector unit. */
 #include "retrieve/search_rows.h"
 
+#include "base/vector.h"
+
 #include <limits.h>
 #include <math.h>
 #include <string.h>
@@ -16,20 +18,6 @@
 int search_stride(int dim)
 {
     return (dim + LINE - 1) / LINE * LINE;
-}
-
-static int normalise(float *out, const float *in, int dim)
-{
-    double sum = 0, scale;
-
-    for (int d = 0; d < dim; d++)
-        sum += (double)in[d] * in[d];
-    if (!(sum > 0) || !isfinite(sum))
-        return 0;
-    scale = 1 / sqrt(sum);
-    for (int d = 0; d < dim; d++)
-        out[d] = (float)(in[d] * scale);
-    return 1;
 }
 
 static float largest(const float *unit, int dim)
@@ -65,7 +53,7 @@ int search_pack(search_bound *bound, int8_t *code, float *unit, const float *vec
     *bound = (search_bound){ 0, 0 };
     memset(code, 0, (size_t)stride);
     memset(unit, 0, (size_t)stride * sizeof *unit);
-    if (!normalise(unit, vector, dim))
+    if (!vector_normalise(unit, vector, dim))
         return 0;
     scale = largest(unit, dim) / INT8_MAX;
     steps = 1 / scale;

@@ -2,6 +2,7 @@
 #include "retrieve/sketch.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <limits.h>
 #include <math.h>
@@ -113,16 +114,6 @@ static void add_products(float *product, float *const unit[4], int dim)
     }
 }
 
-static void unit_of(float *out, const float *in, int dim)
-{
-    double sum = 0;
-
-    for (int d = 0; d < dim; d++)
-        sum += (double)in[d] * in[d];
-    for (int d = 0; d < dim; d++)
-        out[d] = sum > 0 && isfinite(sum) ? (float)(in[d] / sqrt(sum)) : 0;
-}
-
 static int products_of(float *product, const float *sample, size_t count, int dim)
 {
     float *room = mem_array(4 * (size_t)dim, sizeof *room), *unit[4];
@@ -133,7 +124,7 @@ static int products_of(float *product, const float *sample, size_t count, int di
         unit[i] = room + i * dim;
     for (size_t at = 0; at + 4 <= count; at += 4) {
         for (size_t i = 0; i < 4; i++)
-            unit_of(unit[i], sample + (at + i) * (size_t)dim, dim);
+            vector_normalise(unit[i], sample + (at + i) * (size_t)dim, dim);
         add_products(product, unit, dim);
     }
     for (int d = 0; d < dim; d++) /* a sample that lies in fewer dimensions has a basis too */
@@ -142,59 +133,19 @@ static int products_of(float *product, const float *sample, size_t count, int di
     return 1;
 }
 
-static double dot_of(const float *a, const float *b, int dim)
+typedef struct products {
+    const float *matrix; /* [dim, dim] */
+    int dim;
+} products;
+
+/* The rows turn towards where the sample is long. */
+static void turn(float *out, const float *basis, void *payload)
 {
-    double sum = 0;
+    const products *p = payload;
 
-    for (int d = 0; d < dim; d++)
-        sum += (double)a[d] * b[d];
-    return sum;
-}
-
-/* Gram–Schmidt, each vector twice: once leaves what rounding lost. False: they span less than that. */
-static int make_orthonormal(float *basis, int dim)
-{
-    for (int i = 0; i < ALL_DIMS; i++) {
-        float *v = basis + i * dim;
-
-        for (int pass = 0; pass < 2; pass++) {
-            double length;
-
-            for (int j = 0; j < i; j++) {
-                const float *w = basis + j * dim;
-                double along = dot_of(v, w, dim);
-
-                for (int d = 0; d < dim; d++)
-                    v[d] = (float)(v[d] - along * w[d]);
-            }
-            length = sqrt(dot_of(v, v, dim));
-            if (!(length > 1e-12) || !isfinite(length))
-                return 0;
-            for (int d = 0; d < dim; d++)
-                v[d] = (float)(v[d] / length);
-        }
-    }
-    return 1;
-}
-
-/* Vectors of every direction, always the same. */
-static void start_with(float *basis, int dim)
-{
-    uint64_t state = 88172645463325252u;
-
-    for (int i = 0; i < ALL_DIMS * dim; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        basis[i] = (float)(state >> 40) / (1 << 23) - 1;
-    }
-}
-
-/* next = basis · product: the rows turn towards where the sample is long. */
-static void turn(float *next, const float *basis, const float *product, int dim)
-{
     for (int i = 0; i < ALL_DIMS; i++)
-        search_kernel_get(0)->project(next + i * dim, product, dim, basis + i * dim, dim);
+        search_kernel_get(0)->project(out + i * p->dim, p->matrix, p->dim, basis + i * p->dim,
+                                      p->dim);
 }
 
 int sketch_basis_make(float *basis, const float *sample, size_t count, int dim)
@@ -206,15 +157,10 @@ int sketch_basis_make(float *basis, const float *sample, size_t count, int dim)
                (product = mem_array(square, sizeof *product)) &&
                (next = mem_array(floats, sizeof *next)) && products_of(product, sample, count, dim);
 
-    if (fine)
-        start_with(basis, dim);
-    fine = fine && make_orthonormal(basis, dim);
-    for (int i = 0; fine && i < ROUNDS; i++) {
-        turn(next, basis, product, dim);
-        memcpy(basis, next, floats * sizeof *next);
-        fine = make_orthonormal(basis, dim);
-    }
-    fine = fine && sketch_basis_is_whole(basis, dim);
+    products p = { product, dim };
+    fine = fine &&
+           vector_principal_axes(basis, next, ALL_DIMS, dim, ROUNDS, 0, turn, &p) == ALL_DIMS &&
+           sketch_basis_is_whole(basis, dim);
     if (!fine)
         memset(basis, 0, floats * sizeof *basis);
     free(product);
@@ -229,7 +175,7 @@ int sketch_basis_is_whole(const float *basis, int dim)
     for (int i = 0; i < ALL_DIMS; i++)
         for (int j = 0; j <= i; j++) {
             double lost =
-                dot_of(basis + (ptrdiff_t)i * dim, basis + (ptrdiff_t)j * dim, dim) - (i == j);
+                vector_dot(basis + (ptrdiff_t)i * dim, basis + (ptrdiff_t)j * dim, dim) - (i == j);
 
             off += (i == j ? 1 : 2) * lost * lost;
         }

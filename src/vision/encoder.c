@@ -14,6 +14,7 @@
 #include "vision/siglip.h"
 #include "vision/vit.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ struct encoder {
     clip_tokenizer *tokenizer; /* NULL without a text tower */
     char name[128], fingerprint[48];
     int dim;
+    pthread_mutex_t lock; /* of the graphs, what they run in, and the weights that they pack */
     cached_graph graphs[GRAPHS];
     uint64_t clock;
     bool profile;
@@ -191,6 +193,7 @@ static rap_status open_for(encoder **out, const char *path, bool text, int threa
     *out = NULL;
     if (!e)
         return err_memory(err, "opening an encoder");
+    pthread_mutex_init(&e->lock, NULL);
     if ((status = gguf_file_open(&e->file, path, err)) || (status = read_model(e, err)) ||
         (status = read_name(e, err)) ||
         (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)))
@@ -225,6 +228,7 @@ void encoder_close(encoder *e)
     nn_close(e->net);
     clip_tokenizer_free(e->tokenizer);
     gguf_file_close(e->file);
+    pthread_mutex_destroy(&e->lock);
     free(e);
 }
 
@@ -288,7 +292,7 @@ static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int 
     return err_set(err, status, "%s: %s", path, why.text);
 }
 
-/* Borrowed until the next call. */
+/* Borrowed until the next call; under the lock, once the encoder is open. */
 static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
                             rap_err *err)
 {
@@ -313,14 +317,28 @@ static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, in
     return RAP_OK;
 }
 
+static rap_status run_graph(encoder *e, bool text, int count, int rows, const void *const *inputs,
+                            float *out, rap_err *err)
+{
+    nn_graph *g;
+    pthread_mutex_lock(&e->lock);
+    rap_status status = graph_for(&g, e, text, count, rows, err);
+    if (status == RAP_OK)
+        status = nn_graph_run(g, inputs, (float *[]){ out }, err);
+    pthread_mutex_unlock(&e->lock);
+    return status;
+}
+
 /* ---- times -------------------------------------------------------------------------------- */
 
 void encoder_profile(encoder *e)
 {
+    pthread_mutex_lock(&e->lock);
     e->profile = true;
     for (int i = 0; i < GRAPHS; i++)
         if (e->graphs[i].graph)
             nn_graph_profile(e->graphs[i].graph, true);
+    pthread_mutex_unlock(&e->lock);
 }
 
 static rap_status report_graph(buf *b, const cached_graph *c, double peak, rap_err *err)
@@ -338,15 +356,17 @@ static rap_status report_graph(buf *b, const cached_graph *c, double peak, rap_e
     return RAP_OK;
 }
 
-rap_status encoder_report(const encoder *e, char **out, rap_err *err)
+rap_status encoder_report(encoder *e, char **out, rap_err *err)
 {
     buf b = BUF_INIT;
     double peak = nn_matmul_speed(e->net);
     rap_status status = RAP_OK;
     *out = NULL;
+    pthread_mutex_lock(&e->lock);
     for (int i = 0; status == RAP_OK && i < GRAPHS; i++)
         if (e->graphs[i].graph && nn_graph_was_run(e->graphs[i].graph))
             status = report_graph(&b, &e->graphs[i], peak, err);
+    pthread_mutex_unlock(&e->lock);
     if (status == RAP_OK && !(*out = buf_detach(&b)))
         status = err_memory(err, "a profile");
     buf_release(&b);
@@ -385,13 +405,10 @@ static rap_status prepare_all(float *pixels, encoder *e, const image *images, in
 static rap_status run_images(encoder *e, const image *images, int count, float *pixels, float *out,
                              rap_err *err)
 {
-    nn_graph *g;
     rap_status status = prepare_all(pixels, e, images, count, err);
     if (status != RAP_OK)
         return status;
-    if ((status = graph_for(&g, e, false, count, 0, err)))
-        return status;
-    return nn_graph_run(g, (const void *[]){ pixels }, (float *[]){ out }, err);
+    return run_graph(e, false, count, 0, (const void *[]){ pixels }, out, err);
 }
 
 rap_status encoder_images(encoder *e, const image *images, int count, float *out, rap_err *err)
@@ -467,7 +484,6 @@ static int cut_rows(const encoder *e, int32_t *ids, const int32_t *ends, int cou
 static rap_status run_texts(encoder *e, const char *const *texts, int count, int32_t *ids,
                             int32_t *ends, float *out, rap_err *err)
 {
-    nn_graph *g;
     int context = (int)e->clip.context;
     rap_status status;
     for (int i = 0; i < count; i++) {
@@ -478,9 +494,7 @@ static rap_status run_texts(encoder *e, const char *const *texts, int count, int
         ends[i] = used - 1;
     }
     int rows = cut_rows(e, ids, ends, count);
-    if ((status = graph_for(&g, e, true, count, rows, err)))
-        return status;
-    return nn_graph_run(g, (const void *[]){ ids, ends }, (float *[]){ out }, err);
+    return run_graph(e, true, count, rows, (const void *[]){ ids, ends }, out, err);
 }
 
 rap_status encoder_texts(encoder *e, const char *const *texts, int count, float *out, rap_err *err)

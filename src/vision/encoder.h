@@ -1,4 +1,7 @@
-/* encoder.h: one face for every image encoder (CLIP, SigLIP, DINOv2, ViT). Pictures in, features out. */
+/* encoder.h: one face for every image encoder (CLIP, SigLIP, DINOv2, ViT). Pictures in, features out.
+ *
+ * An encoder may be used by several threads: its network runs one batch at a time, the others wait; pictures
+ * are scaled and texts split into tokens side by side. */
 #ifndef RAP_VISION_ENCODER_H
 #define RAP_VISION_ENCODER_H
 
@@ -46,6 +49,6 @@ rap_status encoder_preprocess(encoder *e, const image *im, float **out, int *out
 
 /* Times every layer from here on; the report lists the best times of each batch size met. free(). */
 void encoder_profile(encoder *e);
-rap_status encoder_report(const encoder *e, char **out, rap_err *err);
+rap_status encoder_report(encoder *e, char **out, rap_err *err);
 
 #endif

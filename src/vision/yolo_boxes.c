@@ -2,6 +2,7 @@
 #include "vision/yolo_inside.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,24 +45,19 @@ static int compare(const void *a, const void *b)
     return x->anchor < y->anchor ? -1 : 1;
 }
 
-static float overlap(const float *a, const float *b)
+static rap_box box_of(const candidate *c)
 {
-    float w = fminf(a[2], b[2]) - fmaxf(a[0], b[0]), h = fminf(a[3], b[3]) - fmaxf(a[1], b[1]);
-    if (w <= 0 || h <= 0)
-        return 0;
-    float both = w * h;
-    float all = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both;
-    return all > 0 ? both / all : 0;
+    return (rap_box){ c->box[0], c->box[1], c->box[2] - c->box[0], c->box[3] - c->box[1] };
 }
 
 /* Every place whose best name is good enough, best first. */
 static int gather(candidate *out, const yolo_world *y, float threshold)
 {
-    int count = 0, anchor = 0, names = y->room.names;
+    int count = 0, anchor = 0, names = y->run.vocabulary->names;
     for (int i = 0; i < YOLO_LEVELS; i++) {
         const yolo_level *l = &y->level[i];
         for (int p = 0; p < l->side * l->side; p++, anchor++) {
-            const float *scores = y->scores + (size_t)anchor * names;
+            const float *scores = y->run.scores + (size_t)anchor * names;
             int best = 0;
             for (int t = 1; t < names; t++)
                 best = scores[t] > scores[best] ? t : best;
@@ -84,7 +80,7 @@ static int suppress(candidate *c, int count, const detect_options *o)
         bool hidden = false;
         for (int k = 0; k < kept && !hidden; k++)
             hidden = (o->class_agnostic || c[k].label == c[i].label) &&
-                     overlap(c[k].box, c[i].box) > o->iou;
+                     box_iou(box_of(&c[k]), box_of(&c[i])) > o->iou;
         if (!hidden)
             c[kept++] = c[i];
     }

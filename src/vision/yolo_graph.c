@@ -117,7 +117,8 @@ static nn_tensor *attend(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, in
     a->places = v.d[1] * v.d[2];
     a->width = v.d[3];
     a->heads = y->heads[which];
-    a->room = &y->room;
+    a->index = which;
+    a->run = &y->run;
     return nn_custom(g, yolo_attend, a, in, 2, v);
 }
 

@@ -10,6 +10,8 @@
 #include "nn/nn.h"
 #include "vision/yolo_world.h"
 
+#include <pthread.h>
+
 #define YOLO_ATTENTIONS 4
 #define YOLO_LEVELS 3
 #define YOLO_MAX_SIZE 2048
@@ -23,15 +25,25 @@ typedef struct yolo_attention {
     float *gl;      /* [width, E] */
     float *gl_bias; /* [width] */
     float *bias;    /* [heads] */
-    float *guide;   /* [T, width]: gl of the vocabulary */
-    const struct yolo_text_room *room;
+    int index;      /* which of the four it is */
+    const struct yolo_run *run;
 } yolo_attention;
 
-/* Scores of a block of places, one piece for each thread; shared, since steps run one by one. */
-typedef struct yolo_text_room {
-    float *scores; /* [threads, YOLO_BLOCK, T] */
-    int names;     /* T; 0 before a vocabulary is set */
-} yolo_text_room;
+/* The names of one vocabulary, multiplied with the weights that meet them. */
+struct yolo_vocabulary {
+    int names;                     /* T */
+    float *guide[YOLO_ATTENTIONS]; /* [T, width]: gl of the names */
+    float *text[YOLO_LEVELS];      /* [T, C]: cv3's last layer, norm, scale and names in one */
+    float *text_bias[YOLO_LEVELS]; /* [T] */
+};
+
+/* What one run of the network needs that depends on its vocabulary. */
+typedef struct yolo_run {
+    const yolo_vocabulary *vocabulary;
+    float *block;     /* [threads, YOLO_BLOCK, T]: shared, since the attentions run one by one */
+    float *scores;    /* [anchors, T] */
+    size_t names;     /* that there is memory for */
+} yolo_run;
 
 /* One of the three maps that boxes are read from. */
 typedef struct yolo_level {
@@ -42,8 +54,6 @@ typedef struct yolo_level {
     float *embed, *embed_bias; /* [E, C], [E]: the last layer of cv3, not in the graph */
     float *scale, *shift;      /* [E]: batch norm of the contrastive head */
     float bias, logit_scale;
-    float *text;      /* [T, C]: that layer, norm, scale and vocabulary in one */
-    float *text_bias; /* [T] */
 } yolo_level;
 
 struct yolo_world {
@@ -53,16 +63,16 @@ struct yolo_world {
     int size, text_dim, bins; /* S, E, R */
     int heads[YOLO_ATTENTIONS];
     yolo_attention attention[YOLO_ATTENTIONS];
-    yolo_text_room room;
     yolo_level level[YOLO_LEVELS];
-    int anchors;   /* places of the three maps together */
-    float *canvas; /* [S, S, 3] */
-    float *scores; /* [anchors, T] */
+    int anchors; /* places of the three maps together */
+    pthread_mutex_t lock; /* of what a run writes: the graph, the levels' outputs, and these */
+    float *canvas;        /* [S, S, 3] */
+    yolo_run run;
 };
 
 /* ---- yolo_world.c */
-/* Runs the network on the canvas and scores every place: fills the levels and y->scores. */
-rap_status yolo_forward(yolo_world *y, rap_err *err);
+/* Runs the network on the canvas and scores every place: fills the levels and y->run.scores. */
+rap_status yolo_forward(yolo_world *y, const yolo_vocabulary *v, rap_err *err);
 
 /* ---- yolo_graph.c */
 rap_status yolo_build(yolo_world *y, rap_err *err);
@@ -72,8 +82,10 @@ rap_status yolo_read_attention(yolo_world *y, int which, int model_index, rap_er
 rap_status yolo_read_head(yolo_world *y, int level, rap_err *err);
 /* What nn runs for an attention: in[0] embedding [P, width], in[1] values [P, width]. */
 nn_custom_fn yolo_attend;
+/* Memory for a run with this vocabulary, which it borrows. */
+rap_status yolo_run_prepare(yolo_world *y, const yolo_vocabulary *v, rap_err *err);
 /* scores [P, T] of one level from its features. */
-rap_status yolo_score(const yolo_world *y, const yolo_level *level, float *scores, rap_err *err);
+rap_status yolo_score(const yolo_world *y, int level, float *scores, rap_err *err);
 void yolo_text_release(yolo_world *y);
 
 /* ---- yolo_letterbox.c */

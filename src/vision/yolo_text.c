@@ -1,9 +1,10 @@
 /* yolo_text.c: what depends on the vocabulary: the guides of the attentions and the rows that a level's
- * features are compared with. Both are computed when the vocabulary is set; a picture then costs one
- * matrix product for each. Nothing here touches the graph, so that names change at any time. */
+ * features are compared with. Both are computed when a vocabulary is made; a picture then costs one
+ * matrix product for each. A vocabulary changes nothing in the detector and is handed to each run. */
 #include "vision/yolo_inside.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -85,59 +86,50 @@ rap_status yolo_read_head(yolo_world *y, int i, rap_err *err)
     return s != RAP_OK ? s : read_number(y, &l->logit_scale, "model.22.cv4.%d.logit_scale", i, err);
 }
 
-/* ---- setting ------------------------------------------------------------------------------ */
+/* ---- a vocabulary ------------------------------------------------------------------------- */
 
-/* What a vocabulary of T names needs; swapped into the detector when all of it is there. */
-typedef struct vocabulary {
-    float *unit;                                       /* [T, E] */
-    float *guide[YOLO_ATTENTIONS];                     /* [T, width] */
-    float *text[YOLO_LEVELS], *text_bias[YOLO_LEVELS]; /* [T, C], [T] */
-    float *room, *scores;
-} vocabulary;
-
-static void vocabulary_release(vocabulary *v)
+void yolo_vocabulary_free(yolo_vocabulary *v)
 {
-    free(v->unit);
-    free(v->room);
-    free(v->scores);
+    if (!v)
+        return;
     for (int i = 0; i < YOLO_ATTENTIONS; i++)
         free(v->guide[i]);
     for (int i = 0; i < YOLO_LEVELS; i++) {
         free(v->text[i]);
         free(v->text_bias[i]);
     }
+    free(v);
 }
 
-static bool vocabulary_init(vocabulary *v, const yolo_world *y, size_t t)
+static yolo_vocabulary *new_vocabulary(const yolo_world *y, int names)
 {
-    size_t threads = (size_t)nn_threads(y->n);
-    v->unit = mem_array(t * (size_t)y->text_dim, sizeof(float));
-    v->room = mem_array(threads * YOLO_BLOCK * t, sizeof(float));
-    v->scores = mem_array((size_t)y->anchors * t, sizeof(float));
-    bool ok = v->unit && v->room && v->scores;
-    for (int i = 0; i < YOLO_ATTENTIONS; i++) {
+    yolo_vocabulary *v = mem_array(1, sizeof *v);
+    size_t t = (size_t)names;
+    bool ok = v != NULL;
+    for (int i = 0; v && i < YOLO_ATTENTIONS; i++) {
         v->guide[i] = mem_array(t * (size_t)y->attention[i].width, sizeof(float));
         ok = ok && v->guide[i];
     }
-    for (int i = 0; i < YOLO_LEVELS; i++) {
+    for (int i = 0; v && i < YOLO_LEVELS; i++) {
         v->text[i] = mem_array(t * (size_t)y->level[i].width, sizeof(float));
         v->text_bias[i] = mem_array(t, sizeof(float));
         ok = ok && v->text[i] && v->text_bias[i];
     }
-    return ok;
+    if (!ok) {
+        yolo_vocabulary_free(v);
+        return NULL;
+    }
+    v->names = names;
+    return v;
 }
 
 static rap_status normalise(float *out, const float *text, int count, int dim, rap_err *err)
 {
     for (int i = 0; i < count; i++) {
-        double square = 0;
-        for (int k = 0; k < dim; k++)
-            square += (double)text[(size_t)i * dim + k] * text[(size_t)i * dim + k];
-        if (!isfinite(square))
+        const float *x = text + (size_t)i * (size_t)dim;
+        if (!isfinite(vector_dot(x, x, dim)))
             return err_set(err, RAP_E_ARGUMENT, "the embedding of name %d is not finite", i);
-        double norm = square > 0 ? 1 / sqrt(square) : 0;
-        for (int k = 0; k < dim; k++)
-            out[(size_t)i * dim + k] = (float)(text[(size_t)i * dim + k] * norm);
+        vector_normalise(out + (size_t)i * (size_t)dim, x, dim);
     }
     return RAP_OK;
 }
@@ -145,9 +137,8 @@ static rap_status normalise(float *out, const float *text, int count, int dim, r
 /* The names of a piece: all of a vocabulary are cut into blocks of YOLO_BLOCK. */
 typedef struct set_job {
     const yolo_world *y;
-    vocabulary *v;
-    float *weighted; /* [T, E] scratch */
-    int count;
+    yolo_vocabulary *v;
+    float *unit, *weighted; /* [T, E] scratch */
     atomic_bool failed;
 } set_job;
 
@@ -158,7 +149,7 @@ static rap_status make_guide(const set_job *j, int which, int64_t first, int64_t
     int64_t e = j->y->text_dim;
     float *guide = j->v->guide[which] + first * a->width;
     rap_status s =
-        nn_matmul(guide, a->width, j->v->unit + first * e, e, a->gl, e, true, count, a->width, e);
+        nn_matmul(guide, a->width, j->unit + first * e, e, a->gl, e, true, count, a->width, e);
     for (int64_t i = 0; i < count; i++)
         for (int64_t k = 0; k < a->width; k++)
             guide[i * a->width + k] += a->gl_bias[k];
@@ -175,7 +166,7 @@ static rap_status make_rows(const set_job *j, int which, int64_t first, int64_t 
     for (int64_t t = 0; t < count; t++) {
         double bias = l->bias;
         for (int64_t k = 0; k < e; k++) {
-            float u = j->v->unit[(first + t) * e + k] * factor, w = u * l->scale[k];
+            float u = j->unit[(first + t) * e + k] * factor, w = u * l->scale[k];
             weighted[t * e + k] = w;
             bias += (double)w * l->embed_bias[k] + (double)u * l->shift[k];
         }
@@ -188,7 +179,7 @@ static rap_status make_rows(const set_job *j, int which, int64_t first, int64_t 
 static void set_piece(void *payload, int64_t piece, int lane)
 {
     set_job *j = payload;
-    int64_t first = piece * YOLO_BLOCK, left = j->count - first;
+    int64_t first = piece * YOLO_BLOCK, left = j->v->names - first;
     int64_t count = left < YOLO_BLOCK ? left : YOLO_BLOCK;
     rap_status s = RAP_OK;
     for (int i = 0; s == RAP_OK && i < YOLO_ATTENTIONS; i++)
@@ -199,48 +190,36 @@ static void set_piece(void *payload, int64_t piece, int lane)
         atomic_store(&j->failed, true);
 }
 
-static void swap_floats(float **a, float **b)
+static rap_status fill(yolo_vocabulary *v, const yolo_world *y, const float *text, float *scratch,
+                       rap_err *err)
 {
-    float *c = *a;
-    *a = *b;
-    *b = c;
+    set_job j = { .y = y, .v = v, .unit = scratch };
+    rap_status s = normalise(scratch, text, v->names, y->text_dim, err);
+    if (s != RAP_OK)
+        return s;
+    j.weighted = scratch + (size_t)v->names * (size_t)y->text_dim;
+    nn_each(nn_threads(y->n), (v->names + YOLO_BLOCK - 1) / YOLO_BLOCK, set_piece, &j);
+    return atomic_load(&j.failed)
+               ? err_set(err, RAP_E_MODEL, "a matrix product failed while preparing a vocabulary")
+               : RAP_OK;
 }
 
-static void adopt(yolo_world *y, vocabulary *v, int count)
+rap_status yolo_vocabulary_new(yolo_vocabulary **out, const yolo_world *y, const float *text,
+                               int count, rap_err *err)
 {
-    for (int i = 0; i < YOLO_ATTENTIONS; i++)
-        swap_floats(&y->attention[i].guide, &v->guide[i]);
-    for (int i = 0; i < YOLO_LEVELS; i++) {
-        swap_floats(&y->level[i].text, &v->text[i]);
-        swap_floats(&y->level[i].text_bias, &v->text_bias[i]);
-    }
-    swap_floats(&y->room.scores, &v->room);
-    swap_floats(&y->scores, &v->scores);
-    y->room.names = count;
-}
-
-rap_status yolo_world_set_vocabulary(yolo_world *y, const float *text, int count, rap_err *err)
-{
-    vocabulary v = { 0 };
-    float *weighted = NULL;
+    *out = NULL;
     if (count < 1 || count > YOLO_MAX_NAMES)
         return err_set(err, count < 1 ? RAP_E_ARGUMENT : RAP_E_LIMIT,
                        "a vocabulary has 1 to %d names, not %d", YOLO_MAX_NAMES, count);
-    weighted = mem_array((size_t)count * (size_t)y->text_dim, sizeof *weighted);
-    rap_status s = weighted && vocabulary_init(&v, y, (size_t)count)
-                       ? normalise(v.unit, text, count, y->text_dim, err)
-                       : err_memory(err, "setting a vocabulary");
-    if (s != RAP_OK)
-        goto cleanup;
-    set_job j = { .y = y, .v = &v, .weighted = weighted, .count = count };
-    nn_each(nn_threads(y->n), (count + YOLO_BLOCK - 1) / YOLO_BLOCK, set_piece, &j);
-    if (atomic_load(&j.failed))
-        s = err_set(err, RAP_E_MODEL, "a matrix product failed while setting a vocabulary");
+    float *scratch = mem_array(2 * (size_t)count * (size_t)y->text_dim, sizeof *scratch);
+    yolo_vocabulary *v = new_vocabulary(y, count);
+    rap_status s =
+        scratch && v ? fill(v, y, text, scratch, err) : err_memory(err, "preparing a vocabulary");
+    free(scratch);
+    if (s == RAP_OK)
+        *out = v;
     else
-        adopt(y, &v, count);
-cleanup:
-    free(weighted);
-    vocabulary_release(&v); /* the former one, after adopt */
+        yolo_vocabulary_free(v);
     return s;
 }
 
@@ -248,21 +227,36 @@ void yolo_text_release(yolo_world *y)
 {
     for (int i = 0; i < YOLO_ATTENTIONS; i++) {
         yolo_attention *a = &y->attention[i];
-        float *all[] = { a->gl, a->gl_bias, a->bias, a->guide };
+        float *all[] = { a->gl, a->gl_bias, a->bias };
         for (size_t k = 0; k < sizeof all / sizeof *all; k++)
             free(all[k]);
     }
     for (int i = 0; i < YOLO_LEVELS; i++) {
         yolo_level *l = &y->level[i];
-        float *all[] = { l->embed, l->embed_bias, l->scale, l->shift, l->text, l->text_bias };
+        float *all[] = { l->embed, l->embed_bias, l->scale, l->shift };
         for (size_t k = 0; k < sizeof all / sizeof *all; k++)
             free(all[k]);
     }
-    free(y->room.scores);
-    free(y->scores);
+    free(y->run.block);
+    free(y->run.scores);
 }
 
 /* ---- running ------------------------------------------------------------------------------ */
+
+rap_status yolo_run_prepare(yolo_world *y, const yolo_vocabulary *v, rap_err *err)
+{
+    yolo_run *r = &y->run;
+    size_t t = (size_t)v->names, threads = (size_t)nn_threads(y->n);
+    r->vocabulary = v;
+    if (r->names >= t)
+        return RAP_OK;
+    free(r->block);
+    free(r->scores);
+    r->block = mem_array(threads * YOLO_BLOCK * t, sizeof *r->block);
+    r->scores = mem_array((size_t)y->anchors * t, sizeof *r->scores);
+    r->names = r->block && r->scores ? t : 0;
+    return r->names ? RAP_OK : err_memory(err, "detecting");
+}
 
 static float sigmoid(float x)
 {
@@ -274,9 +268,10 @@ static rap_status attend_block(float *out, const float *embed, const float *valu
                                const yolo_attention *a, int64_t first, int64_t rows, int64_t head,
                                float *scores)
 {
-    int64_t width = a->width / a->heads, at = head * width, names = a->room->names;
-    rap_status s = nn_matmul(scores, names, embed + first * a->width + at, a->width, a->guide + at,
-                             a->width, true, rows, names, width);
+    const yolo_vocabulary *v = a->run->vocabulary;
+    int64_t width = a->width / a->heads, at = head * width, names = v->names;
+    rap_status s = nn_matmul(scores, names, embed + first * a->width + at, a->width,
+                             v->guide[a->index] + at, a->width, true, rows, names, width);
     float root = sqrtf((float)width);
     for (int64_t i = 0; i < rows; i++) {
         float best = scores[i * names];
@@ -302,7 +297,7 @@ static void attend_piece(void *payload, int64_t i, int lane)
     attend_job *j = payload;
     const yolo_attention *a = j->a;
     int64_t first = i / a->heads * YOLO_BLOCK, left = a->places - first;
-    float *scores = a->room->scores + (int64_t)lane * YOLO_BLOCK * a->room->names;
+    float *scores = a->run->block + (int64_t)lane * YOLO_BLOCK * a->run->vocabulary->names;
     if (attend_block(j->out, j->embed, j->value, a, first, left < YOLO_BLOCK ? left : YOLO_BLOCK,
                      i % a->heads, scores))
         atomic_store(&j->failed, true);
@@ -324,6 +319,7 @@ rap_status yolo_attend(float *out, const float *const *in, int threads, void *pa
 
 typedef struct score_job {
     const yolo_level *l;
+    const float *text, *text_bias;
     int64_t names, places;
     float *scores;
     atomic_bool failed;
@@ -336,20 +332,26 @@ static void score_piece(void *payload, int64_t i, int lane)
     int64_t first = i * YOLO_BLOCK, left = j->places - first;
     int64_t rows = left < YOLO_BLOCK ? left : YOLO_BLOCK;
     float *scores = j->scores + first * j->names;
-    if (nn_matmul(scores, j->names, l->features + first * l->width, l->width, l->text, l->width,
+    if (nn_matmul(scores, j->names, l->features + first * l->width, l->width, j->text, l->width,
                   true, rows, j->names, l->width))
         atomic_store(&j->failed, true);
     for (int64_t p = 0; p < rows; p++, scores += j->names) {
         for (int64_t t = 0; t < j->names; t++)
-            scores[t] += l->text_bias[t];
+            scores[t] += j->text_bias[t];
         nn_activate_row(scores, j->names, NN_SIGMOID);
     }
 }
 
-rap_status yolo_score(const yolo_world *y, const yolo_level *l, float *scores, rap_err *err)
+rap_status yolo_score(const yolo_world *y, int level, float *scores, rap_err *err)
 {
-    score_job j = { .l = l, .names = y->room.names, .scores = scores };
-    j.places = (int64_t)l->side * l->side;
+    const yolo_vocabulary *v = y->run.vocabulary;
+    const yolo_level *l = &y->level[level];
+    score_job j = { .l = l,
+                    .text = v->text[level],
+                    .text_bias = v->text_bias[level],
+                    .names = v->names,
+                    .places = (int64_t)l->side * l->side,
+                    .scores = scores };
     nn_each(nn_threads(y->n), (j.places + YOLO_BLOCK - 1) / YOLO_BLOCK, score_piece, &j);
     return told(&j.failed, err);
 }

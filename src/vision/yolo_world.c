@@ -86,6 +86,7 @@ rap_status yolo_world_open(yolo_world **out, const char *path, int threads, prec
     *out = NULL;
     if (!y)
         return err_memory(err, "opening a detector");
+    pthread_mutex_init(&y->lock, NULL);
     p = p == PRECISION_INT8 ? PRECISION_AUTO : p;
     rap_status s = gguf_file_open(&y->file, path, err);
     if (s == RAP_OK)
@@ -117,17 +118,24 @@ void yolo_world_close(yolo_world *y)
         free(y->level[i].features);
     }
     free(y->canvas);
+    pthread_mutex_destroy(&y->lock);
     free(y);
 }
 
 void yolo_world_profile(yolo_world *y)
 {
+    pthread_mutex_lock(&y->lock);
     nn_graph_profile(y->graph, true);
+    pthread_mutex_unlock(&y->lock);
 }
 
-rap_status yolo_world_report(const yolo_world *y, char **out, rap_err *err)
+rap_status yolo_world_report(yolo_world *y, char **out, rap_err *err)
 {
-    return nn_graph_report(y->graph, nn_matmul_speed(y->n), out, err);
+    double peak = nn_matmul_speed(y->n);
+    pthread_mutex_lock(&y->lock);
+    rap_status s = nn_graph_report(y->graph, peak, out, err);
+    pthread_mutex_unlock(&y->lock);
+    return s;
 }
 
 int yolo_world_text_dim(const yolo_world *y)
@@ -137,58 +145,58 @@ int yolo_world_text_dim(const yolo_world *y)
 
 /* ---- a picture ---------------------------------------------------------------------------- */
 
-rap_status yolo_forward(yolo_world *y, rap_err *err)
+rap_status yolo_forward(yolo_world *y, const yolo_vocabulary *v, rap_err *err)
 {
     float *outputs[2 * YOLO_LEVELS];
     for (int i = 0; i < YOLO_LEVELS; i++) {
         outputs[2 * i] = y->level[i].sides;
         outputs[2 * i + 1] = y->level[i].features;
     }
-    rap_status s = nn_graph_run(y->graph, (const void *[]){ y->canvas }, outputs, err);
-    float *scores = y->scores;
+    rap_status s = yolo_run_prepare(y, v, err);
+    if (s == RAP_OK)
+        s = nn_graph_run(y->graph, (const void *[]){ y->canvas }, outputs, err);
+    float *scores = y->run.scores;
     for (int i = 0; s == RAP_OK && i < YOLO_LEVELS; i++) {
         const yolo_level *l = &y->level[i];
-        s = yolo_score(y, l, scores, err);
-        scores += (size_t)l->side * (size_t)l->side * (size_t)y->room.names;
+        s = yolo_score(y, i, scores, err);
+        scores += (size_t)l->side * (size_t)l->side * (size_t)v->names;
     }
     return s;
 }
 
 /* Lays the picture onto the canvas, then looks at it. */
-static rap_status look(yolo_world *y, const image *im, yolo_letterbox *fit, rap_err *err)
+static rap_status look(yolo_world *y, const yolo_vocabulary *v, const image *im,
+                       yolo_letterbox *fit, rap_err *err)
 {
-    if (!y->room.names)
-        return err_set(err, RAP_E_ARGUMENT, "the detector has no vocabulary yet");
+    if (!v)
+        return err_set(err, RAP_E_ARGUMENT, "the detector was given no vocabulary");
     if (im->width < 1 || im->height < 1 || !im->rgb)
         return err_set(err, RAP_E_ARGUMENT, "the detector was given an empty picture");
     *fit = yolo_fit(y->canvas, y->size, im);
-    return yolo_forward(y, err);
+    return yolo_forward(y, v, err);
 }
 
-rap_status yolo_world_detect(yolo_world *y, const image *im, const detect_options *options,
-                             detection **out, int *out_count, rap_err *err)
+rap_status yolo_world_detect(yolo_world *y, const yolo_vocabulary *v, const image *im,
+                             const detect_options *options, detection **out, int *out_count,
+                             rap_err *err)
 {
     static const detect_options standard = DETECT_OPTIONS_INIT;
     yolo_letterbox fit;
     *out = NULL;
     *out_count = 0;
-    rap_status s = look(y, im, &fit, err);
-    if (s != RAP_OK)
-        return s;
-    return yolo_collect(y, im, fit, options ? options : &standard, out, out_count, err);
+    pthread_mutex_lock(&y->lock);
+    rap_status s = look(y, v, im, &fit, err);
+    if (s == RAP_OK)
+        s = yolo_collect(y, im, fit, options ? options : &standard, out, out_count, err);
+    pthread_mutex_unlock(&y->lock);
+    return s;
 }
 
-rap_status yolo_world_raw(yolo_world *y, const image *im, float **boxes, float **scores,
-                          int *out_anchors, rap_err *err)
+static rap_status copy_raw(const yolo_world *y, float **boxes, float **scores, rap_err *err)
 {
-    yolo_letterbox fit;
-    *boxes = *scores = NULL;
-    *out_anchors = 0;
-    rap_status s = look(y, im, &fit, err);
-    if (s != RAP_OK)
-        return s;
     *boxes = mem_array((size_t)y->anchors * 4, sizeof **boxes);
-    *scores = mem_copy(y->scores, (size_t)y->anchors * (size_t)y->room.names * sizeof **scores);
+    *scores = mem_copy(y->run.scores,
+                       (size_t)y->anchors * (size_t)y->run.vocabulary->names * sizeof **scores);
     if (!*boxes || !*scores) {
         free(*boxes);
         free(*scores);
@@ -199,6 +207,19 @@ rap_status yolo_world_raw(yolo_world *y, const image *im, float **boxes, float *
     for (int i = 0; i < YOLO_LEVELS; i++)
         for (int p = 0; p < y->level[i].side * y->level[i].side; p++, to += 4)
             yolo_decode(to, &y->level[i], y->bins, p);
-    *out_anchors = y->anchors;
     return RAP_OK;
+}
+
+rap_status yolo_world_raw(yolo_world *y, const yolo_vocabulary *v, const image *im, float **boxes,
+                          float **scores, int *out_anchors, rap_err *err)
+{
+    yolo_letterbox fit;
+    *boxes = *scores = NULL;
+    *out_anchors = y->anchors;
+    pthread_mutex_lock(&y->lock);
+    rap_status s = look(y, v, im, &fit, err);
+    if (s == RAP_OK)
+        s = copy_raw(y, boxes, scores, err);
+    pthread_mutex_unlock(&y->lock);
+    return s;
 }

@@ -1,5 +1,7 @@
-/* yolo_world.h: the YOLO-World v2 open-vocabulary detector. Its vocabulary is text embeddings given
- * at run time; see MODELS.md for the architecture with its shapes. */
+/* yolo_world.h: the YOLO-World v2 open-vocabulary detector. Its vocabulary is text embeddings handed to
+ * each call; see MODELS.md for the architecture with its shapes.
+ *
+ * A detector may be used by several threads: it looks at one picture at a time, the others wait. */
 #ifndef RAP_VISION_YOLO_WORLD_H
 #define RAP_VISION_YOLO_WORLD_H
 
@@ -16,8 +18,14 @@ rap_status yolo_world_open(yolo_world **out, const char *path, int threads, prec
 void yolo_world_close(yolo_world *y);         /* NULL-safe */
 int yolo_world_text_dim(const yolo_world *y); /* numbers of a text embedding */
 
-/* Sets the vocabulary: text [count, text_dim] (normalised inside, copied). */
-rap_status yolo_world_set_vocabulary(yolo_world *y, const float *text, int count, rap_err *err);
+/* The names to look for, prepared for one detector. Never changes: any number of them, and any number of
+ * threads with the same one, may be in use. */
+typedef struct yolo_vocabulary yolo_vocabulary;
+
+/* text [count, text_dim]: normalised inside, copied. */
+rap_status yolo_vocabulary_new(yolo_vocabulary **out, const yolo_world *y, const float *text,
+                               int count, rap_err *err);
+void yolo_vocabulary_free(yolo_vocabulary *v); /* NULL-safe; before or after the detector */
 
 typedef struct detection {
     rap_box box;      /* pixels of the given picture */
@@ -36,17 +44,18 @@ typedef struct detect_options {
         0.1f, 0.5f, 20, 1   \
     }
 
-/* Detects; *out [*out_count] best first, free(). Letterboxes as Ultralytics does. */
-rap_status yolo_world_detect(yolo_world *y, const image *im, const detect_options *options,
-                             detection **out, int *out_count, rap_err *err);
+/* Looks for the names of `v`; *out [*out_count] best first, free(). Letterboxes as Ultralytics does. */
+rap_status yolo_world_detect(yolo_world *y, const yolo_vocabulary *v, const image *im,
+                             const detect_options *options, detection **out, int *out_count,
+                             rap_err *err);
 
 /* Raw head outputs before NMS for parity tests: boxes [anchors, 4] xyxy in letterboxed pixels,
  * scores [anchors, count]; free() both. */
-rap_status yolo_world_raw(yolo_world *y, const image *im, float **boxes, float **scores,
-                          int *out_anchors, rap_err *err);
+rap_status yolo_world_raw(yolo_world *y, const yolo_vocabulary *v, const image *im, float **boxes,
+                          float **scores, int *out_anchors, rap_err *err);
 
 /* Times every layer from here on; the report lists their best times. free(). */
 void yolo_world_profile(yolo_world *y);
-rap_status yolo_world_report(const yolo_world *y, char **out, rap_err *err);
+rap_status yolo_world_report(yolo_world *y, char **out, rap_err *err);
 
 #endif

@@ -1,62 +1,187 @@
-/* wire.c: one function a result. Numbers that JSON cannot say (NaN) become null. */
+/* wire.c: one function a result. */
 #include "wire/wire.h"
 
-#include <math.h>
+#include "wire/put.h"
 
-json_t *wire_record(const rap_record *record)
+/* ---- what is remembered ---- */
+
+static json_t *texts(const char *const *text)
 {
-    json_t *aliases = json_array();
+    json_t *list = json_array();
 
-    for (const char *const *a = record->aliases; a && *a; a++)
-        json_array_append_new(aliases, json_string(*a));
-    return json_pack("{s:I, s:s, s:s, s:s, s:o, s:i, s:s, s:s}", "id", (json_int_t)record->id,
-                     "name", record->name, "category", record->category, "info", record->info,
-                     "aliases", aliases, "views", record->views, "created", record->created,
-                     "updated", record->updated);
+    for (; text && *text; text++)
+        put_next(&list, json_any_text(*text));
+    return list;
 }
 
-static json_t *json_box(rap_box b)
+json_t *wire_record(const rap_record *r)
 {
-    return json_pack("[f, f, f, f]", (double)b.x, (double)b.y, (double)b.w, (double)b.h);
+    json_t *out = json_object();
+
+    put_count(&out, "id", r->id);
+    put_text(&out, "name", r->name);
+    put_text(&out, "category", r->category);
+    put_text(&out, "info", r->info);
+    put_value(&out, "aliases", texts(r->aliases));
+    put_count(&out, "views", r->views);
+    put_text(&out, "created", r->created);
+    put_text(&out, "updated", r->updated);
+    return out;
 }
 
-static json_t *json_number_or_null(double value)
+json_t *wire_remembered(int64_t id, const char *name)
 {
-    return isfinite(value) ? json_real(value) : json_null();
+    json_t *out = json_object();
+
+    put_count(&out, "id", id);
+    put_text(&out, "name", name);
+    return out;
 }
 
-static json_t *json_match(const rap_match *m)
+json_t *wire_changed(const char *name)
 {
-    return json_pack("{s:s, s:o, s:f, s:o, s:s, s:s, s:i}", "name", m->name, "distance",
-                     json_number_or_null((double)m->distance), "score", (double)m->score, "box",
-                     json_box(m->box), "reason", rap_reason_text(m->reason), "category",
-                     m->category, "ambiguous", m->ambiguous);
+    json_t *out = json_object();
+
+    put_text(&out, "name", name);
+    return out;
+}
+
+json_t *wire_corrected(const char *name, int is_it)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "name", name);
+    put_value(&out, "is", json_boolean(is_it));
+    return out;
+}
+
+json_t *wire_forgotten(const char *const *names)
+{
+    json_t *out = json_object();
+
+    put_value(&out, "forgotten", texts(names));
+    return out;
+}
+
+json_t *wire_imported(const rap_import_report *report)
+{
+    json_t *out = json_object();
+
+    put_count(&out, "added", report->added);
+    put_count(&out, "updated", report->updated);
+    put_count(&out, "skipped", report->skipped);
+    return out;
+}
+
+json_t *wire_file(const char *path)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "file", path);
+    return out;
+}
+
+/* ---- what is found ---- */
+
+static json_t *box(rap_box b)
+{
+    json_t *out = json_array();
+
+    put_next(&out, json_any_number((double)b.x));
+    put_next(&out, json_any_number((double)b.y));
+    put_next(&out, json_any_number((double)b.w));
+    put_next(&out, json_any_number((double)b.h));
+    return out;
+}
+
+static json_t *match(const rap_match *m)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "name", m->name);
+    put_number(&out, "distance", (double)m->distance);
+    put_number(&out, "score", (double)m->score);
+    put_value(&out, "box", box(m->box));
+    put_text(&out, "reason", rap_reason_text(m->reason));
+    put_text(&out, "category", m->category);
+    put_count(&out, "ambiguous", m->ambiguous);
+    return out;
+}
+
+static json_t *region(const rap_region *r)
+{
+    json_t *out = json_object();
+
+    put_value(&out, "box", box(r->box));
+    put_number(&out, "confidence", (double)r->confidence);
+    put_text(&out, "label", r->label);
+    return out;
 }
 
 json_t *wire_matches(const rap_matches *matches)
 {
-    json_t *found = json_array(), *regions = json_array();
+    json_t *out = json_object(), *found = json_array(), *regions = json_array();
+    json_t *times = json_object();
 
     for (size_t i = 0; i < matches->count; i++)
-        json_array_append_new(found, json_match(&matches->match[i]));
-    for (size_t i = 0; i < matches->region_count; i++) {
-        const rap_region *r = &matches->region[i];
-
-        json_array_append_new(regions,
-                              json_pack("{s:o, s:f, s:s}", "box", json_box(r->box), "confidence",
-                                        (double)r->confidence, "label", r->label));
-    }
-    return json_pack("{s:o, s:o, s:i, s:i, s:{s:f, s:f, s:f}}", "matches", found, "regions",
-                     regions, "width", matches->width, "height", matches->height, "milliseconds",
-                     "detect", matches->detect_ms, "embed", matches->embed_ms, "search",
-                     matches->search_ms);
+        put_next(&found, match(&matches->match[i]));
+    for (size_t i = 0; i < matches->region_count; i++)
+        put_next(&regions, region(&matches->region[i]));
+    put_number(&times, "detect", matches->detect_ms);
+    put_number(&times, "embed", matches->embed_ms);
+    put_number(&times, "search", matches->search_ms);
+    put_value(&out, "matches", found);
+    put_value(&out, "regions", regions);
+    put_count(&out, "width", matches->width);
+    put_count(&out, "height", matches->height);
+    put_value(&out, "milliseconds", times);
+    return out;
 }
+
+json_t *wire_embedding(const rap_embedding *e)
+{
+    json_t *out = json_object(), *feature = json_array(), *tokens = json_array();
+
+    for (int i = 0; i < e->dim; i++)
+        put_next(&feature, json_any_number((double)e->feature[i]));
+    for (int i = 0; i < e->token_count; i++)
+        put_next(&tokens, json_integer(e->token[i]));
+    put_text(&out, "encoder", e->encoder);
+    put_count(&out, "dim", e->dim);
+    put_value(&out, "feature", feature);
+    if (e->token_count > 0)
+        put_value(&out, "tokens", tokens);
+    else
+        json_decref(tokens);
+    return out;
+}
+
+/* ---- what is said ---- */
 
 json_t *wire_answer(const rap_answer *a)
 {
-    return json_pack("{s:s, s:o, s:i, s:i, s:i, s:i, s:{s:f, s:f, s:f}}", "answer", a->text,
-                     "retrieved", wire_matches(a->matches), "dropped", a->dropped, "prompt_tokens",
-                     a->prompt_tokens, "answer_tokens", a->answer_tokens, "images_encoded",
-                     a->images_encoded, "milliseconds", "retrieve", a->retrieve_ms, "first_token",
-                     a->first_token_ms, "total", a->total_ms);
+    json_t *out = json_object(), *times = json_object();
+
+    put_number(&times, "retrieve", a->retrieve_ms);
+    put_number(&times, "first_token", a->first_token_ms);
+    put_number(&times, "total", a->total_ms);
+    put_text(&out, "answer", a->text);
+    put_value(&out, "retrieved", wire_matches(a->matches));
+    put_count(&out, "dropped", a->dropped);
+    put_count(&out, "prompt_tokens", a->prompt_tokens);
+    put_count(&out, "answer_tokens", a->answer_tokens);
+    put_count(&out, "images_encoded", a->images_encoded);
+    put_value(&out, "milliseconds", times);
+    return out;
+}
+
+json_t *wire_turn(const char *question, const char *answer, const char *error)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "question", question);
+    put_text(&out, "answer", answer);
+    if (error)
+        put_text(&out, "error", error);
+    return out;
 }

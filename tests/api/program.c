@@ -35,7 +35,7 @@ int main(void)
     options.store = store;
     bad += expect(rap_open(&r, &options) == RAP_OK, "an empty store opens");
     bad += expect(rap_each(r, NULL, count, &concepts) == RAP_OK && concepts == 0, "it is empty");
-    bad += expect(rap_find(r, "bo", &record) == RAP_E_NOT_FOUND && !record, "nobody is known");
+    bad += expect(rap_find(&record, r, "bo") == RAP_E_NOT_FOUND && !record, "nobody is known");
     bad += expect(strstr(rap_error(r), "bo") != NULL, "the error names what was looked for");
     bad += expect(rap_convert("/nowhere", "/tmp/x", NULL, NULL, 0) == RAP_E_NOT_FOUND,
                   "a missing checkpoint is not found");

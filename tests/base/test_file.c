@@ -112,24 +112,50 @@ static void a_failed_write_leaves_the_old_file(void **state)
     unlink(path);
 }
 
-/* What a killed process of the same number left behind does not stop the next one. */
-static void passes_over_stale_temporaries(void **state)
+static void check_spares(const char *out, const char *in, const char *again, rap_status expected)
 {
-    const char *path = in_work("a");
-    char stale[50][160];
     rap_err err = { 0 };
 
-    for (int i = 0; i < 50; i++) {
-        snprintf(stale[i], sizeof stale[i], "%s.%ld-%d.tmp", path, (long)getpid(), i);
-        FILE *f = fopen(stale[i], "wb");
-        assert_non_null(f);
-        fclose(f);
-    }
-    if (file_write(path, "new", 3, &err) != RAP_OK)
-        fail_msg("%s", err.text);
-    for (int i = 0; i < 50; i++)
-        assert_int_equal(unlink(stale[i]), 0); /* they are not ours */
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(file_spare(out, in, again, &err), expected);
+    if (expected != RAP_OK)
+        assert_non_null(strstr(err.text, out));
+}
+
+static void an_output_that_is_an_input_is_refused(void **state)
+{
+    char folder[128], file[160], soft[160], hard[160], other[160];
+
+    snprintf(folder, sizeof folder, "%s/in", work);
+    snprintf(file, sizeof file, "%s/deep/a", folder);
+    snprintf(soft, sizeof soft, "%s/soft", work);
+    snprintf(hard, sizeof hard, "%s/hard", work);
+    snprintf(other, sizeof other, "%s/other", work);
+    snprintf(file, sizeof file, "%s/deep", folder);
+    assert_int_equal(file_make_folders(file, NULL), RAP_OK);
+    snprintf(file, sizeof file, "%s/deep/a", folder);
+    assert_int_equal(file_write(file, "GGUF and more", 13, NULL), RAP_OK);
+    assert_int_equal(file_write(other, "GGUF and more", 13, NULL), RAP_OK);
+    assert_int_equal(symlink(file, soft), 0);
+    assert_int_equal(link(file, hard), 0);
+    check_spares(file, file, NULL, RAP_E_ARGUMENT);
+    check_spares(soft, file, NULL, RAP_E_ARGUMENT);
+    check_spares(file, soft, "GGUF", RAP_E_ARGUMENT); /* the input itself, whatever it is */
+    check_spares(hard, file, NULL, RAP_E_ARGUMENT);
+    check_spares(hard, folder, NULL, RAP_E_ARGUMENT);
+    check_spares(file, folder, "GGML", RAP_E_ARGUMENT);
+    check_spares(file, folder, "GGUF", RAP_OK);
+    check_spares(other, file, NULL, RAP_OK);
+    check_spares(other, folder, NULL, RAP_OK);
+    assert_int_equal(file_spare_beside(file, file, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(file_spare_beside(hard, file, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(file_spare_beside(file, file, "GGUF", NULL), RAP_OK);
+    assert_int_equal(file_spare_beside(file, other, NULL, NULL), RAP_OK); /* it is deeper */
+    check_spares("/nowhere/x", folder, NULL, RAP_OK);
+    check_spares("/dev/null", "/dev/null", NULL, RAP_OK);
+    check_spares(file, NULL, NULL, RAP_OK);
+    assert_int_equal(unlink(hard) | unlink(soft) | unlink(other) | unlink(file), 0);
+    snprintf(file, sizeof file, "%s/deep", folder);
+    assert_int_equal(rmdir(file) | rmdir(folder), 0);
 }
 
 static void maps(void **state)
@@ -215,7 +241,7 @@ int main(void)
         cmocka_unit_test(reads_an_empty_file),
         cmocka_unit_test(names_what_cannot_be_read),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
-        cmocka_unit_test(passes_over_stale_temporaries),
+        cmocka_unit_test(an_output_that_is_an_input_is_refused),
         cmocka_unit_test(maps),
         cmocka_unit_test(makes_folders),
         cmocka_unit_test(takes_paths_apart),

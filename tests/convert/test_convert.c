@@ -242,7 +242,7 @@ static void refuses_code(void **state)
     buf_puts(&pickle, "tR.");
     save_pickle(in, &pickle, "", 0);
     buf_release(&pickle);
-    fails(NULL, "net_a.pt", "refuses to load 'os.system', which no checkpoint needs");
+    fails(NULL, "net_a.pt", "refuses to load 'os.system', which runs code");
     assert_int_not_equal(access(marker, F_OK), 0);
 }
 
@@ -251,7 +251,7 @@ static void other_files(void **state)
     FILE *f = fopen(in, "wb");
     fputs("garbage", f);
     fclose(f);
-    fails(NULL, "net_a.pt", "not an archive as torch.save writes it");
+    fails(NULL, "net_a.pt", "not a checkpoint of torch.save or safetensors, it is a plain text");
     unlink(in);
     fails(NULL, "net_a.pt", "");
     rap_err err = { 0 };

@@ -110,7 +110,8 @@ static double worst(const float *a, const float *b, int64_t count)
     return w;
 }
 
-static void compare_raw(yolo_world *y, const gguf_file *ref, const image *im, int i)
+static void compare_raw(yolo_world *y, const yolo_vocabulary *v, const gguf_file *ref,
+                        const image *im, int i)
 {
     const gguf_tensor *b, *s;
     float *want_boxes = numbers(ref, &b, "%d.boxes", i);
@@ -118,7 +119,7 @@ static void compare_raw(yolo_world *y, const gguf_file *ref, const image *im, in
     float *boxes, *scores;
     int anchors;
     rap_err err = { 0 };
-    must(yolo_world_raw(y, im, &boxes, &scores, &anchors, &err), &err);
+    must(yolo_world_raw(y, v, im, &boxes, &scores, &anchors, &err), &err);
     assert_int_equal(anchors, b->ne[1]);
     assert_int_equal(anchors, s->ne[1]);
     double score = worst(scores, want_scores, s->ne[0] * s->ne[1]);
@@ -158,7 +159,8 @@ static float best_overlap(const float *want, int64_t wants, const detection *fou
 
 /* Every box kept there is kept here and no other is, but for those that lie on the grey beside the picture
  * and those so near the least confidence that rounding decides. */
-static void compare_kept(yolo_world *y, const gguf_file *ref, const image *im, int i)
+static void compare_kept(yolo_world *y, const yolo_vocabulary *v, const gguf_file *ref,
+                         const image *im, int i)
 {
     const gguf_tensor *t;
     float *want = numbers(ref, &t, "%d.kept", i);
@@ -170,7 +172,7 @@ static void compare_kept(yolo_world *y, const gguf_file *ref, const image *im, i
     int count, sure = 0, matched = 0, more = 0;
     float least = 1, limit = o.confidence + (float)SCORE_BOUND;
     rap_err err = { 0 };
-    must(yolo_world_detect(y, im, &o, &found, &count, &err), &err);
+    must(yolo_world_detect(y, v, im, &o, &found, &count, &err), &err);
     for (const float *w = want; w < want + t->ne[1] * 6; w += 6) {
         float best;
         if (!(w[2] > w[0] && w[3] > w[1]) || w[4] < limit)
@@ -197,6 +199,7 @@ static void compare(const char *checkpoint, const char *reference)
     rap_err err = { 0 };
     gguf_file *ref = NULL;
     yolo_world *y = NULL;
+    yolo_vocabulary *v = NULL;
     const gguf_tensor *t;
     print_message("%s\n", checkpoint);
     must(gguf_file_open(&ref, reference, &err), &err);
@@ -207,15 +210,16 @@ static void compare(const char *checkpoint, const char *reference)
     must(yolo_world_open(&y, out, 2, PRECISION_F32, &err), &err);
     float *text = numbers(ref, &t, "text", 0);
     assert_int_equal(yolo_world_text_dim(y), t->ne[0]);
-    must(yolo_world_set_vocabulary(y, text, (int)t->ne[1], &err), &err);
+    must(yolo_vocabulary_new(&v, y, text, (int)t->ne[1], &err), &err);
     free(text);
     int pictures = (int)whole(ref, "yolo-parity.pictures", 0);
     for (int i = 0; i < pictures; i++) {
         image im = picture(ref, i);
-        compare_raw(y, ref, &im, i);
-        compare_kept(y, ref, &im, i);
+        compare_raw(y, v, ref, &im, i);
+        compare_kept(y, v, ref, &im, i);
         free(im.rgb);
     }
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     gguf_file_close(ref);
 }

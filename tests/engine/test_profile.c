@@ -62,7 +62,7 @@ static void every_field_is_read(void **state)
     assert_string_equal(p->license, "l");
     assert_string_equal(p->precision, "f32");
     assert_string_equal(p->encoder.path, "/abs/e");
-    assert_string_equal(p->lora.path, path_of("%s/p/a", f->folder));
+    assert_string_equal(p->lora[0].path, path_of("%s/p/a", f->folder));
     assert_string_equal(p->text_encoder.path, path_of("%s/p/t", f->folder));
     assert_string_equal(p->style, "chat");
     assert_string_equal(p->turns.after_assistant, "e");
@@ -165,13 +165,13 @@ static void missing_parts_are_named_when_needed(void **state)
 
     source.path = picture;
     assert_int_equal(count_concepts(r), 0);
-    assert_int_equal(rap_retrieve(r, &source, NULL, 0, &m), RAP_E_NOT_FOUND);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_NOT_FOUND);
     assert_null(m);
     assert_non_null(strstr(rap_error(r), "gone.gguf"));
     assert_non_null(strstr(rap_error(r), "files.encoder"));
     assert_int_equal(remember(r, "bo", picture), RAP_E_NOT_FOUND);
     query.question = "Who is bo?";
-    assert_int_equal(rap_ask(r, &query, NULL, NULL, NULL), RAP_E_UNSUPPORTED);
+    assert_int_equal(rap_ask(NULL, r, &query, NULL, NULL), RAP_E_UNSUPPORTED);
     assert_non_null(strstr(rap_error(r), "no language model"));
     assert_int_equal(count_concepts(r), 0);
     assert_string_equal(rap_error(r), "");
@@ -192,12 +192,40 @@ static void a_handle_that_failed_to_open_says_why(void **state)
     assert_false(file_exists(store));
 }
 
+static void adapters_and_limits_are_read(void **state)
+{
+    const fixture *f = *state;
+    profile *p = NULL;
+    const char *json =
+        "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[{\"path\":\"a\",\"scale\":0.5},"
+        "{\"path\":\"b\"}]},\"context\":8192,\"image_tokens\":512,\"concept_tokens\":-1,"
+        "\"gpu_layers\":-1}";
+
+    assert_int_equal(profile_open(&p, write_profile(f, json), NULL), RAP_OK);
+    assert_int_equal(p->loras, 2);
+    assert_string_equal(p->lora[0].path, path_of("%s/p/a", f->folder));
+    assert_string_equal(p->lora[1].path, path_of("%s/p/b", f->folder));
+    assert_float_equal(p->lora_scale[0], 0.5, 0);
+    assert_float_equal(p->lora_scale[1], 1, 0);
+    assert_int_equal(p->context, 8192);
+    assert_int_equal(p->image_tokens, 512);
+    assert_int_equal(p->concept_tokens, -1);
+    assert_int_equal(p->gpu_layers, -1);
+    profile_close(p);
+    refused(f, "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[\"a\"]}}", "files.lora");
+    refused(
+        f, "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[{\"path\":\"a\",\"scale\":\"x\"}]}}",
+        "scale");
+    refused(f, "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"context\":-1}", "context");
+}
+
 int main(void)
 {
 #define WORK(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         WORK(defaults_stand_where_nothing_is_said),
         WORK(every_field_is_read),
+        WORK(adapters_and_limits_are_read),
         WORK(a_bad_field_is_named),
         WORK(the_search_path),
         WORK(missing_parts_are_named_when_needed),

@@ -66,15 +66,6 @@ static void an_option_may_be_named_in_a_sentence(void **state)
     json_decref(options);
 }
 
-static void boxes_overlap_by_their_union(void **state)
-{
-    rap_box a = { 0, 0, 10, 10 }, b = { 5, 0, 10, 10 }, c = { 20, 20, 5, 5 };
-
-    assert_float_equal(metrics_iou(a, a), 1.0, 1e-6);
-    assert_float_equal(metrics_iou(a, b), 1.0 / 3.0, 1e-6);
-    assert_float_equal(metrics_iou(a, c), 0.0, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,7 +74,6 @@ int main(void)
         cmocka_unit_test(the_first_yes_or_no_counts),
         cmocka_unit_test(open_answers_must_equal),
         cmocka_unit_test(an_option_may_be_named_in_a_sentence),
-        cmocka_unit_test(boxes_overlap_by_their_union),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

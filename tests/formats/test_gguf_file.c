@@ -206,7 +206,7 @@ static void not_files(void **state)
     save_bytes("", 0);
     open_fails("");
     save_bytes("GGML\3\0\0\0", 8);
-    open_fails("magic");
+    open_fails("not a GGUF file");
 }
 
 /* Cut at every length: all fail, except that the padding after the last tensor is not needed. */

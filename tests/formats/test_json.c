@@ -86,6 +86,78 @@ static void what_is_no_object_is_refused(void **state)
     assert_int_equal(json_read(&root, "/nowhere/a.json", 100, &err), RAP_E_NOT_FOUND);
 }
 
+static void a_byte_order_mark_is_passed_over(void **state)
+{
+    static const char text[] = "\xef\xbb\xbf{\"a\": 7}\r\n";
+    json_t *root = NULL;
+
+    assert_int_equal(json_parse(&root, text, sizeof text - 1, "a.json", NULL), RAP_OK);
+    assert_int_equal(json_integer_value(json_at(root, "a")), 7);
+    json_decref(root);
+}
+
+static void a_list_is_read_where_any_value_will_do(void **state)
+{
+    json_t *root = NULL;
+    assert_int_equal(json_parse_any(&root, "\xef\xbb\xbf[1]", 6, "a.json", NULL), RAP_OK);
+    assert_int_equal(json_array_size(root), 1);
+    json_decref(root);
+}
+
+#define REFUSED(literal, reason) refused(literal, sizeof literal - 1, reason)
+
+static void refused(const char *bytes, size_t size, const char *reason)
+{
+    rap_err err = { 0 };
+    json_t *root = NULL;
+    assert_int_equal(json_parse(&root, bytes, size, "a.json", &err), RAP_E_FORMAT);
+    assert_null(root);
+    if (!strstr(err.text, reason))
+        fail_msg("'%s' does not say '%s'", err.text, reason);
+}
+
+static void what_is_something_else_is_named(void **state)
+{
+    REFUSED("\xff\xfe{\0\"\0a\0", "a text in UTF-16: save it as UTF-8");
+    REFUSED("\xfe\xff\0{\0\"", "a text in UTF-16");
+    REFUSED("{\0\"\0a\0\"\0:\0" "1\0}\0", "a text in UTF-16");
+    REFUSED("\xff\xfe\0\0{\0\0\0", "a text in UTF-32");
+    REFUSED("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer");
+    REFUSED("\xef\xbb\xbf\n <!DOCTYPE html><html>", "a web page");
+    REFUSED("PK\3\4rest", "a zip archive");
+    REFUSED("", "is empty");
+    REFUSED("{\"a\": }", "not valid JSON: ");
+}
+
+static int allocations, allowed;
+
+static void *some_memory(size_t size)
+{
+    return allocations++ < allowed ? malloc(size) : NULL;
+}
+
+/* Whichever allocation is the first to fail, the text is not blamed. */
+static void out_of_memory_is_said(void **state)
+{
+    static const char text[] = "{\"a\": [7, 1.5, \"x\"], \"b\": {\"c\": true}}";
+    json_malloc_t allocate;
+    json_free_t release;
+    json_t *root = NULL;
+    rap_status status = RAP_E_MEMORY;
+
+    json_get_alloc_funcs(&allocate, &release);
+    for (allowed = 0; status == RAP_E_MEMORY && allowed < 1000; allowed++) {
+        allocations = 0;
+        json_set_alloc_funcs(some_memory, free);
+        status = json_parse(&root, text, sizeof text - 1, "a.json", NULL);
+        json_set_alloc_funcs(allocate, release);
+        assert_true(status == RAP_E_MEMORY || status == RAP_OK);
+    }
+    assert_int_equal(status, RAP_OK);
+    assert_true(allowed > 10);
+    json_decref(root);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +165,10 @@ int main(void)
         cmocka_unit_test(absent_fields_leave_the_default),
         cmocka_unit_test(wrong_values_name_file_and_field),
         cmocka_unit_test(what_is_no_object_is_refused),
+        cmocka_unit_test(a_byte_order_mark_is_passed_over),
+        cmocka_unit_test(a_list_is_read_where_any_value_will_do),
+        cmocka_unit_test(what_is_something_else_is_named),
+        cmocka_unit_test(out_of_memory_is_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

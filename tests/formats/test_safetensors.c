@@ -78,9 +78,9 @@ static void bad_lengths(void **state)
     save_safetensors(file, "{}", 1ull << 40, 64);
     refused("header would have");
     save_text(file, "short");
-    refused("too short");
+    refused("it is a plain text");
     save_text(file, "");
-    refused("too short");
+    refused("it is empty");
     refuses("{", 0, "not valid JSON");
     refuses("[]", 0, "not an object");
     refuses("{}", 0, "holds no tensors");

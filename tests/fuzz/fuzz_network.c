@@ -89,6 +89,7 @@ static bool is_small(const char *path)
 static rap_status detect(const char *path, precision p, rap_err *err)
 {
     yolo_world *y;
+    yolo_vocabulary *v;
     detection *found = NULL;
     int count;
     rap_status s = yolo_world_open(&y, path, 1, p, err);
@@ -98,11 +99,12 @@ static rap_status detect(const char *path, precision p, rap_err *err)
     if (!names)
         abort();
     names[0] = 1;
-    s = yolo_world_set_vocabulary(y, names, 2, err);
+    s = yolo_vocabulary_new(&v, y, names, 2, err);
     if (s == RAP_OK)
-        s = yolo_world_detect(y, &picture, NULL, &found, &count, err);
+        s = yolo_world_detect(y, v, &picture, NULL, &found, &count, err);
     free(found);
     free(names);
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     return s;
 }

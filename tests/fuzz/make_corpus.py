@@ -58,7 +58,7 @@ def checkpoints():
     wide["e"] = torch.ones(2).bfloat16()
     for name, data in (("plain", plain), ("script", script.getvalue()), ("module", whole)):
         write("state_dict", name, data)
-        write("unpickle", name, pickle_of(data))
+        write("pickle", name, pickle_of(data))
     write("state_dict", "safetensors", save(wide, {"format": "pt"}))
 
 

@@ -373,9 +373,8 @@ static void a_phones_photo_fits(void **state)
 /* Pictures of every shape are taken in, or refused with a line. */
 static void odd_shapes(const family *f)
 {
-    static const int sides[][2] = { { 1, 1 },    { 1, 3000 }, { 3000, 1 },
-                                    { 17, 5 },   { 40, 5000 }, { 5000, 40 },
-                                    { 200, 199 } };
+    static const int sides[][2] = { { 1, 1 },     { 1, 3000 },  { 3000, 1 }, { 17, 5 },
+                                    { 40, 5000 }, { 5000, 40 }, { 200, 199 } };
     vlm *v = open_family(f, "rap", 0);
 
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {

@@ -127,7 +127,7 @@ __attribute__((unused)) static rap_status remember(rap *r, const char *name, con
     c.category = "thing";
     c.info = "It is a thing.";
     c.image.path = picture;
-    return rap_remember(r, &c, NULL);
+    return rap_remember(NULL, r, &c);
 }
 
 __attribute__((unused)) static rap_matches *see(rap *r, const char *picture, const char *text)
@@ -136,7 +136,7 @@ __attribute__((unused)) static rap_matches *see(rap *r, const char *picture, con
     rap_matches *m = NULL;
 
     source.path = picture;
-    if (rap_retrieve(r, picture ? &source : NULL, text, 0, &m) != RAP_OK)
+    if (rap_retrieve(&m, r, picture ? &source : NULL, text, 0) != RAP_OK)
         fail_msg("%s", rap_error(r));
     return m;
 }

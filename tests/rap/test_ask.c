@@ -44,7 +44,7 @@ static rap_answer *ask(rap *r, const rap_query *q)
 {
     rap_answer *a = NULL;
 
-    if (rap_ask(r, q, NULL, NULL, &a) != RAP_OK)
+    if (rap_ask(&a, r, q, NULL, NULL) != RAP_OK)
         fail_msg("%s", rap_error(r));
     return a;
 }
@@ -128,7 +128,7 @@ static void memory_can_be_left_out_or_chosen(void **state)
     rap_answer_free(a);
     q.only = nobody;
     a = NULL;
-    assert_int_equal(rap_ask(r, &q, NULL, NULL, &a), RAP_E_NOT_FOUND);
+    assert_int_equal(rap_ask(&a, r, &q, NULL, NULL), RAP_E_NOT_FOUND);
     assert_null(a);
     assert_non_null(strstr(rap_error(r), "nobody"));
 }
@@ -148,22 +148,22 @@ static void a_conversation_gives_a_concept_once(void **state)
     two_concepts(f, r);
     photo.path = path_of("%s/bo.png", f->folder);
     assert_int_equal(rap_chat_open(&chat, r, &photo), RAP_OK);
-    assert_int_equal(rap_chat_ask(chat, &q, NULL, NULL, &a), RAP_OK);
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_OK);
     assert_int_equal(a->matches->count, 1);
     rap_answer_free(a);
     q.question = "Does bo like the mug?"; /* bo is known already, the mug is new */
-    assert_int_equal(rap_chat_ask(chat, &q, NULL, NULL, &a), RAP_OK);
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_OK);
     assert_int_equal(a->matches->count, 1);
     assert_string_equal(a->matches->match[0].name, "mug");
     assert_int_equal(a->images_encoded, 1); /* the mug; the photo stands in the conversation */
     rap_answer_free(a);
     q.question = "And bo the mug?";
-    assert_int_equal(rap_chat_ask(chat, &q, NULL, NULL, &a), RAP_OK);
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_OK);
     assert_int_equal(a->matches->count, 0);
     assert_int_equal(a->images_encoded, 0);
     rap_answer_free(a);
     q.image.path = photo.path;
-    assert_int_equal(rap_chat_ask(chat, &q, NULL, NULL, &a), RAP_E_ARGUMENT);
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_E_ARGUMENT);
     rap_chat_close(chat);
 }
 
@@ -176,16 +176,16 @@ static void questions_that_cannot_be_asked(void **state)
     if (!have_models())
         skip();
     r = open_talker(f, "store.db", NULL);
-    assert_int_equal(rap_ask(r, &q, NULL, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_E_ARGUMENT);
     q.question = "\xff";
-    assert_int_equal(rap_ask(r, &q, NULL, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_E_ARGUMENT);
     q = query_of("Why?", path_of("%s/none.png", f->folder));
-    assert_int_equal(rap_ask(r, &q, NULL, NULL, NULL), RAP_E_NOT_FOUND);
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_E_NOT_FOUND);
     q = query_of("Why?", NULL);
     q.temperature = NAN;
-    assert_int_equal(rap_ask(r, &q, NULL, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_E_ARGUMENT);
     q = query_of("Is <image> a </s> or a <__media__>?", NULL);
-    assert_int_equal(rap_ask(r, &q, NULL, NULL, NULL), RAP_OK);
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_OK);
 }
 
 static void a_read_only_store_still_answers(void **state)

@@ -18,7 +18,7 @@ static void nearest_photo_is_right(void **state)
     if (!have(VIT) || !have("photos/dreambooth/queries.json"))
         skip();
     r = open_rap(f, make_profile(f, "vit", VIT, NULL), "store.db", NULL);
-    if (rap_import(r, shared("photos/dreambooth/database.json"), 0, &report) != RAP_OK)
+    if (rap_import(&report, r, shared("photos/dreambooth/database.json"), 0) != RAP_OK)
         fail_msg("%s", rap_error(r));
     assert_int_equal(report.added, 15);
     assert_int_equal(json_read(&queries, shared("photos/dreambooth/queries.json"), 1 << 20, NULL),
@@ -61,7 +61,7 @@ static void what_was_shown_is_found_again(void **state)
     c.name = "bo";
     c.info = "bo is striped";
     c.image.path = path_of("%s/a.png", f->folder);
-    assert_int_equal(rap_remember(r, &c, &id), RAP_OK);
+    assert_int_equal(rap_remember(&id, r, &c), RAP_OK);
     assert_int_equal(remember(r, "mug", make_picture(f, "b.png", 64, 64, 7)), RAP_OK);
     assert_int_equal(rap_add_alias(r, "bo", "Sir Bo"), RAP_OK);
 
@@ -142,14 +142,14 @@ static void a_box_is_what_is_remembered(void **state)
     c.name = "part";
     c.image.path = path_of("%s/a.png", f->folder);
     c.box = (rap_box){ 500, 500, 10, 10 };
-    assert_int_equal(rap_remember(r, &c, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_E_ARGUMENT);
     c.box = (rap_box){ 1, 1, NAN, 10 };
-    assert_int_equal(rap_remember(r, &c, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_E_ARGUMENT);
     c.box = (rap_box){ 1, 1, -5, 10 };
-    assert_int_equal(rap_remember(r, &c, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_E_ARGUMENT);
     assert_int_equal(count_concepts(r), 0);
     c.box = (rap_box){ 32, 16, 64, 64 };
-    assert_int_equal(rap_remember(r, &c, NULL), RAP_OK);
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_OK);
     m = see(r, path_of("%s/part.png", f->folder), NULL);
     assert_int_equal(m->count, 1);
     assert_true(m->match[0].distance < 0.02f);
@@ -185,15 +185,15 @@ static void bad_input_changes_nothing(void **state)
     assert_int_equal(count_concepts(r), 1);
 
     source.path = path_of("%s/dot.png", f->folder);
-    assert_int_equal(rap_retrieve(r, &source, NULL, 0, &m), RAP_E_LIMIT);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_LIMIT);
     source.path = good;
-    assert_int_equal(rap_retrieve(r, &source, NULL, -1, &m), RAP_E_LIMIT);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, -1), RAP_E_LIMIT);
     assert_null(m);
-    assert_int_equal(rap_embed(r, NULL, NULL, &e), RAP_E_ARGUMENT);
-    assert_int_equal(rap_embed(r, &source, "both", &e), RAP_E_ARGUMENT);
-    assert_int_equal(rap_embed(r, NULL, "a text", &e), RAP_E_UNSUPPORTED); /* a ViT reads none */
+    assert_int_equal(rap_embed(&e, r, NULL, NULL), RAP_E_ARGUMENT);
+    assert_int_equal(rap_embed(&e, r, &source, "both"), RAP_E_ARGUMENT);
+    assert_int_equal(rap_embed(&e, r, NULL, "a text"), RAP_E_UNSUPPORTED); /* a ViT reads none */
     assert_null(e);
-    assert_int_equal(rap_embed(r, &source, NULL, &e), RAP_OK);
+    assert_int_equal(rap_embed(&e, r, &source, NULL), RAP_OK);
     assert_int_equal(e->dim, 192);
     rap_embedding_free(e);
     assert_int_equal(remember(r, "<image>", good), RAP_OK); /* markup is a name like any other */
@@ -230,7 +230,7 @@ static void another_encoder_embeds_again(void **state)
     source.path = path_of("%s/2.png", f->folder);
     o.read_only = 1;
     r = open_rap(f, clip, "store.db", &o);
-    assert_int_equal(rap_retrieve(r, &source, NULL, 0, &m), RAP_E_UNSUPPORTED);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_UNSUPPORTED);
     assert_non_null(strstr(rap_error(r), "read-only"));
     rap_close(r);
 
@@ -238,7 +238,7 @@ static void another_encoder_embeds_again(void **state)
     o.on_progress = count_progress;
     o.payload = &steps;
     r = open_rap(f, clip, "store.db", &o);
-    assert_int_equal(rap_retrieve(r, &source, NULL, 0, &m), RAP_E_CANCELLED);
+    assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_CANCELLED);
     assert_int_equal(steps, 2);
     m = see(r, source.path, NULL); /* goes on where it stopped */
     assert_int_equal(steps, 4);
@@ -293,7 +293,7 @@ static void describing_names_what_is_used(void **state)
     if (!have(VIT))
         skip();
     r = open_rap(f, make_profile(f, "vit", VIT, NULL), "store.db", NULL);
-    assert_int_equal(rap_describe(r, &text), RAP_OK);
+    assert_int_equal(rap_describe(&text, r), RAP_OK);
     assert_int_equal(json_parse(&document, text, strlen(text), "describe", NULL), RAP_OK);
     assert_string_equal(json_string_value(json_at(document, "profile.name")), "test");
     assert_non_null(json_at(document, "profile.files.encoder.size"));

@@ -14,7 +14,7 @@ static void comes_back_with_everything(void **state)
 
     fill_store(f);
     assert_int_equal(store_put_tokens(f->s, 1, "model", (float[]){ 1, 2 }, 2, &f->err), RAP_OK);
-    assert_int_equal(transfer_export_bundle(f->s, bundle, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, bundle, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(store_open(&again, fixture_file(f, "again.db"), 0, &f->err), RAP_OK);
     assert_int_equal(transfer_import(again, bundle, 0, NULL, NULL, NULL, NULL, &report, &f->err),
                      RAP_OK);
@@ -41,7 +41,7 @@ static void export_overwrites_nothing_and_leaves_no_rest(void **state)
     store *s = NULL;
 
     fixture_write_text(path, "mine");
-    assert_int_equal(transfer_export_bundle(f->s, path, &f->err), RAP_E_EXISTS);
+    assert_int_equal(transfer_export_bundle(f->s, path, NULL, NULL, &f->err), RAP_E_EXISTS);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     struct rlimit limit, full;
@@ -50,12 +50,12 @@ static void export_overwrites_nothing_and_leaves_no_rest(void **state)
     full = limit;
     full.rlim_cur = 20000;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
-    rap_status status = transfer_export_bundle(f->s, path, &f->err);
+    rap_status status = transfer_export_bundle(f->s, path, NULL, NULL, &f->err);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     assert_int_equal(status, RAP_E_IO);
     assert_line_has(f, path);
     assert_int_equal(rmdir(fixture_file(f, "out")), 0); /* it is empty */
-    assert_int_equal(transfer_export_bundle(f->s, path, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, path, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(store_open(&s, path, 0, &f->err), RAP_E_FORMAT); /* a bundle is no store */
     assert_line_has(f, "is a bundle");
     assert_int_equal(store_open(&s, fixture_file(f, "other.db"), 0, &f->err), RAP_OK);
@@ -66,13 +66,30 @@ static void export_overwrites_nothing_and_leaves_no_rest(void **state)
     assert_line_has(f, "is a concept store");
 }
 
+static int stop_at_once(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    return 1;
+}
+
+static void a_cancelled_export_leaves_nothing(void **state)
+{
+    fixture *f = *state;
+
+    fill_store(f);
+    assert_int_equal(
+        transfer_export_bundle(f->s, fixture_file(f, "c/all.rap"), stop_at_once, NULL, &f->err),
+        RAP_E_CANCELLED);
+    assert_line_has(f, "all.rap");
+    assert_int_equal(rmdir(fixture_file(f, "c")), 0); /* it is empty */
+}
+
 /* A bundle of one good concept, then changed by `sql` with every protection off. */
 static void make_lying_bundle(fixture *f, const char *path, const char *sql)
 {
     sqlite3 *handle = NULL;
 
     unlink(path);
-    assert_int_equal(transfer_export_bundle(f->s, path, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, path, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 0, (int *)NULL);
     assert_int_equal(sqlite3_exec(handle, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL),
@@ -156,7 +173,8 @@ static void damage_is_refused_or_harmless(void **state)
 
     fill_store(f);
     snprintf(path, sizeof path, "%s/damaged", f->folder);
-    assert_int_equal(transfer_export_bundle(f->s, fixture_file(f, "good"), &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, fixture_file(f, "good"), NULL, NULL, &f->err),
+                     RAP_OK);
     assert_int_equal(file_read(&data, &size, fixture_file(f, "good"), 1 << 24, NULL), RAP_OK);
     assert_int_equal(store_open(&target, fixture_file(f, "target.db"), 0, &f->err), RAP_OK);
     copy = malloc(size);
@@ -183,6 +201,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_back_with_everything, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_cancelled_export_leaves_nothing, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(export_overwrites_nothing_and_leaves_no_rest, fixture_setup,
                                         fixture_teardown),

@@ -87,14 +87,14 @@ static void changes_only_what_is_given(void **state)
 {
     const struct timespec moment = { 0, 3000000 };
     fixture *f = *state;
-    store_concept change = { NULL, NULL, "old now", NULL };
+    store_change change = { .info = "old now" };
     const char *aliases[] = { "rex", NULL }, *none[] = { NULL };
     rap_record *before, *after;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
     before = find(f, "bo");
     nanosleep(&moment, NULL);
-    assert_int_equal(store_update(f->s, "BO", &change, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(store_update(f->s, "BO", &change, &f->err), RAP_OK);
     after = find(f, "bo");
     assert_string_equal(after->info, "old now");
     assert_string_equal(after->category, "dog");
@@ -102,31 +102,85 @@ static void changes_only_what_is_given(void **state)
     assert_true(strcmp(after->updated, before->updated) > 0);
     store_record_free(before);
     store_record_free(after);
-    change = (store_concept){ "bobo", "puppy", "", aliases };
-    assert_int_equal(store_update(f->s, "bo", &change, NULL, NULL, &f->err), RAP_OK);
+    change = (store_change){
+        .name = "bobo", .category = "puppy", .info = "", .aliases = aliases
+    };
+    assert_int_equal(store_update(f->s, "bo", &change, &f->err), RAP_OK);
     after = find(f, "rex");
     assert_string_equal(after->name, "bobo");
     assert_string_equal(after->category, "puppy");
     assert_string_equal(after->info, "");
     store_record_free(after);
-    change = (store_concept){ NULL, NULL, NULL, none };
-    assert_int_equal(store_update(f->s, "bobo", &change, NULL, NULL, &f->err), RAP_OK);
+    change = (store_change){ .aliases = none };
+    assert_int_equal(store_update(f->s, "bobo", &change, &f->err), RAP_OK);
     assert_int_equal(store_find(f->s, "rex", &after, &f->err), RAP_E_NOT_FOUND);
-    assert_int_equal(store_update(f->s, "bo", &change, NULL, NULL, &f->err), RAP_E_NOT_FOUND);
+    assert_int_equal(store_update(f->s, "bo", &change, &f->err), RAP_E_NOT_FOUND);
 }
 
 static void a_failed_change_changes_nothing(void **state)
 {
     fixture *f = *state;
-    store_concept change = { "bobo", "puppy\n", NULL, NULL };
+    store_change change = { .name = "bobo", .category = "puppy\n" };
     rap_record *record;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
-    assert_int_equal(store_update(f->s, "bo", &change, NULL, NULL, &f->err), RAP_E_ARGUMENT);
+    assert_int_equal(store_update(f->s, "bo", &change, &f->err), RAP_E_ARGUMENT);
     assert_line_has(f, "category");
     record = find(f, "bo");
     assert_string_equal(record->category, "dog");
     store_record_free(record);
+}
+
+/* A change is one transaction: whichever part of it is wrong, no part of it is done. */
+static void a_change_is_done_whole_or_not_at_all(void **state)
+{
+    fixture *f = *state;
+    const char *add[] = { "rex", "mo", NULL }, *remove[] = { "rover", NULL }, *gone[] = { "x", NULL };
+    char *bytes = make_picture(7, 200);
+    store_view view = { bytes, 200, 1, 1, { 0, 0, 0, 0 } };
+    const store_change good = { .name = "rover", .info = "new", .remove_alias = remove, .view = &view };
+    store_change bad[] = { good, good, good };
+    rap_record *record;
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    assert_int_equal(add_concept(f->s, "mo", "dog", "info", 1, &f->err), RAP_OK);
+    assert_int_equal(store_add_alias(f->s, "bo", "rover", &f->err), RAP_OK);
+    bad[0].add_alias = add; /* the second is another's name */
+    bad[1].remove_alias = gone;
+    bad[2].category = "a\nb";
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_not_equal(store_update(f->s, "bo", &bad[i], &f->err), RAP_OK);
+        record = find(f, "rover");
+        assert_string_equal(record->name, "bo");
+        assert_string_equal(record->info, "info");
+        assert_string_equal(record->aliases[0], "rover");
+        assert_null(record->aliases[1]);
+        assert_int_equal(record->views, 1);
+        store_record_free(record);
+    }
+    assert_int_equal(store_update(f->s, "bo", &good, &f->err), RAP_OK);
+    record = find(f, "rover");
+    assert_string_equal(record->name, "rover");
+    assert_null(record->aliases[0]);
+    assert_int_equal(record->views, 2);
+    store_record_free(record);
+    free(bytes);
+}
+
+static void several_are_forgotten_or_none(void **state)
+{
+    fixture *f = *state;
+    const char *wrong[] = { "bo", "nobody", NULL }, *right[] = { "bo", "ROVER", "mo", NULL };
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    assert_int_equal(add_concept(f->s, "mo", "dog", "info", 2, &f->err), RAP_OK);
+    assert_int_equal(add_concept(f->s, "je", "dog", "info", 3, &f->err), RAP_OK);
+    assert_int_equal(store_add_alias(f->s, "bo", "rover", &f->err), RAP_OK);
+    assert_int_equal(store_forget_all(f->s, wrong, &f->err), RAP_E_NOT_FOUND);
+    assert_line_has(f, "'nobody'");
+    assert_int_equal(count_rows(f->s, "concept"), 3);
+    assert_int_equal(store_forget_all(f->s, right, &f->err), RAP_OK);
+    assert_int_equal(count_rows(f->s, "concept"), 1);
 }
 
 static void views_are_added_and_one_is_the_avatar(void **state)
@@ -135,6 +189,7 @@ static void views_are_added_and_one_is_the_avatar(void **state)
     char *second = make_picture(2, 200), *third = make_picture(3, 300);
     store_view view = { second, 200, 1, 1, { 0, 0, 0, 0 } };
     store_vector vector = make_vector("enc-a", 9);
+    store_change avatar = { .avatar = &view, .avatar_vector = &vector };
     store_picture picture;
     rap_record *record;
 
@@ -147,7 +202,7 @@ static void views_are_added_and_one_is_the_avatar(void **state)
     store_picture_release(&picture);
     view.bytes = third;
     view.size = 300;
-    assert_int_equal(store_update(f->s, "bo", NULL, &view, &vector, &f->err), RAP_OK);
+    assert_int_equal(store_update(f->s, "bo", &avatar, &f->err), RAP_OK);
     assert_int_equal(store_avatar(f->s, record->id, &picture, &f->err), RAP_OK);
     assert_int_equal(picture.size, 300);
     store_picture_release(&picture);
@@ -194,6 +249,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(changes_only_what_is_given, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failed_change_changes_nothing, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_change_is_done_whole_or_not_at_all, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(several_are_forgotten_or_none, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(views_are_added_and_one_is_the_avatar, fixture_setup,
                                         fixture_teardown),

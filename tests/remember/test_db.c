@@ -91,10 +91,10 @@ static rap_status try_add(fixture *f, int round)
 static rap_status try_update(fixture *f, int round)
 {
     char info[32];
-    store_concept change = { NULL, NULL, info, NULL };
+    store_change change = { .info = info };
 
     snprintf(info, sizeof info, "info %d", round);
-    return store_update(f->s, "bo", &change, NULL, NULL, &f->err);
+    return store_update(f->s, "bo", &change, &f->err);
 }
 
 static rap_status try_forget(fixture *f, int round)

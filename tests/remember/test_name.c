@@ -111,9 +111,9 @@ static void aliases_come_and_go(void **state)
 
 static void rename_to(fixture *f, const char *from, const char *to, rap_status expected)
 {
-    store_concept change = { to, NULL, NULL, NULL };
+    store_change change = { .name = to };
 
-    assert_int_equal(store_update(f->s, from, &change, NULL, NULL, &f->err), expected);
+    assert_int_equal(store_update(f->s, from, &change, &f->err), expected);
 }
 
 static void renaming(void **state)

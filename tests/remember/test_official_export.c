@@ -26,7 +26,7 @@ static void comes_back_the_same(void **state)
     fill_store(f);
     snprintf(json, sizeof json, "%s/new/out/database.json", f->folder);
     snprintf(images, sizeof images, "%s/new/out/images", f->folder);
-    assert_int_equal(transfer_export_official(f->s, json, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_official(f->s, json, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(count_files(images), 11);
     assert_int_equal(count_files(fixture_file(f, "new/out")), 2); /* nothing climbed out */
     assert_int_equal(count_files(fixture_file(f, "new")), 1);
@@ -44,7 +44,8 @@ static void has_the_official_form(void **state)
     size_t size = 0;
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "<bo> is a dog.", 1, &f->err), RAP_OK);
-    assert_int_equal(transfer_export_official(f->s, fixture_file(f, "d.json"), &f->err), RAP_OK);
+    assert_int_equal(transfer_export_official(f->s, fixture_file(f, "d.json"), NULL, NULL, &f->err),
+                     RAP_OK);
     assert_int_equal(file_read(&text, &size, fixture_file(f, "d.json"), 1 << 20, NULL), RAP_OK);
     assert_non_null(strstr(text, "\"concept_dict\""));
     assert_non_null(strstr(text, "\"<bo>\": {"));
@@ -64,11 +65,11 @@ static void overwrites_nothing(void **state)
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     snprintf(json, sizeof json, "%s/out/d.json", f->folder);
     fixture_write_text(json, "mine");
-    assert_int_equal(transfer_export_official(f->s, json, &f->err), RAP_E_EXISTS);
+    assert_int_equal(transfer_export_official(f->s, json, NULL, NULL, &f->err), RAP_E_EXISTS);
     assert_line_has(f, json);
     assert_int_equal(unlink(json), 0);
     fixture_write_text(fixture_file(f, "out/images/bo-2.png"), "mine");
-    assert_int_equal(transfer_export_official(f->s, json, &f->err), RAP_E_EXISTS);
+    assert_int_equal(transfer_export_official(f->s, json, NULL, NULL, &f->err), RAP_E_EXISTS);
     assert_line_has(f, "bo-2.png");
     assert_int_equal(file_read(&text, &size, fixture_file(f, "out/images/bo-2.png"), 99, NULL),
                      RAP_OK);
@@ -77,9 +78,9 @@ static void overwrites_nothing(void **state)
     assert_int_equal(count_files(fixture_file(f, "out/images")), 1); /* ada's was taken back */
     assert_false(file_exists(json));
     assert_int_equal(unlink(fixture_file(f, "out/images/bo-2.png")), 0);
-    assert_int_equal(transfer_export_official(f->s, json, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_official(f->s, json, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(unlink(json), 0); /* the same pictures once more are fine */
-    assert_int_equal(transfer_export_official(f->s, json, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_official(f->s, json, NULL, NULL, &f->err), RAP_OK);
 }
 
 static void names_of_files_are_harmless(void **state)
@@ -88,7 +89,8 @@ static void names_of_files_are_harmless(void **state)
     DIR *folder;
 
     fill_store(f);
-    assert_int_equal(transfer_export_official(f->s, fixture_file(f, "o/d.json"), &f->err), RAP_OK);
+    assert_int_equal(
+        transfer_export_official(f->s, fixture_file(f, "o/d.json"), NULL, NULL, &f->err), RAP_OK);
     folder = opendir(fixture_file(f, "o/images"));
     assert_non_null(folder);
     for (struct dirent *entry; (entry = readdir(folder));) {
@@ -102,11 +104,29 @@ static void names_of_files_are_harmless(void **state)
     closedir(folder);
 }
 
+static int stop_at_two(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    return done == 2;
+}
+
+static void a_cancelled_export_leaves_nothing(void **state)
+{
+    fixture *f = *state;
+
+    fill_store(f);
+    assert_int_equal(
+        transfer_export_official(f->s, fixture_file(f, "c/d.json"), stop_at_two, NULL, &f->err),
+        RAP_E_CANCELLED);
+    assert_int_equal(rmdir(fixture_file(f, "c")), 0); /* it is empty */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(comes_back_the_same, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(has_the_official_form, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_cancelled_export_leaves_nothing, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(overwrites_nothing, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(names_of_files_are_harmless, fixture_setup,
                                         fixture_teardown),

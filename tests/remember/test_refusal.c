@@ -79,7 +79,7 @@ static void travels_in_a_bundle(void **state)
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     assert_int_equal(refuse(f->s, "bo", 7, "enc", &f->err), RAP_OK);
     assert_int_equal(refuse(f->s, "bo", 8, "enc", &f->err), RAP_OK);
-    assert_int_equal(transfer_export_bundle(f->s, bundle, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, bundle, NULL, NULL, &f->err), RAP_OK);
     assert_int_equal(store_open(&again, fixture_file(f, "again.db"), 0, &f->err), RAP_OK);
     for (int replace = 0; replace < 2; replace++) { /* replacing leaves no second set */
         assert_int_equal(

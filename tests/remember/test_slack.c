@@ -70,7 +70,7 @@ static void edited_text_is_gone(void **state)
 {
     fixture *f = *state;
     char name[32];
-    store_concept change = { "newname", "newcategory", "newinfo", NULL };
+    store_change change = { .name = "newname", .category = "newcategory", .info = "newinfo" };
 
     for (int i = 0; i < 120; i++) {
         snprintf(name, sizeof name, "filler-%d", i);
@@ -79,7 +79,7 @@ static void edited_text_is_gone(void **state)
             assert_int_equal(add_concept(f->s, "Oldname", "oldcategory", "oldinfo", 900, &f->err),
                              RAP_OK);
     }
-    assert_int_equal(store_update(f->s, "oldname", &change, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(store_update(f->s, "oldname", &change, &f->err), RAP_OK);
     assert_int_equal(count_text_in_files(f, "Oldname"), 0);
     assert_int_equal(count_text_in_files(f, "oldname"), 0);
     assert_int_equal(count_text_in_files(f, "oldcategory"), 0);

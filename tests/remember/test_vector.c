@@ -149,14 +149,14 @@ static void drops_words_with_their_last_concept(void **state)
 {
     fixture *f = *state;
     store_vector vector = make_vector("words", 3);
-    store_concept change = { NULL, "cat", NULL, NULL };
+    store_change change = { .category = "cat" };
 
     assert_int_equal(add_concept(f->s, "bo", "Dog", "", 1, &f->err), RAP_OK);
     assert_int_equal(add_concept(f->s, "mo", "dog", "", 1, &f->err), RAP_OK);
     assert_int_equal(store_put_text_vector(f->s, "dog", &vector, &f->err), RAP_OK);
     assert_int_equal(store_forget(f->s, "bo", &f->err), RAP_OK);
     assert_int_equal(count_rows(f->s, "vocabulary"), 1);
-    assert_int_equal(store_update(f->s, "mo", &change, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(store_update(f->s, "mo", &change, &f->err), RAP_OK);
     assert_int_equal(count_rows(f->s, "vocabulary"), 0);
 }
 

@@ -95,6 +95,7 @@ __attribute__((unused)) static void fill_store(fixture *f)
     char long_name[STORE_MAX_NAME + 1], *extra = make_picture(500, 700);
     store_view view = {extra, 700, 10, 20, {0.5f, 1.25f, 3, 4}};
     store_vector vector = make_vector("enc-b", 77);
+    store_change avatar = {.avatar = &view, .avatar_vector = &vector};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_int_equal(add_concept(f->s, names[i], i % 2 ? "dog" : "", i % 3 ? "<bo> is\n\"it\" \\" : "",
@@ -105,7 +106,7 @@ __attribute__((unused)) static void fill_store(fixture *f)
     assert_int_equal(add_concept(f->s, long_name, "", "", 90, &f->err), RAP_OK);
     assert_int_equal(store_add_alias(f->s, "bo", "Sir Bo", &f->err), RAP_OK);
     assert_int_equal(store_add_alias(f->s, "bo", "rover", &f->err), RAP_OK);
-    assert_int_equal(store_update(f->s, "bo", NULL, &view, &vector, &f->err), RAP_OK);
+    assert_int_equal(store_update(f->s, "bo", &avatar, &f->err), RAP_OK);
     view.box = (rap_box){0, 0, 0, 0};
     assert_int_equal(store_add_view(f->s, "<image>", &view, NULL, &f->err), RAP_OK);
     free(extra);

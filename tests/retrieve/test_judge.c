@@ -50,20 +50,20 @@ static void a_center_is_taken_away(void **state)
     assert_true(judge_distance(&s, a, b, DIM) > 1.5f * judge_distance(&plain, a, b, DIM));
 }
 
-static void what_lies_along_a_spread_counts_less(void **state)
+static void what_lies_along_the_scatter_counts_less(void **state)
 {
     const float whole[2 * DIM] = { 0, 1, 0, 0, 0, 0 }, half[DIM] = { 0, 0.5f, 0 };
-    judge_settings s = { .spread = whole, .spreads = 2, .threshold = 0.8f };
+    judge_settings s = { .scatter = whole, .axes = 2, .threshold = 0.8f };
     const float a[DIM] = { 0.8f, 0.6f, 0 }, b[DIM] = { 0.8f, -0.6f, 0 }, c[DIM] = { 0.8f, 0, 0.6f };
     judge_settings plain = { .threshold = 0.8f };
 
     near_to(judge_distance(&s, a, b, DIM), 0);
     assert_true(judge_distance(&s, a, c, DIM) > 0.6f);
-    s.spread = half;
-    s.spreads = 1;
+    s.scatter = half;
+    s.axes = 1;
     assert_true(judge_distance(&s, a, b, DIM) < judge_distance(&plain, a, b, DIM) - 0.01f);
     near_to(judge_distance(&s, a, a, DIM), 0);
-    s.spread = whole;
+    s.scatter = whole;
     near_to(judge_distance(&s, whole, b, DIM), 2); /* nothing is left of it */
 }
 
@@ -148,7 +148,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_settings_it_is_the_distance),
         cmocka_unit_test(a_center_is_taken_away),
-        cmocka_unit_test(what_lies_along_a_spread_counts_less),
+        cmocka_unit_test(what_lies_along_the_scatter_counts_less),
         cmocka_unit_test(a_crowd_asks_for_more),
         cmocka_unit_test(what_is_nearer_to_a_refusal_is_out),
         cmocka_unit_test(a_close_refusal_lowers_the_threshold_within_bounds),

@@ -418,6 +418,60 @@ static void add_turned(fixture *f, const char *name, const float *scene, int deg
     free(feature);
 }
 
+/* The scene is none of this concept. */
+static void refuse_scene(fixture *f, const char *name, const float *scene)
+{
+    store_vector vector = { encoder_fingerprint(f->e), encoder_dim(f->e), scene };
+    store_view view = { f->bytes, f->size, f->scene.width, f->scene.height, { 0, 0, 0, 0 } };
+
+    assert_int_equal(store_add_refusal(f->s, name, &view, &vector, NULL), RAP_OK);
+}
+
+static void expect_hits(fixture *f, rap_policy policy, int64_t first, int64_t second)
+{
+    sighting s;
+
+    assert_int_equal(retriever_look(f->r, &f->scene, policy, &s, NULL), RAP_OK);
+    assert_int_equal(s.count, 1);
+    assert_int_equal(s.hit[0].id, first);
+    assert_int_equal(s.hit[1].id, second);
+    if (policy == RAP_POLICY_DEFAULT) {
+        assert_int_equal(isfinite(s.score[0]) != 0, first >= 0);
+        assert_int_equal(isfinite(s.score[1]) != 0, second >= 0);
+    }
+    sighting_release(&s);
+}
+
+/* Of six concepts, each farther from the scene than the one before, the nearest are refused one by one: those
+ * behind them move up, however many. */
+static void what_is_refused_makes_way_for_the_next(void **state)
+{
+    fixture *f = *state;
+    float *scene;
+    rap_box whole = { 0, 0, 0, 0 };
+    embed_crop crop = { .square = 1 };
+    char name[16];
+
+    if (!f->r)
+        skip();
+    scene = calloc((size_t)encoder_dim(f->e), sizeof *scene);
+    assert_int_equal(embed_boxes(scene, f->e, &f->scene, &whole, 1, &crop, NULL), RAP_OK);
+    open_retriever(f, 0, 0);
+    for (int i = 1; i <= 6; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        add_turned(f, name, scene, 12 * i);
+    }
+    for (int refused = 0; refused <= 6; refused++) {
+        expect_hits(f, RAP_POLICY_DEFAULT, refused < 6 ? refused + 1 : -1,
+                    refused < 5 ? refused + 2 : -1);
+        expect_hits(f, RAP_POLICY_PAPER, 1, 2); /* knows no corrections */
+        snprintf(name, sizeof name, "n%d", refused + 1);
+        if (refused < 6)
+            refuse_scene(f, name, scene);
+    }
+    free(scene);
+}
+
 /* Six concepts from the scene itself to far away, or the other way round, in a snapshot; crowding asks for
  * neighbours. */
 static void open_crowded(fixture *f, int far_first, int read_only)
@@ -534,21 +588,22 @@ static void crops_are_square_where_asked(void **state)
 
     if (!f->r)
         skip();
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &square, NULL),
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &square, NULL),
                      RAP_OK);
     assert_int_equal(cut.width, cut.height);
     image_release(&cut);
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &plain, NULL),
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &plain, NULL),
                      RAP_OK);
     assert_int_equal(cut.width, 40);
     assert_int_equal(cut.height, 60);
     image_release(&cut);
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &wide, NULL),
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 100, 100, 40, 60 }, &wide, NULL),
                      RAP_OK);
     assert_int_equal(cut.width, 80);
     assert_int_equal(cut.height, 120);
     image_release(&cut);
-    assert_int_equal(embed_cut(&cut, &f->scene, (rap_box){ 0, 0, 0, 0 }, &square, NULL), RAP_OK);
+    assert_int_equal(embed_crop_box(&cut, &f->scene, (rap_box){ 0, 0, 0, 0 }, &square, NULL),
+                     RAP_OK);
     assert_int_equal(cut.width, f->scene.width);
     image_release(&cut);
 }
@@ -621,6 +676,7 @@ int main(void)
 #define WORK(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         WORK(an_empty_store_gives_regions_of_nobody),
+        WORK(what_is_refused_makes_way_for_the_next),
         WORK(a_region_finds_what_was_cut_from_it),
         WORK(the_vocabulary_follows_the_store),
         WORK(a_read_only_store_is_only_read),

@@ -39,6 +39,15 @@ static float *read_tensor(const gguf_file *f, const char *name, int64_t *count)
     return data;
 }
 
+/* A vocabulary that must come about; yolo_vocabulary_free(). */
+static yolo_vocabulary *vocabulary(const yolo_world *y, const float *text, int names)
+{
+    rap_err err = { 0 };
+    yolo_vocabulary *v;
+    must(yolo_vocabulary_new(&v, y, text, names, &err), &err);
+    return v;
+}
+
 typedef struct parity {
     gguf_file *file;
     image im;
@@ -88,13 +97,13 @@ static double worst(const float *a, const float *b, size_t count)
     return w;
 }
 
-static void compare_raw(yolo_world *y, const parity *p, const float *want, int names,
+static void compare_raw(yolo_world *y, const yolo_vocabulary *v, const parity *p, const float *want,
                         double score_bound, double box_bound)
 {
     float *boxes, *scores;
-    int anchors;
+    int anchors, names = v->names;
     rap_err err = { 0 };
-    must(yolo_world_raw(y, &p->im, &boxes, &scores, &anchors, &err), &err);
+    must(yolo_world_raw(y, v, &p->im, &boxes, &scores, &anchors, &err), &err);
     assert_int_equal(anchors, p->anchors);
     double s = worst(scores, want, (size_t)anchors * (size_t)names);
     double b = worst(boxes, p->boxes, (size_t)anchors * 4);
@@ -113,49 +122,51 @@ static void test_equals_pytorch_in_f32(void **state)
     parity p = parity_open(model);
     must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
     assert_int_equal(yolo_world_text_dim(y), 20);
-    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
-    compare_raw(y, &p, p.scores, p.names, 1e-3, 1e-2);
+    yolo_vocabulary *v = vocabulary(y, p.text, p.names);
+    compare_raw(y, v, &p, p.scores, 1e-3, 1e-2);
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     parity_release(&p);
 }
 
 /* One name more, then the first vocabulary again: the same numbers as before. */
-static void test_vocabulary_changes_at_run_time(void **state)
+static void test_each_call_has_its_vocabulary(void **state)
 {
     rap_err err = { 0 };
     yolo_world *y = NULL;
+    yolo_vocabulary *none;
     parity p = parity_open(model);
     float *more = mem_array((size_t)(p.names + 1) * 20, sizeof *more);
     memcpy(more, p.text, (size_t)p.names * 20 * sizeof *more);
     for (int i = 0; i < 20; i++)
         more[p.names * 20 + i] = -3 * p.text[i]; /* its length does not matter */
     must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
+    yolo_vocabulary *longer = vocabulary(y, more, p.names + 1),
+                    *own = vocabulary(y, p.text, p.names);
     for (int round = 0; round < 3; round++) {
-        must(yolo_world_set_vocabulary(y, more, p.names + 1, &err), &err);
-        compare_raw(y, &p, p.more, p.names + 1, 1e-3, 1e-2);
-        must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
-        compare_raw(y, &p, p.scores, p.names, 1e-3, 1e-2);
+        compare_raw(y, longer, &p, p.more, 1e-3, 1e-2);
+        compare_raw(y, own, &p, p.scores, 1e-3, 1e-2);
     }
     float *thousand = mem_array(1000 * 20, sizeof *thousand);
     for (int i = 0; i < 1000 * 20; i++)
         thousand[i] = sinf((float)i);
-    must(yolo_world_set_vocabulary(y, thousand, 1000, &err), &err);
-    detection *found;
-    int count;
-    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err), &err);
-    free(found);
-    must(yolo_world_set_vocabulary(y, thousand, 1, &err), &err);
-    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err), &err);
-    free(found);
-    assert_int_equal(yolo_world_set_vocabulary(y, thousand, 0, &err), RAP_E_ARGUMENT);
-    assert_int_equal(yolo_world_set_vocabulary(y, thousand, 100000, &err), RAP_E_LIMIT);
+    for (int names = 1000; names >= 1; names -= 999) {
+        yolo_vocabulary *v = vocabulary(y, thousand, names);
+        detection *found;
+        int count;
+        must(yolo_world_detect(y, v, &p.im, NULL, &found, &count, &err), &err);
+        free(found);
+        yolo_vocabulary_free(v);
+    }
+    assert_int_equal(yolo_vocabulary_new(&none, y, thousand, 0, &err), RAP_E_ARGUMENT);
+    assert_int_equal(yolo_vocabulary_new(&none, y, thousand, 100000, &err), RAP_E_LIMIT);
     thousand[3] = NAN;
-    assert_int_equal(yolo_world_set_vocabulary(y, thousand, 5, &err), RAP_E_ARGUMENT);
-    must(yolo_world_detect(y, &p.im, NULL, &found, &count, &err),
-         &err); /* the former one serves on */
-    free(found);
+    assert_int_equal(yolo_vocabulary_new(&none, y, thousand, 5, &err), RAP_E_ARGUMENT);
+    assert_null(none);
     free(thousand);
     free(more);
+    yolo_vocabulary_free(longer);
+    yolo_vocabulary_free(own);
     yolo_world_close(y);
     parity_release(&p);
 }
@@ -168,8 +179,9 @@ static void test_bf16_is_close(void **state)
     if (!nn_bf16_is_native())
         print_message("this CPU has no bf16 instructions: its numbers are emulated\n");
     must(yolo_world_open(&y, model, 2, PRECISION_BF16, &err), &err);
-    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
-    compare_raw(y, &p, p.scores, p.names, 0.05, 3.0);
+    yolo_vocabulary *v = vocabulary(y, p.text, p.names);
+    compare_raw(y, v, &p, p.scores, 0.05, 3.0);
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     parity_release(&p);
 }
@@ -204,9 +216,9 @@ static void test_detections_are_sorted_apart_and_inside(void **state)
     must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
     detection *d = NULL;
     int count;
-    assert_int_equal(yolo_world_detect(y, &p.im, &o, &d, &count, &err), RAP_E_ARGUMENT);
-    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
-    must(yolo_world_detect(y, &p.im, &o, &d, &count, &err), &err);
+    assert_int_equal(yolo_world_detect(y, NULL, &p.im, &o, &d, &count, &err), RAP_E_ARGUMENT);
+    yolo_vocabulary *v = vocabulary(y, p.text, p.names);
+    must(yolo_world_detect(y, v, &p.im, &o, &d, &count, &err), &err);
     assert_in_range(count, 1, 6);
     float top = 0;
     for (int i = 0; i < p.anchors * p.names; i++)
@@ -222,9 +234,10 @@ static void test_detections_are_sorted_apart_and_inside(void **state)
     }
     free(d);
     o.confidence = 0.999f;
-    must(yolo_world_detect(y, &p.im, &o, &d, &count, &err), &err);
+    must(yolo_world_detect(y, v, &p.im, &o, &d, &count, &err), &err);
     assert_int_equal(count, 0);
     free(d);
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     parity_release(&p);
 }
@@ -236,15 +249,16 @@ static void test_tiny_and_odd_pictures(void **state)
     yolo_world *y = NULL;
     parity p = parity_open(model);
     must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
-    must(yolo_world_set_vocabulary(y, p.text, p.names, &err), &err);
+    yolo_vocabulary *v = vocabulary(y, p.text, p.names);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         image im = { sizes[i][0], sizes[i][1], calloc((size_t)sizes[i][0] * sizes[i][1], 3) };
         detection *d;
         int count;
-        must(yolo_world_detect(y, &im, NULL, &d, &count, &err), &err);
+        must(yolo_world_detect(y, v, &im, NULL, &d, &count, &err), &err);
         free(d);
         free(im.rgb);
     }
+    yolo_vocabulary_free(v);
     yolo_world_close(y);
     parity_release(&p);
 }
@@ -296,12 +310,13 @@ static void compare_every(const float *got, const json_t *want, int step, int co
     free(numbers);
 }
 
-static void compare_final(yolo_world *y, const image *im, const json_t *want)
+static void compare_final(yolo_world *y, const yolo_vocabulary *v, const image *im,
+                          const json_t *want)
 {
     rap_err err = { 0 };
     detection *d;
     int count;
-    must(yolo_world_detect(y, im, NULL, &d, &count, &err), &err);
+    must(yolo_world_detect(y, v, im, NULL, &d, &count, &err), &err);
     assert_int_equal(count, json_array_size(want));
     for (int i = 0; i < count; i++) {
         const json_t *w = json_array_get(want, (size_t)i), *b = json_object_get(w, "box");
@@ -338,15 +353,16 @@ static void test_tiny_model_equals_its_training(void **state)
     int step = (int)json_integer_value(json_object_get(json, "step"));
     must(image_load(&im, picture, &err), &err);
     must(yolo_world_open(&y, weights, 2, PRECISION_F32, &err), &err);
-    must(yolo_world_set_vocabulary(y, text, (int)names, &err), &err);
-    must(yolo_world_raw(y, &im, &boxes, &scores, &anchors, &err), &err);
+    yolo_vocabulary *v = vocabulary(y, text, (int)names);
+    must(yolo_world_raw(y, v, &im, &boxes, &scores, &anchors, &err), &err);
     assert_int_equal(anchors, json_integer_value(json_object_get(json, "anchors")));
     compare_every(boxes, json_object_get(json, "raw_boxes"), step, 4, 2e-2);
     compare_every(scores, json_object_get(json, "raw_scores"), step, (int)names, 1e-3);
-    compare_final(y, &im, json_object_get(json, "final"));
+    compare_final(y, v, &im, json_object_get(json, "final"));
     free(boxes);
     free(scores);
     free(text);
+    yolo_vocabulary_free(v);
     image_release(&im);
     json_decref(json);
     yolo_world_close(y);
@@ -489,7 +505,7 @@ int main(void)
     snprintf(model, sizeof model, "%s/vision/yolo_parity.gguf", tests ? tests : "tests");
     const struct CMUnitTest all[] = {
         cmocka_unit_test(test_equals_pytorch_in_f32),
-        cmocka_unit_test(test_vocabulary_changes_at_run_time),
+        cmocka_unit_test(test_each_call_has_its_vocabulary),
         cmocka_unit_test(test_bf16_is_close),
         cmocka_unit_test(test_no_layer_runs_reference_code),
         cmocka_unit_test(test_detections_are_sorted_apart_and_inside),

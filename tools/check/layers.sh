@@ -17,11 +17,11 @@ convert   base formats
 remember  base formats
 retrieve  base image remember vision
 generate  base formats image
-engine    base formats generate/prompt.h retrieve/embed.h
-rap       api base formats convert remember retrieve generate engine vision
-wire      api
-eval      api base
-eval/calibrate  base formats retrieve rap/inside.h engine/profile.h
+engine    base formats generate/prompt.h generate/vlm.h retrieve vision
+rap       api base formats convert image remember retrieve generate engine
+wire      api eval formats
+eval      api base formats
+eval/calibrate  base formats remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
 cli       api base eval pull wire
 '

@@ -1,12 +1,13 @@
-/* distractors.c: vectors of things that are in no photo of a set, from pictures or from a file of vectors: a
+/* distractors.c: vectors of concepts that are in no photo of a set, from pictures or from a file of vectors: a
  * GGUF "rap-vectors" with one tensor "vectors" [dim, count] and the maker of them. */
 #include "base/file.h"
 #include "base/mem.h"
-#include "eval/calibrate/inside.h"
+#include "base/vector.h"
+#include "engine/engine.h"
+#include "eval/calibrate/calibrate_inside.h"
 #include "formats/gguf_file.h"
 #include "formats/gguf_types.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@
 #define VECTORS_MAKER "rap-vectors.maker"
 enum { VECTORS_MAX = 1000000, VECTORS_MAX_DIM = 65536 };
 
-void trust_vectors_release(trust_vectors *v)
+void calibrate_vectors_release(calibrate_vectors *v)
 {
     free(v->data);
     memset(v, 0, sizeof *v);
@@ -38,8 +39,9 @@ static rap_status load_batch(image *out, char *const *name, int count, const cha
     return status;
 }
 
-static rap_status embed_all(trust_vectors *v, rap *r, const char *folder, char *const *name,
-                            const trust_models *models, rap_err *err)
+static rap_status embed_all(calibrate_vectors *v, encoder *e, const embed_crop *crop,
+                            const char *folder, char *const *name, const calibrate_models *models,
+                            rap_err *err)
 {
     const rap_box everywhere[EMBED_BATCH] = { { 0, 0, 0, 0 } };
     rap_status status = RAP_OK;
@@ -53,8 +55,8 @@ static rap_status embed_all(trust_vectors *v, rap *r, const char *folder, char *
             photo[i] = &im[i];
         status = load_batch(im, name + done, now, folder, err);
         if (status == RAP_OK)
-            status = embed_photos(v->data + (size_t)done * (size_t)v->dim, r->encoder, photo,
-                                  everywhere, now, &r->profile->crop, err);
+            status = embed_photos(v->data + (size_t)done * (size_t)v->dim, e, photo, everywhere,
+                                  now, crop, err);
         for (int i = 0; i < now; i++)
             image_release(&im[i]);
         if (status == RAP_OK && models->on_progress &&
@@ -65,35 +67,40 @@ static rap_status embed_all(trust_vectors *v, rap *r, const char *folder, char *
     return status;
 }
 
-static rap_status from_folder(trust_vectors *out, const char *folder, const trust_models *models,
-                              rap_err *err)
+static rap_status from_folder(calibrate_vectors *out, const char *folder,
+                              const calibrate_models *models, rap_err *err)
 {
-    trust_handle h = { 0 };
+    rap_engine *engine = NULL;
+    const profile *p = NULL;
+    encoder *e = NULL;
+    const char *maker = NULL;
     char **name = NULL;
-    rap_status status = trust_list(&name, &out->count, folder, 0, err);
+    rap_status status = calibrate_list(&name, &out->count, folder, 0, err);
     int count = out->count;
 
     if (status == RAP_OK && count == 0)
         status = err_set(err, RAP_E_NOT_FOUND, "%s: holds no pictures", folder);
     if (status == RAP_OK)
-        status = trust_handle_open(&h, models, err);
+        status = calibrate_engine(&engine, models, err);
     if (status == RAP_OK)
-        status = trust_handed_up(h.r, models_encoder(h.r), err);
+        status = engine_profile(&p, engine, err);
+    if (status == RAP_OK)
+        status = engine_encoder(&e, &maker, engine, err);
     if (status == RAP_OK) {
-        out->dim = encoder_dim(h.r->encoder);
-        memcpy(out->maker, h.r->maker, sizeof out->maker);
+        out->dim = encoder_dim(e);
+        memcpy(out->maker, maker, strlen(maker) + 1);
         out->data = mem_array((size_t)count * (size_t)out->dim, sizeof *out->data);
-        status = out->data ? embed_all(out, h.r, folder, name, models, err)
+        status = out->data ? embed_all(out, e, &p->crop, folder, name, models, err)
                            : err_memory(err, "reading distractors");
     }
-    trust_handle_close(&h);
-    trust_list_free(name, count);
+    engine_close(engine);
+    calibrate_list_free(name, count);
     return status;
 }
 
 /* ---- from a file ---- */
 
-static rap_status read_vectors(trust_vectors *out, const gguf_file *g, const char *path,
+static rap_status read_vectors(calibrate_vectors *out, const gguf_file *g, const char *path,
                                rap_err *err)
 {
     const gguf_tensor *t = gguf_find(g, "vectors");
@@ -119,25 +126,19 @@ static rap_status read_vectors(trust_vectors *out, const gguf_file *g, const cha
 }
 
 /* Every vector gets the length 1. */
-static rap_status to_units(trust_vectors *v, const char *path, rap_err *err)
+static rap_status to_units(calibrate_vectors *v, const char *path, rap_err *err)
 {
     for (int i = 0; i < v->count; i++) {
         float *x = v->data + (size_t)i * (size_t)v->dim;
-        double length = 0;
 
-        for (int k = 0; k < v->dim; k++)
-            length += (double)x[k] * x[k];
-        if (!(length > 0) || !isfinite(length))
+        if (!vector_normalise(x, x, v->dim))
             return err_set(err, RAP_E_FORMAT, "%s: vector %d has no direction", path, i);
-        length = 1 / sqrt(length);
-        for (int k = 0; k < v->dim; k++)
-            x[k] = (float)(x[k] * length);
     }
     return RAP_OK;
 }
 
-rap_status trust_vectors_open(trust_vectors *out, const char *path, const trust_models *models,
-                              rap_err *err)
+rap_status calibrate_vectors_open(calibrate_vectors *out, const char *path,
+                                  const calibrate_models *models, rap_err *err)
 {
     gguf_file *g = NULL;
     rap_status status;
@@ -154,13 +155,13 @@ rap_status trust_vectors_open(trust_vectors *out, const char *path, const trust_
     if (status == RAP_OK)
         status = to_units(out, path, err);
     if (status != RAP_OK)
-        trust_vectors_release(out);
+        calibrate_vectors_release(out);
     return status;
 }
 
 /* ---- into a file ---- */
 
-rap_status trust_vectors_save(const trust_vectors *v, const char *path, rap_err *err)
+rap_status calibrate_vectors_save(const calibrate_vectors *v, const char *path, rap_err *err)
 {
     size_t floats = (size_t)v->count * (size_t)v->dim;
     const int64_t ne[2] = { v->dim, v->count };

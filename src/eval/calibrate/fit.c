@@ -1,14 +1,14 @@
-/* fit.c: which settings tell known things from unknown ones best, and where the threshold lies.
+/* fit.c: which settings tell known concepts from unknown ones best, and where the threshold lies.
  *
- * Each setting gives every known thing of a photo a score, and the best score of every photo whose things count
- * as never remembered. Which known things count does not depend on the setting: those that the encoder's plain
+ * Each setting gives every known concept of a photo a score, and the best score of every photo whose concepts count
+ * as never remembered. Which known concepts count does not depend on the setting: those that the encoder's plain
  * features name rightly when nothing is rejected. A setting's error is the share of the first that is missed where as large a share of the
  * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
- * is no such place, at that error. A center is made for each photo without the things
- * that are in it, a spread for each comparison without both sides of it, so that nothing is judged by what was
+ * is no such object, at that error. A center is made for each photo without the concepts
+ * that are in it, a scatter for each comparison without both sides of it, so that nothing is judged by what was
  * learnt from itself. */
 #include "base/mem.h"
-#include "eval/calibrate/inside.h"
+#include "eval/calibrate/calibrate_inside.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,11 +22,11 @@ enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
 /* ---- scores of one setting ---- */
 
 typedef struct samples {
-    float *known;   /* [known_count] the score that a thing is given at; INFINITY: at none */
+    float *known;   /* [known_count] the score that a concept is given at; INFINITY: at none */
     float *unknown; /* [unknown_count] INFINITY: given nothing at any threshold */
     int known_count, unknown_count;
-    char *counts; /* [places] a known thing that plain features give */
-    int places;
+    char *counts; /* [objects] a known concept that plain features give */
+    int objects;
 } samples;
 
 static void samples_close(samples *s)
@@ -36,38 +36,38 @@ static void samples_close(samples *s)
     free(s->counts);
 }
 
-static float score_of(const trust_match *m, int count, int thing)
+static float score_of(const calibrate_match *m, int count, int concept)
 {
     for (int i = 0; i < count; i++)
-        if (m[i].id == thing)
+        if (m[i].id == concept)
             return m[i].score;
     return INFINITY;
 }
 
-static rap_status sample_photo(samples *s, const trust_view *v, int photo, const char *counts,
-                               const trust_way *way, rap_err *err)
+static rap_status sample_photo(samples *s, const calibrate_gallery *v, int photo,
+                               const char *counts, const calibrate_settings *settings, rap_err *err)
 {
-    const trust_photo *p = &v->set->photo[photo];
-    trust_match m[TRUST_MATCHES];
+    const calibrate_photo *p = &v->set->photo[photo];
+    calibrate_match m[CALIBRATE_MATCHES];
     int count = 0;
-    rap_status status = trust_matches(m, &count, v, photo, way, 0, err);
+    rap_status status = calibrate_matches(m, &count, v, photo, settings, 0, err);
 
-    for (int i = 0; status == RAP_OK && i < p->places; i++)
+    for (int i = 0; status == RAP_OK && i < p->objects; i++)
         if (counts[i])
-            s->known[s->known_count++] =
-                score_of(m, count < way->limit ? count : way->limit, p->place[i].thing);
+            s->known[s->known_count++] = score_of(
+                m, count < settings->limit ? count : settings->limit, p->object[i].concept);
     if (status == RAP_OK)
-        status = trust_matches(m, &count, v, photo, way, 1, err);
+        status = calibrate_matches(m, &count, v, photo, settings, 1, err);
     if (status == RAP_OK)
         s->unknown[s->unknown_count++] = count > 0 ? m[0].score : INFINITY;
     return status;
 }
 
-/* centers: [photos, dim] or NULL, then way's own. */
-static rap_status sample_all(samples *s, const trust_view *v, const trust_way *way,
-                             const float *centers, rap_err *err)
+/* centers: [photos, dim] or NULL, then settings's own. */
+static rap_status sample_all(samples *s, const calibrate_gallery *v,
+                             const calibrate_settings *settings, const float *centers, rap_err *err)
 {
-    trust_way open = *way;
+    calibrate_settings open = *settings;
     const char *counts = s->counts;
     rap_status status = RAP_OK;
 
@@ -78,42 +78,42 @@ static rap_status sample_all(samples *s, const trust_view *v, const trust_way *w
         if (centers)
             open.judge.center = centers + (size_t)i * (size_t)v->dim;
         status = sample_photo(s, v, i, counts, &open, err);
-        counts += v->set->photo[i].places;
+        counts += v->set->photo[i].objects;
     }
     return status;
 }
 
-/* Leaves in `counts` what the plain features give of the known things in it. */
-static rap_status keep_found(samples *s, const trust_set *set, const trust_seen *seen, int k,
-                             rap_err *err)
+/* Leaves in `counts` what the plain features give of the known concepts in it. */
+static rap_status keep_found(samples *s, const calibrate_set *set, const calibrate_features *seen,
+                             int k, rap_err *err)
 {
-    const trust_way plain = { .policy = RAP_POLICY_DEFAULT, .limit = k };
-    trust_view v = { 0 };
-    rap_status status = trust_view_open(&v, set, seen, 1, NULL, NULL, 0, err);
+    const calibrate_settings plain = { .policy = RAP_POLICY_DEFAULT, .limit = k };
+    calibrate_gallery v = { 0 };
+    rap_status status = calibrate_gallery_open(&v, set, seen, 1, NULL, NULL, 0, err);
     int room = 0, known = 0;
 
     for (int i = 0; i < set->photos; i++)
-        for (int n = 0; n < set->photo[i].places; n++, room++)
-            s->places += s->counts[room] = set->photo[i].place[n].thing >= 0;
+        for (int n = 0; n < set->photo[i].objects; n++, room++)
+    s->objects += s->counts[room] = set->photo[i].object[n].concept >= 0;
     if (status == RAP_OK)
         status = sample_all(s, &v, &plain, NULL, err);
     for (int i = 0; status == RAP_OK && i < room; i++)
         if (s->counts[i])
             s->counts[i] = isfinite(s->known[known++]) != 0;
-    trust_view_close(&v);
+    calibrate_gallery_close(&v);
     return status;
 }
 
-static rap_status samples_open(samples *out, const trust_set *set, const trust_seen *seen, int k,
-                               rap_err *err)
+static rap_status samples_open(samples *out, const calibrate_set *set,
+                               const calibrate_features *seen, int k, rap_err *err)
 {
-    size_t places = 0;
+    size_t objects = 0;
 
     for (int i = 0; i < set->photos; i++)
-        places += (size_t)set->photo[i].places;
-    *out = (samples){ .known = mem_array(places + 1, sizeof(float)),
+        objects += (size_t)set->photo[i].objects;
+    *out = (samples){ .known = mem_array(objects + 1, sizeof(float)),
                       .unknown = mem_array((size_t)set->photos + 1, sizeof(float)),
-                      .counts = mem_array(places + 1, 1) };
+                      .counts = mem_array(objects + 1, 1) };
     return out->known && out->unknown && out->counts ? keep_found(out, set, seen, k, err)
                                                      : err_memory(err, "calibrating");
 }
@@ -126,36 +126,36 @@ static void add(double *sum, const float *x, double sign, int dim)
         sum[i] += sign * (double)x[i];
 }
 
-static int shares_thing(const trust_photo *a, const trust_photo *b)
+static int shares_concept(const calibrate_photo *a, const calibrate_photo *b)
 {
-    for (int i = 0; i < a->places; i++)
-        for (int k = 0; k < b->places; k++)
-            if (a->place[i].thing >= 0 && a->place[i].thing == b->place[k].thing)
+    for (int i = 0; i < a->objects; i++)
+        for (int k = 0; k < b->objects; k++)
+            if (a->object[i].concept >= 0 && a->object[i].concept == b->object[k].concept)
                 return 1;
     return a == b;
 }
 
-/* The mean of everything but what shows a thing of this photo (−1: everything). */
-static void center_without(float *out, const trust_view *v, int photo, double *sum)
+/* The mean of everything but what shows a concept of this photo (−1: everything). */
+static void center_without(float *out, const calibrate_gallery *v, int photo, double *sum)
 {
-    const trust_seen *s = v->seen;
-    const trust_photo *p = photo >= 0 ? &v->set->photo[photo] : NULL;
+    const calibrate_features *s = v->seen;
+    const calibrate_photo *p = photo >= 0 ? &v->set->photo[photo] : NULL;
     size_t dim = (size_t)v->dim;
     int n = 0;
 
     memset(sum, 0, dim * sizeof *sum);
-    for (int i = 0; i < v->set->things; i++) {
+    for (int i = 0; i < v->set->concepts; i++) {
         int mine = 0;
 
-        for (int k = 0; p && k < p->places; k++)
-            mine |= p->place[k].thing == i;
+        for (int k = 0; p && k < p->objects; k++)
+        mine |= p->object[k].concept == i;
         if (!mine) {
-            add(sum, v->thing + (size_t)i * dim, 1, v->dim);
+            add(sum, v->concept + (size_t)i * dim, 1, v->dim);
             n++;
         }
     }
     for (int i = 0; i < v->set->photos; i++) {
-        if (p && shares_thing(p, &v->set->photo[i]))
+        if (p && shares_concept(p, &v->set->photo[i]))
             continue;
         for (int k = s->first[i]; k < s->first[i + 1]; k++, n++)
             add(sum, v->region + (size_t)k * dim, 1, v->dim);
@@ -164,7 +164,7 @@ static void center_without(float *out, const trust_view *v, int photo, double *s
         out[i] = n ? (float)(sum[i] / n) : 0;
 }
 
-static rap_status make_centers(float **out, const trust_view *v, rap_err *err)
+static rap_status make_centers(float **out, const calibrate_gallery *v, rap_err *err)
 {
     size_t dim = (size_t)v->dim;
     double *sum = mem_array(dim, sizeof *sum);
@@ -217,7 +217,7 @@ static float rounded_up(float threshold)
     return (float)(ceil((double)threshold * 1e4) / 1e4);
 }
 
-/* The middle of where both shares stay within FIT_GOAL or, where there is no such place, within `error`. found:
+/* The middle of where both shares stay within FIT_GOAL or, where there is no such object, within `error`. found:
  * how many are given at all, at least one. */
 static float middle(const samples *s, double error, int found)
 {
@@ -258,31 +258,31 @@ static balance balanced(samples *s)
 /* ---- the search ---- */
 
 typedef struct candidate {
-    int cuts, centered, spread;
+    int crops, centered, scatter;
     float crowding;
     balance at;
 } candidate;
 
-enum { CANDIDATES = TRUST_CUTS * 4 * CROWDINGS };
+enum { CANDIDATES = CALIBRATE_CROPS * 4 * CROWDINGS };
 
 typedef struct search_run {
-    const trust_set *set;
-    const trust_seen *seen;
+    const calibrate_set *set;
+    const calibrate_features *seen;
     samples samples;
-    const trust_fit *keep; /* NULL, or settings of which only threshold and center are sought */
+    const calibrate_fit *keep; /* NULL, or settings of which only threshold and center are sought */
     int k;
     candidate tried[CANDIDATES];
     int count;
 } search_run;
 
-static rap_status try_one(search_run *run, const trust_view *v, const float *centers,
-                          const trust_folds *folds, const candidate *c, rap_err *err)
+static rap_status try_one(search_run *run, const calibrate_gallery *v, const float *centers,
+                          const calibrate_folds *folds, const candidate *c, rap_err *err)
 {
-    const trust_way way = { .judge = { .crowding = c->crowding },
-                            .folds = c->spread ? folds : NULL,
-                            .policy = RAP_POLICY_DEFAULT,
-                            .limit = run->k };
-    rap_status status = sample_all(&run->samples, v, &way, c->centered ? centers : NULL, err);
+    const calibrate_settings settings = { .judge = { .crowding = c->crowding },
+                                          .folds = c->scatter ? folds : NULL,
+                                          .policy = RAP_POLICY_DEFAULT,
+                                          .limit = run->k };
+    rap_status status = sample_all(&run->samples, v, &settings, c->centered ? centers : NULL, err);
 
     if (status != RAP_OK)
         return status;
@@ -293,56 +293,56 @@ static rap_status try_one(search_run *run, const trust_view *v, const float *cen
 
 static int is_sought(const search_run *run, const candidate *c)
 {
-    const trust_fit *keep = run->keep;
+    const calibrate_fit *keep = run->keep;
 
     return !keep || (c->crowding == keep->crowding && c->centered == (keep->center != NULL) &&
-                     c->spread == (keep->spread != NULL));
+                     c->scatter == (keep->scatter != NULL));
 }
 
-static rap_status try_cuts(search_run *run, int cuts, rap_err *err)
+static rap_status try_crops(search_run *run, int crops, rap_err *err)
 {
-    trust_view v = { 0 };
+    calibrate_gallery v = { 0 };
     float *centers = NULL;
-    trust_folds *folds = NULL;
-    rap_status status = trust_view_open(&v, run->set, run->seen, cuts, NULL, NULL, 0, err);
+    calibrate_folds *folds = NULL;
+    rap_status status = calibrate_gallery_open(&v, run->set, run->seen, crops, NULL, NULL, 0, err);
 
     if (status == RAP_OK)
         status = make_centers(&centers, &v, err);
-    if (status == RAP_OK && (!run->keep || run->keep->spread))
-        status = trust_folds_open(&folds, &v, err);
+    if (status == RAP_OK && (!run->keep || run->keep->scatter))
+        status = calibrate_folds_open(&folds, &v, err);
     for (int i = 0; status == RAP_OK && i < 4 * CROWDINGS; i++) {
         const candidate c = {
-            .cuts = cuts, .centered = i % 2, .spread = i / 2 % 2, .crowding = crowdings[i / 4]
+            .crops = crops, .centered = i % 2, .scatter = i / 2 % 2, .crowding = crowdings[i / 4]
         };
 
         if (is_sought(run, &c))
             status = try_one(run, &v, centers, folds, &c, err);
     }
     if (status == RAP_OK && run->keep && run->count == 0) { /* settings that are not on the list */
-        const candidate c = { .cuts = cuts,
+        const candidate c = { .crops = crops,
                               .centered = run->keep->center != NULL,
-                              .spread = run->keep->spread != NULL,
+                              .scatter = run->keep->scatter != NULL,
                               .crowding = run->keep->crowding };
 
         status = try_one(run, &v, centers, folds, &c, err);
     }
-    trust_folds_close(folds);
+    calibrate_folds_close(folds);
     free(centers);
-    trust_view_close(&v);
+    calibrate_gallery_close(&v);
     return status;
 }
 
-/* More careful first: crowding, a center; then fewer cuts, which cost time; then no spread; then the smaller error. */
+/* More careful first: crowding, a center; then fewer crops, which cost time; then no scatter; then the smaller error. */
 static int is_preferred(const candidate *a, const candidate *b)
 {
     if (a->crowding != b->crowding)
         return a->crowding > b->crowding;
     if (a->centered != b->centered)
         return a->centered > b->centered;
-    if (a->cuts != b->cuts)
-        return a->cuts < b->cuts;
-    if (a->spread != b->spread)
-        return a->spread < b->spread;
+    if (a->crops != b->crops)
+        return a->crops < b->crops;
+    if (a->scatter != b->scatter)
+        return a->scatter < b->scatter;
     return a->at.error < b->at.error;
 }
 
@@ -368,49 +368,50 @@ typedef struct confusions {
     float ambiguity;
 } confusions;
 
-/* A place without a box is everywhere: what is right for another one in the photo is not wrong there. */
-static int is_elsewhere(const trust_photo *p, const trust_place *place, int thing)
+/* A object without a box is everywhere: what is right for another one in the photo is not wrong there. */
+static int is_elsewhere(const calibrate_photo *p, const calibrate_object *object, int concept)
 {
-    for (int i = 0; place->box.w <= 0 && i < p->places; i++)
-        if (p->place[i].thing == thing && thing != place->thing)
+    for (int i = 0; object->box.w <= 0 && i < p->objects; i++)
+        if (p->object[i].concept == concept && concept != object->concept)
             return 1;
     return 0;
 }
 
-/* The first at the place, and who would be given beside it. */
-static void add_place(confusions *c, const trust_view *v, int photo, const trust_place *place,
-                      const trust_match *m, int count)
+/* The first at the object, and who would be given beside it. */
+static void add_object(confusions *c, const calibrate_gallery *v, int photo,
+                       const calibrate_object *object, const calibrate_match *m, int count)
 {
     for (int i = 0; i < count; i++) {
         int paired = i + 1 < count && m[i].ambiguous && m[i + 1].ambiguous == m[i].ambiguous;
 
-        if (!trust_is_at(v, photo, m[i].region, place) ||
-            is_elsewhere(&v->set->photo[photo], place, m[i].id))
+        if (!calibrate_is_at(v, photo, m[i].region, object) ||
+            is_elsewhere(&v->set->photo[photo], object, m[i].id))
             continue;
-        c->right += m[i].id == place->thing;
-        c->wrong += m[i].id != place->thing;
+        c->right += m[i].id == object->concept;
+        c->wrong += m[i].id != object->concept;
         c->caught +=
-            paired && m[i + 1].id == place->thing && m[i + 1].score - m[i].score <= c->ambiguity;
+            paired && m[i + 1].id == object->concept && m[i + 1].score - m[i].score <= c->ambiguity;
         return;
     }
 }
 
 /* How many are misnamed, and how many of them have the right one marked beside them. */
-static rap_status count_misnamed(trust_fit *fit, const trust_view *v, trust_way way, rap_err *err)
+static rap_status count_misnamed(calibrate_fit *fit, const calibrate_gallery *v,
+                                 calibrate_settings settings, rap_err *err)
 {
     confusions c = { .ambiguity = fit->ambiguity };
     rap_status status = RAP_OK;
 
-    way.ambiguity = 2; /* everybody within the threshold */
+    settings.ambiguity = 2; /* everybody within the threshold */
     for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
-        const trust_photo *p = &v->set->photo[i];
-        trust_match m[TRUST_MATCHES];
+        const calibrate_photo *p = &v->set->photo[i];
+        calibrate_match m[CALIBRATE_MATCHES];
         int count = 0;
 
-        status = trust_matches(m, &count, v, i, &way, 0, err);
-        for (int k = 0; status == RAP_OK && k < p->places; k++)
-            if (p->place[k].thing >= 0)
-                add_place(&c, v, i, &p->place[k], m, count);
+        status = calibrate_matches(m, &count, v, i, &settings, 0, err);
+        for (int k = 0; status == RAP_OK && k < p->objects; k++)
+            if (p->object[k].concept >= 0)
+                add_object(&c, v, i, &p->object[k], m, count);
     }
     fit->misnamed = c.right + c.wrong ? (double)c.wrong / (c.right + c.wrong) : 0;
     fit->caught = c.wrong ? (double)c.caught / c.wrong : 0;
@@ -419,23 +420,24 @@ static rap_status count_misnamed(trust_fit *fit, const trust_view *v, trust_way 
 
 /* ---- all of it ---- */
 
-static rap_status finish(trust_fit *out, const search_run *run, const candidate *best, rap_err *err)
+static rap_status finish(calibrate_fit *out, const search_run *run, const candidate *best,
+                         rap_err *err)
 {
-    trust_view v = { 0 };
-    trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = run->k };
+    calibrate_gallery v = { 0 };
+    calibrate_settings settings = { .policy = RAP_POLICY_DEFAULT, .limit = run->k };
     double *sum = mem_array((size_t)run->seen->dim, sizeof *sum);
     rap_status status = sum ? RAP_OK : err_memory(err, "calibrating");
 
-    out->cuts = best->cuts;
+    out->crops = best->crops;
     out->ambiguity = run->keep ? run->keep->ambiguity : FIT_AMBIGUITY;
-    out->inner = best->cuts > 1 ? run->seen->inner : 0;
+    out->inner = best->crops > 1 ? run->seen->inner : 0;
     out->threshold = best->at.threshold;
     out->crowding = best->crowding;
     out->dim = run->seen->dim;
     out->recall = best->at.recall;
     out->false_positives = best->at.false_positives;
     if (status == RAP_OK)
-        status = trust_view_open(&v, run->set, run->seen, best->cuts, NULL, NULL, 0, err);
+        status = calibrate_gallery_open(&v, run->set, run->seen, best->crops, NULL, NULL, 0, err);
     if (status == RAP_OK && best->centered) {
         out->center = mem_array((size_t)out->dim, sizeof *out->center);
         if (out->center)
@@ -443,22 +445,23 @@ static rap_status finish(trust_fit *out, const search_run *run, const candidate 
         else
             status = err_memory(err, "calibrating");
     }
-    if (status == RAP_OK && best->spread) {
-        out->spreads = TRUST_SPREADS;
-        out->spread = mem_array((size_t)TRUST_SPREADS * (size_t)out->dim, sizeof *out->spread);
-        status = out->spread ? trust_spread(out->spread, &v, -1, -1, err)
-                             : err_memory(err, "calibrating");
+    if (status == RAP_OK && best->scatter) {
+        out->axes = CALIBRATE_AXES;
+        out->scatter = mem_array((size_t)CALIBRATE_AXES * (size_t)out->dim, sizeof *out->scatter);
+        status = out->scatter ? calibrate_scatter(out->scatter, &v, -1, -1, err)
+                              : err_memory(err, "calibrating");
     }
-    way.judge = trust_fit_judge(out);
+    settings.judge = calibrate_fit_judge(out);
     if (status == RAP_OK)
-        status = count_misnamed(out, &v, way, err);
-    trust_view_close(&v);
+        status = count_misnamed(out, &v, settings, err);
+    calibrate_gallery_close(&v);
     free(sum);
     return status;
 }
 
-rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen *seen, int k,
-                          int cuts, const trust_fit *keep, rap_err *err)
+rap_status calibrate_fit_find(calibrate_fit *out, const calibrate_set *set,
+                              const calibrate_features *seen, int k, int crops,
+                              const calibrate_fit *keep, rap_err *err)
 {
     search_run *run = mem_array(1, sizeof *run);
     const candidate *best;
@@ -472,20 +475,20 @@ rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen
     run->keep = keep;
     run->k = k;
     status = samples_open(&run->samples, set, seen, k, err);
-    for (int i = 1; status == RAP_OK && i <= cuts && i <= seen->cuts; i++)
-        if (!keep || i == keep->cuts)
-            status = try_cuts(run, i, err);
+    for (int i = 1; status == RAP_OK && i <= crops && i <= seen->crops; i++)
+        if (!keep || i == keep->crops)
+            status = try_crops(run, i, err);
     if (status == RAP_OK && run->count == 0)
         status =
-            err_set(err, RAP_E_ARGUMENT, "the profile has more cuts of a region than were taken");
+            err_set(err, RAP_E_ARGUMENT, "the profile has more crops of a region than were taken");
     best = status == RAP_OK ? choose(run) : NULL;
     if (status == RAP_OK && !(best->at.recall > 0))
         status = err_set(err, RAP_E_FORMAT,
-                         "%s: none of the known things was found in any photo; are they in them?",
+                         "%s: none of the known concepts was found in any photo; are they in them?",
                          set->folder);
     if (status == RAP_OK) {
         out->tried = run->count;
-        out->places = run->samples.places;
+        out->objects = run->samples.objects;
         out->open = run->samples.known_count;
         out->photos = run->samples.unknown_count;
         status = finish(out, run, best, err);
@@ -493,22 +496,22 @@ rap_status trust_fit_find(trust_fit *out, const trust_set *set, const trust_seen
     samples_close(&run->samples);
     free(run);
     if (status != RAP_OK)
-        trust_fit_release(out);
+        calibrate_fit_release(out);
     return status;
 }
 
-judge_settings trust_fit_judge(const trust_fit *f)
+judge_settings calibrate_fit_judge(const calibrate_fit *f)
 {
     return (judge_settings){ .center = f->center,
-                             .spread = f->spread,
-                             .spreads = f->spreads,
+                             .scatter = f->scatter,
+                             .axes = f->axes,
                              .crowding = f->crowding,
                              .threshold = f->threshold };
 }
 
-rap_status trust_fit_fits(const trust_fit *f, const trust_seen *seen, rap_err *err)
+rap_status calibrate_fit_fits(const calibrate_fit *f, const calibrate_features *seen, rap_err *err)
 {
-    if ((!f->center && !f->spread) || f->dim == seen->dim)
+    if ((!f->center && !f->scatter) || f->dim == seen->dim)
         return RAP_OK;
     return err_set(err, RAP_E_FORMAT,
                    "the profile's \"retrieval.%s\" has %d numbers, but the encoder makes %d: run "
@@ -516,21 +519,21 @@ rap_status trust_fit_fits(const trust_fit *f, const trust_seen *seen, rap_err *e
                    f->center ? "center" : "spread", f->dim, seen->dim);
 }
 
-rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_seen *seen, int k,
-                           rap_err *err)
+rap_status calibrate_fit_check(calibrate_fit *fit, const calibrate_set *set,
+                               const calibrate_features *seen, int k, rap_err *err)
 {
-    trust_way way = { .policy = RAP_POLICY_DEFAULT, .limit = k };
-    trust_view v = { 0 };
+    calibrate_settings settings = { .policy = RAP_POLICY_DEFAULT, .limit = k };
+    calibrate_gallery v = { 0 };
     samples s = { 0 };
-    rap_status status = trust_fit_fits(fit, seen, err);
+    rap_status status = calibrate_fit_fits(fit, seen, err);
 
     if (status == RAP_OK)
         status = samples_open(&s, set, seen, k, err);
-    way.judge = trust_fit_judge(fit);
+    settings.judge = calibrate_fit_judge(fit);
     if (status == RAP_OK)
-        status = trust_view_open(&v, set, seen, fit->cuts, NULL, NULL, 0, err);
+        status = calibrate_gallery_open(&v, set, seen, fit->crops, NULL, NULL, 0, err);
     if (status == RAP_OK)
-        status = sample_all(&s, &v, &way, NULL, err);
+        status = sample_all(&s, &v, &settings, NULL, err);
     if (status == RAP_OK) {
         balance b;
 
@@ -538,18 +541,18 @@ rap_status trust_fit_check(trust_fit *fit, const trust_set *set, const trust_see
         b = at_threshold(&s, fit->threshold >= 2 ? INFINITY : fit->threshold);
         fit->recall = b.recall;
         fit->false_positives = b.false_positives;
-        fit->places = s.places;
+        fit->objects = s.objects;
         fit->open = s.known_count;
         fit->photos = s.unknown_count;
     }
-    trust_view_close(&v);
+    calibrate_gallery_close(&v);
     samples_close(&s);
     return status;
 }
 
-void trust_fit_release(trust_fit *fit)
+void calibrate_fit_release(calibrate_fit *fit)
 {
     free(fit->center);
-    free(fit->spread);
+    free(fit->scatter);
     memset(fit, 0, sizeof *fit);
 }

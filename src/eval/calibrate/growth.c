@@ -1,52 +1,53 @@
 /* growth.c: the same photos while more and more is remembered. */
 #include "base/mem.h"
-#include "eval/calibrate/inside.h"
+#include "eval/calibrate/calibrate_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static rap_status measure_both(trust_scores *usual, trust_scores *paper, const trust_view *v,
-                               const trust_fit *f, int k, rap_err *err)
-{
-    trust_way way = { .judge = trust_fit_judge(f),
-                      .policy = RAP_POLICY_DEFAULT,
-                      .ambiguity = f->ambiguity,
-                      .limit = k };
-    rap_status status = trust_measure(usual, v, &way, err);
-
-    way.policy = RAP_POLICY_PAPER;
-    return status == RAP_OK ? trust_measure(paper, v, &way, err) : status;
-}
-
-/* A store of `size` concepts: some of the set's things, spread evenly, or all of them and distractors. */
-static rap_status measure_size(trust_step *out, const trust_set *set, const trust_seen *seen,
-                               const trust_fit *f, int k, const trust_vectors *more, int size,
+static rap_status measure_both(calibrate_scores *standard, calibrate_scores *paper,
+                               const calibrate_gallery *v, const calibrate_fit *f, int k,
                                rap_err *err)
 {
-    int mine = size < set->things ? size : set->things;
-    char *stored = mem_array((size_t)set->things + 1, 1);
-    trust_view v = { 0 };
+    calibrate_settings settings = { .judge = calibrate_fit_judge(f),
+                                    .policy = RAP_POLICY_DEFAULT,
+                                    .ambiguity = f->ambiguity,
+                                    .limit = k };
+    rap_status status = calibrate_measure(standard, v, &settings, err);
+
+    settings.policy = RAP_POLICY_PAPER;
+    return status == RAP_OK ? calibrate_measure(paper, v, &settings, err) : status;
+}
+
+/* A store of `size` concepts: some of the set's concepts, scatter evenly, or all of them and distractors. */
+static rap_status measure_size(calibrate_step *out, const calibrate_set *set,
+                               const calibrate_features *seen, const calibrate_fit *f, int k,
+                               const calibrate_vectors *more, int size, rap_err *err)
+{
+    int mine = size < set->concepts ? size : set->concepts;
+    char *stored = mem_array((size_t)set->concepts + 1, 1);
+    calibrate_gallery v = { 0 };
     rap_status status = stored ? RAP_OK : err_memory(err, "measuring retrieval");
 
     for (int i = 0; stored && i < mine; i++)
-        stored[(size_t)i * (size_t)set->things / (size_t)mine] = 1;
+        stored[(size_t)i * (size_t)set->concepts / (size_t)mine] = 1;
     if (status == RAP_OK)
-        status = trust_view_open(&v, set, seen, f->cuts, stored, more, size - mine, err);
+        status = calibrate_gallery_open(&v, set, seen, f->crops, stored, more, size - mine, err);
     if (status == RAP_OK)
-        status = measure_both(&out->usual, &out->paper, &v, f, k, err);
+        status = measure_both(&out->standard, &out->paper, &v, f, k, err);
     out->concepts = size;
-    trust_view_close(&v);
+    calibrate_gallery_close(&v);
     free(stored);
     return status;
 }
 
-rap_status trust_grow(trust_report *out, const trust_set *set, const trust_seen *seen,
-                      const trust_fit *settings, int k, const trust_vectors *more, int growth,
-                      rap_err *err)
+rap_status calibrate_grow(calibrate_report *out, const calibrate_set *set,
+                          const calibrate_features *seen, const calibrate_fit *settings, int k,
+                          const calibrate_vectors *more, int growth, rap_err *err)
 {
-    static const int sizes[TRUST_STEPS] = { 10, 100, 1000, 10000 };
-    trust_step whole = { 0 };
-    rap_status status = trust_fit_fits(settings, seen, err);
+    static const int sizes[CALIBRATE_STEPS] = { 10, 100, 1000, 10000 };
+    calibrate_step whole = { 0 };
+    rap_status status = calibrate_fit_fits(settings, seen, err);
 
     memset(out, 0, sizeof *out);
     if (status != RAP_OK)
@@ -55,12 +56,12 @@ rap_status trust_grow(trust_report *out, const trust_set *set, const trust_seen 
         return err_set(err, RAP_E_FORMAT,
                        "the distractors have %d numbers each, the encoder makes %d", more->dim,
                        seen->dim);
-    status = measure_size(&whole, set, seen, settings, k, NULL, set->things, err);
-    out->concepts = set->things;
-    out->usual = whole.usual;
+    status = measure_size(&whole, set, seen, settings, k, NULL, set->concepts, err);
+    out->concepts = set->concepts;
+    out->standard = whole.standard;
     out->paper = whole.paper;
-    for (int i = 0; status == RAP_OK && growth && i < TRUST_STEPS; i++) {
-        if (sizes[i] > set->things + (more ? more->count : 0))
+    for (int i = 0; status == RAP_OK && growth && i < CALIBRATE_STEPS; i++) {
+        if (sizes[i] > set->concepts + (more ? more->count : 0))
             break;
         status = measure_size(&out->step[out->steps], set, seen, settings, k, more, sizes[i], err);
         out->steps += status == RAP_OK;

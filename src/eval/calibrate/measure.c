@@ -1,44 +1,45 @@
-/* measure.c: what one way of judging finds in one photo of a set, then in all of them. */
-#include "eval/calibrate/trust.h"
+/* measure.c: what one settings of judging finds in one photo of a set, then in all of them. */
+#include "eval/calibrate/calibrate.h"
 
 #include "base/mem.h"
+#include "base/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PLACES = 256 }; /* known things in one photo */
+enum { MOST_OBJECTS = 256 }; /* known concepts in one photo */
 
 /* ---- what is remembered ---- */
 
-/* The mean direction of the first `cuts` of each place: out [count, dim]. */
-static void mix(float *out, const float *each, int count, const trust_seen *s, int cuts)
+/* The mean direction of the first `crops` of each object: out [count, dim]. */
+static void mix(float *out, const float *each, int count, const calibrate_features *s, int crops)
 {
     size_t dim = (size_t)s->dim;
 
     for (size_t i = 0; i < (size_t)count; i++) {
-        for (size_t c = 0; c < (size_t)cuts; c++)
-            embed_add_direction(out + i * dim, each + (i * (size_t)s->cuts + c) * dim, s->dim);
+        for (size_t c = 0; c < (size_t)crops; c++)
+            embed_add_direction(out + i * dim, each + (i * (size_t)s->crops + c) * dim, s->dim);
         for (size_t k = 0; k < dim; k++)
-            out[i * dim + k] /= (float)cuts;
+            out[i * dim + k] /= (float)crops;
     }
 }
 
-static rap_status make_index(trust_view *v, rap_err *err)
+static rap_status make_index(calibrate_gallery *v, rap_err *err)
 {
-    size_t dim = (size_t)v->dim, room = (size_t)v->set->things + (size_t)v->more_count, count = 0;
+    size_t dim = (size_t)v->dim, room = (size_t)v->set->concepts + (size_t)v->more_count, count = 0;
     float *data = mem_array(room * dim + 1, sizeof *data);
     int64_t *id = mem_array(room + 1, sizeof *id);
     rap_status status = data && id ? RAP_OK : err_memory(err, "measuring retrieval");
 
-    for (int i = 0; status == RAP_OK && i < v->set->things; i++)
+    for (int i = 0; status == RAP_OK && i < v->set->concepts; i++)
         if (v->stored[i]) {
-            memcpy(data + count * dim, v->thing + (size_t)i * dim, dim * sizeof *data);
+            memcpy(data + count * dim, v->concept + (size_t)i * dim, dim * sizeof *data);
             id[count++] = i;
         }
     for (int i = 0; status == RAP_OK && i < v->more_count; i++) {
         memcpy(data + count * dim, v->more->data + (size_t)i * dim, dim * sizeof *data);
-        id[count++] = v->set->things + i;
+        id[count++] = v->set->concepts + i;
     }
     if (status == RAP_OK)
         status = search_index_new(&v->index, data, id, count, v->dim, err);
@@ -47,34 +48,34 @@ static rap_status make_index(trust_view *v, rap_err *err)
     return status;
 }
 
-rap_status trust_view_open(trust_view *out, const trust_set *set, const trust_seen *seen, int cuts,
-                           const char *stored, const trust_vectors *more, int more_count,
-                           rap_err *err)
+rap_status calibrate_gallery_open(calibrate_gallery *out, const calibrate_set *set,
+                                  const calibrate_features *seen, int crops, const char *stored,
+                                  const calibrate_vectors *more, int more_count, rap_err *err)
 {
     size_t dim = (size_t)seen->dim;
 
-    *out = (trust_view){ .set = set, .seen = seen, .dim = seen->dim };
+    *out = (calibrate_gallery){ .set = set, .seen = seen, .dim = seen->dim };
     if (more && more_count > 0) {
         out->more = more;
         out->more_count = more_count < more->count ? more_count : more->count;
     }
-    out->thing = mem_array((size_t)seen->things * dim + 1, sizeof *out->thing);
+    out->concept = mem_array((size_t)seen->concepts * dim + 1, sizeof *out->concept);
     out->region = mem_array((size_t)seen->regions * dim + 1, sizeof *out->region);
-    out->stored = mem_array((size_t)seen->things + 1, 1);
-    if (!out->thing || !out->region || !out->stored)
+    out->stored = mem_array((size_t)seen->concepts + 1, 1);
+    if (!out->concept || !out->region || !out->stored)
         return err_memory(err, "measuring retrieval");
     if (stored)
-        memcpy(out->stored, stored, (size_t)seen->things);
+        memcpy(out->stored, stored, (size_t)seen->concepts);
     else
-        memset(out->stored, 1, (size_t)seen->things);
-    mix(out->thing, seen->thing, seen->things, seen, cuts);
-    mix(out->region, seen->region, seen->regions, seen, cuts);
+        memset(out->stored, 1, (size_t)seen->concepts);
+    mix(out->concept, seen->concept, seen->concepts, seen, crops);
+    mix(out->region, seen->region, seen->regions, seen, crops);
     return make_index(out, err);
 }
 
-void trust_view_close(trust_view *v)
+void calibrate_gallery_close(calibrate_gallery *v)
 {
-    free(v->thing);
+    free(v->concept);
     free(v->region);
     free(v->stored);
     search_index_free(v->index);
@@ -84,7 +85,7 @@ void trust_view_close(trust_view *v)
 /* ---- one photo ---- */
 
 typedef struct hidden { /* what counts as never remembered */
-    int64_t id[MOST_PLACES];
+    int64_t id[MOST_OBJECTS];
     int count;
 } hidden;
 
@@ -98,23 +99,23 @@ static int is_hidden(const hidden *h, int64_t id)
 
 static void hide(hidden *h, int64_t id)
 {
-    if (id >= 0 && h->count < MOST_PLACES && !is_hidden(h, id))
+    if (id >= 0 && h->count < MOST_OBJECTS && !is_hidden(h, id))
         h->id[h->count++] = id;
 }
 
-static const float *vector_of(const trust_view *v, int64_t id)
+static const float *vector_of(const calibrate_gallery *v, int64_t id)
 {
-    size_t i = (size_t)id, things = (size_t)v->set->things;
+    size_t i = (size_t)id, concepts = (size_t)v->set->concepts;
 
-    return i < things ? v->thing + i * (size_t)v->dim
-                      : v->more->data + (i - things) * (size_t)v->dim;
+    return i < concepts ? v->concept + i * (size_t)v->dim
+                        : v->more->data + (i - concepts) * (size_t)v->dim;
 }
 
 /* The RANK_HITS nearest that are not hidden; out [RANK_HITS], unused entries id −1. */
-static rap_status nearest(search_hit *out, const trust_view *v, const float *feature,
+static rap_status nearest(search_hit *out, const calibrate_gallery *v, const float *feature,
                           const hidden *h, rap_err *err)
 {
-    search_hit hit[MOST_PLACES + RANK_HITS + 1];
+    search_hit hit[MOST_OBJECTS + RANK_HITS + 1];
     int want = RANK_HITS + h->count, kept = 0;
     rap_status status = search_nearest(v->index, feature, 1, want, 1, hit, err);
 
@@ -127,8 +128,8 @@ static rap_status nearest(search_hit *out, const trust_view *v, const float *fea
 }
 
 /* How far the concept's nearest neighbour is, as retrieve/judge.c finds it. */
-static rap_status neighbour(float *out, const trust_view *v, const judge_settings *s, int64_t id,
-                            const hidden *h, rap_err *err)
+static rap_status neighbour(float *out, const calibrate_gallery *v, const judge_settings *s,
+                            int64_t id, const hidden *h, rap_err *err)
 {
     hidden other = *h;
     search_hit hit[RANK_HITS];
@@ -145,11 +146,12 @@ static rap_status neighbour(float *out, const trust_view *v, const judge_setting
     return status;
 }
 
-static rap_status judge_region(float *out, const trust_view *v, const trust_way *way, int region,
+static rap_status judge_region(float *out, const calibrate_gallery *v,
+                               const calibrate_settings *settings, int region,
                                const search_hit *hit, const hidden *h, rap_err *err)
 {
     const float *feature = v->region + (size_t)region * (size_t)v->dim;
-    judge_settings s = way->judge;
+    judge_settings s = settings->judge;
     rap_status status = RAP_OK;
 
     for (int i = 0; status == RAP_OK && i < RANK_HITS; i++) {
@@ -160,9 +162,9 @@ static rap_status judge_region(float *out, const trust_view *v, const trust_way 
         if (hit[i].id < 0)
             continue;
         known.view = (float *)vector_of(v, hit[i].id);
-        if (way->folds) {
-            s.spread = trust_folds_between(way->folds, region, (int)hit[i].id);
-            s.spreads = TRUST_SPREADS;
+        if (settings->folds) {
+            s.scatter = calibrate_folds_between(settings->folds, region, (int)hit[i].id);
+            s.axes = CALIBRATE_AXES;
         }
         status = neighbour(&near, v, &s, hit[i].id, h, err);
         out[i] = judge_score(&s, feature, &known, near, v->dim);
@@ -170,23 +172,24 @@ static rap_status judge_region(float *out, const trust_view *v, const trust_way 
     return status;
 }
 
-static void hide_known(hidden *h, const trust_photo *p)
+static void hide_known(hidden *h, const calibrate_photo *p)
 {
-    for (int i = 0; i < p->places; i++)
-        hide(h, p->place[i].thing);
+    for (int i = 0; i < p->objects; i++)
+        hide(h, p->object[i].concept);
 }
 
 /* Ranks what was judged; the scores are taken over from there. */
-static rap_status rank(trust_match *out, int *out_count, const rank_region *region, int regions,
-                       const trust_way *way, rap_err *err)
+static rap_status rank(calibrate_match *out, int *out_count, const rank_region *region, int regions,
+                       const calibrate_settings *settings, rap_err *err)
 {
     rank_input in = { .region = region,
                       .region_count = regions,
-                      .policy = way->policy,
-                      .limit = TRUST_MATCHES,
-                      .threshold = way->judge.threshold >= 2 ? INFINITY : way->judge.threshold,
-                      .ambiguity = way->ambiguity };
-    rank_result result[TRUST_MATCHES];
+                      .policy = settings->policy,
+                      .limit = CALIBRATE_MATCHES,
+                      .threshold =
+                          settings->judge.threshold >= 2 ? INFINITY : settings->judge.threshold,
+                      .ambiguity = settings->ambiguity };
+    rank_result result[CALIBRATE_MATCHES];
     rap_status status = rank_matches(result, out_count, &in, err);
 
     for (int i = 0; status == RAP_OK && i < *out_count; i++) {
@@ -195,17 +198,18 @@ static rap_status rank(trust_match *out, int *out_count, const rank_region *regi
 
         while (hit + 1 < at->hits && at->hit[hit].id != result[i].id)
             hit++;
-        out[i] =
-            (trust_match){ (int)result[i].id, at->score ? at->score[hit] : at->hit[hit].distance,
-                           result[i].region, result[i].ambiguous };
+        out[i] = (calibrate_match){ (int)result[i].id,
+                                    at->score ? at->score[hit] : at->hit[hit].distance,
+                                    result[i].region, result[i].ambiguous };
     }
     return status;
 }
 
-rap_status trust_matches(trust_match *out, int *out_count, const trust_view *v, int photo,
-                         const trust_way *way, int left_out, rap_err *err)
+rap_status calibrate_matches(calibrate_match *out, int *out_count, const calibrate_gallery *v,
+                             int photo, const calibrate_settings *settings, int left_out,
+                             rap_err *err)
 {
-    const trust_seen *s = v->seen;
+    const calibrate_features *s = v->seen;
     int from = s->first[photo], count = s->first[photo + 1] - from;
     rank_region *region = mem_array((size_t)count, sizeof *region);
     search_hit *hit = mem_array((size_t)count * RANK_HITS, sizeof *hit);
@@ -222,13 +226,13 @@ rap_status trust_matches(trust_match *out, int *out_count, const trust_view *v, 
 
         region[i] = (rank_region){ s->box[from + i], s->whole[from + i], mine, NULL, RANK_HITS };
         status = nearest(mine, v, feature, &h, err);
-        if (status == RAP_OK && way->policy == RAP_POLICY_DEFAULT) {
+        if (status == RAP_OK && settings->policy == RAP_POLICY_DEFAULT) {
             region[i].score = score + i * RANK_HITS;
-            status = judge_region(score + i * RANK_HITS, v, way, from + i, mine, &h, err);
+            status = judge_region(score + i * RANK_HITS, v, settings, from + i, mine, &h, err);
         }
     }
     if (status == RAP_OK)
-        status = rank(out, out_count, region, count, way, err);
+        status = rank(out, out_count, region, count, settings, err);
     free(region);
     free(hit);
     free(score);
@@ -238,88 +242,82 @@ rap_status trust_matches(trust_match *out, int *out_count, const trust_view *v, 
 /* ---- all photos ---- */
 
 typedef struct tally {
-    int places, first, second, found, open, marked, photos, invented;
+    int objects, first, second, found, open, marked, photos, invented;
 } tally;
 
-static float overlap(rap_box a, rap_box b) /* intersection over union */
-{
-    float w = fminf(a.x + a.w, b.x + b.w) - fmaxf(a.x, b.x);
-    float h = fminf(a.y + a.h, b.y + b.h) - fmaxf(a.y, b.y);
-
-    return w <= 0 || h <= 0 ? 0 : w * h / (a.w * a.h + b.w * b.h - w * h);
-}
-
-int trust_is_at(const trust_view *v, int photo, int region, const trust_place *place)
+int calibrate_is_at(const calibrate_gallery *v, int photo, int region,
+                    const calibrate_object *object)
 {
     rap_box box = v->seen->box[v->seen->first[photo] + region];
 
-    return box.w <= 0 || place->box.w <= 0 || overlap(box, place->box) >= 0.5f;
+    return box.w <= 0 || object->box.w <= 0 || box_iou(box, object->box) >= 0.5f;
 }
 
-static void add_place(tally *t, const trust_view *v, int photo, const trust_place *place,
-                      const trust_match *m, int count, int limit)
+static void add_object(tally *t, const calibrate_gallery *v, int photo,
+                       const calibrate_object *object, const calibrate_match *m, int count,
+                       int limit)
 {
     int rank = 0, found = 0;
 
-    t->places++;
+    t->objects++;
     for (int i = 0; i < count && !found; i++)
-        if (trust_is_at(v, photo, m[i].region, place)) {
-            found = m[i].id == place->thing;
+        if (calibrate_is_at(v, photo, m[i].region, object)) {
+            found = m[i].id == object->concept;
             t->marked += found && m[i].ambiguous;
             rank += !found;
         }
     t->first += found && rank == 0;
     t->second += found && rank <= 1;
     for (int i = 0; i < count && i < limit; i++)
-        if (m[i].id == place->thing) {
+        if (m[i].id == object->concept) {
             t->found++;
             break;
         }
 }
 
-static int is_known(const trust_view *v, const trust_place *place)
+static int is_known(const calibrate_gallery *v, const calibrate_object *object)
 {
-    return place->thing >= 0 && v->stored[place->thing];
+    return object->concept >= 0 && v->stored[object->concept];
 }
 
-static rap_status add_known(tally *t, const trust_view *v, int photo, const trust_way *way,
-                            rap_err *err)
+static rap_status add_known(tally *t, const calibrate_gallery *v, int photo,
+                            const calibrate_settings *settings, rap_err *err)
 {
-    const trust_photo *p = &v->set->photo[photo];
-    trust_match m[TRUST_MATCHES];
+    const calibrate_photo *p = &v->set->photo[photo];
+    calibrate_match m[CALIBRATE_MATCHES];
     int count = 0;
-    trust_way open = *way;
-    rap_status status = trust_matches(m, &count, v, photo, way, 0, err);
+    calibrate_settings open = *settings;
+    rap_status status = calibrate_matches(m, &count, v, photo, settings, 0, err);
 
-    for (int i = 0; status == RAP_OK && i < p->places; i++)
-        if (is_known(v, &p->place[i]))
-            add_place(t, v, photo, &p->place[i], m, count, way->limit);
+    for (int i = 0; status == RAP_OK && i < p->objects; i++)
+        if (is_known(v, &p->object[i]))
+            add_object(t, v, photo, &p->object[i], m, count, settings->limit);
     open.judge.threshold = 2;
     if (status == RAP_OK)
-        status = trust_matches(m, &count, v, photo, &open, 0, err);
-    for (int i = 0; status == RAP_OK && i < p->places; i++)
-        for (int k = 0; is_known(v, &p->place[i]) && k < count && k < way->limit; k++)
-            if (m[k].id == p->place[i].thing) {
+        status = calibrate_matches(m, &count, v, photo, &open, 0, err);
+    for (int i = 0; status == RAP_OK && i < p->objects; i++)
+        for (int k = 0; is_known(v, &p->object[i]) && k < count && k < settings->limit; k++)
+            if (m[k].id == p->object[i].concept) {
                 t->open++;
                 break;
             }
     return status;
 }
 
-static rap_status add_photo(tally *t, const trust_view *v, int photo, const trust_way *way,
-                            rap_err *err)
+static rap_status add_photo(tally *t, const calibrate_gallery *v, int photo,
+                            const calibrate_settings *settings, rap_err *err)
 {
-    const trust_photo *p = &v->set->photo[photo];
-    trust_match m[TRUST_MATCHES];
+    const calibrate_photo *p = &v->set->photo[photo];
+    calibrate_match m[CALIBRATE_MATCHES];
     int known = 0, count = 0;
     rap_status status = RAP_OK;
 
-    for (int i = 0; i < p->places; i++)
-        known += is_known(v, &p->place[i]);
+    for (int i = 0; i < p->objects; i++)
+        known += is_known(v, &p->object[i]);
     if (known > 0)
-        status = add_known(t, v, photo, way, err);
+        status = add_known(t, v, photo, settings, err);
     if (status == RAP_OK)
-        status = trust_matches(m, &count, v, photo, way, 1, err);
+        status = calibrate_matches(m, &count, v, photo, settings, 1, err);
     t->photos++;
     t->invented += count > 0;
     return status;
@@ -330,20 +328,21 @@ static double share(int part, int whole)
     return whole > 0 ? (double)part / whole : 0;
 }
 
-rap_status trust_measure(trust_scores *out, const trust_view *v, const trust_way *way, rap_err *err)
+rap_status calibrate_measure(calibrate_scores *out, const calibrate_gallery *v,
+                             const calibrate_settings *settings, rap_err *err)
 {
     tally t = { 0 };
     rap_status status = RAP_OK;
 
     for (int i = 0; status == RAP_OK && i < v->set->photos; i++)
-        status = add_photo(&t, v, i, way, err);
-    *out = (trust_scores){ .recall1 = share(t.first, t.places),
-                           .recall2 = share(t.second, t.places),
-                           .recall = share(t.found, t.places),
-                           .recall_open = share(t.open, t.places),
-                           .false_positives = share(t.invented, t.photos),
-                           .marked = share(t.marked, t.places),
-                           .places = t.places,
-                           .photos = t.photos };
+        status = add_photo(&t, v, i, settings, err);
+    *out = (calibrate_scores){ .recall1 = share(t.first, t.objects),
+                               .recall2 = share(t.second, t.objects),
+                               .recall = share(t.found, t.objects),
+                               .recall_open = share(t.open, t.objects),
+                               .false_positives = share(t.invented, t.photos),
+                               .marked = share(t.marked, t.objects),
+                               .objects = t.objects,
+                               .photos = t.photos };
     return status;
 }

@@ -2,27 +2,27 @@
 #ifndef RAP_EVAL_CALIBRATE_REPORT_H
 #define RAP_EVAL_CALIBRATE_REPORT_H
 
-typedef struct trust_scores {
-    double recall1, recall2; /* the right one is first, or one of the first two, at its place       */
+typedef struct calibrate_scores {
+    double recall1, recall2; /* the right one is first, or one of the first two, at its object       */
     double recall;           /* it is among the K that are given                                    */
     double recall_open;      /* the same with nothing rejected                                      */
     double false_positives;  /* photos without anything known that were given something             */
-    double marked;           /* places given as ambiguous                                           */
-    int places, photos;      /* how many known things, how many photos without                      */
-} trust_scores;
+    double marked;           /* objects given as ambiguous                                           */
+    int objects, photos;      /* how many known concepts, how many photos without                      */
+} calibrate_scores;
 
-typedef struct trust_step {
+typedef struct calibrate_step {
     int concepts;
-    trust_scores usual, paper;
-} trust_step;
+    calibrate_scores standard, paper;
+} calibrate_step;
 
-enum { TRUST_STEPS = 4 };
+enum { CALIBRATE_STEPS = 4 };
 
-typedef struct trust_report {
+typedef struct calibrate_report {
     int concepts; /* of the set itself */
-    trust_scores usual, paper;
-    trust_step step[TRUST_STEPS]; /* 10, 100, 1,000, 10,000 concepts, as far as there are so many */
+    calibrate_scores standard, paper;
+    calibrate_step step[CALIBRATE_STEPS]; /* 10, 100, 1,000, 10,000 concepts, as far as there are so many */
     int steps;
-} trust_report;
+} calibrate_report;
 
 #endif

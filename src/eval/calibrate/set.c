@@ -1,7 +1,7 @@
-/* set.c: which things are remembered and which photos show them, from the three layouts of a folder. */
+/* set.c: which concepts are remembered and which photos show them, from the three layouts of a folder. */
 #include "base/file.h"
 #include "base/mem.h"
-#include "eval/calibrate/trust.h"
+#include "eval/calibrate/calibrate.h"
 #include "formats/json.h"
 
 #include <dirent.h>
@@ -15,7 +15,7 @@ enum { SET_MAX = 1000000 };
 
 /* ---- folders ---- */
 
-int trust_is_picture(const char *name)
+int calibrate_is_picture(const char *name)
 {
     static const char *const known[] = { "jpg", "jpeg", "png", "webp", "gif", "heic", "heif" };
     const char *extension = path_extension(name);
@@ -26,7 +26,7 @@ int trust_is_picture(const char *name)
     return 0;
 }
 
-void trust_list_free(char **list, int count)
+void calibrate_list_free(char **list, int count)
 {
     for (int i = 0; i < count; i++)
         free(list[i]);
@@ -43,7 +43,7 @@ static int is_wanted(const char *folder, const char *name, int folders)
     char *path;
     int wanted;
 
-    if (*name == '.' || (!folders && !trust_is_picture(name)))
+    if (*name == '.' || (!folders && !calibrate_is_picture(name)))
         return 0;
     path = path_join(folder, name);
     wanted = path && file_is_folder(path) == (folders != 0);
@@ -64,7 +64,8 @@ static rap_status append(char ***list, int *count, const char *name, rap_err *er
     return larger[*count] ? (++*count, RAP_OK) : err_memory(err, "listing a folder");
 }
 
-rap_status trust_list(char ***out, int *out_count, const char *folder, int folders, rap_err *err)
+rap_status calibrate_list(char ***out, int *out_count, const char *folder, int folders,
+                          rap_err *err)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
@@ -83,7 +84,7 @@ rap_status trust_list(char ***out, int *out_count, const char *folder, int folde
     }
     closedir(dir);
     if (status != RAP_OK) {
-        trust_list_free(*out, *out_count);
+        calibrate_list_free(*out, *out_count);
         *out = NULL;
         *out_count = 0;
     } else if (*out_count > 1) {
@@ -92,37 +93,36 @@ rap_status trust_list(char ***out, int *out_count, const char *folder, int folde
     return status;
 }
 
-/* ---- things and photos ---- */
+/* ---- concepts and photos ---- */
 
 /* Takes `picture`. The official "<bo>" is called bo. */
-static rap_status add_thing(trust_set *s, const char *name, char *picture, rap_err *err)
+static rap_status add_concept(calibrate_set *s, const char *name, char *picture, rap_err *err)
 {
     size_t len = strlen(name), brackets = len > 2 && name[0] == '<' && name[len - 1] == '>';
-    trust_thing *more = realloc(s->thing, ((size_t)s->things + 1) * sizeof *more);
+    calibrate_concept *more = realloc(s->concept, ((size_t)s->concepts + 1) * sizeof *more);
 
     if (more)
-        s->thing = more;
-    if (!more || !(more[s->things].name = mem_string_n(name + brackets, len - 2 * brackets))) {
+    s->concept = more;
+    if (!more || !(more[s->concepts].name = mem_string_n(name + brackets, len - 2 * brackets))) {
         free(picture);
         return err_memory(err, "reading a set");
     }
-    more[s->things].picture = picture;
-    more[s->things++].id = -1;
+    more[s->concepts++].picture = picture;
     return RAP_OK;
 }
 
-static int find_thing(const trust_set *s, const char *name)
+static int find_concept(const calibrate_set *s, const char *name)
 {
-    for (int i = 0; i < s->things; i++)
-        if (strcmp(s->thing[i].name, name) == 0)
+    for (int i = 0; i < s->concepts; i++)
+        if (strcmp(s->concept[i].name, name) == 0)
             return i;
     return -1;
 }
 
 /* The photo of this path, which mostly is the last one; a new one when there is none. Takes `picture`. */
-static trust_photo *photo_of(trust_set *s, char *picture)
+static calibrate_photo *photo_of(calibrate_set *s, char *picture)
 {
-    trust_photo *more;
+    calibrate_photo *more;
 
     for (int i = s->photos - 1; picture && i >= 0; i--)
         if (strcmp(s->photo[i].picture, picture) == 0) {
@@ -135,19 +135,20 @@ static trust_photo *photo_of(trust_set *s, char *picture)
         return NULL;
     }
     s->photo = more;
-    more[s->photos] = (trust_photo){ picture, NULL, 0 };
+    more[s->photos] = (calibrate_photo){ picture, NULL, 0 };
     return &more[s->photos++];
 }
 
-static rap_status add_place(trust_set *s, char *picture, int thing, rap_box box, rap_err *err)
+static rap_status add_object(calibrate_set *s, char *picture, int concept, rap_box box,
+                             rap_err *err)
 {
-    trust_photo *p = photo_of(s, picture);
-    trust_place *more = p ? realloc(p->place, ((size_t)p->places + 1) * sizeof *more) : NULL;
+    calibrate_photo *p = photo_of(s, picture);
+    calibrate_object *more = p ? realloc(p->object, ((size_t)p->objects + 1) * sizeof *more) : NULL;
 
     if (!more)
         return err_memory(err, "reading a set");
-    p->place = more;
-    more[p->places++] = (trust_place){ box, thing };
+    p->object = more;
+    more[p->objects++] = (calibrate_object){ box, concept };
     return RAP_OK;
 }
 
@@ -173,7 +174,7 @@ static char *locate(const char *folder, const char *name)
 }
 
 /* Names and pictures only: the rest of the file is checked when it is imported. */
-static rap_status read_database(trust_set *s, rap_err *err)
+static rap_status read_database(calibrate_set *s, rap_err *err)
 {
     json_t *root = NULL, *value;
     const char *key;
@@ -190,7 +191,7 @@ static rap_status read_database(trust_set *s, rap_err *err)
             status =
                 err_set(err, RAP_E_FORMAT, "%s: '%s' has no name or no image", s->database, key);
         if (status == RAP_OK)
-            status = add_thing(s, name, locate(s->folder, picture), err);
+            status = add_concept(s, name, locate(s->folder, picture), err);
     }
     json_decref(root);
     return status;
@@ -216,8 +217,8 @@ static rap_status read_box(rap_box *out, const json_t *list, const char *file, r
     return RAP_OK;
 }
 
-/* "" is a thing that nobody remembered. */
-static rap_status read_name(int *out, const trust_set *s, const json_t *value, const char *file,
+/* "" is a concept that nobody remembered. */
+static rap_status read_name(int *out, const calibrate_set *s, const json_t *value, const char *file,
                             rap_err *err)
 {
     const char *name = json_string_value(value);
@@ -225,13 +226,13 @@ static rap_status read_name(int *out, const trust_set *s, const json_t *value, c
     *out = -1;
     if (!name)
         return err_set(err, RAP_E_FORMAT, "%s: an item names nothing", file);
-    if (*name && (*out = find_thing(s, name)) < 0)
+    if (*name && (*out = find_concept(s, name)) < 0)
         return err_set(err, RAP_E_FORMAT, "%s: '%s' is not in database.json", file, name);
     return RAP_OK;
 }
 
 /* An array of {image, box, name} (retrieval.json) or {image, boxes, names} (detection.json). */
-static rap_status read_item(trust_set *s, const json_t *item, const char *file, rap_err *err)
+static rap_status read_item(calibrate_set *s, const json_t *item, const char *file, rap_err *err)
 {
     const char *shown = json_string_value(json_object_get(item, "image"));
     const json_t *names = json_object_get(item, "names"), *boxes = json_object_get(item, "boxes");
@@ -245,31 +246,30 @@ static rap_status read_item(trust_set *s, const json_t *item, const char *file, 
         return err_memory(err, "reading a set");
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
         rap_box box;
-        int thing;
+        int concept;
 
-        status = read_name(&thing, s, name ? name : json_array_get(names, i), file, err);
+        status = read_name(&concept, s, name ? name : json_array_get(names, i), file, err);
         if (status == RAP_OK)
             status = read_box(&box, name ? json_object_get(item, "box") : json_array_get(boxes, i),
                               file, err);
         if (status == RAP_OK)
-            status = add_place(s, path_join(s->folder, shown), thing, box, err);
+            status = add_object(s, path_join(s->folder, shown), concept, box, err);
     }
     return status;
 }
 
 /* only_new: photos that are known already are passed over. */
-static rap_status read_items(trust_set *s, const char *name, int only_new, int *out_found,
+static rap_status read_items(calibrate_set *s, const char *name, int only_new, int *out_found,
                              rap_err *err)
 {
     char *file = path_join(s->folder, name), *path;
     int known = s->photos;
-    json_error_t why;
     json_t *list = NULL;
     rap_status status = RAP_OK;
 
     *out_found = file && file_exists(file);
-    if (*out_found && !(list = json_load_file(file, 0, &why)))
-        status = err_set(err, RAP_E_FORMAT, "%s: %s", file, why.text);
+    if (*out_found)
+        status = json_read_any(&list, file, SET_JSON_LIMIT, err);
     if (list && !json_is_array(list))
         status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", file);
     for (size_t i = 0; status == RAP_OK && i < json_array_size(list); i++) {
@@ -290,7 +290,7 @@ static rap_status read_items(trust_set *s, const char *name, int only_new, int *
 }
 
 /* queries.json: { "photo.jpg": ["name", …] }. */
-static rap_status read_queries(trust_set *s, int *out_found, rap_err *err)
+static rap_status read_queries(calibrate_set *s, int *out_found, rap_err *err)
 {
     char *file = path_join(s->folder, "queries.json");
     json_t *root = NULL, *names, *name;
@@ -309,12 +309,12 @@ static rap_status read_queries(trust_set *s, int *out_found, rap_err *err)
             status = err_memory(err, "reading a set");
         json_array_foreach(names, i, name)
         {
-            int thing = -1;
+            int concept = -1;
 
             if (status == RAP_OK)
-                status = read_name(&thing, s, name, file, err);
+                status = read_name(&concept, s, name, file, err);
             if (status == RAP_OK)
-                status = add_place(s, path_join(s->folder, shown), thing, (rap_box){ 0 }, err);
+                status = add_object(s, path_join(s->folder, shown), concept, (rap_box){ 0 }, err);
         }
     }
     json_decref(root);
@@ -324,38 +324,39 @@ static rap_status read_queries(trust_set *s, int *out_found, rap_err *err)
 
 /* ---- photos beside the remembered picture ---- */
 
-/* Every other picture of `folder` shows thing number `thing`. */
-static rap_status add_others(trust_set *s, int thing, const char *folder, const char *remembered,
-                             rap_err *err)
+/* Every other picture of `folder` shows concept number `concept`. */
+static rap_status add_others(calibrate_set *s, int concept, const char *folder,
+                             const char *remembered, rap_err *err)
 {
     char **list = NULL;
     int count = 0;
-    rap_status status = trust_list(&list, &count, folder, 0, err);
+    rap_status status = calibrate_list(&list, &count, folder, 0, err);
 
     for (int i = 0; status == RAP_OK && i < count; i++)
         if (strcmp(list[i], path_base(remembered)) != 0)
-            status = add_place(s, path_join(folder, list[i]), thing, (rap_box){ 0 }, err);
-    trust_list_free(list, count);
+            status = add_object(s, path_join(folder, list[i]), concept, (rap_box){ 0 }, err);
+    calibrate_list_free(list, count);
     return status;
 }
 
-/* A folder that two things share says nothing about its other pictures. */
-static rap_status read_beside(trust_set *s, rap_err *err)
+/* A folder that two concepts share says nothing about its other pictures. */
+static rap_status read_beside(calibrate_set *s, rap_err *err)
 {
     rap_status status = RAP_OK;
 
-    for (int i = 0; status == RAP_OK && i < s->things; i++) {
-        char *mine = s->thing[i].picture ? path_folder(s->thing[i].picture) : NULL;
+    for (int i = 0; status == RAP_OK && i < s->concepts; i++) {
+        char *mine = s->concept[i].picture ? path_folder(s->concept[i].picture) : NULL;
         int alone = mine != NULL;
 
-        for (int j = 0; alone && j < s->things; j++) {
-            char *other = j != i && s->thing[j].picture ? path_folder(s->thing[j].picture) : NULL;
+        for (int j = 0; alone && j < s->concepts; j++) {
+            char *other =
+                j != i && s->concept[j].picture ? path_folder(s->concept[j].picture) : NULL;
 
             alone = !other || strcmp(mine, other) != 0;
             free(other);
         }
         if (alone)
-            status = add_others(s, i, mine, s->thing[i].picture, err);
+            status = add_others(s, i, mine, s->concept[i].picture, err);
         free(mine);
     }
     return status;
@@ -363,43 +364,43 @@ static rap_status read_beside(trust_set *s, rap_err *err)
 
 /* ---- a folder of folders ---- */
 
-static rap_status read_folder(trust_set *s, const char *name, rap_err *err)
+static rap_status read_folder(calibrate_set *s, const char *name, rap_err *err)
 {
     char *folder = path_join(s->folder, name), **list = NULL;
     int count = 0;
     rap_status status =
-        folder ? trust_list(&list, &count, folder, 0, err) : err_memory(err, "reading a set");
+        folder ? calibrate_list(&list, &count, folder, 0, err) : err_memory(err, "reading a set");
 
     if (status == RAP_OK && count > 0) {
-        status = add_thing(s, name, path_join(folder, list[0]), err);
+        status = add_concept(s, name, path_join(folder, list[0]), err);
         if (status == RAP_OK)
-            status = add_others(s, s->things - 1, folder, list[0], err);
+            status = add_others(s, s->concepts - 1, folder, list[0], err);
     }
-    trust_list_free(list, count);
+    calibrate_list_free(list, count);
     free(folder);
     return status;
 }
 
-static rap_status read_folders(trust_set *s, rap_err *err)
+static rap_status read_folders(calibrate_set *s, rap_err *err)
 {
     char **list = NULL;
     int count = 0;
-    rap_status status = trust_list(&list, &count, s->folder, 1, err);
+    rap_status status = calibrate_list(&list, &count, s->folder, 1, err);
 
     for (int i = 0; status == RAP_OK && i < count; i++)
         status = read_folder(s, list[i], err);
-    trust_list_free(list, count);
-    if (status == RAP_OK && s->things == 0)
+    calibrate_list_free(list, count);
+    if (status == RAP_OK && s->concepts == 0)
         status = err_set(err, RAP_E_NOT_FOUND,
                          "%s: neither a database.json nor folders with pictures, one for each "
-                         "thing, are in it",
+                         "concept, are in it",
                          s->folder);
     return status;
 }
 
 /* ---- all of it ---- */
 
-static rap_status read_lists(trust_set *s, rap_err *err)
+static rap_status read_lists(calibrate_set *s, rap_err *err)
 {
     int found = 0, also = 0;
     rap_status status = read_items(s, "retrieval.json", 0, &found, err);
@@ -413,27 +414,27 @@ static rap_status read_lists(trust_set *s, rap_err *err)
     return status;
 }
 
-static rap_status check(const trust_set *s, rap_err *err)
+static rap_status check(const calibrate_set *s, rap_err *err)
 {
     int shown = 0;
 
-    for (int t = 0; t < s->things; t++) {
+    for (int t = 0; t < s->concepts; t++) {
         int found = 0;
 
         for (int p = 0; p < s->photos; p++)
-            for (int i = 0; i < s->photo[p].places; i++)
-                found |= s->photo[p].place[i].thing == t;
+            for (int i = 0; i < s->photo[p].objects; i++)
+        found |= s->photo[p].object[i].concept == t;
         shown += found;
     }
     if (shown >= 2)
         return RAP_OK;
     return err_set(err, RAP_E_FORMAT,
-                   "%s: %d of its %d things have a photo besides the picture that is remembered; "
+                   "%s: %d of its %d concepts have a photo besides the picture that is remembered; "
                    "measuring needs two of them, and is worth something from about ten on",
-                   s->folder, shown, s->things);
+                   s->folder, shown, s->concepts);
 }
 
-rap_status trust_set_read(trust_set *out, const char *folder, rap_err *err)
+rap_status calibrate_set_read(calibrate_set *out, const char *folder, rap_err *err)
 {
     rap_status status = RAP_OK;
 
@@ -456,19 +457,19 @@ rap_status trust_set_read(trust_set *out, const char *folder, rap_err *err)
     return status == RAP_OK ? check(out, err) : status;
 }
 
-void trust_set_release(trust_set *s)
+void calibrate_set_release(calibrate_set *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < s->things; i++) {
-        free(s->thing[i].name);
-        free(s->thing[i].picture);
+    for (int i = 0; i < s->concepts; i++) {
+        free(s->concept[i].name);
+        free(s->concept[i].picture);
     }
     for (int i = 0; i < s->photos; i++) {
         free(s->photo[i].picture);
-        free(s->photo[i].place);
+        free(s->photo[i].object);
     }
-    free(s->thing);
+    free(s->concept);
     free(s->photo);
     free(s->folder);
     free(s->database);

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "engine/profile.h"
-#include "eval/calibrate/trust.h"
+#include "eval/calibrate/calibrate.h"
 #include "formats/json.h"
 
 #include <math.h>
@@ -11,12 +11,12 @@
 #include <string.h>
 
 #define SETTINGS_LIMIT (1u << 20) /* bytes of a profile.json */
-#define SETTINGS_DIGITS 15        /* that a decimal number keeps on its way through a double */
+#define SETTINGS_DIGITS 15        /* that a decimal number keeps on its settings through a double */
 #define SETTINGS_CENTER "\"@center@\""
-#define SETTINGS_SPREAD "\"@spread@\""
+#define SETTINGS_SCATTER "\"@scatter@\""
 
-rap_status trust_settings_read(trust_fit *out, char **out_path, int *out_k,
-                               const trust_models *models, rap_err *err)
+rap_status calibrate_profile_read(calibrate_fit *out, char **out_path, int *out_k,
+                                  const calibrate_models *models, rap_err *err)
 {
     profile *p = NULL;
     rap_status status = profile_open(&p, models->profile, err);
@@ -27,19 +27,19 @@ rap_status trust_settings_read(trust_fit *out, char **out_path, int *out_k,
         return status;
     *out_k = p->k;
     out->inner = p->crop.inner;
-    out->cuts = p->crop.inner > 0 ? 1 + (p->crop.cuts > 1 ? p->crop.cuts : 1) : 1;
+    out->crops = embed_crops(&p->crop);
     out->threshold = p->threshold;
     out->crowding = p->crowding;
     out->ambiguity = p->ambiguity;
-    out->dim = p->center ? p->center_dim : p->spread_dim;
+    out->dim = p->center ? p->center_dim : p->scatter_dim;
     *out_path = mem_string(p->file);
     if (p->center)
         out->center = mem_copy(p->center, (size_t)p->center_dim * sizeof *p->center);
-    if (p->spread)
-        out->spread =
-            mem_copy(p->spread, (size_t)p->spreads * (size_t)p->spread_dim * sizeof *p->spread);
-    out->spreads = p->spreads;
-    if (!*out_path || (p->center && !out->center) || (p->spread && !out->spread))
+    if (p->scatter)
+        out->scatter =
+            mem_copy(p->scatter, (size_t)p->axes * (size_t)p->scatter_dim * sizeof *p->scatter);
+    out->axes = p->axes;
+    if (!*out_path || (p->center && !out->center) || (p->scatter && !out->scatter))
         status = err_memory(err, "reading a profile");
     profile_close(p);
     return status;
@@ -80,22 +80,22 @@ static void put_rows(buf *text, const float *x, int rows, int count)
     buf_puts(text, "\n    ]");
 }
 
-static int put_all(json_t *retrieval, const trust_fit *fit)
+static int put_all(json_t *retrieval, const calibrate_fit *fit)
 {
     int bad = json_object_set_new(retrieval, "threshold", rounded((double)fit->threshold, 1e4));
 
     bad |= put(retrieval, "crowding", fit->crowding);
-    bad |= put(retrieval, "inner_crop", fit->cuts > 1 ? fit->inner : 0);
-    if (fit->cuts > 2)
-        bad |= json_object_set_new(retrieval, "inner_cuts", json_integer(fit->cuts - 1));
-    else if (fit->cuts < 2 || json_integer_value(json_object_get(retrieval, "inner_cuts")) > 1)
+    bad |= put(retrieval, "inner_crop", fit->crops > 1 ? fit->inner : 0);
+    if (fit->crops > 2)
+        bad |= json_object_set_new(retrieval, "inner_cuts", json_integer(fit->crops - 1));
+    else if (fit->crops < 2 || json_integer_value(json_object_get(retrieval, "inner_cuts")) > 1)
         json_object_del(retrieval, "inner_cuts");
     json_object_del(retrieval, "center");
     json_object_del(retrieval, "spread");
     if (fit->center)
         bad |= json_object_set_new(retrieval, "center", json_string("@center@"));
-    if (fit->spread)
-        bad |= json_object_set_new(retrieval, "spread", json_string("@spread@"));
+    if (fit->scatter)
+        bad |= json_object_set_new(retrieval, "spread", json_string("@scatter@"));
     return bad;
 }
 
@@ -111,7 +111,7 @@ static const char *put_up_to(buf *out, const char *text, const char *mark)
 }
 
 /* The document as text, with vectors where their marks stand; they are the last fields, in this order. */
-static rap_status write_text(const char *to, json_t *root, const trust_fit *fit, rap_err *err)
+static rap_status write_text(const char *to, json_t *root, const calibrate_fit *fit, rap_err *err)
 {
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(SETTINGS_DIGITS));
     const char *rest = text;
@@ -124,9 +124,9 @@ static rap_status write_text(const char *to, json_t *root, const trust_fit *fit,
         rest = put_up_to(&out, rest, SETTINGS_CENTER);
         put_numbers(&out, fit->center, fit->dim);
     }
-    if (fit->spread) {
-        rest = put_up_to(&out, rest, SETTINGS_SPREAD);
-        put_rows(&out, fit->spread, fit->spreads, fit->dim);
+    if (fit->scatter) {
+        rest = put_up_to(&out, rest, SETTINGS_SCATTER);
+        put_rows(&out, fit->scatter, fit->axes, fit->dim);
     }
     buf_puts(&out, rest);
     buf_putc(&out, '\n');
@@ -137,8 +137,8 @@ static rap_status write_text(const char *to, json_t *root, const trust_fit *fit,
     return status;
 }
 
-rap_status trust_settings_write(const trust_fit *fit, const char *from, const char *to,
-                                rap_err *err)
+rap_status calibrate_profile_write(const calibrate_fit *fit, const char *from, const char *to,
+                                   rap_err *err)
 {
     json_t *root = NULL, *retrieval;
     rap_status status = json_read(&root, from, SETTINGS_LIMIT, err);

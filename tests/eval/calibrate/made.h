@@ -1,10 +1,10 @@
-/* made.h: a set of invented features, so that measuring can be tested without a model: every thing is a
+/* made.h: a set of invented features, so that measuring can be tested without a model: every concept is a
  * direction, every photo of it that direction with noise, all of them on top of a direction they share. */
-#ifndef RAP_TESTS_TRUST_MADE_H
-#define RAP_TESTS_TRUST_MADE_H
+#ifndef RAP_TESTS_CALIBRATE_MADE_H
+#define RAP_TESTS_CALIBRATE_MADE_H
 
 #include "base/mem.h"
-#include "eval/calibrate/trust.h"
+#include "eval/calibrate/calibrate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,8 +14,8 @@
 enum { MADE_DIM = 24, MADE_PHOTOS = 4 };
 
 typedef struct made {
-    trust_set set;
-    trust_seen seen;
+    calibrate_set set;
+    calibrate_features seen;
 } made;
 
 /* −1 to 1, the same sequence for the same seed. */
@@ -35,10 +35,10 @@ static void made_unit(float *x)
         x[i] = (float)(x[i] / sqrt(n));
 }
 
-/* Thing t lies at a direction of its own plus `common` times the shared one. */
-static void made_feature(float *out, uint32_t thing, float common, float noise, uint32_t *seed)
+/* Concept t lies at a direction of its own plus `common` times the shared one. */
+static void made_feature(float *out, uint32_t concept, float common, float noise, uint32_t *seed)
 {
-    uint32_t own = thing * 7919u + 17;
+    uint32_t own = concept * 7919u + 17;
 
     for (int i = 0; i < 8; i++)
         made_noise(&own);
@@ -47,33 +47,33 @@ static void made_feature(float *out, uint32_t thing, float common, float noise, 
     made_unit(out);
 }
 
-__attribute__((unused)) static void made_open(made *m, int from, int things, float common,
+__attribute__((unused)) static void made_open(made *m, int from, int concepts, float common,
                                               float noise)
 {
     uint32_t seed = (uint32_t)from + 1;
 
     memset(m, 0, sizeof *m);
     m->set.folder = mem_string("made");
-    m->set.thing = calloc((size_t)things, sizeof *m->set.thing);
-    m->set.photo = calloc((size_t)things * MADE_PHOTOS, sizeof *m->set.photo);
-    m->set.things = things;
-    m->seen = (trust_seen){ .dim = MADE_DIM, .cuts = 1, .things = things };
-    m->seen.thing = calloc((size_t)things * MADE_DIM, sizeof(float));
-    m->seen.region = calloc((size_t)things * MADE_PHOTOS * MADE_DIM, sizeof(float));
-    m->seen.box = calloc((size_t)things * MADE_PHOTOS, sizeof(rap_box));
-    m->seen.whole = calloc((size_t)things * MADE_PHOTOS, sizeof(int));
-    m->seen.first = calloc((size_t)things * MADE_PHOTOS + 1, sizeof(int));
-    for (int t = 0; t < things; t++) {
-        m->set.thing[t].name = calloc(1, 16);
-        snprintf(m->set.thing[t].name, 16, "thing%d", t);
-        made_feature(m->seen.thing + t * MADE_DIM, (uint32_t)(from + t), common, noise, &seed);
+    m->set.concept = calloc((size_t)concepts, sizeof *m->set.concept);
+    m->set.photo = calloc((size_t)concepts * MADE_PHOTOS, sizeof *m->set.photo);
+    m->set.concepts = concepts;
+    m->seen = (calibrate_features){ .dim = MADE_DIM, .crops = 1, .concepts = concepts };
+    m->seen.concept = calloc((size_t)concepts * MADE_DIM, sizeof(float));
+    m->seen.region = calloc((size_t)concepts * MADE_PHOTOS * MADE_DIM, sizeof(float));
+    m->seen.box = calloc((size_t)concepts * MADE_PHOTOS, sizeof(rap_box));
+    m->seen.whole = calloc((size_t)concepts * MADE_PHOTOS, sizeof(int));
+    m->seen.first = calloc((size_t)concepts * MADE_PHOTOS + 1, sizeof(int));
+    for (int t = 0; t < concepts; t++) {
+        m->set.concept[t].name = calloc(1, 16);
+        snprintf(m->set.concept[t].name, 16, "concept%d", t);
+        made_feature(m->seen.concept + t * MADE_DIM, (uint32_t)(from + t), common, noise, &seed);
         for (int p = 0; p < MADE_PHOTOS; p++) {
             int i = m->set.photos++;
 
             m->set.photo[i].picture = mem_string("photo");
-            m->set.photo[i].place = calloc(1, sizeof(trust_place));
-            m->set.photo[i].place->thing = t;
-            m->set.photo[i].places = 1;
+            m->set.photo[i].object = calloc(1, sizeof(calibrate_object));
+            m->set.photo[i].object->concept = t;
+            m->set.photo[i].objects = 1;
             made_feature(m->seen.region + i * MADE_DIM, (uint32_t)(from + t), common, noise,
                          &seed);
             m->seen.whole[i] = 1;
@@ -85,8 +85,8 @@ __attribute__((unused)) static void made_open(made *m, int from, int things, flo
 
 __attribute__((unused)) static void made_close(made *m)
 {
-    trust_set_release(&m->set);
-    trust_seen_release(&m->seen);
+    calibrate_set_release(&m->set);
+    calibrate_features_release(&m->seen);
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* test_set.c: the layouts of a folder, and what is none (src/eval/calibrate/set.c). */
 #include "base/file.h"
-#include "eval/calibrate/trust.h"
+#include "eval/calibrate/calibrate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,18 +41,18 @@ static void put(const char *name, const char *text)
 
 static void refused(const char *reason)
 {
-    trust_set s;
+    calibrate_set s;
     rap_err err = { 0 };
 
-    assert_int_not_equal(trust_set_read(&s, folder, &err), RAP_OK);
+    assert_int_not_equal(calibrate_set_read(&s, folder, &err), RAP_OK);
     if (!strstr(err.text, reason))
         fail_msg("%s: not about %s", err.text, reason);
-    trust_set_release(&s);
+    calibrate_set_release(&s);
 }
 
 static void a_folder_for_each_thing(void **state)
 {
-    trust_set s;
+    calibrate_set s;
 
     put("mug/2.jpg", "");
     put("mug/1.PNG", "");
@@ -62,16 +62,16 @@ static void a_folder_for_each_thing(void **state)
     put("dog/c.jpg", "");
     put("empty/readme", "");
     put(".hidden/x.jpg", "");
-    assert_int_equal(trust_set_read(&s, folder, NULL), RAP_OK);
+    assert_int_equal(calibrate_set_read(&s, folder, NULL), RAP_OK);
     assert_null(s.database);
-    assert_int_equal(s.things, 2);
-    assert_string_equal(s.thing[0].name, "dog");
-    assert_string_equal(path_base(s.thing[0].picture), "a.webp");
-    assert_string_equal(path_base(s.thing[1].picture), "1.PNG");
+    assert_int_equal(s.concepts, 2);
+    assert_string_equal(s.concept[0].name, "dog");
+    assert_string_equal(path_base(s.concept[0].picture), "a.webp");
+    assert_string_equal(path_base(s.concept[1].picture), "1.PNG");
     assert_int_equal(s.photos, 3);
-    assert_int_equal(s.photo[2].places, 1);
-    assert_int_equal(s.photo[2].place[0].thing, 1);
-    trust_set_release(&s);
+    assert_int_equal(s.photo[2].objects, 1);
+    assert_int_equal(s.photo[2].object[0].concept, 1);
+    calibrate_set_release(&s);
 }
 
 #define DATABASE                                                                 \
@@ -80,7 +80,7 @@ static void a_folder_for_each_thing(void **state)
 
 static void an_official_database_with_pictures_beside(void **state)
 {
-    trust_set s;
+    calibrate_set s;
 
     put("database.json", DATABASE);
     put("bo/1.jpg", "");
@@ -88,16 +88,16 @@ static void an_official_database_with_pictures_beside(void **state)
     put("mia/1.jpg", "");
     put("mia/2.jpg", "");
     put("mia/3.jpg", "");
-    assert_int_equal(trust_set_read(&s, folder, NULL), RAP_OK);
-    assert_int_equal(s.things, 2);
-    assert_string_equal(s.thing[1].name, "mia");
+    assert_int_equal(calibrate_set_read(&s, folder, NULL), RAP_OK);
+    assert_int_equal(s.concepts, 2);
+    assert_string_equal(s.concept[1].name, "mia");
     assert_int_equal(s.photos, 3);
-    trust_set_release(&s);
+    calibrate_set_release(&s);
 }
 
 static void lists_of_photos(void **state)
 {
-    trust_set s;
+    calibrate_set s;
 
     put("database.json", DATABASE);
     put("retrieval.json", "[{\"image\": \"a.jpg\", \"box\": [1, 2, 3, 4], \"name\": \"bo\"},"
@@ -105,39 +105,39 @@ static void lists_of_photos(void **state)
                           " {\"image\": \"b.jpg\", \"box\": [1, 2, 3, 4], \"name\": \"mia\"}]");
     put("detection.json", "[{\"image\": \"a.jpg\", \"boxes\": [[1, 2, 3, 4]], \"names\": [\"bo\"]},"
                           " {\"image\": \"c.jpg\", \"boxes\": [], \"names\": []}]");
-    assert_int_equal(trust_set_read(&s, folder, NULL), RAP_OK);
+    assert_int_equal(calibrate_set_read(&s, folder, NULL), RAP_OK);
     assert_int_equal(s.photos, 3);
-    assert_int_equal(s.photo[0].places, 2);
-    assert_int_equal(s.photo[0].place[1].thing, -1);
-    assert_true(s.photo[0].place[1].box.w == 7);
-    assert_int_equal(s.photo[2].places, 0);
-    trust_set_release(&s);
+    assert_int_equal(s.photo[0].objects, 2);
+    assert_int_equal(s.photo[0].object[1].concept, -1);
+    assert_true(s.photo[0].object[1].box.w == 7);
+    assert_int_equal(s.photo[2].objects, 0);
+    calibrate_set_release(&s);
 }
 
 static void queries_of_photos(void **state)
 {
-    trust_set s;
+    calibrate_set s;
 
     put("database.json", DATABASE);
     put("queries.json", "{\"x.jpg\": [\"bo\"], \"y.jpg\": [\"mia\", \"bo\"], \"z.jpg\": []}");
-    assert_int_equal(trust_set_read(&s, folder, NULL), RAP_OK);
+    assert_int_equal(calibrate_set_read(&s, folder, NULL), RAP_OK);
     assert_int_equal(s.photos, 3);
-    assert_int_equal(s.photo[1].places, 2);
-    trust_set_release(&s);
+    assert_int_equal(s.photo[1].objects, 2);
+    calibrate_set_release(&s);
 }
 
 static void what_is_no_set_is_refused_with_the_reason(void **state)
 {
-    trust_set s;
+    calibrate_set s;
     rap_err err = { 0 };
 
     refused("neither a database.json nor folders");
-    assert_int_equal(trust_set_read(&s, "/nowhere/at/all", &err), RAP_E_NOT_FOUND);
-    trust_set_release(&s);
+    assert_int_equal(calibrate_set_read(&s, "/nowhere/at/all", &err), RAP_E_NOT_FOUND);
+    calibrate_set_release(&s);
     put("one/1.jpg", "");
     put("one/2.jpg", "");
     put("two/1.jpg", "");
-    refused("1 of its 2 things");
+    refused("1 of its 2 concepts");
     put("database.json", "{");
     refused("database.json");
     put("database.json", "[]");
@@ -150,7 +150,7 @@ static void what_is_no_set_is_refused_with_the_reason(void **state)
     refused("bo");
     put("bo/1.jpg", "");
     put("mia/1.jpg", "");
-    refused("0 of its 2 things");
+    refused("0 of its 2 concepts");
 }
 
 static void lists_that_are_wrong_are_refused(void **state)

@@ -1,0 +1,96 @@
+/* lifetime.c: opening, sharing and closing an engine; models.c opens its models. */
+#include "engine/engine_inside.h"
+
+#include "base/mem.h"
+#include "base/threads.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+rap_engine *engine_failed(const rap_err *why)
+{
+    rap_engine *e = mem_array(1, sizeof *e);
+
+    if (!e)
+        return NULL;
+    atomic_init(&e->owners, 1);
+    pthread_mutex_init(&e->vision, NULL);
+    pthread_mutex_init(&e->language, NULL);
+    if (why)
+        e->failure = *why;
+    return e;
+}
+
+const rap_err *engine_failure(const rap_engine *e)
+{
+    return &e->failure;
+}
+
+/* A profile that was asked for must be there; the search for a default one may fail until a model is
+ * needed, so that what is remembered can always be listed. */
+static rap_status open_profile(rap_engine *e, const char *given, rap_err *err)
+{
+    const char *set = getenv("RAP_PROFILE");
+    rap_status status = profile_open(&e->profile, given, &e->profile_err);
+
+    if (status == RAP_OK || (!given && !(set && *set)))
+        return RAP_OK;
+    return err_set(err, status, "%s", e->profile_err.text);
+}
+
+static rap_status open_with(rap_engine *e, const rap_engine_options *o, rap_err *err)
+{
+    if (o->threads < 0 || o->threads > 1024)
+        return err_set(err, RAP_E_LIMIT, "%d threads: 1 to 1024 make sense, 0 means all",
+                       o->threads);
+    if (o->precision && engine_precision(&e->precision, o->precision) != RAP_OK)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "the precision '%.40s' is not one of auto, f32, bf16 and int8",
+                       o->precision);
+    e->has_precision = o->precision != NULL;
+    e->model_threads = o->threads;
+    e->threads = o->threads > 0 ? o->threads : threads_available();
+    e->profile_layers = o->profile_layers != 0;
+    e->on_progress = o->on_progress;
+    e->payload = o->payload;
+    return open_profile(e, o->profile, err);
+}
+
+rap_status engine_open(rap_engine **out, const rap_engine_options *options, rap_err *err)
+{
+    rap_engine *e = engine_failed(NULL);
+    rap_status status = e ? open_with(e, options, err) : err_memory(err, "opening an engine");
+
+    *out = status == RAP_OK ? e : NULL;
+    if (status != RAP_OK)
+        engine_close(e);
+    return status;
+}
+
+rap_engine *engine_share(rap_engine *e)
+{
+    atomic_fetch_add(&e->owners, 1);
+    return e;
+}
+
+void engine_close(rap_engine *e)
+{
+    if (!e || atomic_fetch_sub(&e->owners, 1) > 1)
+        return;
+    engine_models_close(e);
+    profile_close(e->profile);
+    pthread_mutex_destroy(&e->vision);
+    pthread_mutex_destroy(&e->language);
+    free(e);
+}
+
+rap_status engine_profile(const profile **out, const rap_engine *e, rap_err *err)
+{
+    *out = e->profile;
+    return e->profile ? RAP_OK : err_set(err, e->profile_err.status, "%s", e->profile_err.text);
+}
+
+int engine_threads(const rap_engine *e)
+{
+    return e->threads;
+}

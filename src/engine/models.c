@@ -1,0 +1,271 @@
+/* models.c: a model is opened by the first call that needs it, and stays open with the engine. */
+#include "engine/engine_inside.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- precision ---- */
+
+rap_status engine_precision(precision *out, const char *name)
+{
+    static const struct {
+        const char *name;
+        precision value;
+    } known[] = { { "auto", PRECISION_AUTO },
+                  { "f32", PRECISION_F32 },
+                  { "bf16", PRECISION_BF16 },
+                  { "int8", PRECISION_INT8 } };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(name, known[i].name) == 0) {
+            *out = known[i].value;
+            return RAP_OK;
+        }
+    return RAP_E_ARGUMENT;
+}
+
+/* The engine's own, else $RAP_PRECISION, else the profile's: f32 is for comparing with a reference, int8 for
+ * speed. */
+static rap_status wanted_precision(precision *out, const rap_engine *e, rap_err *err)
+{
+    const char *set = getenv("RAP_PRECISION");
+
+    if (e->has_precision) {
+        *out = e->precision;
+        return RAP_OK;
+    }
+    if (engine_precision(out, set && *set ? set : e->profile->precision) == RAP_OK)
+        return RAP_OK;
+    return err_set(err, RAP_E_ARGUMENT,
+                   "RAP_PRECISION is '%.40s', not one of auto, f32, bf16 and int8", set);
+}
+
+/* ---- pictures: under the lock `vision` ---- */
+
+static rap_status open_encoder(rap_engine *e, rap_err *err)
+{
+    const profile *p = NULL;
+    precision wanted = PRECISION_AUTO;
+    rap_status status = engine_profile(&p, e, err);
+
+    if (status != RAP_OK || e->encoder)
+        return status;
+    status = wanted_precision(&wanted, e, err);
+    if (status == RAP_OK)
+        status = profile_need(p, &p->encoder, "encoder", "looking at a picture", err);
+    if (status == RAP_OK)
+        status = encoder_open(&e->encoder, p->encoder.path, e->model_threads, wanted, err);
+    if (status != RAP_OK)
+        return status;
+    embed_maker(e->maker, e->encoder, &p->crop);
+    if (e->profile_layers)
+        encoder_profile(e->encoder);
+    return RAP_OK;
+}
+
+/* An encoder without a text tower needs a CLIP beside it for the detector's names. */
+static rap_status open_texts(rap_engine *e, precision wanted, rap_err *err)
+{
+    const profile_file *file = &e->profile->text_encoder;
+    rap_status status;
+
+    if (e->texts || !file->path)
+        return RAP_OK;
+    status = profile_need(e->profile, file, "text_encoder", "finding regions", err);
+    if (status == RAP_OK)
+        status = encoder_open_text(&e->texts, file->path, e->model_threads, wanted, err);
+    if (status == RAP_OK && e->profile_layers)
+        encoder_profile(e->texts);
+    return status;
+}
+
+static rap_status open_detector(rap_engine *e, rap_err *err)
+{
+    const profile_file *file = &e->profile->detector;
+    precision wanted = PRECISION_AUTO;
+    rap_status status;
+
+    if (e->detector || !file->path)
+        return RAP_OK;
+    status = wanted_precision(&wanted, e, err);
+    if (status == RAP_OK)
+        status = profile_need(e->profile, file, "detector", "finding regions", err);
+    if (status == RAP_OK)
+        status = open_texts(e, wanted, err);
+    if (status == RAP_OK)
+        status = yolo_world_open(&e->detector, file->path, e->model_threads, wanted, err);
+    if (status == RAP_OK && e->profile_layers)
+        yolo_world_profile(e->detector);
+    return status;
+}
+
+rap_status engine_encoder(encoder **out, const char **out_maker, rap_engine *e, rap_err *err)
+{
+    rap_status status;
+
+    pthread_mutex_lock(&e->vision);
+    status = open_encoder(e, err);
+    *out = status == RAP_OK ? e->encoder : NULL;
+    *out_maker = e->maker;
+    pthread_mutex_unlock(&e->vision);
+    return status;
+}
+
+rap_status engine_encoder_more(encoder **out, rap_engine *e, rap_err *err)
+{
+    precision wanted = PRECISION_AUTO;
+    encoder *first = NULL;
+    const char *maker;
+    rap_status status = engine_encoder(&first, &maker, e, err);
+
+    *out = NULL;
+    if (status == RAP_OK)
+        status = wanted_precision(&wanted, e, err);
+    return status == RAP_OK
+               ? encoder_open(out, e->profile->encoder.path, encoder_threads(first), wanted, err)
+               : status;
+}
+
+rap_status engine_detector(yolo_world **out, encoder **out_texts, rap_engine *e, rap_err *err)
+{
+    rap_status status;
+
+    pthread_mutex_lock(&e->vision);
+    status = open_encoder(e, err);
+    if (status == RAP_OK)
+        status = open_detector(e, err);
+    *out = status == RAP_OK ? e->detector : NULL;
+    *out_texts = *out ? e->texts ? e->texts : e->encoder : NULL;
+    pthread_mutex_unlock(&e->vision);
+    return status;
+}
+
+/* ---- the language model: under the lock `language` ---- */
+
+static rap_status open_vlm(rap_engine *e, rap_err *err)
+{
+    vlm_options o = { .threads = e->threads };
+    vlm_lora lora[VLM_LORAS];
+    const profile *p = NULL;
+    rap_status status = engine_profile(&p, e, err);
+
+    if (status != RAP_OK || e->vlm)
+        return status;
+    if (!p->llm.path)
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "profile %s has no language model: `rap ask` needs llm and mmproj (see %s)",
+                       p->name, p->file);
+    status = profile_need(p, &p->llm, "llm", "`rap ask`", err);
+    if (status == RAP_OK && p->mmproj.path)
+        status = profile_need(p, &p->mmproj, "mmproj", "`rap ask`", err);
+    for (int i = 0; status == RAP_OK && i < p->loras; i++) {
+        status = profile_need(p, &p->lora[i], "lora", "`rap ask`", err);
+        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
+    }
+    if (status != RAP_OK)
+        return status;
+    o.model = p->llm.path;
+    o.mmproj = p->mmproj.path;
+    o.lora = lora;
+    o.loras = (size_t)p->loras;
+    o.context = p->context;
+    o.image_tokens = p->image_tokens;
+    o.concept_tokens = p->concept_tokens;
+    o.gpu_layers = p->gpu_layers;
+    o.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
+    o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
+    o.style = p->style;
+    o.turns = p->turns;
+    return vlm_open(&e->vlm, &o, err);
+}
+
+rap_status engine_vlm(vlm **out, rap_engine *e, rap_err *err)
+{
+    rap_status status;
+
+    pthread_mutex_lock(&e->language);
+    status = open_vlm(e, err);
+    *out = status == RAP_OK ? e->vlm : NULL;
+    pthread_mutex_unlock(&e->language);
+    return status;
+}
+
+/* ---- all of them ---- */
+
+static rap_status tell(const rap_engine *e, uint64_t done, uint64_t total, rap_err *err)
+{
+    if (e->on_progress && e->on_progress("loading models", done, total, e->payload))
+        return err_set(err, RAP_E_CANCELLED, "loading the models was cancelled");
+    return RAP_OK;
+}
+
+rap_status engine_load(rap_engine *e, rap_err *err)
+{
+    yolo_world *detector;
+    encoder *first, *texts;
+    const char *maker;
+    vlm *language;
+    rap_status status = engine_encoder(&first, &maker, e, err);
+
+    if (status == RAP_OK)
+        status = tell(e, 1, 3, err);
+    if (status == RAP_OK)
+        status = engine_detector(&detector, &texts, e, err);
+    if (status == RAP_OK)
+        status = tell(e, 2, 3, err);
+    if (status == RAP_OK && e->profile->llm.path)
+        status = engine_vlm(&language, e, err);
+    return status == RAP_OK ? tell(e, 3, 3, err) : status;
+}
+
+void engine_models_close(rap_engine *e)
+{
+    vlm_close(e->vlm);
+    yolo_world_close(e->detector);
+    encoder_close(e->texts);
+    encoder_close(e->encoder);
+}
+
+/* ---- times ---- */
+
+/* The title and what `text` says, which is freed. */
+static void add_part(buf *b, const char *title, const profile_file *file, char *text)
+{
+    if (*text)
+        buf_printf(b, "%s %s\n%s\n", title, file->path, text);
+    free(text);
+}
+
+static rap_status report(buf *b, rap_engine *e, rap_err *err)
+{
+    char *text = NULL;
+    rap_status status = RAP_OK;
+
+    if (e->detector && (status = yolo_world_report(e->detector, &text, err)) == RAP_OK)
+        add_part(b, "detector", &e->profile->detector, text);
+    if (status == RAP_OK && e->encoder &&
+        (status = encoder_report(e->encoder, &text, err)) == RAP_OK)
+        add_part(b, "encoder", &e->profile->encoder, text);
+    if (status == RAP_OK && e->texts && (status = encoder_report(e->texts, &text, err)) == RAP_OK)
+        add_part(b, "encoder of names", &e->profile->text_encoder, text);
+    return status;
+}
+
+rap_status engine_report(char **out, rap_engine *e, rap_err *err)
+{
+    buf b = BUF_INIT;
+    rap_status status;
+
+    *out = NULL;
+    if (!e->profile_layers)
+        return err_set(err, RAP_E_ARGUMENT, "layers are timed when profile_layers asks for it");
+    pthread_mutex_lock(&e->vision);
+    status = report(&b, e, err);
+    pthread_mutex_unlock(&e->vision);
+    if (status == RAP_OK && !(*out = buf_detach(&b)))
+        status = err_memory(err, "a profile");
+    buf_release(&b);
+    return status;
+}

@@ -1,0 +1,12 @@
+/* pickle_lines.h: values that protocols 0 and 1 write as lines of text. */
+#ifndef RAP_FORMATS_PICKLE_LINES_H
+#define RAP_FORMATS_PICKLE_LINES_H
+
+#include "formats/pickle_machine.h"
+
+/* What `line` stands for behind one of the opcodes I L F S V; NULL with the error set. */
+pickle_value *unpickle_line(unpickled *u, uint8_t op, pickle_chars line);
+/* A place in the memo; UINT64_MAX when it is no number. */
+uint64_t unpickle_line_index(pickle_chars line);
+
+#endif

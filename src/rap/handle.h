@@ -1,0 +1,31 @@
+/* handle.h: what a handle is: a store, an engine, and what was made ready of both. */
+#ifndef RAP_RAP_HANDLE_H
+#define RAP_RAP_HANDLE_H
+
+#include "engine/engine.h"
+#include "remember/store.h"
+#include "retrieve/names.h"
+#include "retrieve/retriever.h"
+
+struct rap {
+    rap_err err;
+    rap_options options; /* its texts are not used after rap_open() */
+    int threads;
+    rap_engine *engine;
+    store *store;
+    /* borrowed from the engine, NULL until first needed: models.h */
+    const profile *profile;
+    encoder *encoder;
+    const char *maker; /* of vectors */
+    vlm *vlm;
+    /* made of the store, NULL until first needed */
+    retriever *retriever;
+    names *names; /* as of names_generation */
+    int64_t names_generation;
+};
+
+/* Every public call starts with this: the last error is forgotten. False for a NULL handle or one
+ * whose opening failed. */
+int rap_ready(rap *r);
+
+#endif

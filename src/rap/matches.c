@@ -1,0 +1,105 @@
+/* matches.c: making, shortening and freeing a list of matches. */
+#include "rap/matches.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+const char *rap_reason_text(rap_reason reason)
+{
+    switch (reason) {
+    case RAP_REASON_REGION:
+        return "region";
+    case RAP_REASON_WHOLE:
+        return "whole";
+    case RAP_REASON_NAME:
+        return "name";
+    }
+    return "unknown";
+}
+
+static void free_match(rap_match *m)
+{
+    free((char *)m->name);
+    free((char *)m->category);
+    free((char *)m->info);
+}
+
+void rap_matches_free(rap_matches *m)
+{
+    if (!m)
+        return;
+    matches_cut(m, 0);
+    free(m->match);
+    detect_regions_free(m->region, (int)m->region_count);
+    free(m);
+}
+
+void matches_cut(rap_matches *m, size_t count)
+{
+    while (m->count > count)
+        free_match(&m->match[--m->count]);
+}
+
+void matches_without(rap_matches *m, const int64_t *given, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->count; i++) {
+        size_t j = 0;
+
+        while (j < count && given[j] != m->match[i].id)
+            j++;
+        if (j == count)
+            m->match[kept++] = m->match[i];
+        else
+            free_match(&m->match[i]);
+    }
+    m->count = kept;
+}
+
+rap_status matches_new(rap_matches **out, const sighting *seen, int room, rap_err *err)
+{
+    rap_matches *m = *out = mem_array(1, sizeof *m);
+
+    if (!m || !(m->match = mem_array((size_t)room, sizeof *m->match)))
+        return err_memory(err, "listing matches");
+    if (!seen)
+        return RAP_OK;
+    m->width = seen->width;
+    m->height = seen->height;
+    m->detect_ms = seen->detect_ms;
+    m->embed_ms = seen->embed_ms;
+    m->search_ms = seen->search_ms;
+    m->region = mem_array((size_t)seen->count, sizeof *m->region);
+    if (!m->region)
+        return err_memory(err, "listing regions");
+    for (int i = 0; i < seen->count; i++) {
+        m->region[i] = seen->region[i];
+        m->region[i].label = mem_string(seen->region[i].label);
+        m->region_count++;
+        if (!m->region[i].label)
+            return err_memory(err, "listing regions");
+    }
+    return RAP_OK;
+}
+
+rap_status matches_add(rap_matches *m, const rap_record *record, const rank_result *from,
+                       rap_err *err)
+{
+    rap_match *match = &m->match[m->count++];
+
+    match->id = record->id;
+    match->name = mem_string(record->name);
+    match->category = mem_string(record->category ? record->category : "");
+    match->info = mem_string(record->info ? record->info : "");
+    match->distance = from->distance;
+    match->reason = from->reason;
+    match->ambiguous = from->ambiguous;
+    match->score = from->reason == RAP_REASON_NAME ? 1 : fmaxf(0, 1 - from->distance / 2);
+    if (from->region >= 0)
+        match->box = m->region[from->region].box;
+    return match->name && match->category && match->info ? RAP_OK
+                                                         : err_memory(err, "listing matches");
+}

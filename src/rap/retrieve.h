@@ -1,0 +1,15 @@
+/* retrieve.h: the steps of rap_retrieve(), which a conversation and a correction take one by one. */
+#ifndef RAP_RAP_RETRIEVE_H
+#define RAP_RAP_RETRIEVE_H
+
+#include "rap/handle.h"
+
+/* Detects, embeds, searches. */
+rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting *out);
+/* Ranks what was seen (NULL: no photo) together with the names in `text` (NULL: none). */
+rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
+                            rap_matches **out);
+/* Exactly these names, in this order. */
+rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out);
+
+#endif

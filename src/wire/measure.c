@@ -1,0 +1,128 @@
+/* measure.c: see measure.h. */
+#include "wire/measure.h"
+
+#include "wire/put.h"
+
+/* ---- eval ---- */
+
+static json_t *scores(const eval_scores *s)
+{
+    json_t *out = json_object(), *caption = json_object(), *recognition = json_object();
+    json_t *vqa = json_object(), *text_qa = json_object(), *retrieval = json_object();
+    json_t *detection = json_object();
+
+    put_number(&caption, "precision", s->caption_precision);
+    put_number(&caption, "recall", s->caption_recall);
+    put_number(&caption, "f1", s->caption_f1);
+    put_number(&recognition, "positive", s->recognition_positive);
+    put_number(&recognition, "negative", s->recognition_negative);
+    put_number(&recognition, "weighted", s->recognition_weighted);
+    put_number(&vqa, "accuracy", s->vqa);
+    put_number(&text_qa, "accuracy", s->text_qa);
+    put_number(&retrieval, "top1", s->top1);
+    put_number(&retrieval, "top2", s->top2);
+    put_number(&detection, "recall", s->detection_recall);
+    put_value(&out, "caption", caption);
+    put_value(&out, "recognition", recognition);
+    put_value(&out, "vqa", vqa);
+    put_value(&out, "text_qa", text_qa);
+    put_value(&out, "retrieval", retrieval);
+    put_value(&out, "detection", detection);
+    return out;
+}
+
+static json_t *counts(const eval_counts *n)
+{
+    json_t *out = json_object();
+
+    put_count(&out, "caption", n->captions);
+    put_count(&out, "recognition", n->recognition);
+    put_count(&out, "vqa", n->vqa);
+    put_count(&out, "text_qa", n->text_qa);
+    put_count(&out, "retrieval", n->retrieval);
+    put_count(&out, "detection", n->detection);
+    return out;
+}
+
+static json_t *open_set_policy(const calibrate_scores *s)
+{
+    json_t *out = json_object();
+
+    put_number(&out, "recall1", s->recall1);
+    put_number(&out, "recall2", s->recall2);
+    put_number(&out, "recall", s->recall);
+    put_number(&out, "recall_without_threshold", s->recall_open);
+    put_number(&out, "false_positives", s->false_positives);
+    put_count(&out, "ambiguous", s->marked);
+    put_count(&out, "things", s->objects);
+    put_count(&out, "photos_without", s->photos);
+    return out;
+}
+
+static json_t *open_set_size(int concepts, const calibrate_scores *standard,
+                             const calibrate_scores *paper)
+{
+    json_t *out = json_object();
+
+    put_count(&out, "concepts", concepts);
+    put_value(&out, "default", open_set_policy(standard));
+    put_value(&out, "paper", open_set_policy(paper));
+    return out;
+}
+
+static json_t *open_set(const calibrate_report *t)
+{
+    json_t *out = open_set_size(t->concepts, &t->standard, &t->paper), *growth = json_array();
+
+    for (int i = 0; i < t->steps; i++)
+        put_next(&growth,
+                 open_set_size(t->step[i].concepts, &t->step[i].standard, &t->step[i].paper));
+    put_value(&out, "growth", growth);
+    return out;
+}
+
+json_t *wire_eval(const eval_report *report)
+{
+    json_t *out = scores(&report->memory);
+
+    put_value(&out, "baseline", scores(&report->baseline));
+    put_value(&out, "items", counts(&report->counts));
+    if (report->open_set.standard.photos > 0)
+        put_value(&out, "open_set", open_set(&report->open_set));
+    return out;
+}
+
+/* ---- calibrate ---- */
+
+static json_t *fit(const calibrate_fit *f)
+{
+    json_t *out = json_object();
+
+    put_number(&out, "threshold", (double)f->threshold);
+    put_number(&out, "crowding", (double)f->crowding);
+    put_number(&out, "ambiguity", (double)f->ambiguity);
+    put_number(&out, "inner_crop", (double)(f->crops > 1 ? f->inner : 0));
+    put_count(&out, "inner_cuts", f->crops - 1);
+    put_value(&out, "center", json_boolean(f->center != NULL));
+    put_value(&out, "spread", json_boolean(f->scatter != NULL));
+    put_number(&out, "recall", f->recall);
+    put_number(&out, "false_positives", f->false_positives);
+    return out;
+}
+
+json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before,
+                         const calibrate_fit *after, const char *written)
+{
+    json_t *out = json_object();
+
+    put_count(&out, "things", set->concepts);
+    put_count(&out, "places", after->objects);
+    put_count(&out, "open", after->open);
+    put_count(&out, "photos", after->photos);
+    put_value(&out, "before", fit(before));
+    put_value(&out, "after", fit(after));
+    put_number(&out, "misnamed", after->misnamed);
+    put_number(&out, "caught", after->caught);
+    put_text(&out, "written", written);
+    return out;
+}
