@@ -22,6 +22,20 @@
 
 /* ---- fields ---- */
 
+/* A text of `object` ("files.llm"), where it has one. */
+static rap_status read_text(const char **out, const profile *p, const json_t *json,
+                            const char *object, const char *key, rap_err *err)
+{
+    const json_t *value = json_object_get(json, key);
+
+    if (!value)
+        return RAP_OK;
+    *out = json_string_value(value);
+    if (*out && strlen(*out) == json_string_length(value))
+        return RAP_OK;
+    return err_set(err, RAP_E_FORMAT, "%s: \"%s.%s\" is not a text", p->file, object, key);
+}
+
 /* One file: {"path": …, "sha256": …}; `object` ("files.llm") is for errors. Paths are relative to the profile's folder. */
 static rap_status read_file(profile *p, profile_file *out, const json_t *json, const char *object,
                             rap_err *err)
@@ -33,9 +47,9 @@ static rap_status read_file(profile *p, profile_file *out, const json_t *json, c
     if (!json_is_object(json))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not an object with a \"path\"", p->file,
                        object);
-    status = json_get_string(&path, json, "path", p->file, err);
+    status = read_text(&path, p, json, object, "path", err);
     if (status == RAP_OK)
-        status = json_get_string(&out->sha256, json, "sha256", p->file, err);
+        status = read_text(&out->sha256, p, json, object, "sha256", err);
     if (status != RAP_OK)
         return status;
     if (!path || !*path)

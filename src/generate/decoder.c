@@ -67,16 +67,15 @@ static int choose_batch(const vlm *v)
     return v->context < batch ? v->context : batch;
 }
 
-/* A closed conversation leaves its memory to the next one: making it costs more than a short answer. */
+/* A closed conversation leaves its memory to the next one: making it costs more than a short answer, and what both begin
+ * with need not be evaluated again. */
 rap_status decoder_init(decoder *out, vlm *v, rap_err *err)
 {
     rap_status status = RAP_OK;
 
     *out = (decoder){ .v = v, .batch_size = choose_batch(v) };
-    out->ctx = vlm_take_spare(v);
-    if (out->ctx)
-        llama_memory_clear(llama_get_memory(out->ctx), true);
-    else
+    out->ctx = vlm_take_spare(&out->prefix, v);
+    if (!out->ctx)
         status = new_context(&out->ctx, v, v->context < FIRST_CELLS ? v->context : FIRST_CELLS,
                              out->batch_size, err);
     if (!status)
@@ -89,8 +88,48 @@ void decoder_release(decoder *d)
     if (d->batch.token)
         llama_batch_free(d->batch);
     if (d->ctx)
-        vlm_leave_spare(d->v, d->ctx);
+        vlm_leave_spare(d->v, d->ctx, &d->prefix);
     *d = (decoder){ .v = NULL };
+}
+
+/* ---- beginning where another conversation began ---- */
+
+static bool is_recurrent(const vlm *v)
+{
+    return llama_model_is_recurrent(v->model) || llama_model_is_hybrid(v->model);
+}
+
+int decoder_resume(decoder *d, const uint64_t *id, int runs)
+{
+    llama_memory_t memory = llama_get_memory(d->ctx);
+    int same = 0, cells = 0;
+    llama_pos position = 0;
+
+    while (same < runs && same < d->prefix.runs && id[same] && id[same] == d->prefix.run[same].id) {
+        cells += d->prefix.run[same].cells;
+        position += d->prefix.run[same].positions;
+        same++;
+    }
+    if (same > 0 && (is_recurrent(d->v) || !llama_memory_seq_rm(memory, 0, position, -1)))
+        same = 0;
+    if (same == 0 && llama_memory_seq_pos_max(memory, 0) >= 0)
+        llama_memory_clear(memory, is_recurrent(d->v));
+    d->prefix.runs = same;
+    d->cells = same ? cells : 0;
+    d->position = same ? position : 0;
+    return same;
+}
+
+void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos position)
+{
+    prefix *p = &d->prefix;
+
+    if (id == 0 || number != p->runs || number >= PREFIX_RUNS)
+        return;
+    p->run[number].id = id;
+    p->run[number].cells = d->cells - cells;
+    p->run[number].positions = d->position - position;
+    p->runs = number + 1;
 }
 
 /* ---- growing ---- */
@@ -237,8 +276,7 @@ rap_status decoder_mark_init(decoder_mark *out, decoder *d, rap_err *err)
     const llama_state_seq_flags part = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
 
     *out = (decoder_mark){ .position = d->position, .cells = d->cells };
-    if (d->cells == 0 ||
-        !(llama_model_is_recurrent(d->v->model) || llama_model_is_hybrid(d->v->model)))
+    if (d->cells == 0 || !is_recurrent(d->v))
         return RAP_OK;
     out->state_size = llama_state_seq_get_size_ext(d->ctx, 0, part);
     out->state = mem_array(out->state_size, 1);
@@ -277,8 +315,10 @@ bool decoder_rewind(decoder *d, const decoder_mark *mark)
         kept = llama_state_seq_set_data_ext(d->ctx, mark->state, mark->state_size, 0,
                                             LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY) > 0;
     kept = kept && llama_memory_seq_rm(memory, 0, mark->position, -1) && wipe_rest(d->ctx);
-    if (!kept)
+    if (!kept) {
         llama_memory_clear(memory, true);
+        d->prefix.runs = 0;
+    }
     d->position = kept ? mark->position : 0;
     d->cells = kept ? mark->cells : 0;
     return kept || mark->cells == 0;

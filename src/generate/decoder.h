@@ -19,6 +19,7 @@ typedef struct decoder {
     int batch_size;
     llama_pos position; /* of the next token             */
     int cells;          /* taken in memory               */
+    prefix prefix;      /* what stands at the start      */
 } decoder;
 
 rap_status decoder_init(decoder *out, vlm *v, rap_err *err);
@@ -26,6 +27,12 @@ void decoder_release(decoder *d); /* NULL-safe fields */
 
 /* Makes room for `cells` in all; what is in memory stays. RAP_E_LIMIT: more than vlm_context(). */
 rap_status decoder_reserve(decoder *d, int cells, rap_err *err);
+
+/* A conversation's first step: of the `runs` that it begins with (named by id; 0: without a name), keeps those that
+ * stand in memory already, from a conversation before. Returns how many. */
+int decoder_resume(decoder *d, const uint64_t *id, int runs);
+/* Run `number` has been evaluated, and took the places from `cells` and `position` on. */
+void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos position);
 
 /* want_logits: the last token's logits can be read afterwards with llama_get_logits_ith(ctx, −1). */
 rap_status decoder_prefill(decoder *d, const llama_token *token, size_t count, bool want_logits,

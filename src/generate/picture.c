@@ -235,52 +235,87 @@ static rap_status count_tokens(size_t *out, bool *out_overview, const vlm *v, in
     return RAP_OK;
 }
 
-/* The size to which a picture is shrunk so that it takes no more than `bound` tokens; whole: false where its overview
- * alone is taken, because tiles are cut from a picture of any size. */
-static rap_status choose_size(int *width, int *height, bool *whole, const vlm *v, size_t bound,
-                              rap_err *err)
+/* The size at which a concept's picture is shown. */
+typedef struct shown_size {
+    int width, height;
+    bool whole; /* false: of its tiles only the overview */
+} shown_size;
+
+/* Smaller and smaller, until it takes no more than `bound` tokens or takes no fewer any more. True: it fits. */
+static rap_status shrink(bool *fits, bool *overview, shown_size *s, const vlm *v, size_t bound,
+                         rap_err *err)
 {
-    int w = *width, h = *height;
     size_t tokens = 0, before = 0;
-    bool overview = false;
+    rap_status status = RAP_OK;
 
     for (int i = 0; i < SHRINKS; i++) {
-        rap_status status = count_tokens(&tokens, &overview, v, w, h, err);
         double by;
 
-        if (status)
-            return status;
-        if (tokens <= bound || tokens == before || w <= LEAST_SIDE || h <= LEAST_SIDE)
+        status = count_tokens(&tokens, overview, v, s->width, s->height, err);
+        if (status || tokens <= bound || tokens == before || s->width <= LEAST_SIDE ||
+            s->height <= LEAST_SIDE)
             break;
         before = tokens;
         by = sqrt((double)bound / (double)tokens) * 0.98;
-        w = (int)(w * by) > LEAST_SIDE ? (int)(w * by) : LEAST_SIDE;
-        h = (int)(h * by) > LEAST_SIDE ? (int)(h * by) : LEAST_SIDE;
+        s->width = (int)(s->width * by) > LEAST_SIDE ? (int)(s->width * by) : LEAST_SIDE;
+        s->height = (int)(s->height * by) > LEAST_SIDE ? (int)(s->height * by) : LEAST_SIDE;
     }
-    *whole = tokens <= bound || !overview;
-    if (*whole && (tokens <= bound || tokens < before)) {
-        *width = w;
-        *height = h;
+    *fits = !status && tokens <= bound;
+    return status;
+}
+
+/* Where tiles follow the picture's shape, as InternVL's do, a square takes one, which shows all of the picture: so is
+ * the overview made that such a model sees beside its tiles. */
+static rap_status try_squares(bool *fits, shown_size *s, const vlm *v, size_t bound, rap_err *err)
+{
+    static const int sides[] = { 448, 336, 224, 112, 56, 28 };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; !status && !*fits && i < sizeof sides / sizeof *sides; i++) {
+        size_t tokens = 0;
+        bool overview;
+
+        status = count_tokens(&tokens, &overview, v, sides[i], sides[i], err);
+        *fits = !status && tokens <= bound;
+        if (*fits)
+            *s = (shown_size){ sides[i], sides[i], true };
     }
-    return RAP_OK;
+    return status;
+}
+
+/* Where nothing fits, the picture stays as it is. */
+static rap_status choose_size(shown_size *out, const vlm *v, size_t bound, rap_err *err)
+{
+    shown_size s = *out;
+    bool fits = false, overview = false;
+    rap_status status = shrink(&fits, &overview, &s, v, bound, err);
+
+    if (!status && !fits && overview) {
+        out->whole = false;
+        return RAP_OK;
+    }
+    if (!status && !fits)
+        status = try_squares(&fits, &s, v, bound, err);
+    if (!status && fits)
+        *out = s;
+    return status;
 }
 
 rap_status vlm_encode_concept(vlm *v, const image *im, float **out, size_t *out_floats,
                               rap_err *err)
 {
-    int width = im->width, height = im->height;
+    shown_size s = { im->width, im->height, true };
     image small = { 0 };
-    bool whole = true;
     rap_status status = need_vision(v, err);
 
     *out = NULL;
     *out_floats = 0;
     if (!status && v->concept_tokens > 0)
-        status = choose_size(&width, &height, &whole, v, (size_t)v->concept_tokens, err);
-    if (!status && (width != im->width || height != im->height))
-        status = image_resize(&small, im, width, height, IMAGE_BICUBIC, err);
+        status = choose_size(&s, v, (size_t)v->concept_tokens, err);
+    if (!status && (s.width != im->width || s.height != im->height))
+        status = image_resize(&small, im, s.width, s.height, IMAGE_BICUBIC, err);
     if (!status)
-        status = encode(out, out_floats, v, small.rgb ? &small : im, whole, err);
+        status = encode(out, out_floats, v, small.rgb ? &small : im, s.whole, err);
     image_release(&small);
     return status;
 }
@@ -307,6 +342,7 @@ static rap_status init_rows(picture *out, const vlm *v, const session_picture *s
         return err_set(err, RAP_E_ARGUMENT,
                        "stored picture tokens of %zu floats do not fit this model", source->floats);
     out->rows = source->tokens + HEADER;
+    out->row_floats = source->floats - HEADER;
     return RAP_OK;
 }
 

@@ -12,6 +12,7 @@ typedef struct picture {
                          * overview of a tiled picture is shown */
     const float *rows;  /* of every piece, one after another, encoded earlier (borrowed); NULL: the chunks hold
                          * pixels and are encoded when their turn comes */
+    size_t row_floats;  /* of the rows */
     int cells;          /* places it takes in the context */
 } picture;
 

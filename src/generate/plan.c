@@ -4,6 +4,7 @@
  * before texts, and of each the least certain first (concepts come best first). */
 #include "generate/plan.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -22,6 +23,7 @@ void plan_release(plan *p)
         picture_release(&p->picture[i]);
     free(p->picture);
     free(p->concept);
+    free(p->order);
     token_list_release(&p->tokens);
     *p = (plan){ .picture = NULL };
 }
@@ -39,7 +41,8 @@ static rap_status plan_pictures(plan *p, vlm *v, const session_turn *turn, rap_e
 
     p->picture = mem_array(concepts + 1, sizeof *p->picture);
     p->concept = mem_array(concepts + 1, sizeof *p->concept);
-    if (!p->picture || !p->concept)
+    p->order = mem_array(concepts + 1, sizeof *p->order);
+    if (!p->picture || !p->concept || !p->order)
         return err_memory(err, "planning a turn");
     p->concepts = turn->concepts;
     p->has_query = is_given(turn->query);
@@ -87,24 +90,80 @@ static rap_status plan_tokens(plan *p, const plan_place *at, const prompt *text,
     return status;
 }
 
-/* The prompt with the first `kept` concepts, and its size. */
+/* Where memory comes first, concepts stand in the order of their names: the same ones make the same tokens, however
+ * certain each of them is. */
+static void put_in_order(plan *p, int kept, bool by_name)
+{
+    for (int i = 0; i < kept; i++) {
+        int at = i;
+
+        for (; by_name && at > 0; at--) {
+            if (strcmp(p->concept[p->order[at - 1]].name, p->concept[i].name) <= 0)
+                break;
+            p->order[at] = p->order[at - 1];
+        }
+        p->order[at] = i;
+    }
+}
+
+/* The prompt with the first `kept` concepts. */
+static rap_status build_prompt(prompt *out, plan *p, const plan_place *at, const char *question,
+                               int kept, rap_err *err)
+{
+    const prompt_style *turns = &at->v->style.turns;
+    prompt_concept *shown = mem_array((size_t)kept + 1, sizeof *shown);
+    rap_status status;
+
+    if (!shown)
+        return err_memory(err, "planning a turn");
+    put_in_order(p, kept, turns->memory_first);
+    for (int i = 0; i < kept; i++)
+    shown[i] = p->concept[p->order[i]];
+    status = prompt_build(out, turns, p->has_query, shown, kept, question, at->turns == 0, err);
+    free(shown);
+    return status;
+}
+
 static rap_status plan_prompt(plan *p, const plan_place *at, const char *question, int kept,
                               rap_err *err)
 {
     prompt text;
-    rap_status status = prompt_build(&text, &at->v->style.turns, p->has_query, p->concept, kept,
-                                     question, at->turns == 0, err);
+    rap_status status = build_prompt(&text, p, at, question, kept, err);
 
     if (status)
         return status;
     status = plan_tokens(p, at, &text, err);
     p->kept = kept;
     p->cells = (int)p->tokens.count;
-    for (size_t i = 0; i < p->tokens.runs; i++)
-        if (p->tokens.run[i].picture >= 0)
-            p->cells += p->picture[p->tokens.run[i].picture].cells;
+    for (size_t i = 0; i < p->tokens.runs; i++) {
+        token_run *run = &p->tokens.run[i];
+
+        if (run->picture > 0)
+            run->picture = p->order[run->picture - 1] + 1;
+        if (run->picture >= 0)
+            p->cells += p->picture[run->picture].cells;
+    }
     prompt_release(&text);
     return status;
+}
+
+uint64_t plan_run_id(const plan *p, size_t i)
+{
+    const token_run *run = &p->tokens.run[i];
+    const picture *shown;
+    uint64_t id;
+
+    if (i + 1 == p->tokens.runs)
+        return 0;
+    if (run->picture < 0) {
+        id = hash_fast(p->tokens.token + run->from, run->count * sizeof(llama_token), 1);
+    } else {
+        shown = &p->picture[run->picture];
+        if (!shown->rows)
+            return 0;
+        id = hash_fast(shown->rows, shown->row_floats * sizeof(float), 2 + (uint64_t)shown->first);
+    }
+    return id ? id : 1;
 }
 
 /* Room kept free for the answer: what was asked for, but no more than an eighth of the context. */

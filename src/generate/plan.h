@@ -15,7 +15,8 @@ typedef struct plan_place {
 
 typedef struct plan {
     picture *picture;        /* [1 + concepts]: the query's, then each concept's */
-    prompt_concept *concept; /* [concepts]                                       */
+    prompt_concept *concept; /* [concepts], the most certain first               */
+    int *order;              /* [concepts]: which concept stands where in the prompt */
     int concepts;
     bool has_query;
     token_list tokens;
@@ -27,6 +28,10 @@ typedef struct plan {
 /* RAP_E_LIMIT: the question does not fit even without concepts. Release it after a failure too. */
 rap_status plan_init(plan *out, const plan_place *at, const session_turn *turn, rap_err *err);
 void plan_release(plan *p); /* NULL-safe fields */
+
+/* Names run i of the tokens, so that an equal one is known again; 0: it has no name (a picture's pixels, and the last run,
+ * which is evaluated in any case). */
+uint64_t plan_run_id(const plan *p, size_t i);
 
 /* Tokens of an answer at most. */
 int plan_answer_limit(const session_turn *turn);

@@ -104,20 +104,34 @@ static rap_status add_concept(prompt *p, const prompt_concept *c, int number, ra
     return status;
 }
 
-static rap_status add_body(prompt *p, int has_query_image, const prompt_concept *concept,
-                           int concepts, const char *question, rap_err *err)
+static rap_status add_query_image(prompt *p, int has_query_image, rap_err *err)
+{
+    rap_status status = has_query_image ? add_image(p, 0, err) : RAP_OK;
+
+    return status || !has_query_image ? status : add_template(p, "\n", err);
+}
+
+static rap_status add_concepts(prompt *p, const prompt_concept *concept, int concepts, rap_err *err)
 {
     rap_status status = RAP_OK;
 
-    if (has_query_image) {
-        status = add_image(p, 0, err);
-        if (!status)
-            status = add_template(p, "\n", err);
-    }
     for (int i = 0; !status && i < concepts; i++)
         status = add_concept(p, &concept[i], i + 1, err);
-    if (!status && concepts > 0)
-        status = add_template(p, "]", err);
+    return status || concepts == 0 ? status : add_template(p, "]", err);
+}
+
+static rap_status add_body(prompt *p, const prompt_style *style, int has_query_image,
+                           const prompt_concept *concept, int concepts, const char *question,
+                           rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    if (!style->memory_first)
+        status = add_query_image(p, has_query_image, err);
+    if (!status)
+        status = add_concepts(p, concept, concepts, err);
+    if (!status && style->memory_first)
+        status = add_query_image(p, has_query_image, err);
     return status ? status : add_plain(p, question, true, err);
 }
 
@@ -141,7 +155,7 @@ rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_im
     if (!status)
         status = add_template(out, style->before_user, err);
     if (!status)
-        status = add_body(out, has_query_image, concept, concepts, question, err);
+        status = add_body(out, style, has_query_image, concept, concepts, question, err);
     if (!status)
         status = add_template(out, style->before_assistant, err);
     if (status)

@@ -56,21 +56,55 @@ void session_answer_release(session_answer *a)
 
 /* ---- prefill ---- */
 
+/* Runs of the first turn that stand in memory already; their places are counted as kept. */
+static rap_status resume(size_t *out, session *s, const plan *p, session_answer *answer,
+                         rap_err *err)
+{
+    uint64_t *id;
+
+    *out = 0;
+    if (s->turns > 0)
+        return RAP_OK;
+    id = mem_array(p->tokens.runs, sizeof *id);
+    if (!id)
+        return err_memory(err, "reading a prompt");
+    for (size_t i = 0; i < p->tokens.runs; i++)
+        id[i] = plan_run_id(p, i);
+    *out = (size_t)decoder_resume(&s->decoder, id, (int)p->tokens.runs);
+    answer->kept_tokens = s->decoder.cells;
+    free(id);
+    return RAP_OK;
+}
+
+static rap_status prefill_run(session *s, const plan *p, size_t i, session_answer *out,
+                              rap_err *err)
+{
+    const token_run *run = &p->tokens.run[i];
+    int cells = s->decoder.cells;
+    llama_pos position = s->decoder.position;
+    rap_status status;
+
+    if (run->picture < 0) {
+        status = decoder_prefill(&s->decoder, p->tokens.token + run->from, run->count,
+                                 i + 1 == p->tokens.runs, err);
+    } else {
+        status = decoder_prefill_picture(&s->decoder, &p->picture[run->picture], err);
+        out->images_encoded += p->picture[run->picture].rows == NULL;
+    }
+    if (!status && s->turns == 0)
+        decoder_note_run(&s->decoder, (int)i, plan_run_id(p, i), cells, position);
+    return status;
+}
+
 static rap_status prefill(session *s, const plan *p, session_answer *out, rap_err *err)
 {
-    rap_status status = decoder_reserve(&s->decoder, s->decoder.cells + p->cells, err);
+    size_t i = 0;
+    rap_status status = resume(&i, s, p, out, err);
 
-    for (size_t i = 0; !status && i < p->tokens.runs; i++) {
-        const token_run *run = &p->tokens.run[i];
-
-        if (run->picture < 0) {
-            status = decoder_prefill(&s->decoder, p->tokens.token + run->from, run->count,
-                                     i + 1 == p->tokens.runs, err);
-        } else {
-            status = decoder_prefill_picture(&s->decoder, &p->picture[run->picture], err);
-            out->images_encoded += p->picture[run->picture].rows == NULL;
-        }
-    }
+    if (!status)
+        status = decoder_reserve(&s->decoder, s->decoder.cells + p->cells - out->kept_tokens, err);
+    for (; !status && i < p->tokens.runs; i++)
+        status = prefill_run(s, p, i, out, err);
     if (status)
         return status;
     out->prompt_tokens = p->cells;

@@ -33,7 +33,7 @@ rap_status style_copy(style *out, const prompt_style *from, rap_err *err)
                               &out->turns.after_assistant, &out->turns.system,
                               &out->turns.system_line,     &out->turns.after_system };
 
-    *out = (style){ .turns = { 0 } };
+    *out = (style){ .turns = { .memory_first = from->memory_first } };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         *fields[i] = mem_string(texts[i] ? texts[i] : "");
         if (!*fields[i]) {

@@ -49,6 +49,7 @@ typedef struct session_answer {
     int dropped;          /* concepts left out, from the last, because the context was too short        */
     int pictures_dropped; /* of the concepts that are given: these, from the last, came as text alone   */
     int prompt_tokens, answer_tokens, images_encoded;
+    int kept_tokens; /* of prompt_tokens, in memory from a conversation before: not evaluated again */
     double first_token_ms;
 } session_answer;
 

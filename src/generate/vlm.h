@@ -26,7 +26,7 @@ typedef struct vlm_options {
     const vlm_lora *lora; /* [loras]                                                              */
     size_t loras;
     const char *style;    /* "rap" (style fields below) or "chat" (the model's own chat template) */
-    prompt_style turns;   /* for style "rap"; of it, style "chat" takes the system line           */
+    prompt_style turns;   /* for style "rap"; of it, style "chat" takes system and memory_first   */
     int context;          /* tokens of a conversation at most. 0: what the model and memory bear  */
     int image_tokens;     /* of one picture at most, where a model lets that be chosen. 0: 1024 for
                            * models with positions in two dimensions, else the model's own bound  */

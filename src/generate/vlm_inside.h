@@ -12,6 +12,18 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+/* What stands at the start of a decoder's memory: the runs (text or picture) of a conversation's first turn. */
+enum { PREFIX_RUNS = 64 };
+
+typedef struct prefix {
+    struct {
+        uint64_t id;
+        int cells;
+        llama_pos positions;
+    } run[PREFIX_RUNS];
+    int runs;
+} prefix;
+
 struct vlm {
     pthread_mutex_t lock; /* of the projector's runs, and of fingerprint and spare */
     char *model_path, *mmproj_path; /* mmproj_path NULL: text only */
@@ -25,6 +37,7 @@ struct vlm {
     tokenizer tokens;
     style style;
     struct llama_context *spare; /* of a closed conversation; NULL: none */
+    prefix spare_prefix;
     int context;
     int both_ways;    /* tokens of the largest picture, when they see each other in both directions; else 0 */
     int concept_tokens; /* of a concept's picture; 0: no bound */
@@ -34,9 +47,9 @@ struct vlm {
     int width;        /* floats per row that the decoder takes in */
 };
 
-/* The memory of a closed conversation, or NULL. */
-struct llama_context *vlm_take_spare(vlm *v);
-void vlm_leave_spare(vlm *v, struct llama_context *ctx);
+/* The memory of a closed conversation, or NULL, and what stands in it. */
+struct llama_context *vlm_take_spare(prefix *out, vlm *v);
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, const prefix *p);
 
 /* Tokens of the largest piece that any picture is cut into; 0: reads no pictures. In picture.c. */
 int vlm_largest_piece(const vlm *v);

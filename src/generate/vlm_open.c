@@ -166,8 +166,12 @@ static rap_status open_style(vlm *v, const vlm_options *o, rap_err *err)
 {
     if (!o->style || strcmp(o->style, "rap") == 0)
         return style_copy(&v->style, &o->turns, err);
-    if (strcmp(o->style, "chat") == 0)
-        return style_of_model(&v->style, v->model, o->turns.system, o->model, err);
+    if (strcmp(o->style, "chat") == 0) {
+        rap_status status = style_of_model(&v->style, v->model, o->turns.system, o->model, err);
+
+        v->style.turns.memory_first = o->turns.memory_first;
+        return status;
+    }
     return err_set(err, RAP_E_ARGUMENT, "the prompt style '%.40s' is not known (rap or chat)",
                    o->style);
 }
@@ -279,24 +283,27 @@ void vlm_close(vlm *v)
     free(v);
 }
 
-struct llama_context *vlm_take_spare(vlm *v)
+struct llama_context *vlm_take_spare(prefix *out, vlm *v)
 {
     struct llama_context *ctx;
 
     pthread_mutex_lock(&v->lock);
     ctx = v->spare;
+    *out = v->spare_prefix;
     v->spare = NULL;
+    v->spare_prefix.runs = 0;
     pthread_mutex_unlock(&v->lock);
     return ctx;
 }
 
-void vlm_leave_spare(vlm *v, struct llama_context *ctx)
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, const prefix *p)
 {
     struct llama_context *before;
 
     pthread_mutex_lock(&v->lock);
     before = v->spare;
     v->spare = ctx;
+    v->spare_prefix = *p;
     pthread_mutex_unlock(&v->lock);
     if (before)
         llama_free(before);

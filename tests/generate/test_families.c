@@ -402,6 +402,130 @@ static void pictures_of_odd_shapes_do_no_harm(void **state)
     on_each(odd_shapes);
 }
 
+/* ---- */
+
+static int answer_size(vlm *v, const session_picture *shown, const family *f)
+{
+    const prompt_concept bo = { "bo", "<bo> likes cheese.", 1 };
+    session_turn turn = { .concept = &bo,
+                          .concept_picture = shown,
+                          .concepts = 1,
+                          .question = "What do <bo> like?",
+                          .max_tokens = 8 };
+    session_answer a;
+    session *s = NULL;
+    int size;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &a, f);
+    size = a.prompt_tokens;
+    session_answer_release(&a);
+    session_close(s);
+    return size;
+}
+
+/* A bound makes a concept's picture small where its size decides how many tokens it takes. (LFM2-VL takes at least 64.) */
+static void shrink(const family *f)
+{
+    static const char *const bounded[] = { "glm4v",    "internvl", "minicpmv", "pixtral",
+                                           "qwen25vl", "qwen35",   "smolvlm" };
+    enum { BOUND = 12 };
+    bool listed = false;
+    vlm_options o = { .model = f->model,
+                      .mmproj = f->mmproj,
+                      .style = "chat",
+                      .concept_tokens = BOUND,
+                      .threads = 2 };
+    float *tokens = NULL;
+    size_t floats = 0;
+    int small, whole;
+    vlm *v = NULL;
+    album a;
+
+    for (size_t i = 0; i < sizeof bounded / sizeof *bounded; i++)
+        listed = listed || strcmp(bounded[i], f->name) == 0;
+    assert_int_equal(vlm_open(&v, &o, NULL), RAP_OK);
+    album_open(&a, v);
+    assert_int_equal(vlm_encode_concept(v, &a.im[1], &tokens, &floats, NULL), RAP_OK);
+    assert_true(vlm_fits_tokens(v, tokens, floats));
+    whole = answer_size(v, &a.stored[1], f);
+    small = answer_size(v, &(session_picture){ .tokens = tokens, .floats = floats }, f);
+    printf("%s: a concept takes %d tokens, bounded %d\n", f->name, whole, small);
+    assert_int_equal(small < whole, listed);
+    free(tokens);
+    album_close(&a);
+    vlm_close(v);
+}
+
+static void concepts_pictures_can_be_small(void **state)
+{
+    on_each(shrink);
+}
+
+/* ---- */
+
+/* What a conversation begins with as one before did is not evaluated again, and the answer is the same to the bit. */
+static void keep_prefix(const family *f)
+{
+    vlm_options o = { .model = f->model,
+                      .mmproj = f->mmproj,
+                      .style = "chat",
+                      .turns = { .memory_first = 1 },
+                      .threads = 2 };
+    const json_t *row = json_array_get(f->expected, 2);
+    bool recurrent = strcmp(f->name, "qwen35") == 0 || strcmp(f->name, "lfm2vl") == 0;
+    prompt_concept concept[CONCEPTS];
+    char info[CONCEPTS][64];
+    session_answer cold, warm;
+    session_turn turn;
+    session *s = NULL;
+    vlm *v = NULL;
+    album a;
+
+    assert_int_equal(vlm_open(&v, &o, NULL), RAP_OK);
+    album_open(&a, v);
+    turn = turn_of(row, concept, info, a.stored);
+    turn.query = &a.pixels[3];
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &cold, f);
+    assert_int_equal(cold.kept_tokens, 0);
+    session_answer_release(&cold);
+    turn.query = &a.pixels[0];
+    session_close(s);
+
+    vlm_close(v); /* cold again */
+    assert_int_equal(vlm_open(&v, &o, NULL), RAP_OK);
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &cold, f);
+    session_close(s);
+    turn.query = &a.pixels[3]; /* another photo */
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &warm, f);
+    session_answer_release(&warm);
+    session_close(s);
+    turn.query = &a.pixels[0];
+    concept[0] =
+        (prompt_concept){ names[1], info[1], 1 }; /* the same concepts, otherwise certain */
+    concept[1] = (prompt_concept){ names[0], info[0], 1 };
+    turn.concept_picture = (session_picture[]){ a.stored[2], a.stored[1] };
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &warm, f);
+    session_close(s);
+    assert_string_equal(warm.text, cold.text);
+    assert_int_equal(warm.prompt_tokens, cold.prompt_tokens);
+    printf("%s: of %d tokens %d were kept\n", f->name, warm.prompt_tokens, warm.kept_tokens);
+    assert_int_equal(warm.kept_tokens > 0, !recurrent);
+    session_answer_release(&cold);
+    session_answer_release(&warm);
+    album_close(&a);
+    vlm_close(v);
+}
+
+static void memory_is_kept_from_photo_to_photo(void **state)
+{
+    on_each(keep_prefix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +534,8 @@ int main(void)
         cmocka_unit_test(a_failed_turn_is_forgotten),
         cmocka_unit_test(a_phones_photo_fits),
         cmocka_unit_test(pictures_of_odd_shapes_do_no_harm),
+        cmocka_unit_test(concepts_pictures_can_be_small),
+        cmocka_unit_test(memory_is_kept_from_photo_to_photo),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

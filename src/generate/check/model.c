@@ -325,9 +325,9 @@ rap_status check_model(check_facts *out, const char *path, rap_err *err)
     *out = (check_facts){ .width = 0 };
     if (status)
         return status;
-    status = check_architecture(g, err);
+    status = check_first_part(&is_split, g, path, err);
     if (!status)
-        status = check_first_part(&is_split, g, path, err);
+        status = check_architecture(g, err);
     if (!status)
         status = check_common(&d, g, err);
     if (!status)
