@@ -81,7 +81,7 @@ static rap_status open_model(vlm *v, const vlm_options *o, check_facts *facts, r
     if (!status && o->mmproj)
         status = check_mmproj(o->mmproj, facts, err);
     if (!status && !facts->known)
-        status = trial_load(o->model, o->mmproj, err);
+        status = trial_load(o->model, o->mmproj, facts->split ? NULL : RAP_LLAMA_VERSION, err);
     if (status)
         return status;
     if (o->gpu_layers)

@@ -19,6 +19,7 @@ typedef struct check_facts {
     int64_t vocab; /* tokens                   */
     bool known;    /* of a family (and with a projector) that the checks know: safe to load after them. Others are
                     * tried in a child process first: trial.h */
+    bool split;    /* into several files */
 } check_facts;
 
 rap_status check_model(check_facts *out, const char *path, rap_err *err);

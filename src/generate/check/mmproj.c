@@ -239,19 +239,10 @@ static rap_status find_projector(const gguf_file *g, const char **out, size_t *o
     return RAP_OK;
 }
 
-/* Kinds that llama.cpp was seen to load and to refuse without an assertion where these checks pass. */
+/* Only LLaVA's kind is checked tensor by tensor; damaged ones of all others can crash llama.cpp. */
 static bool is_known(const char *kind, size_t len)
 {
-    static const char *const known[] = {
-        "mlp",           "ldp",      "ldpv2", "resampler", "gemma3",         "idefics3",
-        "pixtral",       "internvl", "lfm2",  "glm4v",     "qwen2vl_merger", "qwen2.5vl_merger",
-        "qwen3vl_merger"
-    };
-
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (len == strlen(known[i]) && memcmp(kind, known[i], len) == 0)
-            return true;
-    return false;
+    return len == 3 && memcmp(kind, "mlp", 3) == 0;
 }
 
 /* Two families number a picture's tokens by where in the prompt it stands, so that it cannot be prepared
@@ -304,7 +295,7 @@ rap_status check_mmproj(const char *path, check_facts *model, rap_err *err)
     if (!status && gguf_find(g, "v.position_embd.weight"))
         status = check_tensor(g, "v.position_embd.weight", CHECK_MATRIX, 4,
                               (int64_t[]){ t.D, CHECK_ANY, CHECK_ANY, CHECK_ANY }, err);
-    if (!status && len == 3 && memcmp(kind, "mlp", 3) == 0)
+    if (!status && is_known(kind, len))
         status = check_mlp(&t, g, model->width, err);
     if (!status)
         status = check_types(g, err);

@@ -332,6 +332,7 @@ rap_status check_model(check_facts *out, const char *path, rap_err *err)
         status = check_common(&d, g, err);
     if (!status)
         status = check_sections(g, err);
+    out->split = is_split;
     out->known = find_family(g) && !is_split;
     if (!status && out->known)
         status = check_known(&d, g, err);

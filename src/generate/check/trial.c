@@ -8,6 +8,10 @@
  * after a while, and the answer is a status. */
 #include "generate/check/trial.h"
 
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/path.h"
 #include "base/threads.h"
 
 #include <llama.h>
@@ -15,9 +19,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,7 +169,62 @@ static int load_pair(void *payload)
     return !mtmd || (mtmd_support_vision(mtmd) && !encodes(mtmd));
 }
 
-rap_status trial_load(const char *model, const char *mmproj, rap_err *err)
+/* ---- what has passed ---- */
+
+/* The folder of marks, owned; NULL: none. */
+static char *mark_folder(void)
+{
+    const char *own = getenv("RAP_TRIAL_CACHE"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+
+    if (own && *own)
+        return strcmp(own, "0") == 0 ? NULL : mem_string(own);
+    if (cache && *cache == '/')
+        return path_join(cache, "rap/tried");
+    return home && *home == '/' ? path_join(home, ".cache/rap/tried") : NULL;
+}
+
+/* A file as it is now. */
+static void add_identity(buf *out, const char *path)
+{
+    file_state s;
+
+    if (path && file_identify(&s, path))
+        buf_printf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", s.device,
+                   s.inode, s.size, s.modified, s.changed);
+}
+
+/* The mark of this pair, owned; NULL: it has none. */
+static char *mark_path(const char *model, const char *mmproj, const char *version)
+{
+    char *folder = version ? mark_folder() : NULL, *path = NULL, name[65];
+    buf b = BUF_INIT;
+
+    if (!folder)
+        return NULL;
+    buf_printf(&b, "%s\n", version);
+    add_identity(&b, model);
+    add_identity(&b, mmproj);
+    if (!buf_failed(&b)) {
+        sha256_hex(name, b.data, b.len);
+        path = path_join(folder, name);
+    }
+    buf_release(&b);
+    free(folder);
+    return path;
+}
+
+/* A mark that cannot be written only costs the next trial. */
+static void write_mark(const char *path)
+{
+    char *folder = path_folder(path);
+
+    if (folder && file_make_folders(folder, NULL) == RAP_OK)
+        file_write(path, "", 0, NULL);
+    free(folder);
+}
+
+static rap_status try_pair(const char *model, const char *mmproj, rap_err *err)
 {
     pair p = { model, mmproj };
     const char *with = mmproj ? " with " : "", *other = mmproj ? mmproj : "";
@@ -185,4 +246,18 @@ rap_status trial_load(const char *model, const char *mmproj, rap_err *err)
         return err_set(err, RAP_E_MODEL, "%s%s%s: no process to try this model in", model, with,
                        other);
     }
+}
+
+rap_status trial_load(const char *model, const char *mmproj, const char *version, rap_err *err)
+{
+    char *mark = mark_path(model, mmproj, version);
+    rap_status status = RAP_OK;
+
+    if (!mark || !file_exists(mark)) {
+        status = try_pair(model, mmproj, err);
+        if (!status && mark)
+            write_mark(mark);
+    }
+    free(mark);
+    return status;
 }

@@ -4,11 +4,15 @@
 
 #include "base/err.h"
 
-/* For models whose family the checks do not know: what they leave is answered by llama.cpp with an assertion, which
+/* For models and projectors whose family the checks do not know: what they leave is answered by llama.cpp with an assertion, which
  * would end this process. Loads the model (and the projector, NULL: none), evaluates one token and encodes one small
  * picture. RAP_E_MODEL when the child died, was refused the model or took longer than TRIAL_SECONDS. llama.cpp must
- * have been started. */
-rap_status trial_load(const char *model, const char *mmproj, rap_err *err);
+ * have been started.
+ *
+ * version: of llama.cpp. Where it is given, files that have passed are not tried again while they stay as they are: an
+ * empty file in the user's cache folder (rap/tried; $RAP_TRIAL_CACHE names another, 0 does without) says so. NULL: they
+ * always are. */
+rap_status trial_load(const char *model, const char *mmproj, const char *version, rap_err *err);
 
 enum { TRIAL_SECONDS = 300 };
 

@@ -12,6 +12,7 @@
 #include "generate/fixture.h"
 #include "generate/session.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -130,12 +131,66 @@ static void unknown_families_are_tried_first(void **state)
     unlink(path);
 }
 
+static int count_files(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    int count = 0;
+
+    for (struct dirent *e; dir && (e = readdir(dir));)
+        count += *e->d_name != '.';
+    if (dir)
+        closedir(dir);
+    return count;
+}
+
+/* What has passed is not tried again until it changes. */
+static void a_pair_that_passed_is_remembered(void **state)
+{
+    char folder[] = "/tmp/rap-tried-XXXXXX", path[] = "/tmp/rap-trial-XXXXXX", mark[400];
+    rap_err err = { 0 };
+    char *bytes = NULL;
+    size_t size = 0;
+    DIR *dir;
+    pair p;
+
+    if (!find_pair(&p, "random"))
+        return;
+    assert_non_null(mkdtemp(folder));
+    setenv("RAP_TRIAL_CACHE", folder, 1);
+    close(mkstemp(path));
+    assert_int_equal(file_read(&bytes, &size, p.model, 1 << 26, NULL), RAP_OK);
+    assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
+    assert_int_equal(trial_load(path, p.mmproj, NULL, &err), RAP_OK);
+    assert_int_equal(count_files(folder), 0);
+    assert_int_equal(trial_load(path, p.mmproj, "1", &err), RAP_OK);
+    assert_int_equal(trial_load(path, p.mmproj, "1", &err), RAP_OK);
+    assert_int_equal(count_files(folder), 1);
+    assert_int_equal(file_write(path, bytes, size / 2, NULL), RAP_OK); /* torn since */
+    assert_int_equal(trial_load(path, p.mmproj, "1", &err), RAP_E_MODEL);
+    assert_int_equal(count_files(folder), 1);
+    setenv("RAP_TRIAL_CACHE", "0", 1);
+    assert_int_equal(trial_load(p.model, p.mmproj, "1", &err), RAP_OK);
+    assert_int_equal(count_files(folder), 1);
+    unsetenv("RAP_TRIAL_CACHE");
+
+    dir = opendir(folder);
+    for (struct dirent *e; (e = readdir(dir));) {
+        snprintf(mark, sizeof mark, "%s/%s", folder, e->d_name);
+        unlink(mark);
+    }
+    closedir(dir);
+    rmdir(folder);
+    unlink(path);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_happens_in_the_child_stays_there),
         cmocka_unit_test(hosts_that_reap_are_no_obstacle),
         cmocka_unit_test(unknown_families_are_tried_first),
+        cmocka_unit_test(a_pair_that_passed_is_remembered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
