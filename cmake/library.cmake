@@ -23,7 +23,7 @@ add_custom_command(OUTPUT ${joined}
 
 # What neither llama.cpp nor we bring along; also written into rap.pc.
 set(system_libraries PkgConfig::VIPS PkgConfig::SQLITE PkgConfig::JANSSON PkgConfig::NETTLE
-    PkgConfig::ZLIB ${DNNL_LIBRARY} OpenMP::OpenMP_C ${llama_openmp} Threads::Threads
+    PkgConfig::ZLIB PkgConfig::UTF8PROC ${DNNL_LIBRARY} OpenMP::OpenMP_C ${llama_openmp} Threads::Threads
     ${CMAKE_DL_LIBS} stdc++ m)
 
 add_library(librap_shared SHARED ${joined})

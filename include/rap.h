@@ -165,6 +165,10 @@ RAP_API void rap_close(rap *r); /* NULL-safe */
 /* The last failure on this handle, one line, "" when none. Borrowed until the next call on `r`. */
 RAP_API const char *rap_error(const rap *r);
 
+/* What the last call has to say although it returned RAP_OK, one line, "" when nothing: that what was deleted stands in
+ * the store's log until another process that is reading the store ends. Borrowed until the next call on `r`. */
+RAP_API const char *rap_note(const rap *r);
+
 /* ---- pictures ----------------------------------------------------------------------------- */
 
 /* A picture: a path, or encoded bytes (JPEG, PNG, WebP, GIF, HEIC). At most 100 megapixels. */
@@ -183,7 +187,7 @@ typedef struct rap_box {
 /* ---- remember ----------------------------------------------------------------------------- */
 
 typedef struct rap_concept {
-    const char *name;           /* required; unique without case; 1 to 128 bytes, no control chars  */
+    const char *name;           /* required; unique (see rap_find); 1 to 128 bytes, no control chars */
     const char *category;       /* NULL or "": none; the word the detector looks for                */
     const char *info;           /* NULL or "": none; what is worth saying, at most 64 KiB           */
     rap_image image;            /* the first view; required by rap_remember                         */
@@ -238,12 +242,13 @@ RAP_API rap_status rap_forget(rap *r, const char *name);
 /* Several, ended by NULL: all of them, or none when one is not there. Names of one concept count once. */
 RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
 
-/* Finds by name or alias, without case. Free with rap_record_free(). */
+/* Finds by name or alias, compared as people read them: without case, in any Unicode form, with any white
+ * space, apostrophes or dashes, with or without <brackets>. Free with rap_record_free(). */
 RAP_API rap_status rap_find(rap_record **out, rap *r, const char *name);
 RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
 
 /* Calls `on_record` for each concept in order of name; `search` (NULL: all) filters by a substring
- * of name, alias, category or info, without case. A non-zero return stops with RAP_E_CANCELLED. The
+ * of name, alias, category or info, compared like names. A non-zero return stops with RAP_E_CANCELLED. The
  * record is borrowed until the callback returns. Loads no model. */
 typedef int rap_on_record(const rap_record *record, void *payload);
 RAP_API rap_status rap_each(rap *r, const char *search, rap_on_record *on_record, void *payload);
@@ -256,11 +261,12 @@ RAP_API rap_status rap_avatar(void **out, size_t *out_size, rap *r, const char *
 RAP_API void rap_free(void *memory); /* NULL-safe */
 
 typedef struct rap_import_report {
-    int added, updated, skipped;
+    int added, updated, skipped; /* concepts */
+    int views;                   /* further pictures of those that were added or updated */
 } rap_import_report;
 
 /* Imports an official database.json (pictures relative to its folder or that folder's parent, never
- * outside) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
+ * outside; all that path_to_concept maps to a concept are its views) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
  * replaces what it names. */
 RAP_API rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace);
 

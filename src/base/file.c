@@ -324,7 +324,11 @@ static rap_status file_make_folder(const char *path, rap_err *err)
 {
     if (*path == '\0' || file_is_folder(path))
         return RAP_OK;
-    if (mkdir(path, 0777) == 0 || (errno == EEXIST && file_is_folder(path)))
+    if (mkdir(path, 0777) == 0) {
+        path_sync(path);
+        return RAP_OK;
+    }
+    if (errno == EEXIST && file_is_folder(path))
         return RAP_OK;
     if (errno == EEXIST)
         return err_set(err, RAP_E_EXISTS, "%s: is a file, not a folder", path);

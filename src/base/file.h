@@ -39,7 +39,7 @@ void file_map_close(file_map *map);
 
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
-rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path` */
+rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path`, on disk when it returns */
 
 /* Refuses to write to `out` where that is the file `in`, or where `in` is a folder and `out` a file anywhere in it: the
  * same by device and inode, so that a link does not hide it. In a folder an empty file may be replaced, and one that

@@ -12,7 +12,10 @@ typedef struct signature {
     file_kind kind;
 } signature;
 
-#define SIGNATURE(at, text, kind) { at, sizeof text - 1, text, kind }
+#define SIGNATURE(at, text, kind)       \
+    {                                   \
+        at, sizeof text - 1, text, kind \
+    }
 static const signature signatures[] = {
     SIGNATURE(0, "version https://git-lfs.github.com/spec/", FILE_KIND_LFS_POINTER),
     SIGNATURE(0, "\xff\xfe\0\0", FILE_KIND_UTF32),
@@ -25,8 +28,9 @@ static const signature signatures[] = {
     SIGNATURE(257, "ustar", FILE_KIND_TAR),
     SIGNATURE(0, "7z\xbc\xaf\x27\x1c", FILE_KIND_ARCHIVE),
     SIGNATURE(0, "Rar!\x1a\7", FILE_KIND_ARCHIVE),
-    SIGNATURE(0, "\xfd"
-                 "7zXZ\0",
+    SIGNATURE(0,
+              "\xfd"
+              "7zXZ\0",
               FILE_KIND_ARCHIVE),
     SIGNATURE(0, "BZh", FILE_KIND_ARCHIVE),
     SIGNATURE(0, "\x28\xb5\x2f\xfd", FILE_KIND_ARCHIVE),
@@ -48,8 +52,9 @@ static const signature signatures[] = {
     SIGNATURE(4, "ftyphei", FILE_KIND_PICTURE),
     SIGNATURE(4, "ftypmif1", FILE_KIND_PICTURE),
     SIGNATURE(4, "ftypavif", FILE_KIND_PICTURE),
-    SIGNATURE(0, "\x7f"
-                 "ELF",
+    SIGNATURE(0,
+              "\x7f"
+              "ELF",
               FILE_KIND_PROGRAM),
     SIGNATURE(0, "MZ\x90\0", FILE_KIND_PROGRAM),
 };
@@ -109,6 +114,11 @@ static file_kind by_text(const char *text, size_t size)
     return size && (*text == '{' || *text == '[') ? FILE_KIND_JSON : FILE_KIND_TEXT;
 }
 
+size_t file_kind_mark(const void *bytes, size_t size)
+{
+    return size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
+}
+
 file_kind file_kind_of(const void *data, size_t size)
 {
     const char *bytes = data;
@@ -122,7 +132,7 @@ file_kind file_kind_of(const void *data, size_t size)
         return FILE_KIND_ZEROS;
     if (!is_text(bytes, size))
         return by_zeros(bytes, size);
-    size_t at = size >= 3 && !memcmp(bytes, "\xef\xbb\xbf", 3) ? 3 : 0;
+    size_t at = file_kind_mark(bytes, size);
     while (at < size && strchr(" \t\r\n\v\f", bytes[at]))
         at++;
     return by_text(bytes + at, size - at);

@@ -39,6 +39,9 @@ enum { FILE_KIND_BYTES = 512 }; /* that are looked at; fewer will do */
 
 file_kind file_kind_of(const void *bytes, size_t size);
 
+/* Bytes of UTF-8's byte-order mark in front of a text: 3, or 0 where there is none. */
+size_t file_kind_mark(const void *bytes, size_t size);
+
 /* Goes behind "FILE: "; where there is something to do about it, says so: "is a Git LFS pointer, not the
  * file itself: …". NULL for FILE_KIND_UNKNOWN. */
 const char *file_kind_phrase(file_kind kind);

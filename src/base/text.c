@@ -1,5 +1,4 @@
-/* text.c: UTF-8 text. Reading order: decode and encode, then what a character is, then search. The
- * folding table is in text_fold.c. */
+/* text.c: UTF-8 text. Reading order: decode and encode, control characters, spaces, numbers. */
 #include "base/text.h"
 
 #include <errno.h>
@@ -89,7 +88,7 @@ bool text_is_utf8(const char *text)
     return true;
 }
 
-/* ---- what a character is ---- */
+/* ---- control characters ---- */
 
 bool text_is_control(unsigned code)
 {
@@ -109,70 +108,33 @@ bool text_has_control(const char *text)
     return false;
 }
 
-typedef struct text_range {
-    unsigned first, last;
-} text_range;
+/* ---- spaces ---- */
 
-static bool text_in(const text_range *range, size_t count, unsigned code)
+static bool is_trimmed(unsigned code)
 {
-    for (size_t i = 0; i < count; i++)
-        if (code >= range[i].first && code <= range[i].last)
-            return true;
-    return false;
+    return code == ' ' || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200B) ||
+           code == 0x202F || code == 0x205F || code == 0x2060 || code == 0x3000 || code == 0xFEFF;
 }
 
-/* Does this character, standing beside a name, make it a part of a longer word? Letters and digits
- * do. Scripts written without spaces (Thai to Khmer, kana, Han) and Hangul, where particles follow
- * a noun directly, do not: there a name would never be found otherwise. */
-static bool text_joins(unsigned code)
+void text_trim(const char **out_from, size_t *out_len, const char *text)
 {
-    static const text_range no_letter[] = {
-        { 0x00, 0xA9 },       { 0xAB, 0xB4 },        { 0xB6, 0xB9 },     { 0xBB, 0xBF },
-        { 0xD7, 0xD7 },       { 0xF7, 0xF7 },        { 0x37E, 0x37E },   { 0x387, 0x387 },
-        { 0x55A, 0x55F },     { 0x589, 0x58A },      { 0x5BE, 0x5BE },   { 0x60C, 0x60D },
-        { 0x61B, 0x61F },     { 0x66A, 0x66D },      { 0x964, 0x965 },   { 0xE00, 0x109F },
-        { 0x1100, 0x11FF },   { 0x1780, 0x17FF },    { 0x2000, 0x2BFF }, { 0x2E00, 0xA4CF },
-        { 0xA960, 0xA97F },   { 0xAC00, 0xD7FF },    { 0xE000, 0xFAFF }, { 0xFE00, 0xFE6F },
-        { 0xFEFF, 0xFF0F },   { 0xFF1A, 0xFF20 },    { 0xFF3B, 0xFF40 }, { 0xFF5B, 0xFFFF },
-        { 0x1F000, 0x1FBFF }, { 0x20000, 0x10FFFF },
-    };
-
-    if (code < 0x80)
-        return (code >= '0' && code <= '9') || (code >= 'a' && code <= 'z') ||
-               (code >= 'A' && code <= 'Z');
-    return !text_in(no_letter, sizeof no_letter / sizeof *no_letter, code);
-}
-
-/* ---- search ---- */
-
-/* The character that ends just before `at`; 0 at the start of the text. */
-static unsigned text_before(const char *text, const char *at)
-{
+    const char *from = NULL, *to = text;
     unsigned code = 0;
-    const char *start = at;
 
-    if (at == text)
-        return 0;
-    do
-        start--;
-    while (start > text && at - start < 4 && ((unsigned char)*start & 0xC0) == 0x80);
-    return text_decode(&code, start) == (size_t)(at - start) ? code : 0;
-}
-
-long text_find_word(const char *hay, const char *needle)
-{
-    size_t len = strlen(needle);
-    const char *at;
-
-    if (len == 0)
-        return -1;
-    for (at = strstr(hay, needle); at; at = strstr(at + 1, needle)) {
-        unsigned after = 0;
-        text_decode(&after, at + len);
-        if (!text_joins(text_before(hay, at)) && !text_joins(after))
-            return (long)(at - hay);
+    for (const char *c = text; *c;) {
+        size_t used = text_decode(&code, c);
+        if (used == 0) { /* not UTF-8: only the caller knows what to say */
+            code = (unsigned char)*c;
+            used = 1;
+        }
+        if (!is_trimmed(code)) {
+            from = from ? from : c;
+            to = c + used;
+        }
+        c += used;
     }
-    return -1;
+    *out_from = from ? from : text;
+    *out_len = from ? (size_t)(to - from) : 0;
 }
 
 /* ---- numbers ---- */

@@ -1,121 +1,353 @@
-/* text_fold.c: lower case for comparing names.
+/* text_fold.c: see text_fold.h. Unicode's tables are those of utf8proc; what it does not know is here:
+ * which characters are typed for one another (plain), and what may be dropped (drop_invisible).
  *
- * The C library's towlower() depends on the locale that the host program has chosen, so the table is
- * here: Unicode's simple case folding for the scripts that names in Latin, Greek, Cyrillic and
- * Armenian use. U+0130 (I with dot) folds to a plain i. */
+ * Steps: characters typed for one another and invisible ones first; NFD; compatible decomposition with
+ * full case folding; dots and blanks; NFC. The first NFD is what Unicode demands before folding: it
+ * brings marks into order. */
+#include "base/text_fold.h"
+
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
-/* Every stride-th code point from first to last moves by delta. Sorted. */
-typedef struct fold_range {
-    unsigned short first, last;
-    unsigned char stride;
-    int delta;
-} fold_range;
-
-/* clang-format off */
-static const fold_range fold_ranges[] = {
-    {0x0041, 0x005A, 1, 32}, {0x00B5, 0x00B5, 1, 775}, {0x00C0, 0x00D6, 1, 32},
-    {0x00D8, 0x00DE, 1, 32}, {0x0100, 0x012E, 2, 1}, {0x0130, 0x0130, 1, -199},
-    {0x0132, 0x0136, 2, 1}, {0x0139, 0x0147, 2, 1}, {0x014A, 0x0176, 2, 1},
-    {0x0178, 0x0178, 1, -121}, {0x0179, 0x017D, 2, 1}, {0x017F, 0x017F, 1, -268},
-    {0x0181, 0x0181, 1, 210}, {0x0182, 0x0184, 2, 1}, {0x0186, 0x0186, 1, 206},
-    {0x0187, 0x0187, 1, 1}, {0x0189, 0x018A, 1, 205}, {0x018B, 0x018B, 1, 1},
-    {0x018E, 0x018E, 1, 79}, {0x018F, 0x018F, 1, 202}, {0x0190, 0x0190, 1, 203},
-    {0x0191, 0x0191, 1, 1}, {0x0193, 0x0193, 1, 205}, {0x0194, 0x0194, 1, 207},
-    {0x0196, 0x0196, 1, 211}, {0x0197, 0x0197, 1, 209}, {0x0198, 0x0198, 1, 1},
-    {0x019C, 0x019C, 1, 211}, {0x019D, 0x019D, 1, 213}, {0x019F, 0x019F, 1, 214},
-    {0x01A0, 0x01A4, 2, 1}, {0x01A6, 0x01A6, 1, 218}, {0x01A7, 0x01A7, 1, 1},
-    {0x01A9, 0x01A9, 1, 218}, {0x01AC, 0x01AC, 1, 1}, {0x01AE, 0x01AE, 1, 218},
-    {0x01AF, 0x01AF, 1, 1}, {0x01B1, 0x01B2, 1, 217}, {0x01B3, 0x01B5, 2, 1},
-    {0x01B7, 0x01B7, 1, 219}, {0x01B8, 0x01B8, 1, 1}, {0x01BC, 0x01BC, 1, 1},
-    {0x01C4, 0x01C4, 1, 2}, {0x01C5, 0x01C5, 1, 1}, {0x01C7, 0x01C7, 1, 2}, {0x01C8, 0x01C8, 1, 1},
-    {0x01CA, 0x01CA, 1, 2}, {0x01CB, 0x01DB, 2, 1}, {0x01DE, 0x01EE, 2, 1}, {0x01F1, 0x01F1, 1, 2},
-    {0x01F2, 0x01F4, 2, 1}, {0x01F6, 0x01F6, 1, -97}, {0x01F7, 0x01F7, 1, -56},
-    {0x01F8, 0x021E, 2, 1}, {0x0220, 0x0220, 1, -130}, {0x0222, 0x0232, 2, 1},
-    {0x023A, 0x023A, 1, 10795}, {0x023B, 0x023B, 1, 1}, {0x023D, 0x023D, 1, -163},
-    {0x023E, 0x023E, 1, 10792}, {0x0241, 0x0241, 1, 1}, {0x0243, 0x0243, 1, -195},
-    {0x0244, 0x0244, 1, 69}, {0x0245, 0x0245, 1, 71}, {0x0246, 0x024E, 2, 1},
-    {0x0370, 0x0372, 2, 1}, {0x0376, 0x0376, 1, 1}, {0x037F, 0x037F, 1, 116},
-    {0x0386, 0x0386, 1, 38}, {0x0388, 0x038A, 1, 37}, {0x038C, 0x038C, 1, 64},
-    {0x038E, 0x038F, 1, 63}, {0x0391, 0x03A1, 1, 32}, {0x03A3, 0x03AB, 1, 32},
-    {0x03C2, 0x03C2, 1, 1}, {0x03CF, 0x03CF, 1, 8}, {0x03D0, 0x03D0, 1, -30},
-    {0x03D1, 0x03D1, 1, -25}, {0x03D5, 0x03D5, 1, -15}, {0x03D6, 0x03D6, 1, -22},
-    {0x03D8, 0x03EE, 2, 1}, {0x03F0, 0x03F0, 1, -54}, {0x03F1, 0x03F1, 1, -48},
-    {0x03F4, 0x03F4, 1, -60}, {0x03F5, 0x03F5, 1, -64}, {0x03F7, 0x03F7, 1, 1},
-    {0x03F9, 0x03F9, 1, -7}, {0x03FA, 0x03FA, 1, 1}, {0x03FD, 0x03FF, 1, -130},
-    {0x0400, 0x040F, 1, 80}, {0x0410, 0x042F, 1, 32}, {0x0460, 0x0480, 2, 1},
-    {0x048A, 0x04BE, 2, 1}, {0x04C0, 0x04C0, 1, 15}, {0x04C1, 0x04CD, 2, 1},
-    {0x04D0, 0x052E, 2, 1}, {0x0531, 0x0556, 1, 48}, {0x1E00, 0x1E94, 2, 1},
-    {0x1E9B, 0x1E9B, 1, -58}, {0x1E9E, 0x1E9E, 1, -7615}, {0x1EA0, 0x1EFE, 2, 1},
-    {0x1F08, 0x1F0F, 1, -8}, {0x1F18, 0x1F1D, 1, -8}, {0x1F28, 0x1F2F, 1, -8},
-    {0x1F38, 0x1F3F, 1, -8}, {0x1F48, 0x1F4D, 1, -8}, {0x1F59, 0x1F5F, 2, -8},
-    {0x1F68, 0x1F6F, 1, -8}, {0x1F88, 0x1F8F, 1, -8}, {0x1F98, 0x1F9F, 1, -8},
-    {0x1FA8, 0x1FAF, 1, -8}, {0x1FB8, 0x1FB9, 1, -8}, {0x1FBA, 0x1FBB, 1, -74},
-    {0x1FBC, 0x1FBC, 1, -9}, {0x1FBE, 0x1FBE, 1, -7173}, {0x1FC8, 0x1FCB, 1, -86},
-    {0x1FCC, 0x1FCC, 1, -9}, {0x1FD8, 0x1FD9, 1, -8}, {0x1FDA, 0x1FDB, 1, -100},
-    {0x1FE8, 0x1FE9, 1, -8}, {0x1FEA, 0x1FEB, 1, -112}, {0x1FEC, 0x1FEC, 1, -7},
-    {0x1FF8, 0x1FF9, 1, -128}, {0x1FFA, 0x1FFB, 1, -126}, {0x1FFC, 0x1FFC, 1, -9},
-    {0x2126, 0x2126, 1, -7517}, {0x212A, 0x212A, 1, -8383}, {0x212B, 0x212B, 1, -8262},
-    {0x2C60, 0x2C60, 1, 1}, {0x2C62, 0x2C62, 1, -10743}, {0x2C63, 0x2C63, 1, -3814},
-    {0x2C64, 0x2C64, 1, -10727}, {0x2C67, 0x2C6B, 2, 1}, {0x2C6D, 0x2C6D, 1, -10780},
-    {0x2C6E, 0x2C6E, 1, -10749}, {0x2C6F, 0x2C6F, 1, -10783}, {0x2C70, 0x2C70, 1, -10782},
-    {0x2C72, 0x2C72, 1, 1}, {0x2C75, 0x2C75, 1, 1}, {0x2C7E, 0x2C7F, 1, -10815},
-    {0xA640, 0xA66C, 2, 1}, {0xA680, 0xA69A, 2, 1}, {0xA722, 0xA72E, 2, 1}, {0xA732, 0xA76E, 2, 1},
-    {0xA779, 0xA77B, 2, 1}, {0xA77D, 0xA77D, 1, -35332}, {0xA77E, 0xA786, 2, 1},
-    {0xA78B, 0xA78B, 1, 1}, {0xA78D, 0xA78D, 1, -42280}, {0xA790, 0xA792, 2, 1},
-    {0xA796, 0xA7A8, 2, 1}, {0xA7AA, 0xA7AA, 1, -42308}, {0xA7AB, 0xA7AB, 1, -42319},
-    {0xA7AC, 0xA7AC, 1, -42315}, {0xA7AD, 0xA7AD, 1, -42305}, {0xA7AE, 0xA7AE, 1, -42308},
-    {0xA7B0, 0xA7B0, 1, -42258}, {0xA7B1, 0xA7B1, 1, -42282}, {0xA7B2, 0xA7B2, 1, -42261},
-    {0xA7B3, 0xA7B3, 1, 928}, {0xA7B4, 0xA7C2, 2, 1}, {0xA7C4, 0xA7C4, 1, -48},
-    {0xA7C5, 0xA7C5, 1, -42307}, {0xA7C6, 0xA7C6, 1, -35384}, {0xA7C7, 0xA7C9, 2, 1},
-    {0xA7D0, 0xA7D0, 1, 1}, {0xA7D6, 0xA7D8, 2, 1}, {0xA7F5, 0xA7F5, 1, 1},
-    {0xFF21, 0xFF3A, 1, 32},
+enum {
+    DOT_ABOVE = 0x307,
+    JOINER = 0x200D,
+    NOT_A_CHARACTER = 0xFFFD,
+    CLASS_ABOVE = 230 /* the combining class of marks above a letter */
 };
-/* clang-format on */
 
-unsigned text_fold_code(unsigned code)
+/* ---- one character ---- */
+
+static bool is_one_of(unsigned code, const unsigned *list, size_t count)
 {
-    size_t low = 0, high = sizeof fold_ranges / sizeof *fold_ranges;
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == code)
+            return true;
+    return false;
+}
+#define IS_ONE_OF(code, list) is_one_of(code, list, sizeof(list) / sizeof *(list))
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const fold_range *range = &fold_ranges[middle];
-        if (code < range->first)
-            high = middle;
-        else if (code > range->last)
-            low = middle + 1;
-        else if ((code - range->first) % range->stride)
-            return code;
-        else
-            return (unsigned)((int)code + range->delta);
+static bool is_apostrophe(unsigned code)
+{
+    static const unsigned list[] = { '\'',   '`',    0xB4,   0x2B9,  0x2BB,  0x2BC,  0x2BD,
+                                     0x2CA,  0x2CB,  0x55A,  0x5F3,  0x1FBD, 0x1FBF, 0x1FEF,
+                                     0x1FFD, 0x2018, 0x2019, 0x201A, 0x201B, 0x2032, 0x2035,
+                                     0x275B, 0x275C, 0xA78C, 0xFF07, 0xFF40 };
+
+    return IS_ONE_OF(code, list);
+}
+
+static bool is_quote(unsigned code)
+{
+    static const unsigned list[] = { '"',    0x2BA,  0x5F4,  0x201C, 0x201D, 0x201E, 0x201F,
+                                     0x2033, 0x2036, 0x275D, 0x275E, 0x301D, 0x301E, 0xFF02 };
+
+    return IS_ONE_OF(code, list);
+}
+
+/* Those that are no dashes for Unicode but are typed as such. */
+static bool is_dash(unsigned code)
+{
+    static const unsigned list[] = { 0x2D7, 0x2043, 0x207B, 0x208B, 0x2212 };
+
+    return utf8proc_category((utf8proc_int32_t)code) == UTF8PROC_CATEGORY_PD ||
+           IS_ONE_OF(code, list);
+}
+
+static bool is_space(unsigned code)
+{
+    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
+
+    return (code >= 9 && code <= 13) || code == 0x85 || code == 0x2800 || /* braille's blank */
+           category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL ||
+           category == UTF8PROC_CATEGORY_ZP;
+}
+
+/* The character that stands for all those typed for one another. */
+static unsigned plain(unsigned code)
+{
+    if (is_apostrophe(code))
+        return '\'';
+    if (is_quote(code))
+        return '"';
+    if (code == 0x301C || code == 0x223C) /* which systems exchange for the full-width tilde */
+        return '~';
+    if (code == 0x131)
+        return 'i';
+    if (is_dash(code))
+        return '-';
+    return is_space(code) ? ' ' : code;
+}
+
+static const utf8proc_property_t *property_of(unsigned code)
+{
+    return utf8proc_get_property((utf8proc_int32_t)code);
+}
+
+static void add_code(buf *out, unsigned code)
+{
+    char bytes[4];
+
+    buf_add(out, bytes, text_encode(bytes, code));
+}
+
+/* The next character, U+FFFD for a byte that begins none; 0 at the end. */
+static size_t next_code(unsigned *out, const char *text)
+{
+    size_t used = text_decode(out, text);
+
+    if (used || !*text)
+        return used;
+    *out = NOT_A_CHARACTER;
+    return 1;
+}
+
+/* ---- steps ---- */
+
+/* Is this a part of the emoji that stands before it: skin tone, keycap, the letters of a flag? */
+static bool goes_on_emoji(unsigned code)
+{
+    return property_of(code)->boundclass == UTF8PROC_BOUNDCLASS_EXTEND;
+}
+
+static bool is_tag(unsigned code)
+{
+    return code >= 0xE0020 && code <= 0xE007F;
+}
+
+/* Without what has no width. A joiner stays between two emoji, and tags stay behind one, because they
+ * make it another; everywhere else they only say how to draw. */
+static void drop_invisible(buf *out, const char *text)
+{
+    bool in_emoji = false, joins = false;
+    unsigned code;
+
+    for (size_t used; (used = next_code(&code, text)) != 0; text += used) {
+        const utf8proc_property_t *p = property_of(code);
+        bool emoji = p->boundclass == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC;
+
+        if (code == JOINER)
+            joins = in_emoji;
+        if (p->ignorable && !(is_tag(code) && in_emoji))
+            continue;
+        if (joins && emoji)
+            add_code(out, JOINER);
+        joins = false;
+        in_emoji = emoji || (in_emoji && goes_on_emoji(code));
+        add_code(out, plain(code));
     }
-    return code;
+}
+
+/* Without the dot above an i, and with single blanks between words. */
+static void settle(buf *out, const char *text)
+{
+    bool after_i = false, blank = false;
+    unsigned code;
+
+    for (size_t used; (used = next_code(&code, text)) != 0; text += used) {
+        int class = property_of(code)->combining_class;
+
+        code = plain(code);
+        if (after_i && code == DOT_ABOVE)
+            continue;
+        if (class == 0)
+            after_i = code == 'i';
+        else if (class == CLASS_ABOVE)
+            after_i = false;
+        if (code == ' ') {
+            blank = out->len > 0;
+            continue;
+        }
+        if (blank)
+            buf_putc(out, ' ');
+        blank = false;
+        add_code(out, code);
+    }
+}
+
+static char *map(const char *text, int options)
+{
+    utf8proc_uint8_t *mapped = NULL;
+
+    if (utf8proc_map((const utf8proc_uint8_t *)text, 0, &mapped,
+                     (utf8proc_option_t)(options | UTF8PROC_NULLTERM | UTF8PROC_STABLE)) < 0)
+        return NULL;
+    return (char *)mapped;
+}
+
+/* map() after one of the steps above. */
+static char *map_step(void (*step)(buf *out, const char *text), const char *text, int options)
+{
+    buf b = BUF_INIT;
+    char *mapped;
+
+    step(&b, text);
+    mapped = buf_failed(&b) ? NULL : map(buf_text(&b), options);
+    buf_release(&b);
+    return mapped;
+}
+
+static char *fold_unicode(const char *text)
+{
+    char *ordered = map_step(drop_invisible, text, UTF8PROC_DECOMPOSE);
+    char *folded =
+        ordered ? map(ordered, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD) : NULL;
+    char *settled = folded ? map_step(settle, folded, UTF8PROC_COMPOSE) : NULL;
+
+    free(ordered);
+    free(folded);
+    return settled;
+}
+
+/* ---- whole texts ---- */
+
+static bool is_ascii(const char *text)
+{
+    while (*text && (unsigned char)*text < 0x80)
+        text++;
+    return *text == '\0';
+}
+
+/* What the steps above make of most texts, without them. */
+static char *fold_ascii(const char *text)
+{
+    char *folded = malloc(strlen(text) + 1), *to = folded;
+    bool blank = false;
+
+    for (; folded && *text; text++) {
+        if (*text == ' ' || (*text >= 9 && *text <= 13)) {
+            blank = to > folded;
+            continue;
+        }
+        if (blank)
+            *to++ = ' ';
+        blank = false;
+        *to++ = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a')
+                : *text == '`'               ? '\''
+                                             : *text;
+    }
+    if (folded)
+        *to = '\0';
+    return folded;
 }
 
 char *text_fold(const char *text)
 {
-    /* The longest growth is from two bytes to three (U+023A and its like). */
-    size_t len = strlen(text), room;
-    char *folded, *to;
+    return is_ascii(text) ? fold_ascii(text) : fold_unicode(text);
+}
 
-    if (!mem_mul(&room, len, 2) || !mem_add(&room, room, 5))
-        return NULL;
-    folded = to = malloc(room);
+char *text_fold_name(const char *name)
+{
+    char *folded = text_fold(name), *from = folded, *to;
+
     if (!folded)
         return NULL;
-    while (*text) {
-        unsigned code = 0;
-        size_t used = text_decode(&code, text);
-        if (used)
-            to += text_encode(to, text_fold_code(code));
-        else
-            *to++ = *text;
-        text += used ? used : 1;
+    to = from + strlen(from);
+    while (to - from >= 2 && *from == '<' && to[-1] == '>') {
+        from++, to--;
+        from += *from == ' ';
+        to -= to > from && to[-1] == ' ';
     }
-    *to = '\0';
+    if (from == folded || memchr(from, '<', (size_t)(to - from)) ||
+        memchr(from, '>', (size_t)(to - from)))
+        return folded;
+    memmove(folded, from, (size_t)(to - from));
+    folded[to - from] = '\0';
     return folded;
+}
+
+/* ---- names as they are kept ---- */
+
+/* One character less at both ends where these are brackets, also full-width or small ones. */
+static bool take_brackets(const char **from, size_t *len)
+{
+    static const char *const opening[] = { "<", "\uFF1C", "\uFE64" };
+    static const char *const closing[] = { ">", "\uFF1E", "\uFE65" };
+    size_t left = 0, right = 0;
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t a = strlen(opening[i]), b = strlen(closing[i]);
+
+        if (*len > a && strncmp(*from, opening[i], a) == 0)
+            left = a;
+        if (*len > b && strncmp(*from + *len - b, closing[i], b) == 0)
+            right = b;
+    }
+    if (!left || !right || left + right > *len)
+        return false;
+    *from += left;
+    *len -= left + right;
+    return true;
+}
+
+static bool has_bracket(const char *text)
+{
+    static const char *const bracket[] = { "<", ">", "\uFF1C", "\uFF1E", "\uFE64", "\uFE65" };
+
+    for (size_t i = 0; i < sizeof bracket / sizeof *bracket; i++)
+        if (strstr(text, bracket[i]))
+            return true;
+    return false;
+}
+
+char *text_plain_name(const char *text)
+{
+    const char *from;
+    size_t len;
+    char *whole, *inner;
+
+    text_trim(&from, &len, text);
+    whole = mem_string_n(from, len);
+    inner = mem_string_n(from, len);
+    for (bool more = true; inner && more;) {
+        char *shorter;
+
+        text_trim(&from, &len, inner);
+        more = take_brackets(&from, &len);
+        shorter = mem_string_n(from, len);
+        free(inner);
+        inner = shorter;
+    }
+    if (inner && whole &&
+        has_bracket(inner)) { /* "<b>bo</b>" is written so by somebody who means it */
+        free(inner);
+        return whole;
+    }
+    free(whole);
+    return inner;
+}
+
+bool text_same_name(const char *a, const char *b)
+{
+    char *x = text_fold_name(a), *y = text_fold_name(b);
+    bool same = x && y && strcmp(x, y) == 0;
+
+    free(x);
+    free(y);
+    return same;
+}
+
+bool text_is_blank(const char *folded)
+{
+    unsigned code;
+
+    for (size_t used; (used = next_code(&code, folded)) != 0; folded += used) {
+        utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
+        bool mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
+                    category == UTF8PROC_CATEGORY_ME;
+
+        if (!mark && code != ' ' && !property_of(code)->ignorable)
+            return false;
+    }
+    return true;
+}
+
+char *text_compose(const char *text)
+{
+    return map(text, UTF8PROC_COMPOSE);
 }

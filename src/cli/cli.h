@@ -28,6 +28,7 @@ typedef struct cli {
     bool version;        /* --version */
     bool layers;         /* --profile-layers, of the commands that have it */
     bool stdin_used;     /* '-' was given */
+    bool store_absent;   /* --store names one that is not there: said at the end, if all went well */
     void *piped;         /* the bytes of a picture that came through a pipe */
     rap *r;
 } cli;

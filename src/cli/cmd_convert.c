@@ -12,10 +12,11 @@ const cli_command cmd_convert = {
     "convert",
     "IN OUT.gguf",
     "Turn a published CLIP, SigLIP, DINOv2, ViT or YOLO-World checkpoint into GGUF",
-    "IN is a file of torch.save (.pt, .bin), a .safetensors file, an index of shards, or a folder\n"
-    "as Hugging Face lays it out; nothing in it is executed. Read are CLIP as OpenAI (also its\n"
-    "TorchScript files), open_clip and Hugging Face publish it, SigLIP and DINOv2 as Hugging Face\n"
-    "does, timm's ViT, and YOLO-World v2 as Ultralytics does.\n"
+    "IN is a file of torch.save (.pt, .pth, .bin), a .safetensors file, an index of shards, or a\n"
+    "folder as Hugging Face or open_clip lays it out; nothing in it is executed. Read are CLIP as\n"
+    "OpenAI (also its TorchScript files), open_clip and Hugging Face publish it, SigLIP as\n"
+    "Hugging Face and timm do, DINOv2 as its authors, Hugging Face and timm do, timm's ViT, and\n"
+    "YOLO-World v2 as Ultralytics does.\n"
     "\n"
     "A CLIP needs its vocabulary: the merges.txt or tokenizer.json beside it, or --vocab.\n"
     "--type says how matrices are written: f32, f16, bf16 or q8_0. docs/models.md says what each\n"

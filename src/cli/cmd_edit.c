@@ -69,6 +69,8 @@ static int run(cli *c, int argc, char **argv)
     status = rap_update(c->r, argv[0], &e.change);
     if (status != RAP_OK)
         return cli_failed(c, status);
+    if (*rap_note(c->r))
+        cli_say("%s", rap_note(c->r));
     if (c->json)
         return cli_print_json(wire_changed(e.change.name ? e.change.name : argv[0]));
     if (!c->quiet)

@@ -28,6 +28,8 @@ static int run(cli *c, int argc, char **argv)
     status = rap_forget_all(c->r, names);
     if (status != RAP_OK)
         return cli_failed(c, status);
+    if (*rap_note(c->r))
+        cli_say("%s", rap_note(c->r));
     if (c->json)
         return cli_print_json(wire_forgotten(names));
     for (int i = 0; i < argc && !c->quiet; i++)

@@ -35,7 +35,7 @@ static int run_import(cli *c, int argc, char **argv)
         { "--replace", CLI_FLAG, &replace, NULL, "replace concepts whose name is taken" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
-    rap_import_report report = { 0, 0, 0 };
+    rap_import_report report = { 0 };
     rap_status status;
     int code = cli_parse(c, &cmd_import, options, &argc, argv, 1, 1);
 
@@ -44,10 +44,16 @@ static int run_import(cli *c, int argc, char **argv)
     status = rap_import(&report, c->r, argv[0], replace);
     if (status != RAP_OK)
         return cli_failed(c, status);
+    if (*rap_note(c->r))
+        cli_say("%s", rap_note(c->r));
     if (c->json)
         return cli_print_json(wire_imported(&report));
-    if (!c->quiet)
-        printf("%d added, %d replaced, %d skipped\n", report.added, report.updated, report.skipped);
+    if (!c->quiet) {
+        printf("%d added, %d replaced, %d skipped", report.added, report.updated, report.skipped);
+        if (report.views)
+            printf("; %d further %s", report.views, report.views == 1 ? "picture" : "pictures");
+        putchar('\n');
+    }
     return cli_flush();
 }
 

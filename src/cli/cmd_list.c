@@ -17,12 +17,8 @@ const cli_command cmd_list = {
     CLI_USES_ALL,
 };
 const cli_command cmd_find = {
-    "find",
-    "TEXT",
-    "Find concepts by a part of their name, alias, category or info",
-    NULL,
-    run_find,
-    CLI_USES_ALL,
+    "find", "TEXT",   "Find concepts by a part of their name, alias, category or info",
+    NULL,   run_find, CLI_USES_ALL,
 };
 
 /* A page of records, printed as they come: a store may hold more than memory. */

@@ -101,6 +101,8 @@ static int run(int argc, char **argv)
          i--) /* the word goes first, so that a command sees only its arguments */
         argv[i] = argv[i - 1];
     code = command->run(&c, argc - 1, argv + 1);
+    if (code == 0 && c.store_absent)
+        cli_say("%s: there is no store yet; it was read as an empty one", c.store);
     rap_close(c.r);
     rap_free(c.piped);
     return code;

@@ -160,8 +160,7 @@ int cli_open(cli *c, rap_store_use use)
     rap_status status = open_handle(c, use);
     bool may_be_absent = use == RAP_STORE_READ_OR_EMPTY || use == RAP_STORE_CACHE;
 
-    if (status == RAP_OK && c->store && may_be_absent && !c->quiet && access(c->store, F_OK) != 0)
-        cli_say("%s: there is no store yet; it is read as an empty one", c->store);
+    c->store_absent = c->store && may_be_absent && !c->quiet && access(c->store, F_OK) != 0;
     return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
 }
 

@@ -26,6 +26,8 @@ static int slurp(buf *out, int fd, const char *name)
     while ((got = read(fd, some, sizeof some)) != 0) {
         if (got < 0 && errno == EINTR && !interrupt_caught())
             continue;
+        if (interrupt_caught())
+            return rap_status_exit_code(RAP_E_CANCELLED);
         if (got < 0)
             return cannot_read(name, strerror(errno));
         buf_add(out, some, (size_t)got);

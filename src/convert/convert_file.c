@@ -2,9 +2,9 @@
  *
  * Read convert_file() last: above it stand the steps that the name maps share. The first failure is
  * kept in the conversion, so that a map reads as a list. */
-#include "convert/convert.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "convert/convert.h"
 #include "convert/convert_inside.h"
 
 #include <stdarg.h>
@@ -155,7 +155,8 @@ static rap_status refuse_kind(conversion *c, const char *stranger)
     return convert_fail(
         c, RAP_E_UNSUPPORTED,
         "not a kind of model that is read here (CLIP of OpenAI, open_clip or Hugging Face, SigLIP "
-        "of Hugging Face or timm, DINOv2 of its authors or Hugging Face, ViT of timm, YOLO-World v2 "
+        "of Hugging Face or timm, DINOv2 of its authors or Hugging Face, ViT of timm, YOLO-World "
+        "v2 "
         "of Ultralytics)");
 }
 

@@ -114,6 +114,7 @@ typedef struct picture_recipe {
 /* Reads preprocessor_config.json, or that part of processor_config.json, over what *out holds; refuses what
  * we do not do, and, where it is `needed`, a checkpoint without one. Was there one? */
 bool convert_read_recipe(conversion *c, bool needed, picture_recipe *out);
+bool convert_has_recipe(conversion *c); /* is one of both files there? */
 /* "mean …, deviation …, scaled to … and cropped to …": for a remark on numbers that were assumed. */
 const char *convert_recipe_text(char out[200], const picture_recipe *r);
 /* Has the user given mean and deviation? Then convert_put_recipe() writes these. */

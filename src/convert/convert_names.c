@@ -106,35 +106,45 @@ static bool has_like(const conversion *c, const char *pattern)
 
 const char *convert_stranger(const conversion *c)
 {
-    static const char *const known[][2] = {
-        { "backbone.image_model.*",
+    /* A tensor that it has, one that it lacks (NULL: any), and what it is. */
+    static const struct {
+        const char *has, *lacks, *what;
+    } known[] = {
+        { "backbone.image_model.*", NULL,
           "YOLO-World in the layout of its authors (mmyolo), which is not read: take "
           "Ultralytics' yolov8s-worldv2.pt or its m, l, x" },
-        { "bbox_head.*", "a detector of MMDetection or mmyolo, which is not read: for YOLO-World take "
-                         "Ultralytics' yolov8s-worldv2.pt or its m, l, x" },
-        { "vit.embeddings.cls_token",
-          "a ViT in the layout of Hugging Face, which is not read: take the one that timm publishes" },
-        { "deit.embeddings.cls_token",
+        { "bbox_head.*", NULL,
+          "a detector of MMDetection or mmyolo, which is not read: for YOLO-World take "
+          "Ultralytics' yolov8s-worldv2.pt or its m, l, x" },
+        { "vit.embeddings.cls_token", NULL,
+          "a ViT in the layout of Hugging Face, which is not read: "
+          "take the one that timm publishes" },
+        { "deit.embeddings.cls_token", NULL,
           "a DeiT in the layout of Hugging Face, which is not read: take the one that timm "
           "publishes" },
-        { "dist_token",
+        { "dist_token", NULL,
           "a distilled DeiT (it has two class tokens), which is not read: take the one without "
           "'distilled' in its name" },
-        { "visual.layer1.0.conv1.weight",
+        { "visual.layer1.0.conv1.weight", NULL,
           "a CLIP with a ResNet for pictures, which is not read: take one with a ViT" },
-        { "visual.trunk.*", "an open_clip model around a network of timm, which is not read: take "
-                            "the SigLIP or ViT that Hugging Face or timm publishes" },
-        { "model.layers.0.self_attn.q_proj.weight",
+        { "visual.trunk.*", NULL,
+          "an open_clip model around a network of timm, which is not read: take "
+          "the SigLIP or ViT that Hugging Face or timm publishes" },
+        { "model.layers.0.self_attn.q_proj.weight", NULL,
           "a language model: llama.cpp's convert_hf_to_gguf.py makes a GGUF of it" },
-        { "language_model.*",
+        { "language_model.*", NULL,
           "a vision-language model: llama.cpp's convert_hf_to_gguf.py makes a GGUF of it" },
-        { "image_encoder.neck.*", "a SAM, which is not read" },
-        { "blocks.0.gamma_1",
+        { "image_encoder.neck.*", NULL, "a SAM, which is not read" },
+        { "blocks.0.gamma_1", NULL,
           "a ViT in the layout of its authors (DeiT III, CaiT or BEiT), which is not read: take "
           "the one that timm publishes" },
+        { "embeddings.cls_token", "encoder.layer.0.layer_scale1.lambda1",
+          "a ViT in the layout of Hugging Face, which is not read: take the one that timm "
+          "publishes" },
+        { "storage_tokens", NULL, "a DINOv3, which is not read: take a DINOv2" },
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (has_like(c, known[i][0]))
-            return known[i][1];
+        if (has_like(c, known[i].has) && !(known[i].lacks && convert_has(c, known[i].lacks)))
+            return known[i].what;
     return NULL;
 }

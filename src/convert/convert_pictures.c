@@ -126,6 +126,14 @@ static json_t *open_recipe(conversion *c)
     return j;
 }
 
+bool convert_has_recipe(conversion *c)
+{
+    json_t *j = open_recipe(c);
+    bool found = j != NULL;
+    json_decref(j);
+    return found;
+}
+
 bool convert_read_recipe(conversion *c, bool needed, picture_recipe *r)
 {
     enum { BILINEAR = 2, BICUBIC = 3 }; /* Pillow's numbers */

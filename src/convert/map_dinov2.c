@@ -46,17 +46,13 @@ static const block_names authors_block = {
     .down_gated = "mlp.w3",
 };
 
-#define HUGGING_FACE(p)                                       \
-    {                                                         \
-        .prefix = p,                                          \
-        .token = p "embeddings.cls_token",                    \
-        .registers = p "embeddings.register_tokens",          \
-        .positions = p "embeddings.position_embeddings",      \
-        .patch = p "embeddings.patch_embeddings.projection",  \
-        .blocks = p "encoder.layer.",                         \
-        .norm = p "layernorm",                                \
-        .mask = p "embeddings.mask_token",                    \
-        .block = &hugging_face_block,                         \
+#define HUGGING_FACE(p)                                                                         \
+    {                                                                                           \
+        .prefix = p, .token = p "embeddings.cls_token",                                         \
+        .registers = p "embeddings.register_tokens",                                            \
+        .positions = p "embeddings.position_embeddings",                                        \
+        .patch = p "embeddings.patch_embeddings.projection", .blocks = p "encoder.layer.",      \
+        .norm = p "layernorm", .mask = p "embeddings.mask_token", .block = &hugging_face_block, \
     }
 
 static const layout layouts[] = {
@@ -97,8 +93,7 @@ static bool is_of_authors(const conversion *c)
 {
     return convert_size(c, "patch_embed.proj.weight", 0) == AUTHORS_PATCH &&
            convert_size(c, "pos_embed", 1) == AUTHORS_GRID * AUTHORS_GRID + 1 &&
-           !convert_has(c, "head.weight") &&
-           !json_is_object(json_at(c->config, "pretrained_cfg"));
+           !convert_has(c, "head.weight") && !json_is_object(json_at(c->config, "pretrained_cfg"));
 }
 
 static const layout *layout_of(const conversion *c)
@@ -106,7 +101,8 @@ static const layout *layout_of(const conversion *c)
     char name[256];
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++) {
         const layout *l = &layouts[i];
-        if (convert_has(c, l->token) && convert_has(c, convert_name(name, l->patch, ".weight", "")) &&
+        if (convert_has(c, l->token) &&
+            convert_has(c, convert_name(name, l->patch, ".weight", "")) &&
             convert_has(c, convert_name(name, l->blocks, "0.", l->block->scale1)) &&
             (!l->of_authors || is_of_authors(c)))
             return l;
@@ -125,9 +121,9 @@ static void put_tokens(conversion *c, const layout *l, int64_t registers, int64_
     size_t d = (size_t)width, r = (size_t)registers;
     float *all = mem_array((1 + r) * d, sizeof *all);
     float *first = convert_read(c, l->token, (convert_shape){ 1, { width } });
-    float *more = registers ? convert_read(c, l->registers,
-                                           (convert_shape){ 2, { registers, width } })
-                            : NULL;
+    float *more = registers
+                      ? convert_read(c, l->registers, (convert_shape){ 2, { registers, width } })
+                      : NULL;
     if (!all && c->status == RAP_OK)
         c->status = err_memory(c->err, "converting");
     if (c->status == RAP_OK) {
@@ -171,13 +167,16 @@ static void check_config(conversion *c, const block_sizes *s, int64_t patch, int
 }
 
 static void keys(conversion *c, block_sizes *s, int64_t patch, int64_t registers,
-                 const picture_recipe *r)
+                 const picture_recipe *r, bool of_authors)
 {
     s->heads = (int)(s->width / HEAD_WIDTH);
     s->eps = 1e-6f;
     convert_config_int(c, "num_attention_heads", 1, 256, &s->heads);
     convert_config_float(c, "layer_norm_eps", 1e-12f, 1e-2f, &s->eps);
     s->activation = s->gated ? "silu" : convert_config_act(c, "hidden_act", "gelu");
+    if (!c->config && !of_authors)
+        convert_remark(c, "no config.json beside it; taken as published: heads of %d, GELU",
+                       HEAD_WIDTH);
     convert_put_sizes(c, "dinov2.vision", s);
     gguf_put_int(c->out, "dinov2.vision.patch_size", (uint32_t)patch);
     gguf_put_int(c->out, "dinov2.vision.lead_tokens", (uint32_t)(1 + registers));
@@ -222,7 +221,7 @@ void dinov2_convert(conversion *c)
     block_sizes s = { .width = width, .gated = convert_gated(c, l->blocks, l->block) };
     s.layers = convert_blocks(c, l->blocks, "v.blk.", l->block, width, &s.hidden);
     convert_pair(c, l->norm, "v.post_ln", (convert_shape){ 1, { width } });
-    keys(c, &s, patch, registers, &r);
+    keys(c, &s, patch, registers, &r, l->of_authors);
     check_config(c, &s, patch, from, registers);
     convert_ignore(c, l->mask);
     convert_ignore(c, "classifier.*");

@@ -92,13 +92,14 @@ static bool has_timm_config(const conversion *c)
  * taken for one of timm's own, unless its name says more; a backbone alone may be anyone's (MAE, DINOv2). */
 static bool is_known(conversion *c, bool own)
 {
-    if (own || has_timm_config(c) || family_of(c) || convert_colours_given(c))
+    if (own || has_timm_config(c) || family_of(c) || convert_colours_given(c) ||
+        convert_has_recipe(c))
         return true;
     convert_fail(
         c, RAP_E_ARGUMENT,
-        "needs timm's config.json (with \"pretrained_cfg\") that is published with it, in the "
-        "same folder; or --mean and --std of its training, as in --mean 0.485,0.456,0.406 --std "
-        "0.229,0.224,0.225 (ImageNet's)");
+        "needs timm's config.json (with \"pretrained_cfg\") or the preprocessor_config.json that "
+        "is published with it, in the same folder; or --mean and --std of its training, as in "
+        "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 (ImageNet's)");
     return false;
 }
 
@@ -118,7 +119,11 @@ static void read_recipe(conversion *c, picture_recipe *r)
         memcpy(r->mean, imagenet_mean, sizeof r->mean);
         memcpy(r->std, imagenet_std, sizeof r->std);
     }
-    if (convert_read_recipe(c, false, r) || convert_colours_given(c))
+    if (convert_read_recipe(c, false, r)) {
+        r->share = 0;
+        return;
+    }
+    if (convert_colours_given(c))
         return;
     convert_remark(c,
                    "no timm config.json beside it; taken for a %s by its %s: %s. Other numbers: "

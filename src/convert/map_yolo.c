@@ -258,7 +258,8 @@ static uint32_t image_size(conversion *c)
     int64_t side = number_or(pickle_get(args, "imgsz"), 0);
     if (!side) {
         side = USUAL_IMAGE;
-        convert_remark(c, "does not say for which pictures it was trained: taken as %d pixels a side",
+        convert_remark(c,
+                       "does not say for which pictures it was trained: taken as %d pixels a side",
                        USUAL_IMAGE);
     }
     if (side < COARSEST || side > MAX_IMAGE) {

@@ -4,6 +4,7 @@
  * comment, perhaps more of them than the model uses; or in a tokenizer.json. */
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/mem.h"
 #include "convert/convert_inside.h"
 #include "formats/json.h"
@@ -91,8 +92,9 @@ static rap_status merges_of_file(const char **merge, size_t count, buf *text, co
     rap_status status = read_text(text, path, err);
     if (status != RAP_OK)
         return status;
-    if (text->len == 0 || strlen(text->data) != text->len)
-        return err_set(err, RAP_E_FORMAT, "%s: not a BPE vocabulary", path);
+    file_kind kind = file_kind_of(buf_text(text), text->len);
+    if (kind != FILE_KIND_TEXT || strlen(text->data) != text->len)
+        return file_kind_refuse(path, "not a BPE vocabulary", buf_text(text), text->len, err);
     return split(merge, count, text->data, path, err);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MAX_EXTRA_WORDS = 1000 };
 #define PROFILE_LIMIT (1u << 20) /* bytes of a profile.json */
 
 #ifndef RAP_SOURCE_PROFILE
@@ -95,7 +96,7 @@ static rap_status read_adapters(profile *p, rap_err *err)
     return status;
 }
 
-/* What the language model may take. */
+/* What the language model may take, and in which order. */
 static rap_status read_limits(profile *p, rap_err *err)
 {
     const struct {
@@ -106,8 +107,10 @@ static rap_status read_limits(profile *p, rap_err *err)
                    { &p->image_tokens, "image_tokens", 0, 1 << 16 },
                    { &p->concept_tokens, "concept_tokens", -1, 1 << 16 },
                    { &p->gpu_layers, "gpu_layers", -1, 1 << 10 } };
-    rap_status status = RAP_OK;
+    bool memory_first = false;
+    rap_status status = json_get_bool(&memory_first, p->json, "prompt.memory_first", p->file, err);
 
+    p->turns.memory_first = memory_first;
     for (size_t i = 0; status == RAP_OK && i < sizeof limits / sizeof *limits; i++)
         status = json_get_int(limits[i].out, p->json, limits[i].field, limits[i].low,
                               limits[i].high, p->file, err);
@@ -189,6 +192,9 @@ static rap_status read_vocabulary(profile *p, rap_err *err)
 
     if (words && !json_is_array(words))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is not a list of texts", p->file, field);
+    if (count > MAX_EXTRA_WORDS)
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" has %zu words, at most %d are looked for",
+                       p->file, field, count, MAX_EXTRA_WORDS);
     p->extra_vocabulary = mem_array(count + 1, sizeof *p->extra_vocabulary);
     if (!p->extra_vocabulary)
         return err_memory(err, "reading a profile");

@@ -1,6 +1,7 @@
 /* vision.c: retrieval and detection, measured end to end: a thing whose region is not found counts as
  * missed in both. */
 #include "base/file.h"
+#include "base/text_fold.h"
 #include "base/vector.h"
 #include "eval/eval.h"
 #include "eval/metrics.h"
@@ -47,7 +48,7 @@ static int rank_at_box(const rap_matches *m, rap_box box, const char *name)
     for (size_t i = 0; i < m->count; i++) {
         if (box_iou(m->match[i].box, box) < 0.5f)
             continue;
-        if (strcmp(m->match[i].name, name) == 0)
+        if (text_same_name(m->match[i].name, name))
             return rank;
         rank++;
     }

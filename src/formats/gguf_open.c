@@ -18,7 +18,8 @@ enum {
     MAX_TENSORS = 65536,
     MAX_KEY = 256,
     MAX_TENSOR_NAME = 63,
-    MAX_ALIGNMENT = 65536
+    MAX_ALIGNMENT = 65536,
+    MAX_BEHIND = 1 << 20 /* bytes behind the last tensor that are borne: padding */
 };
 
 typedef struct cursor {
@@ -268,6 +269,19 @@ static rap_status read_tensor(gguf_tensor *t, uint64_t *out_offset, cursor *c)
     return size_tensor(t, elements, type, c);
 }
 
+/* What stands behind the last tensor belongs to nothing. A file that was padded to a size far beyond its
+ * tensors would keep whoever hashes or copies it busy for as long as its maker likes. */
+static rap_status check_end(size_t start, size_t tensors, cursor *c)
+{
+    size_t used = start + tensors;
+    if (used >= c->size || c->size - used <= MAX_BEHIND)
+        return RAP_OK;
+    return err_set(c->err, RAP_E_FORMAT,
+                   "%s: damaged GGUF: %zu bytes stand behind its last tensor, where none belong: "
+                   "download it again",
+                   c->path, c->size - used);
+}
+
 /* Tensors stand one after another, each padded to the alignment: so they can neither overlap nor
  * leave the file. */
 static rap_status place_tensors(gguf_file *g, const uint64_t *offsets, size_t alignment, cursor *c)
@@ -290,7 +304,7 @@ static rap_status place_tensors(gguf_file *g, const uint64_t *offsets, size_t al
         t->data = c->data + start + next;
         next += (t->bytes + alignment - 1) / alignment * alignment;
     }
-    return RAP_OK;
+    return check_end(start, next, c);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -356,6 +370,11 @@ static rap_status read_header(gguf_file *g, cursor *c)
     c->at = 4;
     if (!take_u32(&version, c, "its header"))
         return RAP_E_FORMAT;
+    if (version == 2u << 24 || version == 3u << 24)
+        return err_set(c->err, RAP_E_UNSUPPORTED,
+                       "%s: a GGUF of version %u for big-endian machines, which is not read: take "
+                       "the little-endian one",
+                       c->path, version >> 24);
     if (version != 2 && version != 3)
         return err_set(c->err, version > 3 && version < 0x10000 ? RAP_E_VERSION : RAP_E_FORMAT,
                        "%s: GGUF version %u, known are 2 and 3", c->path, version);

@@ -10,15 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Editors of some systems write a byte-order mark in front. */
-static void skip_mark(const char **text, size_t *len)
-{
-    if (*len >= 3 && !memcmp(*text, "\xef\xbb\xbf", 3)) {
-        *text += 3;
-        *len -= 3;
-    }
-}
-
 /* What is something else altogether is named for what it is; else the line says what jansson found. */
 static rap_status refuse(const char *text, size_t len, const char *name, const json_error_t *why,
                          rap_err *err)
@@ -29,8 +20,9 @@ static rap_status refuse(const char *text, size_t len, const char *name, const j
         return err_memory(err, "reading JSON");
     if (phrase && kind != FILE_KIND_JSON && kind != FILE_KIND_TEXT)
         return err_set(err, RAP_E_FORMAT, "%s: not JSON, it %s", name, phrase);
-    return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)", name, why->text,
-                   why->line);
+    return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)%s", name, why->text,
+                   why->line,
+                   json_error_code(why) == json_error_invalid_utf8 ? "; save it as UTF-8" : "");
 }
 
 rap_status json_parse_any(json_t **out, const char *text, size_t len, const char *name,
@@ -38,7 +30,9 @@ rap_status json_parse_any(json_t **out, const char *text, size_t len, const char
 {
     json_error_t why;
 
-    skip_mark(&text, &len);
+    size_t mark = file_kind_mark(text, len); /* editors of some systems write one */
+    text += mark;
+    len -= mark;
     *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
     if (!*out && *why.text) /* where memory runs out inside a token, jansson blames the token */
         *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);

@@ -78,26 +78,30 @@ static const char *const hostile[][2] = {
     { "posix", NULL },
     { "nt", NULL },
     { "subprocess", NULL },
-    { "commands", NULL },
+    { "commands", "getoutput" },
+    { "commands", "getstatusoutput" },
     { "pty", NULL },
     { "runpy", NULL },
     { "shutil", NULL },
     { "socket", NULL },
     { "webbrowser", NULL },
     { "importlib", NULL },
-    { "code", NULL },
-    { "codeop", NULL },
-    { "pdb", NULL },
-    { "timeit", NULL },
-    { "cProfile", NULL },
+    { "code", "interact" },
+    { "pdb", "run" },
+    { "timeit", "timeit" },
+    { "cProfile", "run" },
     { "pickle", "loads" },
     { "_pickle", "loads" },
     { "marshal", NULL },
     { "ctypes", "CDLL" },
+    { "io", "open" },
+    { "io", "FileIO" },
+    { "_io", "open" },
+    { "_io", "FileIO" },
 };
-static const char *const hostile_builtins[] = { "eval",  "exec",       "execfile", "compile",
-                                                "apply", "__import__", "open",     "input",
-                                                "breakpoint" };
+static const char *const hostile_builtins[] = { "eval",    "exec",  "execfile",
+                                                "compile", "apply", "__import__",
+                                                "open",    "input", "breakpoint" };
 
 size_t dtype_size(dtype type)
 {
@@ -160,7 +164,7 @@ rap_status unpickle_global(pickle_value **out, unpickled *u, pickle_chars module
 static const known_global *known_of(const pickle_value *v)
 {
     return v->kind == PICKLE_GLOBAL && v->as.global->known >= 0 ? &known[v->as.global->known]
-                                                                 : NULL;
+                                                                : NULL;
 }
 
 static rap_status inert(pickle_value **out, unpickled *u, const pickle_value *type)
@@ -310,9 +314,8 @@ static rap_status build_dict(pickle_value **out, unpickled *u, const pickle_valu
     if (!(*out = unpickle_new(u, PICKLE_DICT)))
         return unpickle_failed(u);
     rap_status status = RAP_OK;
-    for (size_t i = 0; status == RAP_OK && first && first->kind == PICKLE_LIST &&
-                       i < first->as.list.count;
-         i++) {
+    for (size_t i = 0;
+         status == RAP_OK && first && first->kind == PICKLE_LIST && i < first->as.list.count; i++) {
         const pickle_value *pair = first->as.list.items[i];
         if ((pair->kind != PICKLE_LIST && pair->kind != PICKLE_TUPLE) || pair->as.list.count != 2)
             return unpickle_bad(u, "an OrderedDict is built from something");

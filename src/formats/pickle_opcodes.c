@@ -191,8 +191,7 @@ static rap_status collect(unpickled *u, pickle_kind kind, size_t count)
     if (!v)
         return push(u, NULL);
     /* An empty stack has no memory yet. */
-    rap_status status =
-        count ? unpickle_append(u, v, u->stack + u->depth - count, count) : RAP_OK;
+    rap_status status = count ? unpickle_append(u, v, u->stack + u->depth - count, count) : RAP_OK;
     if (status != RAP_OK)
         return status;
     u->depth -= count;
@@ -217,23 +216,19 @@ static rap_status unmark(unpickled *u, size_t *out_count)
     return RAP_OK;
 }
 
-/* The container that `to` is, or that an object holds beside its attributes; NULL: of another kind. */
-static pickle_value *container(unpickled *u, pickle_value *to, pickle_kind kind)
-{
-    if (to->kind == PICKLE_OBJECT && !to->as.object.content)
-        to->as.object.content = unpickle_new(u, kind);
-    if (to->kind == PICKLE_OBJECT)
-        to = to->as.object.content;
-    return to && to->kind == kind ? to : NULL;
-}
-
-/* Moves the top `count` values into the container below them. */
+/* Moves the top `count` values into the container below them: a list, set or dict, or what an object holds
+ * beside its attributes. */
 static rap_status fill(unpickled *u, pickle_kind kind, size_t count)
 {
     if (poppable(u) < count + 1)
         return underflow(u);
-    pickle_value *to = container(u, u->stack[u->depth - count - 1], kind);
-    if (!to || (kind == PICKLE_DICT && count % 2))
+    pickle_value *to = u->stack[u->depth - count - 1];
+    if (to->kind == PICKLE_OBJECT && !to->as.object.content &&
+        !(to->as.object.content = unpickle_new(u, kind)))
+        return unpickle_failed(u);
+    if (to->kind == PICKLE_OBJECT)
+        to = to->as.object.content;
+    if (to->kind != kind || (kind == PICKLE_DICT && count % 2))
         return unpickle_bad(u, "it fills something that is no container");
     rap_status status = unpickle_append(u, to, u->stack + u->depth - count, count);
     u->depth -= count;

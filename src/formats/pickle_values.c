@@ -129,8 +129,8 @@ rap_status unpickle_file(unpickled **out, const char *path, size_t limit, rap_er
     char *bytes;
     size_t size;
     *out = NULL;
-    rap_status status = file_read(&bytes, &size, path,
-                                  limit < PICKLE_MAX_BYTES ? limit : PICKLE_MAX_BYTES, err);
+    rap_status status =
+        file_read(&bytes, &size, path, limit < PICKLE_MAX_BYTES ? limit : PICKLE_MAX_BYTES, err);
     if (status != RAP_OK)
         return status;
     status = unpickle(out, (const uint8_t *)bytes, size, path, err);

@@ -9,13 +9,15 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_DEPTH = 5, MAX_STEPS = 1 << 20 };
+enum { MAX_DEPTH = 5, MAX_STEPS = 1 << 22, MAX_MODULES = 64 };
 
 typedef struct walk {
     const char *file;
     size_t steps;
-    bool averaged; /* below a key that says so */
-    state_choice best[2]; /* others, averaged */
+    bool averaged;                            /* below a key that says so */
+    state_choice best[2];                     /* others, averaged */
+    const pickle_value *modules[MAX_MODULES]; /* that were looked at: each once */
+    size_t module_count;
     char place[STATE_MAX_PLACE + 1];
     rap_err *err;
 } walk;
@@ -65,10 +67,19 @@ static size_t count_tensors(const pickle_value *dict)
     return n;
 }
 
+static int parts(const char *place)
+{
+    int dots = 0;
+    for (const char *at = place; *at; at++)
+        dots += *at == '.';
+    return dots;
+}
+
 static void offer(walk *w, const pickle_value *dict, const pickle_value *module, size_t tensors)
 {
     state_choice *best = &w->best[w->averaged];
-    if (tensors <= best->tensors)
+    bool nearer = parts(w->place) < parts(best->place); /* the same one may stand in two places */
+    if (tensors < best->tensors || (tensors == best->tensors && !nearer))
         return;
     *best = (state_choice){ .dict = dict, .module = module, .tensors = tensors };
     memcpy(best->place, w->place, sizeof best->place);
@@ -102,6 +113,13 @@ static rap_status offer_module(walk *w, const pickle_value *module)
 {
     size_t count = 0;
     module = unwrap(module);
+    for (size_t i = 0; i < w->module_count; i++)
+        if (w->modules[i] == module)
+            return RAP_OK;
+    if (w->module_count == MAX_MODULES)
+        return err_set(w->err, RAP_E_LIMIT, "%s: holds more modules than a checkpoint needs",
+                       w->file);
+    w->modules[w->module_count++] = module;
     rap_status status = module_walk(module, w->file, count_one, &count, w->err);
     if (status == RAP_OK)
         offer(w, NULL, module, count);
@@ -131,23 +149,38 @@ static rap_status look_below(walk *w, const pickle_value *key, const pickle_valu
     return status;
 }
 
-static rap_status look(walk *w, const pickle_value *value, size_t len, int depth)
+/* What is looked at is counted: a damaged file may hold the same large dict in many places. */
+static bool count_items(walk *w, const pickle_value *dict)
 {
-    const pickle_value *dict = pickle_dict(value);
+    w->steps += 1 + (dict && dict->kind == PICKLE_DICT ? dict->as.list.count : 0);
+    return w->steps <= MAX_STEPS;
+}
+
+static rap_status look_into(walk *w, const pickle_value *dict, size_t len, int depth)
+{
     rap_status status = RAP_OK;
-    if (module_is(value))
-        return offer_module(w, value);
-    if (!dict || depth > MAX_DEPTH)
+    if (!dict || dict->kind != PICKLE_DICT)
         return RAP_OK;
     offer(w, dict, NULL, count_tensors(dict));
-    for (size_t i = 0; status == RAP_OK && i + 1 < dict->as.list.count; i += 2) {
-        if (w->steps++ >= MAX_STEPS)
-            return err_set(w->err, RAP_E_LIMIT, "%s: has more parts than a checkpoint needs",
-                           w->file);
-        status =
-            look_below(w, dict->as.list.items[i], dict->as.list.items[i + 1], len, depth);
-    }
+    for (size_t i = 0; status == RAP_OK && i + 1 < dict->as.list.count; i += 2)
+        status = look_below(w, dict->as.list.items[i], dict->as.list.items[i + 1], len, depth);
     return status;
+}
+
+/* A dict, or an object with its attributes and items. */
+static rap_status look(walk *w, const pickle_value *value, size_t len, int depth)
+{
+    bool object = value->kind == PICKLE_OBJECT;
+    const pickle_value *state = object ? value->as.object.state : NULL;
+    const pickle_value *dict = pickle_dict(value);
+    if (depth > MAX_DEPTH)
+        return RAP_OK;
+    if (!count_items(w, state) || !count_items(w, dict))
+        return err_set(w->err, RAP_E_LIMIT, "%s: has more parts than a checkpoint needs", w->file);
+    if (module_is(value))
+        return offer_module(w, value);
+    rap_status status = look_into(w, dict, len, depth);
+    return status == RAP_OK ? look_into(w, state, len, depth) : status;
 }
 
 rap_status state_choose(state_choice *out, const pickle_value *root, const char *file, rap_err *err)

@@ -19,14 +19,12 @@ bool state_is_index(const char *path)
 
 rap_status state_open_folder(state_dict *d, const char *path, rap_err *err)
 {
-    static const char *const names[] = { "model.safetensors",
-                                         "model.safetensors.index.json",
-                                         "pytorch_model.bin",
-                                         "pytorch_model.bin.index.json",
-                                         "open_clip_model.safetensors",
-                                         "open_clip_model.safetensors.index.json",
-                                         "open_clip_pytorch_model.bin",
-                                         "open_clip_pytorch_model.bin.index.json" };
+    static const char *const names[] = {
+        "model.safetensors",           "model.safetensors.index.json",
+        "pytorch_model.bin",           "pytorch_model.bin.index.json",
+        "open_clip_model.safetensors", "open_clip_model.safetensors.index.json",
+        "open_clip_pytorch_model.bin", "open_clip_pytorch_model.bin.index.json"
+    };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *file = path_join(path, names[i]);
         if (!file)

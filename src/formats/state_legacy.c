@@ -122,10 +122,11 @@ static rap_status place_storage(state_part *p, const pickle_value *key, size_t *
     size_t bytes, left = p->map.size - *at;
     state_storage *s = key->kind == PICKLE_TEXT ? find(p, key->as.text) : NULL;
     if (!s)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: an old file of torch.save with numbers of a type that is not read: load "
-                       "it and save its weights again with a PyTorch of today",
-                       p->path);
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: an old file of torch.save with numbers of a type that is not read: load "
+            "it and save its weights again with a PyTorch of today",
+            p->path);
     if (left < COUNT_BYTES)
         return damaged(p, "it is cut short", err);
     for (int i = 0; i < COUNT_BYTES; i++)

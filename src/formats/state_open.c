@@ -2,10 +2,10 @@
  *
  * Read state_dict_open() first; state_folder.c, state_torch.c, state_legacy.c and safetensors.c do the
  * reading, state_names.c takes wrappers off the names, state_read.c hands out the tensors. */
-#include "formats/state_dict.h"
 #include "base/file_kind.h"
 #include "base/mem.h"
 #include "formats/json.h"
+#include "formats/state_dict.h"
 #include "formats/state_inside.h"
 
 #include <stdlib.h>

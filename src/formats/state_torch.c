@@ -166,12 +166,17 @@ static rap_status check_byte_order(const state_part *p, rap_err *err)
 /* Any zip archive may come along. */
 static rap_status check_members(const state_part *p, rap_err *err)
 {
-    return torch_zip_has(p->zip, "data.pkl")
-               ? RAP_OK
-               : err_set(err, RAP_E_FORMAT,
-                         "%s: a zip archive without data.pkl, so torch.save did not write it: "
-                         "unpack it first",
-                         p->path);
+    if (torch_zip_has(p->zip, "data.pkl"))
+        return RAP_OK;
+    if (!strcmp(path_extension(p->path), "npz"))
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: an archive of NumPy arrays, as models of JAX are published, which is "
+                       "not read: take the copy that timm publishes",
+                       p->path);
+    return err_set(err, RAP_E_FORMAT,
+                   "%s: a zip archive without data.pkl, so torch.save did not write it: unpack it "
+                   "first",
+                   p->path);
 }
 
 rap_status state_open_torch(state_dict *d, const char *path, rap_err *err)
@@ -184,7 +189,8 @@ rap_status state_open_torch(state_dict *d, const char *path, rap_err *err)
     if (!p)
         return RAP_E_MEMORY;
     if ((status = torch_zip_open(&p->zip, path, err)) != RAP_OK ||
-        (status = check_members(p, err)) != RAP_OK || (status = check_byte_order(p, err)) != RAP_OK ||
+        (status = check_members(p, err)) != RAP_OK ||
+        (status = check_byte_order(p, err)) != RAP_OK ||
         (status = torch_zip_read(p->zip, "data.pkl", PICKLE_MAX_BYTES, &bytes, &size, err)) !=
             RAP_OK ||
         (status = unpickle(&p->pickle, bytes, size, p->path, err)) != RAP_OK)

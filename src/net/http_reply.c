@@ -1,11 +1,13 @@
 /* http_reply.c: the lines of a reply's head, which come from anywhere. */
-#include "net/http.h"
+#include "net/http_reply.h"
 
 #include "base/text.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 void http_reply_clear(http_reply *r)
 {
@@ -52,6 +54,31 @@ static bool read_etag(char out[128], const char *value)
     return weak;
 }
 
+/* Seconds, or a date. */
+static long read_pause(const char *value)
+{
+    int64_t seconds = whole_number(value);
+    time_t when, now = time(NULL);
+
+    if (seconds >= 0)
+        return (long)seconds;
+    when = curl_getdate(value, NULL);
+    return when > now ? (long)(when - now) : 0;
+}
+
+/* "Text/HTML; charset=…" → "text/html" */
+static void read_type(char out[64], const char *value)
+{
+    size_t len = strcspn(value, "; \t");
+
+    out[0] = '\0';
+    if (len >= 64)
+        return;
+    for (size_t i = 0; i < len; i++)
+        out[i] = value[i] >= 'A' && value[i] <= 'Z' ? (char)(value[i] - 'A' + 'a') : value[i];
+    out[len] = '\0';
+}
+
 static void read_header(http_reply *r, const char *name, const char *value)
 {
     char ignored[128];
@@ -67,7 +94,9 @@ static void read_header(http_reply *r, const char *name, const char *value)
     else if (strcasecmp(name, "x-linked-size") == 0)
         r->linked_size = whole_number(value);
     else if (strcasecmp(name, "retry-after") == 0)
-        r->retry_after = whole_number(value) > 0 ? (long)whole_number(value) : 0;
+        r->retry_after = read_pause(value);
+    else if (strcasecmp(name, "content-type") == 0)
+        read_type(r->type, value);
     else if (strcasecmp(name, "location") == 0)
         snprintf(r->location, sizeof r->location, "%s", value);
     else if (strcasecmp(name, "x-repo-commit") == 0) {
@@ -95,4 +124,13 @@ void http_reply_line(http_reply *r, const char *bytes, size_t size)
         value += strspn(value, " \t");
         read_header(r, line, value);
     }
+}
+
+void http_reply_words(http_reply *r, const char *bytes, size_t size)
+{
+    size_t len = strlen(r->words);
+
+    for (size_t i = 0; i < size && len + 1 < sizeof r->words; i++)
+        r->words[len++] = bytes[i] > 0 && bytes[i] < ' ' ? ' ' : bytes[i] ? bytes[i] : '?';
+    r->words[len] = '\0';
 }

@@ -1,4 +1,4 @@
-/* nn.h: neural networks on oneDNN, with weights from a GGUF file. Knows no model.
+/* nn.h: neural networks, with weights from a GGUF file. Knows no model.
  *
  * A model describes itself once per input shape and then runs many times:
  *
@@ -215,13 +215,8 @@ double nn_matmul_speed(const nn *n);
 typedef void nn_each_fn(void *payload, int64_t i, int lane);
 void nn_each(int threads, int64_t count, nn_each_fn *fn, void *payload);
 
-/* nn_matmul() outside of a graph's run belongs between these two: they lend the context's thread count
- * to OpenMP and oneDNN, and hand back what was set before. */
-int nn_threads_begin(const nn *n);
-void nn_threads_end(int before);
-
 /* out [m, n] = a [m, k] · b [n, k]ᵀ (b_transposed) or a · b [k, n], f32, rows `lda`, `ldb`, `ldo`
- * apart. Runs on all threads, or on the caller's alone within nn_each(). */
+ * apart, on the caller's thread. */
 rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const float *b,
                      int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k);
 

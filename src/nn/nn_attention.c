@@ -1,17 +1,11 @@
 /* nn_attention.c: scaled dot-product attention.
  *
- * The work is cut into (picture, head, block of query rows). A block's scores [ROWS, S] stay in the
- * thread's own scratch, so memory does not grow with T · S, and each product is a small matrix product
- * on the caller's thread.
- *
- * Where nn_panel.c suits the processor a piece is a picture's head with all of its blocks: K and V are packed once
- * and serve every block (tiled_head()). Elsewhere the products are oneDNN's (block()). */
+ * A piece of the work is a head of a picture. Its K and V are packed as panels once and serve all blocks of query rows; the scores of
+ * a block, [ROWS, S], stay in the thread's own scratch, so memory does not grow with T · S. */
 #include "nn/nn_internal.h"
 #include "nn/nn_panel.h"
-#include "nn/nn_tiles.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 
 enum {
@@ -25,6 +19,7 @@ typedef struct attention {
     int64_t q_row, k_row;
     int64_t batch, t, s, d, head; /* d all heads together, head one of them */
     bool causal;
+    const nn_kernels *kernels;
 } attention;
 
 static attention arrange(const nn_node *nd)
@@ -32,6 +27,7 @@ static attention arrange(const nn_node *nd)
     nn_shape o = nd->out->shape;
     bool fused = nd->inputs == 1;
     attention a = { .batch = o.d[0], .t = o.d[1], .d = o.d[2], .causal = nd->causal };
+    a.kernels = nn_kernels_used();
     a.head = a.d / nd->heads;
     a.s = nd->in[fused ? 0 : 1]->shape.d[1];
     a.q_row = a.k_row = fused ? 3 * a.d : a.d;
@@ -51,13 +47,11 @@ static int64_t score_columns(int64_t s)
     return (s + 15) & ~(int64_t)15;
 }
 
-/* Numbers that one thread needs: scores, and in tiles also K and V. */
+/* Numbers that one thread needs: scores, K and V. */
 static int64_t scratch_of_lane(const attention *a)
 {
-    int64_t wide = score_columns(a->s), scores = ROWS * wide;
-    if (!nn_tiles_available())
-        return scores;
-    return scores + wide * a->head + nn_panel_columns(a->head) * a->s;
+    int64_t wide = score_columns(a->s);
+    return ROWS * wide + wide * a->head + nn_panel_columns(a->kernels, a->head) * a->s;
 }
 
 size_t nn_attention_scratch(const nn_node *nd, int threads)
@@ -65,32 +59,6 @@ size_t nn_attention_scratch(const nn_node *nd, int threads)
     attention a = arrange(nd);
     return (size_t)threads * (size_t)scratch_of_lane(&a) * sizeof(float);
 }
-
-/* Rows first .. first + rows of one head of one picture. scores [ROWS, columns]. */
-static rap_status block(float *out, const attention *a, int64_t picture, int64_t h, int64_t first,
-                        float *scores)
-{
-    int64_t rows = a->t - first < ROWS ? a->t - first : ROWS;
-    int64_t seen = a->causal ? first + rows : a->s, wide = score_columns(a->s);
-    const float *q = a->q + (picture * a->t + first) * a->q_row + h * a->head;
-    const float *k = a->k + picture * a->s * a->k_row + h * a->head;
-    const float *v = a->v + picture * a->s * a->k_row + h * a->head;
-    rap_status status =
-        nn_matmul(scores, wide, q, a->q_row, k, a->k_row, true, rows, seen, a->head);
-    float scale = 1.0f / sqrtf((float)a->head);
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t n = a->causal ? first + i + 1 : seen;
-        nn_row_softmax(scores + i * wide, n, scale);
-        for (int64_t j = n; j < seen; j++)
-            scores[i * wide + j] = 0;
-    }
-    if (status != RAP_OK)
-        return status;
-    out += (picture * a->t + first) * a->d + h * a->head;
-    return nn_matmul(out, a->d, scores, wide, v, a->k_row, false, rows, a->head, seen);
-}
-
-/* ---- in tiles ----------------------------------------------------------------------------- */
 
 /* Rows of a head lie far apart, so no processor guesses that they will be needed. */
 static void fetch_row(const float *row, const attention *a)
@@ -102,8 +70,8 @@ static void fetch_row(const float *row, const attention *a)
 /* K of a head: [head, S] in panels. */
 static void pack_keys(float *out, const attention *a, const float *k)
 {
-    for (int64_t i = 0; i < nn_panel_count(a->s); i++) {
-        nn_panel p = nn_panel_at(a->s, i);
+    for (int64_t i = 0; i < nn_panel_count(a->kernels, a->s); i++) {
+        nn_panel p = nn_panel_at(a->kernels, a->s, i);
         float *to = out + p.first * a->head;
         if (p.columns < p.width)
             memset(to, 0, (size_t)(p.width * a->head) * sizeof *to);
@@ -120,8 +88,8 @@ static void pack_keys(float *out, const attention *a, const float *k)
 /* V of a head: [S, head] in panels. */
 static void pack_values(float *out, const attention *a, const float *v)
 {
-    for (int64_t i = 0; i < nn_panel_count(a->head); i++) {
-        nn_panel p = nn_panel_at(a->head, i);
+    for (int64_t i = 0; i < nn_panel_count(a->kernels, a->head); i++) {
+        nn_panel p = nn_panel_at(a->kernels, a->head, i);
         float *to = out + p.first * a->s;
         for (int64_t t = 0; t < a->s; t++, to += p.width) {
             if (i == 0 && t + AHEAD < a->s)
@@ -138,11 +106,11 @@ static void weigh(float *scores, float *norm, const attention *a, const float *q
                   int64_t rows, const float *keys)
 {
     int64_t seen = a->causal ? first + rows : a->s, wide = score_columns(a->s);
-    for (int64_t i = 0; i < nn_panel_count(a->s); i++) {
-        nn_panel p = nn_panel_at(a->s, i);
+    for (int64_t i = 0; i < nn_panel_count(a->kernels, a->s); i++) {
+        nn_panel p = nn_panel_at(a->kernels, a->s, i);
         if (p.first < seen)
-            nn_panel_multiply(scores + p.first, wide, q, a->q_row, rows, keys + p.first * a->head,
-                              p.width, a->head);
+            nn_panel_multiply(a->kernels, scores + p.first, wide, q, a->q_row, rows,
+                              keys + p.first * a->head, p.width, a->head);
     }
     for (int64_t i = 0; i < rows; i++) {
         int64_t n = a->causal ? first + i + 1 : seen;
@@ -160,25 +128,24 @@ static void scale_rows(float *out, int64_t apart, int64_t rows, int64_t columns,
 }
 
 /* Query rows first .. first + rows; q and out begin at the first. */
-static void tiled_block(float *out, const attention *a, const float *q, int64_t first, int64_t rows,
-                        const float *keys, const float *values, float *scores)
+static void run_block(float *out, const attention *a, const float *q, int64_t first, int64_t rows,
+                      const float *keys, const float *values, float *scores)
 {
     int64_t seen = a->causal ? first + rows : a->s, wide = score_columns(a->s);
-    float norm[ROWS], sums[ROWS * NN_PANEL];
+    float norm[ROWS], sums[ROWS * NN_MAX_PANEL];
     weigh(scores, norm, a, q, first, rows, keys);
-    for (int64_t i = 0; i < nn_panel_count(a->head); i++) {
-        nn_panel p = nn_panel_at(a->head, i);
+    for (int64_t i = 0; i < nn_panel_count(a->kernels, a->head); i++) {
+        nn_panel p = nn_panel_at(a->kernels, a->head, i);
         bool whole = p.columns == p.width; /* else it would reach into the next head */
-        nn_panel_multiply(whole ? out + p.first : sums, whole ? a->d : p.width, scores, wide, rows,
-                          values + p.first * a->s, p.width, seen);
-        if (!whole)
-            nn_tiles_finish(sums, rows, p.width, p.columns, NULL, NN_NONE, NULL, out + p.first,
-                            a->d);
+        nn_panel_multiply(a->kernels, whole ? out + p.first : sums, whole ? a->d : p.width, scores,
+                          wide, rows, values + p.first * a->s, p.width, seen);
+        for (int64_t r = 0; !whole && r < rows; r++)
+            memcpy(out + p.first + r * a->d, sums + r * p.width, (size_t)p.columns * sizeof *out);
     }
     scale_rows(out, a->d, rows, a->head, norm);
 }
 
-static void tiled_head(float *out, const attention *a, int64_t picture, int64_t h, float *scratch)
+static void attend(float *out, const attention *a, int64_t picture, int64_t h, float *scratch)
 {
     int64_t wide = score_columns(a->s);
     float *scores = scratch, *keys = scores + ROWS * wide, *values = keys + wide * a->head;
@@ -186,47 +153,27 @@ static void tiled_head(float *out, const attention *a, int64_t picture, int64_t 
     pack_values(values, a, a->v + picture * a->s * a->k_row + h * a->head);
     for (int64_t first = 0; first < a->t; first += ROWS) {
         int64_t rows = a->t - first < ROWS ? a->t - first : ROWS, row = picture * a->t + first;
-        tiled_block(out + row * a->d + h * a->head, a, a->q + row * a->q_row + h * a->head, first,
-                    rows, keys, values, scores);
+        run_block(out + row * a->d + h * a->head, a, a->q + row * a->q_row + h * a->head, first,
+                  rows, keys, values, scores);
     }
 }
 
-/* ---- pieces ------------------------------------------------------------------------------- */
-
 typedef struct job {
     attention a;
-    int64_t blocks; /* of query rows, for each head */
     int heads;
     float *out, *scratch;
-    atomic_bool failed;
 } job;
-
-static void run_block(void *payload, int64_t i, int lane)
-{
-    job *j = payload;
-    float *scores = j->scratch + lane * scratch_of_lane(&j->a);
-    int64_t pair = i / j->blocks;
-    if (block(j->out, &j->a, pair / j->heads, pair % j->heads, i % j->blocks * ROWS, scores))
-        atomic_store(&j->failed, true);
-}
 
 static void run_head(void *payload, int64_t i, int lane)
 {
     job *j = payload;
-    tiled_head(j->out, &j->a, i / j->heads, i % j->heads,
-               j->scratch + lane * scratch_of_lane(&j->a));
+    attend(j->out, &j->a, i / j->heads, i % j->heads, j->scratch + lane * scratch_of_lane(&j->a));
 }
 
 rap_status nn_run_attention(const nn_node *nd, const nn_io *io, rap_err *err)
 {
     job j = { .a = arrange(nd), .heads = nd->heads, .out = io->out, .scratch = nd->scratch };
     point(&j.a, nd, io);
-    j.blocks = (j.a.t + ROWS - 1) / ROWS;
-    if (nn_tiles_available())
-        nn_each(io->threads, j.a.batch * j.heads, run_head, &j);
-    else
-        nn_each(io->threads, j.a.batch * j.heads * j.blocks, run_block, &j);
-    return atomic_load(&j.failed)
-               ? err_set(err, RAP_E_MODEL, "a matrix product failed in an attention")
-               : RAP_OK;
+    nn_each(io->threads, j.a.batch * j.heads, run_head, &j);
+    return RAP_OK;
 }

@@ -24,7 +24,7 @@ static void free_nodes(nn_graph *g)
     while (g->nodes) {
         nn_node *nd = g->nodes;
         g->nodes = nd->next;
-        nn_kernel_free(nd->kernel);
+        nn_slices_free(nd->slices);
         free(nd);
     }
 }

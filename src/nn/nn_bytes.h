@@ -3,23 +3,18 @@
 #ifndef RAP_NN_NN_BYTES_H
 #define RAP_NN_NN_BYTES_H
 
-#include "nn/nn_dnnl.h"
+#include "nn/nn_layer.h"
 
 /* Is it a linear layer large enough that its rows are worth turning into bytes? */
-bool nn_bytes_suit(const nn_kernel_spec *s);
+bool nn_bytes_suit(const nn_layer_spec *s);
 
-/* Bytes of packed weights, and packing them from plain ones as nn_kernel_pack() takes them. `own`: for our kernel,
- * which needs nn_tiles_available(); else for oneDNN's product. */
-size_t nn_bytes_packed(const nn_kernel_spec *s);
-void nn_bytes_pack(const nn_kernel_spec *s, const float *plain, void *packed, bool own,
-                   int threads);
+/* Bytes of packed weights, and packing them from plain ones as nn_primitive_pack() takes them. */
+size_t nn_bytes_packed(const nn_layer_spec *s);
+void nn_bytes_pack(const nn_layer_spec *s, const float *plain, void *packed, int threads);
 
-/* Bytes that nn_bytes_run() needs as `scratch`. */
-size_t nn_bytes_scratch(const nn_kernel_spec *s, bool own);
+/* Bytes of the scratch that a run needs. */
+size_t nn_bytes_scratch(const nn_layer_spec *s);
 
-/* dst = act(src · weights + bias) + residual, as nn_tiles_run(). */
-rap_status nn_bytes_run(const nn_kernel_spec *s, const void *packed, const float *bias,
-                        const float *src, const float *residual, float *dst, void *scratch,
-                        bool own, int threads, rap_err *err);
+void nn_bytes_run(const nn_layer *l, void *scratch, int threads);
 
 #endif

@@ -3,7 +3,7 @@
  *     head [1]     entry [count]     data, each at a multiple of 64
  *
  * It holds for one state of one GGUF (device, inode, size and both times: writing to a file changes one of them), one
- * packing and one form of words. What it says is believed only after the sums of head, entries and data were
+ * packing, one kind of kernels and one form of words. What it says is believed only after the sums of head, entries and data were
  * compared and every offset lies inside; anything else is packed again and the file replaced. It is written beside
  * its place and renamed, by a thread of its own and without waiting for the disk: a torn file has the wrong sums.
  * What the former file held and this context did not ask for goes over into the new one: pictures and texts of one
@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 enum {
-    PACKING = 2, /* one more whenever what a packed weight means changes */
+    PACKING = 3, /* one more whenever what a packed weight means changes */
     ALIGNMENT = 64,
     SUM_ROOM = 72
 };
@@ -35,6 +35,7 @@ enum {
 typedef struct head {
     char magic[8];
     uint32_t packing, precision;
+    uint32_t vector, byte_limit; /* of the kernels that weights were packed for */
     file_state file;
     uint64_t count;
     char sum[SUM_ROOM]; /* SHA-256 of the GGUF */
@@ -82,21 +83,23 @@ static bool is_worth_it(const file_state *file)
     return file->size >= FEW_BYTES || (own && *own);
 }
 
-/* What ends the name of a file of this precision. */
+/* What the name of a file of this precision has at its end. */
 static const char *precision_name(nn_precision p)
 {
     return p == NN_INT8 ? "-i8" : p == NN_BF16 ? "-bf16" : "";
 }
 
-/* One file for each path of a GGUF and precision: a new state of the GGUF replaces what was kept of the old. */
+/* One file for each path of a GGUF, precision and width of vectors (machines with different processors may share a home): a
+ * new state of the GGUF replaces what was kept of the old. */
 static char *cache_path(const gguf_file *weights, nn_precision p)
 {
     char name[160];
     char *folder = folder_of_caches(), *real = realpath(gguf_file_path(weights), NULL);
     char *path = NULL;
     if (folder && real) {
-        snprintf(name, sizeof name, "%.100s-%016llx%s.pack", path_base(real),
-                 (unsigned long long)hash_fast(real, strlen(real), 0), precision_name(p));
+        snprintf(name, sizeof name, "%.100s-%016llx%s-v%d.pack", path_base(real),
+                 (unsigned long long)hash_fast(real, strlen(real), 0), precision_name(p),
+                 nn_kernels_used()->vector);
         path = path_join(folder, name);
     }
     free(real);
@@ -144,6 +147,8 @@ nn_cache *nn_cache_open(const gguf_file *weights, nn_precision p)
     memcpy(c->wanted.magic, magic, sizeof magic);
     c->wanted.packing = PACKING;
     c->wanted.precision = p;
+    c->wanted.vector = (uint32_t)nn_kernels_used()->vector;
+    c->wanted.byte_limit = (uint32_t)nn_kernels_used()->byte_limit;
     c->wanted.file = file;
     const head *h;
     if (file_map_open(&c->map, c->path, &ignored) == RAP_OK && c->map.data) {
@@ -195,8 +200,7 @@ const char *nn_cache_sum(const nn_cache *c)
 
 static bool is_own(const nn_packed *p)
 {
-    return p->way == NN_BY_PANELS || p->way == NN_BY_TILES || p->way == NN_BY_WINOGRAD ||
-           p->way == NN_BY_BYTES;
+    return p->way != NN_PLAIN && p->way != NN_BY_DNNL;
 }
 
 /* A cache may take a quarter of what is free. */

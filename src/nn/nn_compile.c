@@ -1,25 +1,26 @@
 /* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
 #include "nn/nn_bytes.h"
+#include "nn/nn_conv.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_linear.h"
-#include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
 #include "base/mem.h"
 
 #include <string.h>
 
-static nn_kernel_spec describe(const nn_node *nd)
+static nn_layer_spec describe(const nn_node *nd)
 {
     nn_shape s = nd->in[0]->shape, o = nd->out->shape;
-    nn_kernel_spec spec = { .linear = nd->kind == NN_LINEAR,
-                            .bias = nd->bias != NULL,
-                            .sum = nd->residual != NULL,
-                            .in_out = nd->in_out,
-                            .act = nd->act,
-                            .c = s.d[s.dims - 1],
-                            .o = o.d[o.dims - 1],
-                            .groups = 1 };
+    nn_layer_spec spec = { .kernels = nn_kernels_used(),
+                           .linear = nd->kind == NN_LINEAR,
+                           .bias = nd->bias != NULL,
+                           .sum = nd->residual != NULL,
+                           .in_out = nd->in_out,
+                           .act = nd->act,
+                           .c = s.d[s.dims - 1],
+                           .o = o.d[o.dims - 1],
+                           .groups = 1 };
     spec.n = nn_elements(s) / spec.c;
     if (spec.linear)
         return spec;
@@ -32,7 +33,7 @@ static nn_kernel_spec describe(const nn_node *nd)
     spec.kh = k.d[2];
     spec.kw = k.d[3];
     spec.stride = nd->stride;
-    spec.pad = nd->pad;
+    spec.pad = spec.pad_above = spec.pad_below = nd->pad;
     spec.groups = nd->groups;
     return spec;
 }
@@ -49,26 +50,44 @@ static bool takes_bytes(const nn_node *nd)
 /* Our own kernels where they suit. Winograd's sums are those of f32, so rounded numbers go without. */
 static bool choose_own_way(const nn *n, nn_node *nd)
 {
-    int threads = n->threads;
     if (n->precision == NN_INT8 && takes_bytes(nd)) {
-        nd->way = nn_tiles_available() ? NN_BY_BYTES : NN_BY_DNNL_BYTES;
-        nd->scratch_bytes = nn_bytes_scratch(&nd->spec, nd->way == NN_BY_BYTES);
+        nd->way = NN_BY_BYTES;
+        nd->scratch_bytes = nn_bytes_scratch(&nd->spec);
+    } else if (nn_kernels_leave_layers()) {
+        return false;
     } else if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
         nd->way = NN_BY_WINOGRAD;
-        nd->scratch_bytes = nn_winograd_scratch(&nd->spec, threads);
+        nd->scratch_bytes = nn_winograd_scratch(&nd->spec, n->threads);
     } else if (nn_linear_suits(&nd->spec)) {
         nd->way = NN_BY_PANELS;
-    } else if (nn_tiles_suit(&nd->spec)) {
-        nd->way = NN_BY_TILES;
+    } else if (nn_conv_suits(&nd->spec)) {
+        nd->way = NN_BY_CONV;
     }
     return nd->way != NN_BY_DNNL;
+}
+
+/* NULL and RAP_E_UNSUPPORTED also where oneDNN has only its slow reference code for bf16. */
+static rap_status make_slices(nn_graph *g, nn_node *nd, const nn_layer_spec *spec, rap_err *err)
+{
+    int threads = g->n->threads;
+    rap_status status = nn_slices_new(&nd->slices, g->n->backend, spec, threads, err);
+    if (status != RAP_OK)
+        return status;
+    if (spec->operands == NN_TYPE_BF16 &&
+        strstr(nn_primitive_implementation(nn_slices_first(nd->slices)), "ref")) {
+        nn_slices_free(nd->slices);
+        nd->slices = NULL;
+        return RAP_E_UNSUPPORTED;
+    }
+    nd->scratch_bytes = nn_slices_scratch(nd->slices, threads);
+    return RAP_OK;
 }
 
 /* bf16 where that was chosen and can be had at speed; else f32 on rounded numbers, which differs from it
  * only in the order of sums, and is far quicker than oneDNN's reference code. */
 static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 {
-    nn_kernel_spec spec = describe(nd);
+    nn_layer_spec spec = describe(nd);
     nd->spec = spec;
     nd->way = NN_BY_DNNL;
     bool want_bf16 = g->n->precision == NN_BF16;
@@ -76,12 +95,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
     if (want_bf16 && !g->n->emulate) {
         spec.operands = nd->operands = NN_TYPE_BF16;
         spec.result = nd->result = nd->out->root->type;
-        status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
-        if (status == RAP_OK && strstr(nn_kernel_implementation(nd->kernel), "ref")) {
-            nn_kernel_free(nd->kernel);
-            nd->kernel = NULL;
-            status = RAP_E_UNSUPPORTED;
-        }
+        status = make_slices(g, nd, &spec, err);
     }
     if (status == RAP_E_UNSUPPORTED) {
         nd->rounds = want_bf16;
@@ -90,7 +104,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         nd->spec = spec;
         if (choose_own_way(g->n, nd))
             return RAP_OK;
-        status = nn_kernel_new(&nd->kernel, g->n->backend, &spec, err);
+        status = make_slices(g, nd, &spec, err);
     }
     return status;
 }
@@ -103,11 +117,12 @@ static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
             nn_pack_own(g->n, nd->weight, nd->way, &nd->spec, nd->rounds, &nd->packed, err);
         return status == RAP_OK && nd->bias ? nn_plain(g->n, nd->bias, &nd->b, err) : status;
     }
-    rap_status status = nn_pack(g->n, nd->weight, nd->kernel, nd->in_out, nd->rounds, &packed, err);
+    rap_status status = nn_pack(g->n, nd->weight, nn_slices_first(nd->slices), nd->in_out,
+                                nd->rounds, &packed, err);
     if (status == RAP_OK && nd->bias)
         status = nn_plain(g->n, nd->bias, &nd->b, err);
     if (status == RAP_OK)
-        status = nn_kernel_bind(nd->kernel, packed, nd->b, err);
+        status = nn_slices_bind(nd->slices, packed, nd->b, err);
     return status;
 }
 
@@ -153,14 +168,12 @@ rap_status nn_graph_compile(nn_graph *g, rap_err *err)
     int i = 0;
     for (nn_node *nd = g->nodes; nd; nd = nd->next)
         g->list[i++] = nd;
-    int before = nn_threads_begin(g->n); /* oneDNN plans for the threads that it sees here */
     nn_plan_types(g);
     rap_status status = RAP_OK;
     for (i = 0; status == RAP_OK && i < g->node_count; i++)
         status = compile_node(g, g->list[i], err);
     if (status == RAP_OK)
         status = nn_plan_memory(g, err);
-    nn_threads_end(before);
     g->compiled = status == RAP_OK;
     if (g->compiled)
         nn_keep_packed(g->n);

@@ -1,15 +1,14 @@
 /* nn_context.c: opening a context; weights found, read and packed once for every graph. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_cache.h"
+#include "nn/nn_conv.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_linear.h"
-#include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
 #include "base/mem.h"
 #include "base/threads.h"
 
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,9 @@ rap_status nn_open(nn **out, const gguf_file *weights, int threads, nn_precision
     n->precision = p != NN_AUTO ? p : nn_bf16_is_native() ? NN_BF16 : NN_F32;
     n->cache = nn_cache_open(weights, n->precision);
     n->emulate = n->precision == NN_BF16 && !nn_bf16_is_native();
-    rap_status status = nn_backend_open(&n->backend, err);
+    rap_status status = nn_kernels_check(err);
+    if (status == RAP_OK)
+        status = nn_backend_open(&n->backend, err);
     if (status != RAP_OK) {
         nn_close(n);
         return status;
@@ -79,18 +80,6 @@ nn_precision nn_precision_of(const nn *n)
 int nn_threads(const nn *n)
 {
     return n->threads;
-}
-
-int nn_threads_begin(const nn *n)
-{
-    int before = omp_get_max_threads();
-    omp_set_num_threads(n->threads);
-    return before;
-}
-
-void nn_threads_end(int before)
-{
-    omp_set_num_threads(before);
 }
 
 /* ---- shapes ------------------------------------------------------------------------------- */
@@ -238,12 +227,12 @@ static void round_to_bf16(float *x, int64_t count)
     }
 }
 
-rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
+rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_out, bool rounded,
                    void **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
         if (p->tensor == t && p->layout && p->in_out == in_out && p->rounded == rounded &&
-            nn_kernel_takes(k, p->layout)) {
+            nn_primitive_takes(k, p->layout)) {
             *out = p->data;
             return RAP_OK;
         }
@@ -255,12 +244,12 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
         return status;
     if (rounded)
         round_to_bf16(plain, nn_elements(nn_tensor_shape(t)));
-    packed = mem_aligned(nn_kernel_weight_bytes(k));
-    layout = nn_kernel_layout(k);
+    packed = mem_aligned(nn_primitive_weight_bytes(k));
+    layout = nn_primitive_layout(k);
     if (!packed || !layout)
         status = err_memory(err, "packing weights");
     if (status == RAP_OK)
-        status = nn_kernel_pack(k, plain, packed, err);
+        status = nn_primitive_pack(k, plain, packed, err);
     free(plain);
     if (status != RAP_OK) {
         free(packed);
@@ -276,26 +265,26 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out,
     return remember(n, value, out, err);
 }
 
-static size_t packed_bytes(nn_way way, const nn_kernel_spec *spec)
+static size_t packed_bytes(nn_way way, const nn_layer_spec *spec)
 {
     if (way == NN_BY_WINOGRAD)
         return nn_winograd_bytes(spec);
     if (way == NN_BY_PANELS)
         return nn_linear_bytes(spec);
-    return way == NN_BY_TILES ? nn_tiles_bytes(spec) : nn_bytes_packed(spec);
+    return way == NN_BY_CONV ? nn_conv_bytes(spec) : nn_bytes_packed(spec);
 }
 
-static void pack_as(nn_way way, const nn_kernel_spec *spec, const float *plain, void *packed,
+static void pack_as(nn_way way, const nn_layer_spec *spec, const float *plain, void *packed,
                     int threads)
 {
     if (way == NN_BY_WINOGRAD)
         nn_winograd_pack(spec, plain, packed, threads);
     else if (way == NN_BY_PANELS)
         nn_linear_pack(spec, plain, packed, threads);
-    else if (way == NN_BY_TILES)
-        nn_tiles_pack(spec, plain, packed, threads);
+    else if (way == NN_BY_CONV)
+        nn_conv_pack(spec, plain, packed, threads);
     else
-        nn_bytes_pack(spec, plain, packed, way == NN_BY_BYTES, threads);
+        nn_bytes_pack(spec, plain, packed, threads);
 }
 
 /* The numbers of a tensor: in the file when they lie there as they are needed, else in *copy (free()). */
@@ -313,7 +302,7 @@ static rap_status numbers_of(const float **out, float **copy, const nn *n, const
     return status;
 }
 
-static rap_status pack_anew(nn *n, nn_packed *value, const nn_kernel_spec *spec, rap_err *err)
+static rap_status pack_anew(nn *n, nn_packed *value, const nn_layer_spec *spec, rap_err *err)
 {
     const float *plain;
     float *copy;
@@ -329,7 +318,7 @@ static rap_status pack_anew(nn *n, nn_packed *value, const nn_kernel_spec *spec,
     return status;
 }
 
-rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_layer_spec *spec,
                        bool rounded, void **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)

@@ -4,24 +4,25 @@
  * for both. Memory descriptors are values in 2.6 and heap objects in 3.x: nn_layout owns one. */
 #include "nn/nn_dnnl.h"
 
+#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
 
 struct nn_backend {
     dnnl_engine_t engine;
-    dnnl_stream_t stream;
 };
 
 struct nn_layout {
     dnnl_memory_desc_t md;
 };
 
-struct nn_kernel {
+struct nn_primitive {
     nn_backend *backend;
-    nn_kernel_spec spec;
+    nn_layer_spec spec;
     dnnl_primitive_desc_t pd;
     dnnl_primitive_t primitive;
-    dnnl_memory_t src, weights, bias, dst;
+    dnnl_stream_t stream;
+    dnnl_memory_t src, weights, bias, dst, scratch;
 };
 
 /* ---- what differs between the versions ---------------------------------------------------- */
@@ -64,18 +65,19 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
 }
 
-static dnnl_status_t create_pd(nn_kernel *k, const nn_layout m[4], dnnl_primitive_attr_t attr)
+static dnnl_status_t create_pd(nn_primitive *k, const nn_layout m[4], dnnl_primitive_attr_t attr)
 {
-    const nn_kernel_spec *s = &k->spec;
+    const nn_layer_spec *s = &k->spec;
     dnnl_memory_desc_t bias = s->bias ? m[2].md : NULL;
     if (s->linear)
         return dnnl_inner_product_forward_primitive_desc_create(&k->pd, k->backend->engine,
                                                                 dnnl_forward_inference, m[0].md,
                                                                 m[1].md, bias, m[3].md, attr);
-    dnnl_dims_t strides = { s->stride, s->stride }, pads = { s->pad, s->pad }, dilates = { 0, 0 };
+    dnnl_dims_t strides = { s->stride, s->stride }, dilates = { 0, 0 };
+    dnnl_dims_t before = { s->pad_above, s->pad }, behind = { s->pad_below, s->pad };
     return dnnl_convolution_forward_primitive_desc_create(
         &k->pd, k->backend->engine, dnnl_forward_inference, dnnl_convolution_direct, m[0].md,
-        m[1].md, bias, m[3].md, strides, dilates, pads, pads, attr);
+        m[1].md, bias, m[3].md, strides, dilates, before, behind, attr);
 }
 #else
 typedef const dnnl_memory_desc_t *md_ref;
@@ -114,9 +116,9 @@ static dnnl_status_t append_sum(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_sum(ops, 1.0f);
 }
 
-static dnnl_status_t create_pd(nn_kernel *k, const nn_layout m[4], dnnl_primitive_attr_t attr)
+static dnnl_status_t create_pd(nn_primitive *k, const nn_layout m[4], dnnl_primitive_attr_t attr)
 {
-    const nn_kernel_spec *s = &k->spec;
+    const nn_layer_spec *s = &k->spec;
     const dnnl_memory_desc_t *bias = s->bias ? &m[2].md : NULL;
     dnnl_status_t status;
     if (s->linear) {
@@ -126,16 +128,30 @@ static dnnl_status_t create_pd(nn_kernel *k, const nn_layout m[4], dnnl_primitiv
         return status ? status
                       : dnnl_primitive_desc_create(&k->pd, &d, attr, k->backend->engine, NULL);
     }
-    dnnl_dims_t strides = { s->stride, s->stride }, pads = { s->pad, s->pad };
+    dnnl_dims_t strides = { s->stride, s->stride };
+    dnnl_dims_t before = { s->pad_above, s->pad }, behind = { s->pad_below, s->pad };
     dnnl_convolution_desc_t d;
-    status =
-        dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,
-                                           &m[0].md, &m[1].md, bias, &m[3].md, strides, pads, pads);
+    status = dnnl_convolution_forward_desc_init(&d, dnnl_forward_inference, dnnl_convolution_direct,
+                                                &m[0].md, &m[1].md, bias, &m[3].md, strides, before,
+                                                behind);
     return status ? status : dnnl_primitive_desc_create(&k->pd, &d, attr, k->backend->engine, NULL);
 }
 #endif
 
 /* ---- the same for both from here ---------------------------------------------------------- */
+
+/* Between these two oneDNN stays on the caller's thread. */
+static int begin_alone(void)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
+
+static void end_alone(int before)
+{
+    omp_set_num_threads(before);
+}
 
 static rap_status check(dnnl_status_t status, const char *doing, rap_err *err)
 {
@@ -158,9 +174,6 @@ rap_status nn_backend_open(nn_backend **out, rap_err *err)
     if (!b)
         return err_memory(err, "starting oneDNN");
     rap_status status = check(dnnl_engine_create(&b->engine, dnnl_cpu, 0), "starting", err);
-    if (status == RAP_OK)
-        status = check(dnnl_stream_create(&b->stream, b->engine, dnnl_stream_default_flags),
-                       "starting a stream", err);
     if (status != RAP_OK) {
         nn_backend_close(b);
         return status;
@@ -173,8 +186,6 @@ void nn_backend_close(nn_backend *b)
 {
     if (!b)
         return;
-    if (b->stream)
-        dnnl_stream_destroy(b->stream);
     if (b->engine)
         dnnl_engine_destroy(b->engine);
     free(b);
@@ -184,13 +195,6 @@ bool nn_backend_has_bf16(void)
 {
     unsigned have = (unsigned)dnnl_get_effective_cpu_isa(); /* a set of bits */
     unsigned need = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
-    return (have & need) == need;
-}
-
-bool nn_backend_has_vnni(void)
-{
-    unsigned have = (unsigned)dnnl_get_effective_cpu_isa();
-    unsigned need = (unsigned)dnnl_cpu_isa_avx512_core_vnni;
     return (have & need) == need;
 }
 
@@ -218,7 +222,7 @@ static rap_status append_activation(dnnl_post_ops_t ops, nn_act act, rap_err *er
 }
 
 /* Activation, then the sum: the order in which residual blocks want them. */
-static rap_status make_attributes(dnnl_primitive_attr_t *out, const nn_kernel_spec *s, rap_err *err)
+static rap_status make_attributes(dnnl_primitive_attr_t *out, const nn_layer_spec *s, rap_err *err)
 {
     dnnl_post_ops_t ops = NULL;
     rap_status status = check(dnnl_primitive_attr_create(out), "attributes", err);
@@ -230,13 +234,16 @@ static rap_status make_attributes(dnnl_primitive_attr_t *out, const nn_kernel_sp
         status = check(append_sum(ops), "a residual", err);
     if (status == RAP_OK)
         status = check(dnnl_primitive_attr_set_post_ops(*out, ops), "post-ops", err);
+    if (status == RAP_OK)
+        status = check(dnnl_primitive_attr_set_scratchpad_mode(*out, dnnl_scratchpad_mode_user),
+                       "scratch", err);
     if (ops)
         dnnl_post_ops_destroy(ops);
     return status;
 }
 
 /* The layout of plain weights in the order of the file. */
-static dnnl_status_t plain_weights(nn_layout *l, const nn_kernel_spec *s)
+static dnnl_status_t plain_weights(nn_layout *l, const nn_layer_spec *s)
 {
     int64_t ci = s->c / s->groups;
     if (s->linear) {
@@ -253,7 +260,7 @@ static dnnl_status_t plain_weights(nn_layout *l, const nn_kernel_spec *s)
 }
 
 /* src, weights (any layout), bias, dst */
-static dnnl_status_t describe(nn_layout m[4], const nn_kernel_spec *s)
+static dnnl_status_t describe(nn_layout m[4], const nn_layer_spec *s)
 {
     dnnl_data_type_t a = data_type(s->operands), r = data_type(s->result);
     dnnl_dims_t bias = { s->o };
@@ -275,12 +282,16 @@ static dnnl_status_t describe(nn_layout m[4], const nn_kernel_spec *s)
     return status ? status : layout_by_tag(&m[3], 4, dst, r, dnnl_nhwc);
 }
 
-static rap_status make_primitive(nn_kernel *k, rap_err *err)
+static rap_status make_primitive(nn_primitive *k, const nn_layout *weights, rap_err *err)
 {
     nn_layout m[4] = { 0 };
     dnnl_primitive_attr_t attr = NULL;
     const char *what = k->spec.linear ? "a linear layer" : "a convolution";
     rap_status status = check(describe(m, &k->spec), what, err);
+    if (status == RAP_OK && weights) {
+        layout_release(&m[1]);
+        status = check(layout_copy(&m[1], MD(*weights)), what, err);
+    }
     if (status == RAP_OK)
         status = make_attributes(&attr, &k->spec, err);
     if (status == RAP_OK)
@@ -294,45 +305,62 @@ static rap_status make_primitive(nn_kernel *k, rap_err *err)
     return status;
 }
 
-static md_ref kernel_md(const nn_kernel *k, dnnl_query_t what)
+static md_ref primitive_md(const nn_primitive *k, dnnl_query_t what)
 {
     return dnnl_primitive_desc_query_md(k->pd, what, 0);
 }
 
-rap_status nn_kernel_new(nn_kernel **out, nn_backend *b, const nn_kernel_spec *spec, rap_err *err)
+static rap_status make_memories(nn_primitive *k, rap_err *err)
 {
-    nn_kernel *k = calloc(1, sizeof *k);
+    dnnl_engine_t e = k->backend->engine;
+    void *none = DNNL_MEMORY_NONE;
+    rap_status status =
+        check(dnnl_stream_create(&k->stream, e, dnnl_stream_default_flags), "a stream", err);
+    if (status == RAP_OK)
+        status = check(dnnl_memory_create(&k->src, primitive_md(k, dnnl_query_src_md), e, none),
+                       "a source", err);
+    if (status == RAP_OK)
+        status = check(dnnl_memory_create(&k->dst, primitive_md(k, dnnl_query_dst_md), e, none),
+                       "a result", err);
+    if (status == RAP_OK)
+        status = check(
+            dnnl_memory_create(&k->scratch, primitive_md(k, dnnl_query_scratchpad_md), e, none),
+            "scratch", err);
+    return status;
+}
+
+rap_status nn_primitive_new(nn_primitive **out, nn_backend *b, const nn_layer_spec *spec,
+                            const nn_layout *weights, rap_err *err)
+{
+    nn_primitive *k = calloc(1, sizeof *k);
     *out = NULL;
     if (!k)
         return err_memory(err, "a kernel");
     k->backend = b;
     k->spec = *spec;
-    rap_status status = make_primitive(k, err);
-    dnnl_engine_t e = b->engine;
+    int before = begin_alone();
+    rap_status status = make_primitive(k, weights, err);
     if (status == RAP_OK)
-        status =
-            check(dnnl_memory_create(&k->src, kernel_md(k, dnnl_query_src_md), e, DNNL_MEMORY_NONE),
-                  "a source", err);
-    if (status == RAP_OK)
-        status =
-            check(dnnl_memory_create(&k->dst, kernel_md(k, dnnl_query_dst_md), e, DNNL_MEMORY_NONE),
-                  "a result", err);
+        status = make_memories(k, err);
+    end_alone(before);
     if (status != RAP_OK) {
-        nn_kernel_free(k);
+        nn_primitive_free(k);
         return status;
     }
     *out = k;
     return RAP_OK;
 }
 
-void nn_kernel_free(nn_kernel *k)
+void nn_primitive_free(nn_primitive *k)
 {
     if (!k)
         return;
-    dnnl_memory_t memories[] = { k->src, k->weights, k->bias, k->dst };
+    dnnl_memory_t memories[] = { k->src, k->weights, k->bias, k->dst, k->scratch };
     for (size_t i = 0; i < sizeof memories / sizeof *memories; i++)
         if (memories[i])
             dnnl_memory_destroy(memories[i]);
+    if (k->stream)
+        dnnl_stream_destroy(k->stream);
     if (k->primitive)
         dnnl_primitive_destroy(k->primitive);
     if (k->pd)
@@ -340,27 +368,27 @@ void nn_kernel_free(nn_kernel *k)
     free(k);
 }
 
-const char *nn_kernel_implementation(const nn_kernel *k)
+const char *nn_primitive_implementation(const nn_primitive *k)
 {
     const char *name = NULL;
     dnnl_primitive_desc_query(k->pd, dnnl_query_impl_info_str, 0, &name);
     return name ? name : "";
 }
 
-size_t nn_kernel_weight_bytes(const nn_kernel *k)
+size_t nn_primitive_weight_bytes(const nn_primitive *k)
 {
-    return dnnl_memory_desc_get_size(kernel_md(k, dnnl_query_weights_md));
+    return dnnl_memory_desc_get_size(primitive_md(k, dnnl_query_weights_md));
 }
 
-bool nn_kernel_takes(const nn_kernel *k, const nn_layout *layout)
+bool nn_primitive_takes(const nn_primitive *k, const nn_layout *layout)
 {
-    return dnnl_memory_desc_equal(kernel_md(k, dnnl_query_weights_md), MD(*layout)) != 0;
+    return dnnl_memory_desc_equal(primitive_md(k, dnnl_query_weights_md), MD(*layout)) != 0;
 }
 
-nn_layout *nn_kernel_layout(const nn_kernel *k)
+nn_layout *nn_primitive_layout(const nn_primitive *k)
 {
     nn_layout *l = calloc(1, sizeof *l);
-    if (l && layout_copy(l, kernel_md(k, dnnl_query_weights_md)) != dnnl_success) {
+    if (l && layout_copy(l, primitive_md(k, dnnl_query_weights_md)) != dnnl_success) {
         free(l);
         l = NULL;
     }
@@ -374,22 +402,24 @@ void nn_layout_free(nn_layout *layout)
     free(layout);
 }
 
-static rap_status reorder(nn_backend *b, dnnl_memory_t from, md_ref from_md, dnnl_memory_t to,
-                          md_ref to_md, rap_err *err)
+static rap_status reorder(const nn_primitive *k, dnnl_memory_t from, md_ref from_md,
+                          dnnl_memory_t to, md_ref to_md, rap_err *err)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_primitive_t primitive = NULL;
+    dnnl_engine_t e = k->backend->engine;
     dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, to } };
-    rap_status status =
-        check(dnnl_reorder_primitive_desc_create(&pd, from_md, b->engine, to_md, b->engine, NULL),
-              "packing weights", err);
+    int before = begin_alone();
+    rap_status status = check(dnnl_reorder_primitive_desc_create(&pd, from_md, e, to_md, e, NULL),
+                              "packing weights", err);
     if (status == RAP_OK)
         status = check(dnnl_primitive_create(&primitive, pd), "packing weights", err);
     if (status == RAP_OK)
         status =
-            check(dnnl_primitive_execute(primitive, b->stream, 2, args), "packing weights", err);
+            check(dnnl_primitive_execute(primitive, k->stream, 2, args), "packing weights", err);
     if (status == RAP_OK)
-        status = check(dnnl_stream_wait(b->stream), "packing weights", err);
+        status = check(dnnl_stream_wait(k->stream), "packing weights", err);
+    end_alone(before);
     if (primitive)
         dnnl_primitive_destroy(primitive);
     if (pd)
@@ -397,11 +427,11 @@ static rap_status reorder(nn_backend *b, dnnl_memory_t from, md_ref from_md, dnn
     return status;
 }
 
-rap_status nn_kernel_pack(const nn_kernel *k, const float *plain, void *packed, rap_err *err)
+rap_status nn_primitive_pack(const nn_primitive *k, const float *plain, void *packed, rap_err *err)
 {
     nn_layout from = { 0 };
     dnnl_memory_t source = NULL, target = NULL;
-    md_ref to = kernel_md(k, dnnl_query_weights_md);
+    md_ref to = primitive_md(k, dnnl_query_weights_md);
     dnnl_engine_t e = k->backend->engine;
     rap_status status = check(plain_weights(&from, &k->spec), "packing weights", err);
     if (status == RAP_OK)
@@ -410,7 +440,7 @@ rap_status nn_kernel_pack(const nn_kernel *k, const float *plain, void *packed, 
     if (status == RAP_OK)
         status = check(dnnl_memory_create(&target, to, e, packed), "packing weights", err);
     if (status == RAP_OK)
-        status = reorder(k->backend, source, MD(from), target, to, err);
+        status = reorder(k, source, MD(from), target, to, err);
     if (source)
         dnnl_memory_destroy(source);
     if (target)
@@ -419,11 +449,11 @@ rap_status nn_kernel_pack(const nn_kernel *k, const float *plain, void *packed, 
     return status;
 }
 
-rap_status nn_kernel_bind(nn_kernel *k, void *packed, void *bias, rap_err *err)
+rap_status nn_primitive_bind(nn_primitive *k, void *packed, void *bias, rap_err *err)
 {
     dnnl_engine_t e = k->backend->engine;
     rap_status status =
-        check(dnnl_memory_create(&k->weights, kernel_md(k, dnnl_query_weights_md), e, packed),
+        check(dnnl_memory_create(&k->weights, primitive_md(k, dnnl_query_weights_md), e, packed),
               "binding weights", err);
     if (status != RAP_OK || !k->spec.bias)
         return status;
@@ -431,36 +461,40 @@ rap_status nn_kernel_bind(nn_kernel *k, void *packed, void *bias, rap_err *err)
     return check(dnnl_memory_create(&k->bias, md, e, bias), "binding a bias", err);
 }
 
-rap_status nn_kernel_run(nn_kernel *k, const void *src, void *dst, rap_err *err)
+size_t nn_primitive_scratch(const nn_primitive *k)
 {
-    dnnl_exec_arg_t args[4] = { { DNNL_ARG_SRC, k->src },
+    return dnnl_memory_desc_get_size(primitive_md(k, dnnl_query_scratchpad_md));
+}
+
+rap_status nn_primitive_run(nn_primitive *k, const void *src, void *dst, void *scratch,
+                            rap_err *err)
+{
+    dnnl_exec_arg_t args[5] = { { DNNL_ARG_SRC, k->src },
                                 { DNNL_ARG_WEIGHTS, k->weights },
                                 { DNNL_ARG_DST, k->dst },
+                                { DNNL_ARG_SCRATCHPAD, k->scratch },
                                 { DNNL_ARG_BIAS, k->bias } };
     const char *what = k->spec.linear ? "a linear layer" : "a convolution";
+    int before = begin_alone();
     dnnl_status_t status = dnnl_memory_set_data_handle(k->src, (void *)(uintptr_t)src);
     if (status == dnnl_success)
         status = dnnl_memory_set_data_handle(k->dst, dst);
     if (status == dnnl_success)
-        status = dnnl_primitive_execute(k->primitive, k->backend->stream, k->bias ? 4 : 3, args);
+        status = dnnl_memory_set_data_handle(k->scratch, scratch);
     if (status == dnnl_success)
-        status = dnnl_stream_wait(k->backend->stream);
+        status = dnnl_primitive_execute(k->primitive, k->stream, k->bias ? 5 : 4, args);
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(k->stream);
+    end_alone(before);
     return check(status, what, err);
 }
 
 rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const float *b,
                      int64_t ldb, bool b_transposed, int64_t m, int64_t n, int64_t k)
 {
+    int before = begin_alone();
     dnnl_status_t status =
         dnnl_sgemm('N', b_transposed ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, 0.0f, out, ldo);
+    end_alone(before);
     return check(status, "a matrix product", NULL);
-}
-
-rap_status nn_matmul_bytes(int32_t *out, const uint8_t *a, const int8_t *b, int64_t m, int64_t n,
-                           int64_t k, rap_err *err)
-{
-    static const int32_t none = 0;
-    dnnl_status_t status =
-        dnnl_gemm_u8s8s32('N', 'T', 'F', m, n, k, 1.0f, a, k, 0, b, k, 0, 0.0f, out, n, &none);
-    return check(status, "a matrix product of bytes", err);
 }

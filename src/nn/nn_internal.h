@@ -3,14 +3,14 @@
  * Reading order: nn_context.c (weights), nn_cache.c (where they are kept), nn_build.c and nn_build_more.c (the calls of nn.h become
  * nodes), nn_plan.c (types, lifetimes, one arena), nn_compile.c (kernels and packed weights),
  * nn_run.c (running), nn_profile.c (times), then the steps themselves: nn_steps.c, nn_moves.c, nn_attention.c,
- * with the row functions of nn_rows.c and nn_exp.c, on the threads of nn_pool.c. Linear layers run in nn_linear.c (on
- * nn_panel.c), convolutions in nn_tiles.c or nn_winograd.c, linear layers in 8 bits in nn_bytes.c, and where those do not suit
- * all in oneDNN; nn_dnnl.c is the only file that knows the latter. */
+ * with the row functions of nn_rows.c, on the threads of nn_pool.c. Linear layers run in nn_linear.c, convolutions in nn_conv.c
+ * or nn_winograd.c, linear layers in 8 bits in nn_bytes.c, all of them on nn_panel.c and the inner loops of nn_kernels.h; where
+ * those do not suit they run in oneDNN (nn_slices.c, and nn_dnnl.c, the only file that knows it). */
 #ifndef RAP_NN_NN_INTERNAL_H
 #define RAP_NN_NN_INTERNAL_H
 
 #include "nn/nn.h"
-#include "nn/nn_dnnl.h"
+#include "nn/nn_slices.h"
 
 #define NN_MAX_INPUTS 16
 #define NN_MAX_ELEMENTS INT32_MAX      /* of one tensor: the kernels index with 32 bits */
@@ -23,10 +23,9 @@ typedef enum nn_way {
     NN_PLAIN, /* f32 in the order of the file, for all other steps */
     NN_BY_DNNL,
     NN_BY_PANELS,
-    NN_BY_TILES,
+    NN_BY_CONV,
     NN_BY_WINOGRAD,
-    NN_BY_BYTES, /* our own kernel, or oneDNN's product */
-    NN_BY_DNNL_BYTES
+    NN_BY_BYTES
 } nn_way;
 
 typedef struct nn_cache nn_cache; /* nn_cache.h */
@@ -66,10 +65,10 @@ void nn_shape_text(char text[96], nn_shape s);
 /* The weight as f32 as the file orders it (borrowed until nn_close). */
 rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
 /* The weight as kernel k wants it (borrowed until nn_close). */
-rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_kernel *k, bool in_out, bool rounded,
+rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_out, bool rounded,
                    void **out, rap_err *err);
 /* The weight as one of our own ways wants it (borrowed until nn_close). */
-rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_kernel_spec *spec,
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_layer_spec *spec,
                        bool rounded, void **out, rap_err *err);
 
 /* Keeps what was packed since for the next start, where that is wanted. */
@@ -132,9 +131,9 @@ typedef struct nn_node {
     nn_custom_fn *fn;
     void *payload;
     /* made by compiling */
-    nn_kernel *kernel;
+    nn_slices *slices;          /* of a layer that oneDNN runs */
     nn_way way;                 /* of a convolution or linear layer */
-    nn_kernel_spec spec;        /* … */
+    nn_layer_spec spec;        /* … */
     void *packed;               /* weights of a layer that runs in our own way */
     float *w, *b;               /* plain affine part or table */
     nn_type operands, result;   /* what the step computes on */
@@ -217,7 +216,7 @@ double nn_operations(const nn_node *nd);
 const char *nn_kind_name(nn_kind kind);
 size_t nn_attention_scratch(const nn_node *nd, int threads);
 
-/* ---- rows (nn_rows.c, nn_exp.c) ----------------------------------------------------------- */
+/* ---- rows (nn_rows.c) --------------------------------------------------------------------- */
 
 void nn_row_softmax(float *x, int64_t n, float scale); /* in place, of scale · x */
 /* x [n] = e^(scale (x - its largest)); gives their sum: softmax without its division. */

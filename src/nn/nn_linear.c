@@ -8,29 +8,26 @@
 
 #include "nn/nn_internal.h"
 #include "nn/nn_panel.h"
-#include "nn/nn_tiles.h"
 
 enum {
-    CHUNK = 96,     /* rows of a task */
-    ALIKE = 12,     /* chunks are multiples of this, so that all their tiles are full */
+    CHUNK = NN_MAX_CHUNK,
     TASKS = 8,      /* of a thread, so that one which starts late leaves its share to the others */
     GROUP = 2 << 20 /* bytes of a group's panels */
 };
 
-bool nn_linear_suits(const nn_kernel_spec *s)
+bool nn_linear_suits(const nn_layer_spec *s)
 {
     bool alike = s->linear || (s->kh == 1 && s->kw == 1 && s->stride == 1 && s->pad == 0);
-    return alike && nn_tiles_available() && s->operands == NN_TYPE_F32 &&
-           s->result == NN_TYPE_F32 && s->groups <= 1;
+    return alike && s->operands == NN_TYPE_F32 && s->result == NN_TYPE_F32 && s->groups <= 1;
 }
 
-size_t nn_linear_bytes(const nn_kernel_spec *s)
+size_t nn_linear_bytes(const nn_layer_spec *s)
 {
-    return (size_t)(nn_panel_columns(s->o) * s->c) * sizeof(float);
+    return (size_t)(nn_panel_columns(s->kernels, s->o) * s->c) * sizeof(float);
 }
 
 typedef struct packing {
-    const nn_kernel_spec *s;
+    const nn_layer_spec *s;
     const float *plain;
     float *packed;
 } packing;
@@ -38,8 +35,8 @@ typedef struct packing {
 static void pack_one(void *payload, int64_t i, int lane)
 {
     const packing *p = payload;
-    const nn_kernel_spec *s = p->s;
-    nn_panel panel = nn_panel_at(s->o, i);
+    const nn_layer_spec *s = p->s;
+    nn_panel panel = nn_panel_at(s->kernels, s->o, i);
     float *to = p->packed + panel.first * s->c;
     for (int64_t j = 0; j < panel.width; j++)
         for (int64_t k = 0; k < s->c; k++) {
@@ -50,28 +47,27 @@ static void pack_one(void *payload, int64_t i, int lane)
         }
 }
 
-void nn_linear_pack(const nn_kernel_spec *s, const float *plain, float *packed, int threads)
+void nn_linear_pack(const nn_layer_spec *s, const float *plain, float *packed, int threads)
 {
     packing p = { s, plain, packed };
-    nn_each(threads, nn_panel_count(s->o), pack_one, &p);
+    nn_each(threads, nn_panel_count(s->kernels, s->o), pack_one, &p);
 }
 
 typedef struct job {
-    const nn_kernel_spec *s;
-    const float *packed, *bias, *src, *residual;
-    float *dst;
+    const nn_layer *l;
+    const nn_layer_spec *s;
     int64_t rows, chunk, chunks; /* all rows, those of a task */
     int64_t panels, groups;
 } job;
 
 static void run_panel(const job *j, int64_t first, int64_t rows, nn_panel p)
 {
-    float acc[CHUNK * NN_PANEL] __attribute__((aligned(64)));
-    int64_t c = j->s->c, o = j->s->o, at = first * o + p.first;
-    nn_panel_multiply(acc, p.width, j->src + first * c, c, rows, j->packed + p.first * c, p.width,
-                      c);
-    nn_tiles_finish(acc, rows, p.width, p.columns, j->bias ? j->bias + p.first : NULL, j->s->act,
-                    j->residual ? j->residual + at : NULL, j->dst + at, o);
+    float acc[CHUNK * NN_MAX_PANEL] __attribute__((aligned(64)));
+    const float *packed = j->l->packed;
+    int64_t c = j->s->c;
+    nn_panel_multiply(j->s->kernels, acc, p.width, j->l->src + first * c, c, rows,
+                      packed + p.first * c, p.width, c);
+    nn_panel_finish(j->l, p, first, rows, acc);
 }
 
 static void run_task(void *payload, int64_t task, int lane)
@@ -81,7 +77,7 @@ static void run_task(void *payload, int64_t task, int lane)
     int64_t rows = j->rows - first < j->chunk ? j->rows - first : j->chunk;
     int64_t end = j->panels * (group + 1) / j->groups;
     for (int64_t i = j->panels * group / j->groups; i < end; i++)
-        run_panel(j, first, rows, nn_panel_at(j->s->o, i));
+        run_panel(j, first, rows, nn_panel_at(j->s->kernels, j->s->o, i));
 }
 
 /* Groups small enough for the cache, and as many as keep all threads busy to the end. */
@@ -94,16 +90,15 @@ static int64_t groups_of(const job *j, int threads)
     return groups < j->panels ? groups : j->panels;
 }
 
-void nn_linear_run(const nn_kernel_spec *s, const float *packed, const float *bias,
-                   const float *src, const float *residual, float *dst, int threads)
+void nn_linear_run(const nn_layer *l, int threads)
 {
-    job j = {
-        .s = s, .packed = packed, .bias = bias, .src = src, .residual = residual, .dst = dst
-    };
+    const nn_layer_spec *s = l->s;
+    int64_t step = s->kernels->chunk_step;
+    job j = { .l = l, .s = s };
     j.rows = s->linear ? s->n : s->n * s->oh * s->ow;
-    j.panels = nn_panel_count(s->o);
+    j.panels = nn_panel_count(s->kernels, s->o);
     j.chunks = (j.rows + CHUNK - 1) / CHUNK;
-    j.chunk = ((j.rows + j.chunks - 1) / j.chunks + ALIKE - 1) / ALIKE * ALIKE;
+    j.chunk = ((j.rows + j.chunks - 1) / j.chunks + step - 1) / step * step;
     j.chunks = (j.rows + j.chunk - 1) / j.chunk;
     j.groups = groups_of(&j, threads);
     nn_each(threads, j.chunks * j.groups, run_task, &j);

@@ -6,21 +6,15 @@
  * runs takes the next piece, the caller included, so that a thread without a core delays nobody. Waiting
  * threads spin for a moment, because the next layer is mostly microseconds away, and then sleep.
  *
- * Where oneDNN runs the layers (nn_tiles.c does not suit the processor) its OpenMP threads are used for
- * our loops as well: two pools would take cores from each other. After a fork OpenMP would wait for threads
- * that the child has not, so there the child's loops run on their caller alone.
- *
  * A loop is open while pool.open is its number. A thread that wants to help announces itself in
  * pool.inside before it looks at pool.open, and the caller closes the loop before it looks at
  * pool.inside, so one of them sees the other. A second loop at the same time (another thread of the
  * program, or a loop within a loop) runs on its caller alone. A child of fork() has no helpers; it starts
  * its own. */
 #include "nn/nn_internal.h"
-#include "nn/nn_tiles.h"
 
 #include "base/threads.h"
 
-#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -31,7 +25,6 @@ enum { MAX_HELPERS = 255 };
 static struct {
     atomic_flag busy; /* a loop is running */
     int helpers;      /* threads started; under busy */
-    bool forked;      /* this process is a child of one that had loops */
     /* the loop: written before `open`, read only by those inside */
     nn_each_fn *fn;
     void *payload;
@@ -99,7 +92,6 @@ static uint64_t wait_for_loop(uint64_t seen)
 static void forget_helpers(void)
 {
     pool.helpers = 0;
-    pool.forked = true;
     atomic_store(&pool.open, 0);
     atomic_store(&pool.inside, 0);
     atomic_store(&pool.sleeping, 0);
@@ -116,7 +108,6 @@ static void watch_forks(void)
 static void *helper(void *unused)
 {
     uint64_t seen = 0;
-    omp_set_num_threads(1);
     for (;;) {
         seen = wait_for_loop(seen);
         help(seen);
@@ -165,13 +156,6 @@ static void close_loop(void)
             sched_yield(); /* a helper was put off its core in the middle of a piece */
 }
 
-static void run_with_openmp(int threads, int64_t count, nn_each_fn *fn, void *payload)
-{
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
-    for (int64_t i = 0; i < count; i++)
-        fn(payload, i, omp_get_thread_num());
-}
-
 /* The caller alone. */
 static void run_alone(int64_t count, nn_each_fn *fn, void *payload)
 {
@@ -182,23 +166,15 @@ static void run_alone(int64_t count, nn_each_fn *fn, void *payload)
 void nn_each(int threads, int64_t count, nn_each_fn *fn, void *payload)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    bool with_openmp = !nn_tiles_available();
     pthread_once(&once, watch_forks);
     threads = threads > MAX_HELPERS + 1 ? MAX_HELPERS + 1 : threads;
     threads = threads > count ? (int)count : threads;
-    if (threads > 1 && with_openmp && !pool.forked) {
-        run_with_openmp(threads, count, fn, payload);
+    if (threads < 2 || atomic_flag_test_and_set(&pool.busy)) {
+        run_alone(count, fn, payload);
         return;
     }
-    int before = omp_get_max_threads();
-    omp_set_num_threads(1); /* a matrix product within a piece stays on its thread */
-    if (threads < 2 || with_openmp || atomic_flag_test_and_set(&pool.busy)) {
-        run_alone(count, fn, payload);
-    } else {
-        open_loop(threads, count, fn, payload);
-        take_pieces(0);
-        close_loop();
-        atomic_flag_clear(&pool.busy);
-    }
-    omp_set_num_threads(before);
+    open_loop(threads, count, fn, payload);
+    take_pieces(0);
+    close_loop();
+    atomic_flag_clear(&pool.busy);
 }

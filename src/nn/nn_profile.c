@@ -88,37 +88,26 @@ rap_status nn_graph_report(const nn_graph *g, double peak, char **out, rap_err *
 
 enum { SIDE = 1024, ROUNDS = 6 };
 
-/* One product of [SIDE, SIDE] matrices in m [3, SIDE, SIDE], the faster way of the two that layers use. */
-static void multiply_once(float *m, const float *packed, const nn_kernel_spec *spec, int threads)
-{
-    if (packed)
-        nn_linear_run(spec, packed, NULL, m, NULL, m + SIDE * SIDE, threads);
-    else
-        nn_matmul(m + SIDE * SIDE, SIDE, m, SIDE, m + 2 * SIDE * SIDE, SIDE, true, SIDE, SIDE,
-                  SIDE);
-}
-
 double nn_matmul_speed(const nn *n)
 {
-    nn_kernel_spec spec = { .linear = true, .n = SIDE, .c = SIDE, .o = SIDE, .groups = 1 };
-    bool panels = nn_linear_suits(&spec);
+    nn_layer_spec spec = {
+        .kernels = nn_kernels_used(), .linear = true, .n = SIDE, .c = SIDE, .o = SIDE
+    };
     float *m = mem_array((size_t)3 * SIDE * SIDE, sizeof *m);
-    float *packed = panels ? mem_aligned(nn_linear_bytes(&spec)) : NULL;
+    float *packed = mem_aligned(nn_linear_bytes(&spec));
     double best = 0;
-    if (!m || (panels && !packed))
+    if (!m || !packed)
         goto cleanup;
     for (int i = 0; i < 3 * SIDE * SIDE; i++)
         m[i] = (float)(i % 17) * 0.1f;
-    if (panels)
-        nn_linear_pack(&spec, m + 2 * SIDE * SIDE, packed, n->threads);
-    int before = nn_threads_begin(n);
+    nn_linear_pack(&spec, m + 2 * SIDE * SIDE, packed, n->threads);
+    nn_layer product = { .s = &spec, .packed = packed, .src = m, .dst = m + SIDE * SIDE };
     for (int i = 0; i < ROUNDS; i++) {
         double start = clock_ms();
-        multiply_once(m, packed, &spec, n->threads);
+        nn_linear_run(&product, n->threads);
         double speed = 2.0 * SIDE * SIDE * SIDE / (clock_ms() - start) / 1e6;
         best = speed > best ? speed : best;
     }
-    nn_threads_end(before);
 cleanup:
     free(m);
     free(packed);

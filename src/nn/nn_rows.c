@@ -1,4 +1,4 @@
-/* nn_rows.c: softmax, layer norm and conversions of one row; activations are in nn_exp.c.
+/* nn_rows.c: softmax, activations, layer norm and conversions of one row; what needs e^x is in nn_loops_exp.inc.
  *
  * The inner loops are plain C that the compiler vectorises; where it can, each function is built for several
  * instruction sets and the right one is chosen when the program loads. */
@@ -15,6 +15,24 @@
 #else
 #define ROW
 #endif
+
+float nn_row_weights(float *x, int64_t n, float top, float scale)
+{
+    return nn_kernels_used()->weights(x, n, top, scale);
+}
+
+void nn_row_act(float *out, const float *x, int64_t n, nn_act act)
+{
+    if (act != NN_NONE)
+        nn_kernels_used()->act(out, x, n, act);
+    else if (out != x)
+        memcpy(out, x, (size_t)n * sizeof *x);
+}
+
+void nn_activate_row(float *x, int64_t n, nn_act act)
+{
+    nn_row_act(x, x, n, act);
+}
 
 ROW float nn_row_soften(float *x, int64_t n, float scale)
 {

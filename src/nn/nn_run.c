@@ -1,8 +1,8 @@
 /* nn_run.c: runs a compiled graph, converts between types around steps, keeps their times. */
 #include "nn/nn_bytes.h"
+#include "nn/nn_conv.h"
 #include "nn/nn_internal.h"
 #include "nn/nn_linear.h"
-#include "nn/nn_tiles.h"
 #include "nn/nn_winograd.h"
 
 #include "base/threads.h"
@@ -17,21 +17,21 @@ static rap_status run_custom(const nn_node *nd, const nn_io *io, rap_err *err)
     return nd->fn(io->out, in, io->threads, nd->payload, err);
 }
 
-static rap_status run_kernel(const nn_node *nd, const nn_io *io, rap_err *err)
+static rap_status run_layer(const nn_node *nd, const nn_io *io, rap_err *err)
 {
-    const float *residual = nd->residual ? io->out : NULL;
+    nn_layer l = { .s = &nd->spec, .packed = nd->packed, .bias = nd->b, .src = io->in[0] };
+    l.residual = nd->residual ? io->out : NULL;
+    l.dst = io->out;
     if (nd->way == NN_BY_DNNL)
-        return nn_kernel_run(nd->kernel, io->in[0], io->out, err);
-    if (nd->way == NN_BY_BYTES || nd->way == NN_BY_DNNL_BYTES)
-        return nn_bytes_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, nd->scratch,
-                            nd->way == NN_BY_BYTES, io->threads, err);
-    if (nd->way == NN_BY_WINOGRAD)
-        nn_winograd_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, nd->scratch,
-                        io->threads);
+        return nn_slices_run(nd->slices, io->in[0], io->out, nd->scratch, io->threads, err);
+    if (nd->way == NN_BY_BYTES)
+        nn_bytes_run(&l, nd->scratch, io->threads);
+    else if (nd->way == NN_BY_WINOGRAD)
+        nn_winograd_run(&l, nd->scratch, io->threads);
     else if (nd->way == NN_BY_PANELS)
-        nn_linear_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, io->threads);
+        nn_linear_run(&l, io->threads);
     else
-        nn_tiles_run(&nd->spec, nd->packed, nd->b, io->in[0], residual, io->out, io->threads);
+        nn_conv_run(&l, io->threads);
     return RAP_OK;
 }
 
@@ -39,8 +39,8 @@ static const struct {
     nn_step_fn *run;
     const char *name;
 } steps[NN_KIND_COUNT] = {
-    [NN_CONV] = { run_kernel, "convolution" },
-    [NN_LINEAR] = { run_kernel, "linear" },
+    [NN_CONV] = { run_layer, "convolution" },
+    [NN_LINEAR] = { run_layer, "linear" },
     [NN_UNFOLD] = { nn_run_unfold, "unfold" },
     [NN_LAYER_NORM] = { nn_run_layer_norm, "layer norm" },
     [NN_ATTENTION] = { nn_run_attention, "attention" },
@@ -159,9 +159,7 @@ rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *ou
         return err_set(err, RAP_E_ARGUMENT, "a graph runs after it was compiled");
     for (int i = 0; i < g->input_count; i++)
         g->inputs[i]->data = (void *)(uintptr_t)inputs[i]; /* only read */
-    int before = nn_threads_begin(g->n);
     rap_status status = run_all(g, outputs, err);
-    nn_threads_end(before);
     g->runs += g->profile && status == RAP_OK;
     return status;
 }

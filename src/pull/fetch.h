@@ -24,6 +24,7 @@ typedef int fetch_on_event(fetch_event event, const char *text, int64_t done, in
 typedef struct fetch_settings {
     const hub *hub;
     http *http;  /* NULL when offline */
+    long stall_seconds; /* a transfer this long without bytes is given up and tried again */
     int retries; /* in a row without progress */
     long retry_ms; /* the first pause; each further one is twice as long */
     fetch_on_event *on_event;

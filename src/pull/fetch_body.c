@@ -13,8 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#define UNKNOWN_SPARE ((int64_t)1 << 30) /* left free on the disk by a file of unknown size */
+#define UNKNOWN_STEP ((int64_t)64 << 20)
 #define PROGRESS_STEP ((int64_t)1 << 20) /* so many new bytes make a failure forgotten */
 
 typedef struct body {
@@ -23,11 +26,13 @@ typedef struct body {
     const char *url;
     char *part; /* blob.incomplete */
     int fd;
-    int64_t have;   /* bytes in the file */
-    int64_t total;  /* −1 until some reply says it */
-    int64_t asked;  /* the request's first byte */
-    char etag[128]; /* of the server that sends the bytes: its own name for this version */
-    bool resumed;   /* some of the bytes come from an earlier request */
+    int64_t have;      /* bytes in the file */
+    int64_t total;     /* −1 until some reply says it */
+    int64_t asked;     /* the request's first byte */
+    char etag[128];    /* of the server that sends the bytes: its own name for this version */
+    bool resumed;      /* some of the bytes come from an earlier request */
+    int64_t limit;     /* bytes of a file whose size nobody has said */
+    int64_t next_look; /* at how many bytes the disk is asked again */
 } body;
 
 /* ---- the sink ---- */
@@ -88,20 +93,53 @@ static rap_status write_bytes(body *b, const char *data, size_t size, rap_err *e
     return RAP_OK;
 }
 
+/* How many bytes a file may have whose size nobody has said: what the disk can spare, asked anew
+ * now and then. */
+static int64_t spare_bytes(const body *b)
+{
+    struct statvfs space;
+    int64_t spare;
+
+    if (fstatvfs(b->fd, &space) != 0)
+        return RECIPE_FILE_LIMIT;
+    spare = (int64_t)(space.f_bavail < INT64_MAX / space.f_frsize ? space.f_bavail * space.f_frsize
+                                                                  : INT64_MAX / 2) -
+            UNKNOWN_SPARE;
+    spare = spare < 0 ? 0 : spare;
+    return spare < RECIPE_FILE_LIMIT - b->have ? b->have + spare : RECIPE_FILE_LIMIT;
+}
+
+static rap_status check_unannounced(body *b, size_t size, rap_err *err)
+{
+    if (b->have >= b->next_look) {
+        b->limit = spare_bytes(b);
+        b->next_look = b->have + UNKNOWN_STEP;
+    }
+    if ((int64_t)size <= b->limit - b->have)
+        return RAP_OK;
+    return err_set(err, RAP_E_LIMIT,
+                   "%s: the server does not say how large the file is, and sent more than the "
+                   "%" PRId64
+                   " bytes that the disk can spare; make room, or put the size into the recipe",
+                   b->url, b->limit);
+}
+
 static rap_status take_bytes(const void *data, size_t size, void *payload, rap_err *err)
 {
     body *b = payload;
-    int64_t limit = b->total >= 0 ? b->total : RECIPE_FILE_LIMIT;
-    rap_status status;
+    rap_status status = RAP_OK;
 
-    if ((int64_t)size > limit - b->have)
-        return err_set(err, RAP_E_FORMAT,
-                       "%s: the server sends more than the %" PRId64 " bytes it announced", b->url,
-                       limit);
+    if (b->total < 0)
+        status = check_unannounced(b, size, err);
+    else if ((int64_t)size > b->total - b->have)
+        status = err_set(err, RAP_E_FORMAT,
+                         "%s: the server sends more than the %" PRId64 " bytes it announced",
+                         b->url, b->total);
+    if (status != RAP_OK)
+        return status;
     status = write_bytes(b, data, size, err);
-    if (status == RAP_OK && b->set->on_event &&
-        b->set->on_event(FETCH_BYTES, NULL, b->have, b->total, b->set->payload))
-        status = err_set(err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+    if (status == RAP_OK && fetch_tell(b->set, FETCH_BYTES, NULL, b->have, b->total))
+        status = fetch_stopped(err);
     return status;
 }
 
@@ -110,16 +148,18 @@ static rap_status take_bytes(const void *data, size_t size, void *payload, rap_e
 static rap_status request(body *b, http_reply *reply, rap_err *err)
 {
     const http_sink sink = { begin_body, take_bytes, b };
+    http_request ask = fetch_request(b->set, b->url);
     rap_status status;
 
-    b->asked = b->have;
+    ask.from = b->asked = b->have;
+    ask.if_range = b->etag;
     b->resumed = b->resumed || b->have > 0;
-    status = http_get(b->set->http, b->url, b->asked, b->etag, &sink, reply, err);
+    status = fetch_follow(reply, b->set, &ask, &sink, err);
     if (status != RAP_OK && reply->code == 416 && b->asked > 0) {
         status = restart(b, err);
-        b->asked = 0;
+        ask.from = b->asked = 0;
         if (status == RAP_OK)
-            status = http_get(b->set->http, b->url, 0, NULL, &sink, reply, err);
+            status = fetch_follow(reply, b->set, &ask, &sink, err);
     }
     if (status == RAP_OK && b->total >= 0 && b->have < b->total) {
         reply->again = true;
@@ -135,6 +175,7 @@ static rap_status transfer(body *b, rap_err *err)
     http_reply reply;
     int attempt = 0;
 
+    http_reply_clear(&reply);
     while (b->total < 0 || b->have < b->total || b->total == 0) {
         int64_t before = b->have;
         rap_status status = request(b, &reply, err);
@@ -143,7 +184,7 @@ static rap_status transfer(body *b, rap_err *err)
             return RAP_OK;
         if (b->have - before >= PROGRESS_STEP)
             attempt = 0;
-        status = fetch_again(b->set, attempt++, &reply, err);
+        status = fetch_again(b->set, attempt++, b->url, &reply, err);
         if (status != RAP_OK)
             return status;
     }
@@ -190,8 +231,7 @@ static rap_status check(digest *d, const body *b, rap_err *err)
     rap_status status = RAP_OK;
 
     *d = (digest){ .want = f->etag, .same = true };
-    if (b->set->on_event)
-        b->set->on_event(FETCH_CHECK, NULL, b->have, b->total, b->set->payload);
+    fetch_tell(b->set, FETCH_CHECK, NULL, b->have, b->total);
     if (strlen(f->etag) == 40) {
         status = fetch_git_name(d->got, b->part, err);
         d->same = status == RAP_OK && strcmp(d->got, d->want) == 0;

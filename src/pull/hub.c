@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -50,8 +51,11 @@ static char *read_token(const char *home)
     if (given)
         return mem_string(given);
     path = named ? mem_string(named) : home ? path_join(home, "token") : NULL;
-    if (path && file_read(&text, &size, path, 4096, NULL) == RAP_OK)
+    if (path && file_read(&text, &size, path, 4096, NULL) == RAP_OK) {
+        size_t mark = file_kind_mark(text, size);
+        memmove(text, text + mark, size - mark + 1);
         text[strcspn(text, "\r\n \t")] = '\0';
+    }
     free(path);
     if (text && !*text) {
         free(text);

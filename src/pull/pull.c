@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "formats/json.h"
 #include "pull/assemble.h"
 #include "pull/fetch.h"
 
@@ -106,19 +107,44 @@ static rap_status list_files(pull *p)
     return RAP_OK;
 }
 
-static rap_status pull_open(pull *p)
+/* The old profile goes with all that is in it. */
+static rap_status spare_recipe(const pull *p, const char *path)
+{
+    char *folder = path_folder(path);
+    struct stat here, there;
+    rap_status status = folder ? RAP_OK : err_memory(p->err, "pulling a profile");
+
+    if (folder && stat(folder, &here) == 0 && stat(p->profile, &there) == 0 &&
+        here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+        status =
+            err_set(p->err, RAP_E_ARGUMENT,
+                    "%s: lies in the folder that its profile replaces; move it elsewhere", path);
+    free(folder);
+    return status;
+}
+
+static rap_status find_recipe(pull *p)
 {
     char *path = NULL;
     rap_status status = recipe_find(&path, p->o->recipe, p->err);
 
     if (status == RAP_OK)
         status = recipe_read(&p->r, path, p->err);
+    if (status == RAP_OK && !(p->profile = profile_folder(p->r->name)))
+        status =
+            err_set(p->err, RAP_E_ARGUMENT, "no place for profiles: set XDG_DATA_HOME or HOME");
+    if (status == RAP_OK)
+        status = spare_recipe(p, path);
     free(path);
+    return status;
+}
+
+static rap_status pull_open(pull *p)
+{
+    rap_status status = find_recipe(p);
+
     if (status != RAP_OK)
         return status;
-    p->profile = profile_folder(p->r->name);
-    if (!p->profile)
-        return err_set(p->err, RAP_E_ARGUMENT, "no place for profiles: set XDG_DATA_HOME or HOME");
     status = hub_open(&p->hub, p->o->offline, p->err);
     return status == RAP_OK ? list_files(p) : status;
 }
@@ -140,7 +166,7 @@ static json_t *report_file(const pull *p, const fetch *f)
 {
     char *url = hub_url(&p->hub, f->source, f->source->revision, f->file->path);
     json_t *json =
-        json_pack("{s:s, s:s?, s:o, s:b}", "file", f->file->path, "url", url, "bytes",
+        json_pack("{s:s, s:o, s:o, s:b}", "file", f->file->path, "url", json_any_text(url), "bytes",
                   f->bytes >= 0 ? json_integer(f->bytes) : json_null(), "here", (int)f->here);
 
     free(url);
@@ -158,9 +184,10 @@ static rap_status report(json_t **out, const pull *p, const char *state)
         json_array_append_new(files, report_file(p, f));
         missing += f->here || f->bytes < 0 ? 0 : f->bytes;
     }
-    *out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "name", p->r->name, "license",
-                     p->r->license, "profile", p->profile, "cache", p->hub.cache, "state", state,
-                     "download", (json_int_t)missing, "files", files);
+    *out = json_pack("{s:s, s:s, s:o, s:o, s:s, s:I, s:o}", "name", p->r->name, "license",
+                     p->r->license, "profile", json_any_text(p->profile), "cache",
+                     json_any_text(p->hub.cache), "state", state, "download", (json_int_t)missing,
+                     "files", files);
     return *out ? RAP_OK : err_memory(p->err, "pulling a profile");
 }
 
@@ -314,8 +341,9 @@ static rap_status make_profile(pull *p)
 
 static rap_status fetch_all(pull *p)
 {
-    const http_settings net = { p->hub.token, p->o->stall_seconds, is_cancelled, p };
-    fetch_settings set = { &p->hub, NULL, p->o->retries, p->o->retry_ms, on_fetch, p };
+    const http_settings net = { is_cancelled, p };
+    fetch_settings set = { &p->hub,  NULL, p->o->stall_seconds, p->o->retries, p->o->retry_ms,
+                           on_fetch, p };
     rap_status status = RAP_OK;
 
     if (!p->hub.offline)
@@ -412,9 +440,9 @@ static rap_status list_one(const recipe *r, void *payload, rap_err *err)
     char *folder = profile_folder(r->name);
     bool made = folder && assemble_look(folder, r) == ASSEMBLE_DONE, all;
     int64_t bytes = recipe_bytes(r, &all);
-    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:b, s:s?}", "name", r->name, "description",
+    json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:b, s:o}", "name", r->name, "description",
                             r->description, "license", r->license, "bytes", (json_int_t)bytes,
-                            "at_least", (int)!all, "profile", made ? folder : NULL);
+                            "at_least", (int)!all, "profile", json_any_text(made ? folder : NULL));
 
     free(folder);
     return row && json_array_append_new(list->rows, row) == 0 ? RAP_OK

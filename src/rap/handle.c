@@ -8,11 +8,17 @@ const char *rap_error(const rap *r)
     return r ? r->err.text : "out of memory";
 }
 
+const char *rap_note(const rap *r)
+{
+    return r && r->store ? store_note(r->store) : "";
+}
+
 int rap_ready(rap *r)
 {
     if (!r || !r->store) /* the reason why opening failed stays readable */
         return 0;
     err_clear(&r->err);
+    store_clear_note(r->store);
     return 1;
 }
 

@@ -111,6 +111,8 @@ static rap_status open_bundle(db *to, const char *temporary, const char *path, r
         uri ? db_open(to, uri, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, NULL, err)
             : err_memory(err, "exporting");
 
+    if (status == RAP_OK) /* an empty file of our own */
+        db_trust(to);
     free(plain);
     free(uri);
     return status;
@@ -166,7 +168,9 @@ rap_status transfer_export_bundle(store *s, const char *path, rap_on_progress *o
     if (status == RAP_OK)
         status = fill(t.path, &l, err);
     if (status == RAP_OK)
-        return temp_publish(&t, path, TEMP_NEW, err);
-    temp_remove(&t);
+        status = temp_publish(&t, path, TEMP_NEW, err);
+    else
+        temp_remove(&t);
+    change_noticed(s);
     return status;
 }

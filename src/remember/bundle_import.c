@@ -3,7 +3,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/bundle.h"
+#include "remember/bundle_names.h"
 #include "remember/schema.h"
+#include "remember/slack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,7 @@ static rap_status check_references(db *d, rap_err *err)
 rap_status bundle_open(db *out, const char *path, rap_err *err)
 {
     bool empty = false;
+    int64_t version = 0;
     char *plain = path[0] == '/' ? mem_string(path) : path_join("./", path);
     char *uri = plain ? db_uri(plain, "mode=ro&immutable=1") : NULL;
     rap_status status = schema_inspect(&empty, path, SCHEMA_BUNDLE, err);
@@ -54,9 +57,11 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
     if (status == RAP_OK && empty)
         status = err_set(err, RAP_E_NOT_FOUND, "%s: no such bundle", path);
     if (status == RAP_OK)
-        status = db_open(out, uri, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, err);
+        status = db_open(out, uri, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, slack_vfs(), err);
     if (status == RAP_OK)
-        status = schema_verify(out, SCHEMA_BUNDLE, err);
+        status = schema_verify(&version, out, SCHEMA_BUNDLE, err);
+    if (status == RAP_OK && version < 1)
+        status = err_set(err, RAP_E_FORMAT, "%s: is not complete", path);
     if (status == RAP_OK)
         status = check_pages(out, err);
     if (status == RAP_OK)
@@ -70,7 +75,8 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
 
 /* ---- one view ---- */
 
-/* Every vector of a view, whichever encoder made it. */
+/* Every vector of a view, whichever encoder made it. One without a direction would hide the view from every search: it
+ * is left out, and made again when it is needed. */
 static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t to_view,
                                rap_err *err)
 {
@@ -85,17 +91,30 @@ static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t
         const void *bytes = sqlite3_column_blob(statement, 2);
         int64_t dim = sqlite3_column_int64(statement, 1);
         size_t size = (size_t)sqlite3_column_bytes(statement, 2);
+        const char *fingerprint = (const char *)sqlite3_column_text(statement, 0);
         float *numbers;
+        bool fits = true;
 
-        if (!bytes || dim < 1 || dim > STORE_MAX_DIM || size != (size_t)dim * sizeof(float)) {
+        status = encoder_has_size(&fits, t->s, fingerprint, (int)dim, err);
+        if (status != RAP_OK)
+            break;
+        if (!fits) {
+            status = err_set(err, RAP_E_FORMAT,
+                             "a vector has %lld numbers where the encoder that it names makes "
+                             "others: it is not that encoder's",
+                             (long long)dim);
+        } else if (!bytes || dim < 1 || dim > STORE_MAX_DIM ||
+                   size != (size_t)dim * sizeof(float)) {
             status = err_set(err, RAP_E_FORMAT, "a vector has the wrong size");
         } else if (!(numbers = mem_array((size_t)dim, sizeof *numbers))) {
             status = err_memory(err, "importing a vector");
         } else {
-            store_vector vector = { (const char *)sqlite3_column_text(statement, 0), (int)dim,
-                                    numbers };
+            store_vector vector = { fingerprint, (int)dim, numbers };
+
             vector_copy(numbers, bytes, (size_t)dim);
-            status = vector_insert(t->s, to_view, &vector, err);
+            status = vector_check(&vector, err);
+            if (status == RAP_OK && vector_has_direction(numbers, (int)dim))
+                status = vector_insert(t->s, to_view, &vector, err);
             free(numbers);
         }
     }
@@ -152,6 +171,7 @@ static rap_status read_views(transfer *t, db *from, int64_t from_id, int64_t to_
 
     while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
         avatars += sqlite3_column_int(statement, 1) != 0;
+        t->report.views += sqlite3_column_int(statement, 1) == 0;
         status = read_view(t, from, statement, to_id, err);
     }
     sqlite3_finalize(statement);
@@ -244,12 +264,15 @@ static rap_status set_times(transfer *t, int64_t id, const rap_record *record, r
                   "ssi", record->created, record->updated, id);
 }
 
-static rap_status write_record(transfer *t, db *from, const rap_record *record, rap_err *err)
+static rap_status write_record(transfer *t, db *from, bundle_names *names, const rap_record *record,
+                               rap_err *err)
 {
     store_concept concept = { record->name, record->category, record->info, record->aliases };
     int64_t id = 0;
-    rap_status status = transfer_place(&id, t, &concept, err);
+    rap_status status = bundle_names_settle(names, &concept, err);
 
+    if (status == RAP_OK)
+        status = transfer_place(&id, t, &concept, err);
     if (status == RAP_OK)
         status = read_views(t, from, record->id, id, err);
     if (status == RAP_OK)
@@ -267,18 +290,23 @@ static rap_status write_records(transfer *t, db *from, rap_err *err)
 {
     record_rows r;
     rap_record *record = NULL;
+    bundle_names names;
     int64_t total = 0, done = 0;
     rap_status status = record_query(&r, from, "ORDER BY c.id", err);
 
+    bundle_names_init(&names);
+    if (status == RAP_OK)
+        status = bundle_names_start(&names, from, err);
     if (status == RAP_OK)
         status = db_int(&total, NULL, from, err, "SELECT count(*) FROM concept", "");
     while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
-        status = write_record(t, from, record, err);
+        status = write_record(t, from, &names, record, err);
         store_record_free(record);
         if (status == RAP_OK)
             status = transfer_progress(t, (uint64_t)++done, (uint64_t)total, err);
     }
     record_finish(&r);
+    bundle_names_release(&names);
     if (status == RAP_OK && done != total)
         status = err_set(err, RAP_E_FORMAT, "%s: damaged: a concept has no name", t->path);
     return status;

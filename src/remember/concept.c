@@ -1,7 +1,7 @@
 /* concept.c: a concept is added, changed, forgotten. Each public function is one transaction around the
  * functions that other files share (inside.h). */
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_fold.h"
 #include "remember/snapshot.h"
 
 #include <stdlib.h>
@@ -11,15 +11,14 @@
 
 static rap_status write_event(store *s, int64_t id, const char *what, rap_err *err)
 {
-    return db_run(&s->d, err,
-                  "INSERT INTO event (at, what, concept_id) VALUES (" STORE_NOW ", ?, ?)", "si",
-                  what, id);
+    return db_run(&s->d, err, "INSERT INTO event (at, what, concept_id) VALUES (" DB_NOW ", ?, ?)",
+                  "si", what, id);
 }
 
 rap_status concept_touch(store *s, int64_t id, const char *what, rap_err *err)
 {
     rap_status status =
-        db_run(&s->d, err, "UPDATE concept SET updated = " STORE_NOW " WHERE id = ?", "i", id);
+        db_run(&s->d, err, "UPDATE concept SET updated = " DB_NOW " WHERE id = ?", "i", id);
 
     return status == RAP_OK ? write_event(s, id, what, err) : status;
 }
@@ -28,14 +27,14 @@ rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap
 {
     const char *const *alias;
     char *category = NULL;
-    rap_status status = name_check(&category, "category", c->category ? c->category : "", err);
+    rap_status status = category_check(&category, c->category ? c->category : "", err);
 
     if (status == RAP_OK)
         status = info_check(c->info ? c->info : "", err);
     if (status == RAP_OK)
         status = db_run(&s->d, err,
                         "INSERT INTO concept (category, info, created, updated)"
-                        " VALUES (?, ?, " STORE_NOW ", " STORE_NOW ")",
+                        " VALUES (?, ?, " DB_NOW ", " DB_NOW ")",
                         "ss", category, c->info ? c->info : "");
     free(category);
     if (status != RAP_OK)
@@ -86,7 +85,7 @@ static rap_status read_category(char **out, store *s, int64_t id, rap_err *err)
 static rap_status set_category(store *s, int64_t id, const char *text, rap_err *err)
 {
     char *category = NULL, *old = NULL;
-    rap_status status = name_check(&category, "category", text, err);
+    rap_status status = category_check(&category, text, err);
 
     if (status == RAP_OK)
         status = read_category(&old, s, id, err);

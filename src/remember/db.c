@@ -25,6 +25,9 @@ rap_status db_fail(db *d, const char *doing, rap_err *err)
 {
     int code = sqlite3_extended_errcode(d->handle);
 
+    if (d->guarded && (code == SQLITE_INTERRUPT || code == SQLITE_AUTH || code == SQLITE_TOOBIG))
+        return err_set(err, RAP_E_FORMAT, "%s: damaged: its tables are not those of this program",
+                       d->path);
     switch (code & 0xff) {
     case SQLITE_FULL:
         return err_set(err, RAP_E_IO, "%s: %s failed: the disk is full", d->path, doing);
@@ -66,10 +69,61 @@ static void db_harden(sqlite3 *handle)
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         sqlite3_db_config(handle, settings[i].option, settings[i].value, (int *)NULL);
-    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 512 << 20);
     sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0);
     sqlite3_extended_result_codes(handle, 1);
 }
+
+/* ---- what is not known to be ours yet ---- */
+
+enum { GUARD_UNIT = 50, GUARD_UNITS = 100, GUARD_BYTES = 8 << 10, TRUSTED_BYTES = 512 << 20 };
+
+static int guard_step(void *payload)
+{
+    db *d = payload;
+
+    return ++d->steps > GUARD_UNITS;
+}
+
+static int guard_action(void *payload, int action, const char *first, const char *second,
+                        const char *database, const char *trigger)
+{
+    (void)payload;
+    (void)second;
+    (void)database;
+    (void)trigger;
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_PRAGMA:
+    case SQLITE_FUNCTION: /* of our own statements: those of the file are not asked about */
+        return SQLITE_OK;
+    case SQLITE_READ:
+        return first && (strcmp(first, "sqlite_schema") == 0 || strcmp(first, "sqlite_master") == 0)
+                   ? SQLITE_OK
+                   : SQLITE_DENY;
+    default:
+        return SQLITE_DENY;
+    }
+}
+
+static void guard(db *d)
+{
+    d->guarded = true;
+    sqlite3_limit(d->handle, SQLITE_LIMIT_LENGTH, GUARD_BYTES);
+    sqlite3_limit(d->handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 0);
+    sqlite3_progress_handler(d->handle, GUARD_UNIT, guard_step, d);
+    sqlite3_set_authorizer(d->handle, guard_action, d);
+}
+
+void db_trust(db *d)
+{
+    d->guarded = false;
+    sqlite3_limit(d->handle, SQLITE_LIMIT_LENGTH, TRUSTED_BYTES);
+    sqlite3_limit(d->handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, GUARD_BYTES);
+    sqlite3_progress_handler(d->handle, 0, NULL, NULL);
+    sqlite3_set_authorizer(d->handle, NULL, NULL);
+}
+
+/* ---- opening ---- */
 
 rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
                    rap_err *err)
@@ -85,6 +139,7 @@ rap_status db_open(db *out, const char *name, const char *path, int flags, const
         return status;
     }
     db_harden(out->handle);
+    guard(out);
     return db_exec(out, "PRAGMA cell_size_check = ON", err);
 }
 
@@ -92,7 +147,9 @@ void db_close(db *d)
 {
     for (int i = 0; i < DB_KEPT; i++)
         sqlite3_finalize(d->kept[i].statement);
+    sqlite3_finalize(d->rollback);
     sqlite3_close_v2(d->handle);
+    free(d->watch.log);
     free(d->path);
     *d = (db){ .handle = NULL };
 }
@@ -115,6 +172,37 @@ char *db_uri(const char *path, const char *options)
         return NULL;
     }
     return buf_detach(&uri);
+}
+
+/* ---- watching ---- */
+
+static void look(const db *d, file_state *out_file, file_state *out_log)
+{
+    file_identify(out_file, sqlite3_db_filename(d->handle, "main"));
+    file_identify(out_log, d->watch.log);
+}
+
+rap_status db_watch(db *d, rap_err *err)
+{
+    d->watch.log = mem_string(sqlite3_filename_wal(sqlite3_db_filename(d->handle, "main")));
+    if (!d->watch.log)
+        return err_memory(err, "opening a store");
+    look(d, &d->watch.file_then, &d->watch.log_then);
+    return RAP_OK;
+}
+
+static rap_status watch(const db *d, rap_err *err)
+{
+    file_state file, log;
+
+    if (!d->watch.log)
+        return RAP_OK;
+    look(d, &file, &log);
+    if (memcmp(&file, &d->watch.file_then, sizeof file) == 0 &&
+        memcmp(&log, &d->watch.log_then, sizeof log) == 0)
+        return RAP_OK;
+    return err_set(err, RAP_E_BUSY,
+                   "%s: was changed while it was read without a lock: open it again", d->path);
 }
 
 /* ---- statements ---- */
@@ -157,11 +245,12 @@ static int db_bind(sqlite3_stmt *statement, const char *types, va_list values)
 static rap_status bind_list(sqlite3_stmt **out, db *d, const char *types, va_list values,
                             rap_err *err)
 {
-    rap_status status;
+    rap_status status = watch(d, err);
 
-    if (*out && db_bind(*out, types, values) == SQLITE_OK)
+    if (status == RAP_OK && *out && db_bind(*out, types, values) == SQLITE_OK)
         return RAP_OK;
-    status = db_fail(d, "reading", err);
+    if (status == RAP_OK)
+        status = db_fail(d, "reading", err);
     sqlite3_finalize(*out);
     *out = NULL;
     return status;
@@ -218,6 +307,9 @@ static rap_status db_borrow_list(sqlite3_stmt **out, db *d, rap_err *err, const 
 {
     rap_status status;
 
+    *out = NULL;
+    if ((status = watch(d, err)) != RAP_OK)
+        return status;
     *out = kept_find(d, sql);
     if (*out && db_bind(*out, types, values) != SQLITE_OK) {
         status = db_fail(d, "reading", err);
@@ -265,7 +357,11 @@ rap_status db_step(bool *out_row, db *d, sqlite3_stmt *statement, rap_err *err)
     int code = sqlite3_step(statement);
 
     *out_row = code == SQLITE_ROW;
-    if (code == SQLITE_ROW || code == SQLITE_DONE)
+    if (code == SQLITE_ROW)
+        return RAP_OK;
+    if (d->watch.log && watch(d, err) != RAP_OK)
+        return RAP_E_BUSY;
+    if (code == SQLITE_DONE)
         return RAP_OK;
     return db_fail(d, sqlite3_stmt_readonly(statement) ? "reading" : "writing", err);
 }
@@ -321,14 +417,32 @@ char *db_text(sqlite3_stmt *statement, int column)
 
 /* ---- transactions ---- */
 
+static void roll_back(db *d)
+{
+    if (sqlite3_get_autocommit(d->handle)) /* a full disk may have rolled back by itself */
+        return;
+    sqlite3_step(d->rollback);
+    sqlite3_reset(d->rollback);
+}
+
+static rap_status begin(db *d, const char *sql, rap_err *err)
+{
+    if (!d->rollback &&
+        sqlite3_prepare_v3(d->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &d->rollback,
+                           NULL) != SQLITE_OK)
+        return db_fail(d, "changing", err);
+    roll_back(d); /* what could not be at its own end */
+    return db_exec(d, sql, err);
+}
+
 rap_status db_begin(db *d, rap_err *err)
 {
-    return db_exec(d, "BEGIN IMMEDIATE", err);
+    return begin(d, "BEGIN IMMEDIATE", err);
 }
 
 rap_status db_begin_reading(db *d, rap_err *err)
 {
-    return db_exec(d, "BEGIN", err);
+    return begin(d, "BEGIN", err);
 }
 
 rap_status db_end(db *d, rap_status status, rap_err *err)
@@ -338,7 +452,6 @@ rap_status db_end(db *d, rap_status status, rap_err *err)
             return RAP_OK;
         status = db_fail(d, "writing", err);
     }
-    if (!sqlite3_get_autocommit(d->handle)) /* a full disk may have rolled back by itself */
-        sqlite3_exec(d->handle, "ROLLBACK", NULL, NULL, NULL);
+    roll_back(d);
     return status;
 }

@@ -4,6 +4,7 @@
 #define RAP_REMEMBER_DB_H
 
 #include "base/err.h"
+#include "base/file.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -11,6 +12,9 @@
 #include <stdint.h>
 
 #define DB_KEPT 32
+
+/* This moment, in SQL. */
+#define DB_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 typedef struct db {
     sqlite3 *handle; /* NULL: closed */
@@ -20,14 +24,31 @@ typedef struct db {
         bool busy;
     } kept[DB_KEPT]; /* prepared statements of db_run(), db_int() and db_borrow() */
     int next;        /* which one makes room */
+    sqlite3_stmt *rollback; /* prepared before it is needed: memory may have run out then */
+    bool guarded;    /* until db_trust() */
+    int steps;       /* that were run while it was guarded, in units */
+    struct {
+        char *log; /* the path of its log; NULL: not watched */
+        file_state file_then, log_then;
+    } watch;
 } db;
 
 /* Opens with everything switched off that a hostile file could use: triggers, views, extensions,
  * functions in the schema, double-quoted strings. Does not read the file yet. `name` is what
- * sqlite3_open_v2() gets, `path` what errors say. */
+ * sqlite3_open_v2() gets, `path` what errors say.
+ *
+ * What is opened is guarded. SQLite reads a schema when it is first needed and, with it, the tables of
+ * statistics, whose columns may be expressions; so until db_trust() only sqlite_schema and pragmas may be read, and
+ * reading ends after a few thousand steps on values of a few KiB: then the file is not what it should be. */
 rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
                    rap_err *err);
 void db_close(db *d); /* leaves {0}; NULL-safe inside */
+/* The schema is known to be ours: everything may be read and written. */
+void db_trust(db *d);
+
+/* For a file that is read without locks: whenever a statement begins or ends and the file or its log is not what it is
+ * now, that is RAP_E_BUSY. */
+rap_status db_watch(db *d, rap_err *err);
 
 /* The status and line for what SQLite last said on this handle. */
 rap_status db_fail(db *d, const char *doing, rap_err *err);

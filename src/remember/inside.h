@@ -4,16 +4,10 @@
 #define RAP_REMEMBER_INSIDE_H
 
 #include "remember/db.h"
+#include "remember/limits.h"
 #include "remember/store.h"
 
-#define STORE_MAX_NAME 128
-#define STORE_MAX_INFO (64u << 10)
-#define STORE_MAX_PICTURE (64u << 20)
-#define STORE_MAX_DIM 65536
 #define SNAPSHOT_TOKEN 32 /* hex digits; says which history of a store a snapshot belongs to */
-
-/* This moment, in SQL. */
-#define STORE_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
 /* A vector that the present transaction takes away or replaces (snapshot.h). */
 typedef struct gone_vector {
@@ -24,7 +18,13 @@ typedef struct gone_vector {
 struct store {
     db d;
     bool read_only;
+    bool folds_anew;     /* `name.folded` is that of an older version: fold_name(text) stands for it */
     bool scrub;          /* something was deleted and may still stand in the log */
+    bool optional;       /* the present transaction: nothing waits for what it does */
+    int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */
+    int64_t last_event;  /* and the last event then */
+    int64_t words_event; /* the last event when the categories were read; −1: they were not */
+    char note[512];      /* what the last change has to say; "" */
     int64_t changes;     /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
@@ -33,7 +33,13 @@ struct store {
     char distrusted[SNAPSHOT_TOKEN + 1]; /* a snapshot that turned out to be damaged; "": none */
 };
 
-/* ---- store.c ---- */
+#define STORE_WAIT_MS 10000 /* for another writer */
+
+/* ---- open.c ---- */
+
+db *store_db(store *s);
+
+/* ---- change.c ---- */
 
 /* What a transaction needs when the machine loses power just after it. */
 typedef enum store_durability {
@@ -41,27 +47,33 @@ typedef enum store_durability {
     STORE_DERIVED  /* can be computed again: may be lost, never damages anything */
 } store_durability;
 rap_status store_begin(store *s, store_durability durability, rap_err *err);
+/* For what only saves time later: busy stores are not waited for. */
+rap_status store_begin_optional(store *s, rap_err *err);
 rap_status store_end(store *s, rap_status status, rap_err *err);
 /* store_end() of a change of what is only cached: nobody has to reload anything. */
 rap_status store_end_cache(store *s, rap_status status, rap_err *err);
 /* Says that this transaction deletes: after it the log is emptied into the file. */
 void store_will_delete(store *s);
-db *store_db(store *s);
+/* What the caller should know although all went well: store_note(). The first of several counts. */
+void store_say(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* After reading that may have been in somebody's way: what is owed (change.c) is paid, if it can be at once. */
+void change_noticed(store *s);
+/* The store has just been opened for writing. */
+void change_opened(store *s);
 
 /* ---- name.c ---- */
 
-/* Checks a name, an alias or a category (`what` says which, for the error) and gives it trimmed;
- * free(). */
+/* Checks a name or an alias (`what` says which, for the error) and gives it as it is kept; free(). */
 rap_status name_check(char **out, const char *what, const char *text, rap_err *err);
+/* The same for a category, which may be empty. */
+rap_status category_check(char **out, const char *text, rap_err *err);
 rap_status info_check(const char *info, rap_err *err);
-/* The form that is compared: trimmed, without case; free(). NULL: out of memory. */
-char *name_fold(const char *text);
 
 typedef struct name_owner {
     bool found, alias;
     int64_t concept_id;
 } name_owner;
-/* Who has this name or alias, without case. */
+/* Who has this name or alias, compared folded. */
 rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err);
 /* The same, but nobody is RAP_E_NOT_FOUND. */
 rap_status name_require(int64_t *out_id, store *s, const char *text, rap_err *err);
@@ -91,6 +103,10 @@ rap_status view_check(const store_view *view, rap_err *err);
 rap_status picture_query(store_picture *out, bool *out_found, store *s, const char *sql, int64_t id,
                          rap_err *err);
 
+/* The first view behind the number `after` that is not the avatar, if any. */
+rap_status picture_next(store_picture *out, bool *out_found, store *s, int64_t concept_id,
+                        int64_t after, rap_err *err);
+
 /* ---- refusal.c ---- */
 
 /* vector NULL: made when it is first needed. */
@@ -101,6 +117,13 @@ rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err);
 /* ---- vector.c ---- */
 
 rap_status vector_check(const store_vector *vector, rap_err *err);
+/* Neither zero nor without bound: the others are nowhere near to anything. */
+bool vector_has_direction(const float *data, int dim);
+/* Whether vectors of this size may be the encoder's, by all that the store holds of it. */
+rap_status encoder_has_size(bool *out, store *s, const char *fingerprint, int dim, rap_err *err);
+/* What the encoder itself makes is right: vectors of another size came with a bundle, and go. The views are embedded
+ * again when they are next needed. */
+rap_status encoder_correct(store *s, int64_t id, int dim, rap_err *err);
 /* Whether there is a vector of this encoder. */
 rap_status encoder_in_use(bool *out, store *s, int64_t id, rap_err *err);
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err);

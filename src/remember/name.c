@@ -1,7 +1,8 @@
-/* name.c: what a concept may be called, and by whom a name is taken. Names are any printable text:
- * markup in them is text like any other. */
+/* name.c: what a concept may be called, and by whom a name is taken. Names are any printable text, kept as
+ * typed but for the <brackets> that the paper writes around them, and compared folded (text_fold.h). */
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/text_fold.h"
 #include "remember/inside.h"
 
 #include <stdlib.h>
@@ -9,40 +10,9 @@
 
 /* ---- checking ---- */
 
-static bool is_space(unsigned code)
+/* What names, aliases and categories have in common; the length is that of `plain`. */
+static rap_status check_text(const char *what, const char *text, rap_err *err)
 {
-    return code == ' ' || code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200B) ||
-           code == 0x202F || code == 0x205F || code == 0x2060 || code == 0x3000 || code == 0xFEFF;
-}
-
-/* The bounds of the text without spaces (also those of no width) around it. */
-static void trim(const char **out_from, size_t *out_len, const char *text)
-{
-    const char *from = NULL, *to = text;
-    unsigned code = 0;
-
-    for (const char *c = text; *c;) {
-        size_t used = text_decode(&code, c);
-        if (used == 0) { /* not UTF-8: only the caller knows what to say */
-            code = (unsigned char)*c;
-            used = 1;
-        }
-        if (!is_space(code)) {
-            from = from ? from : c;
-            to = c + used;
-        }
-        c += used;
-    }
-    *out_from = from ? from : text;
-    *out_len = from ? (size_t)(to - from) : 0;
-}
-
-rap_status name_check(char **out, const char *what, const char *text, rap_err *err)
-{
-    const char *from;
-    size_t len;
-
-    *out = NULL;
     if (!text)
         return err_set(err, RAP_E_ARGUMENT, "the %s is missing", what);
     if (!text_is_utf8(text))
@@ -50,25 +20,67 @@ rap_status name_check(char **out, const char *what, const char *text, rap_err *e
     if (text_has_control(text))
         return err_set(err, RAP_E_ARGUMENT,
                        "the %s has a line break or another control character in it", what);
-    trim(&from, &len, text);
-    if (len > STORE_MAX_NAME)
-        return err_set(err, RAP_E_LIMIT, "the %s is %zu bytes long, the limit is %d", what, len,
-                       STORE_MAX_NAME);
-    *out = mem_string_n(from, len);
-    if (!*out)
-        return err_memory(err, "checking a name");
     return RAP_OK;
 }
 
-/* A name or an alias, which unlike a category cannot be empty. */
-static rap_status name_check_filled(char **out, const char *what, const char *text, rap_err *err)
+static rap_status check_length(const char *what, const char *text, rap_err *err)
 {
-    rap_status status = name_check(out, what, text, err);
+    if (strlen(text) > STORE_MAX_NAME)
+        return err_set(err, RAP_E_LIMIT, "the %s is %zu bytes long, the limit is %d", what,
+                       strlen(text), STORE_MAX_NAME);
+    return RAP_OK;
+}
 
-    if (status == RAP_OK && !**out) {
+rap_status category_check(char **out, const char *text, rap_err *err)
+{
+    const char *from;
+    size_t len;
+    rap_status status = check_text("category", text, err);
+
+    *out = NULL;
+    if (status != RAP_OK)
+        return status;
+    text_trim(&from, &len, text);
+    *out = mem_string_n(from, len);
+    status = *out ? check_length("category", *out, err) : err_memory(err, "checking a category");
+    if (status != RAP_OK) {
         free(*out);
         *out = NULL;
-        return err_set(err, RAP_E_ARGUMENT, "the %s is empty", what);
+    }
+    return status;
+}
+
+/* Is there anything in it by which it could be found again? */
+static rap_status check_filled(const char *what, const char *text, rap_err *err)
+{
+    char *folded = text_fold_name(text);
+    rap_status status = RAP_OK;
+
+    if (!folded)
+        status = err_memory(err, "checking a name");
+    else if (!*folded)
+        status = err_set(err, RAP_E_ARGUMENT, "the %s is empty", what);
+    else if (text_is_blank(folded))
+        status = err_set(err, RAP_E_ARGUMENT,
+                         "the %s has only marks in it that belong onto a letter", what);
+    free(folded);
+    return status;
+}
+
+rap_status name_check(char **out, const char *what, const char *text, rap_err *err)
+{
+    rap_status status = check_text(what, text, err);
+
+    *out = NULL;
+    if (status == RAP_OK && !(*out = text_plain_name(text)))
+        status = err_memory(err, "checking a name");
+    if (status == RAP_OK)
+        status = check_length(what, *out, err);
+    if (status == RAP_OK)
+        status = check_filled(what, *out, err);
+    if (status != RAP_OK) {
+        free(*out);
+        *out = NULL;
     }
     return status;
 }
@@ -83,32 +95,22 @@ rap_status info_check(const char *info, rap_err *err)
     return RAP_OK;
 }
 
-char *name_fold(const char *text)
-{
-    const char *from;
-    size_t len;
-    char *trimmed, *folded;
-
-    trim(&from, &len, text);
-    trimmed = mem_string_n(from, len);
-    folded = trimmed ? text_fold(trimmed) : NULL;
-    free(trimmed);
-    return folded;
-}
-
 /* ---- who has it ---- */
 
 rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
-    char *folded = text && text_is_utf8(text) ? name_fold(text) : mem_string("");
+    char *folded = text && text_is_utf8(text) ? text_fold_name(text) : mem_string("");
     rap_status status;
 
     *out = (name_owner){ false, false, 0 };
     if (!folded)
         return err_memory(err, "finding a name");
-    status = db_borrow(&statement, &s->d, err,
-                       "SELECT concept_id, alias FROM name WHERE folded = ?", "s", folded);
+    status =
+        db_borrow(&statement, &s->d, err,
+                  s->folds_anew ? "SELECT concept_id, alias FROM name WHERE fold_name(text) = ?"
+                                : "SELECT concept_id, alias FROM name WHERE folded = ?",
+                  "s", folded);
     if (status == RAP_OK)
         status = db_step(&out->found, &s->d, statement, err);
     if (out->found) {
@@ -164,7 +166,7 @@ static rap_status insert_checked(store *s, int64_t concept_id, const char *text,
 
     if (status == RAP_OK && owner.found)
         return name_taken(s, &owner, text, err);
-    if (status == RAP_OK && !(folded = name_fold(text)))
+    if (status == RAP_OK && !(folded = text_fold_name(text)))
         status = err_memory(err, "storing a name");
     if (status == RAP_OK)
         status = db_run(&s->d, err,
@@ -177,7 +179,7 @@ static rap_status insert_checked(store *s, int64_t concept_id, const char *text,
 rap_status name_insert(store *s, int64_t concept_id, const char *text, bool alias, rap_err *err)
 {
     char *checked = NULL;
-    rap_status status = name_check_filled(&checked, alias ? "alias" : "name", text, err);
+    rap_status status = name_check(&checked, alias ? "alias" : "name", text, err);
 
     if (status == RAP_OK)
         status = insert_checked(s, concept_id, checked, alias, err);
@@ -190,7 +192,7 @@ rap_status name_rename(store *s, int64_t concept_id, const char *text, rap_err *
 {
     char *checked = NULL;
     name_owner owner;
-    rap_status status = name_check_filled(&checked, "name", text, err);
+    rap_status status = name_check(&checked, "name", text, err);
 
     if (status == RAP_OK)
         status = name_find(&owner, s, checked, err);
@@ -210,7 +212,7 @@ rap_status name_rename(store *s, int64_t concept_id, const char *text, rap_err *
 
 rap_status name_remove_alias(store *s, int64_t concept_id, const char *text, rap_err *err)
 {
-    char *folded = name_fold(text);
+    char *folded = text_fold_name(text);
     rap_status status;
 
     if (!folded)

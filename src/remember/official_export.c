@@ -1,6 +1,7 @@
-/* official_export.c: everything goes out as the paper's database.json, with the avatars in a folder
- * "images" beside it. Until all of it is written the pictures lie in a temporary folder. What that format has no place for is written into fields of ours that other
- * readers ignore ("aliases", "box") or left out (further views, vectors): the bundle keeps it all. */
+/* official_export.c: everything goes out as the paper's database.json (official_items.h), with the pictures in a
+ * folder "images" beside it. Until all of it is written the pictures lie in a temporary folder. What that format has
+ * no place for is written into fields of ours that other readers ignore ("aliases", "box", "boxes") or left out
+ * (corrections, vectors): the bundle keeps it all. */
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -33,25 +34,30 @@ typedef struct leaving {
 
 /* ---- one picture ---- */
 
-/* "images/bo-7.png": letters of the name that are safe everywhere, the id that makes it unique. */
-static char *picture_name(const rap_record *record, const store_picture *picture)
+/* "images/bo-7.png": letters of the name that are safe everywhere, the id that makes it unique; of a further view its
+ * own id as well. */
+static char *picture_name(const rap_record *record, const store_picture *picture, bool avatar)
 {
+    bool gap = true; /* in front: nothing, or one sign for all that was left out */
     buf name = BUF_INIT;
 
     buf_puts(&name, "images/");
-    for (const char *c = record->name; *c && name.len < 47; c++) {
+    for (const char *c = record->name; *c && name.len < 47 && !buf_failed(&name); c++) {
         char lower = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
         bool safe =
             (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || lower == '-';
         if (safe)
             buf_putc(&name, lower);
-        else if (name.data[name.len - 1] != '_' && name.data[name.len - 1] != '/')
+        else if (!gap)
             buf_putc(&name, '_');
+        gap = !safe;
     }
     if (name.len == 7)
         buf_puts(&name, "concept");
-    buf_printf(&name, "-%lld.%s", (long long)record->id,
-               picture_extension(picture->bytes, picture->size));
+    buf_printf(&name, "-%lld", (long long)record->id);
+    if (!avatar)
+        buf_printf(&name, "-%lld", (long long)picture->view_id);
+    buf_printf(&name, ".%s", picture_extension(picture->bytes, picture->size));
     if (buf_failed(&name)) {
         buf_release(&name);
         return NULL;
@@ -88,6 +94,8 @@ static rap_status stage(leaving *l, const char *file, const void *bytes, size_t 
 
     if (status == RAP_OK && !there) {
         status = file_write(path, bytes, size, err);
+        if (status == RAP_OK && chmod(path, 0600) != 0)
+            status = err_file(err, path, "writing");
         if (status == RAP_OK && json_array_append_new(l->staged, json_string(path_base(file))) != 0)
             status = err_memory(err, "exporting");
     }
@@ -98,26 +106,30 @@ static rap_status stage(leaving *l, const char *file, const void *bytes, size_t 
 
 /* ---- one concept ---- */
 
+static json_t *make_box(rap_box box)
+{
+    return json_pack("[f, f, f, f]", (double)box.x, (double)box.y, (double)box.w, (double)box.h);
+}
+
+/* NULL: out of memory. */
 static json_t *make_entry(const rap_record *record, const store_picture *picture, const char *file)
 {
-    size_t len = strlen(record->name);
-    /* Import takes one pair of brackets off a name: a name that has its own is given another. */
-    bool own = len > 2 && record->name[0] == '<' && record->name[len - 1] == '>';
-    json_t *entry = json_pack("{s:o, s:s, s:s, s:s}", "name",
-                              own ? json_sprintf("<%s>", record->name) : json_string(record->name),
-                              "image", file, "info", record->info, "category", record->category);
+    json_t *entry = json_pack("{s:s, s:s, s:s, s:s}", "name", record->name, "image", file, "info",
+                              record->info, "category", record->category);
     json_t *aliases = json_array();
+    bool whole = entry && aliases;
 
-    for (const char *const *alias = record->aliases; *alias; alias++)
-        json_array_append_new(aliases, json_string(*alias));
-    if (json_array_size(aliases) > 0)
-        json_object_set(entry, "aliases", aliases);
+    for (const char *const *alias = record->aliases; whole && *alias; alias++)
+        whole = json_array_append_new(aliases, json_string(*alias)) == 0;
+    if (whole && json_array_size(aliases) > 0)
+        whole = json_object_set(entry, "aliases", aliases) == 0;
+    if (whole && picture->box.w > 0)
+        whole = json_object_set_new(entry, "box", make_box(picture->box)) == 0;
     json_decref(aliases);
-    if (picture->box.w > 0)
-        json_object_set_new(entry, "box",
-                            json_pack("[f, f, f, f]", picture->box.x, picture->box.y,
-                                      picture->box.w, picture->box.h));
-    return entry;
+    if (whole)
+        return entry;
+    json_decref(entry);
+    return NULL;
 }
 
 static rap_status count_one(leaving *l, rap_err *err)
@@ -129,31 +141,84 @@ static rap_status count_one(leaving *l, rap_err *err)
     return RAP_OK;
 }
 
+/* A picture of the concept `key`; *out_file is the name that it got, free(). */
+static rap_status export_picture(leaving *l, char **out_file, const rap_record *record,
+                                 const store_picture *picture, bool avatar, json_t *key,
+                                 rap_err *err)
+{
+    rap_status status;
+
+    *out_file = picture_name(record, picture, avatar);
+    if (!*out_file)
+        return err_memory(err, "exporting");
+    status = stage(l, *out_file, picture->bytes, picture->size, err);
+    if (status == RAP_OK && json_object_set(l->paths, *out_file, key) != 0)
+        status = err_memory(err, "exporting");
+    return status;
+}
+
+static rap_status export_views(leaving *l, const rap_record *record, json_t *key, json_t *boxes,
+                               rap_err *err)
+{
+    int64_t after = 0;
+    bool found = true;
+    rap_status status = RAP_OK;
+
+    while (status == RAP_OK && found) {
+        store_picture picture;
+        char *file = NULL;
+
+        status = picture_next(&picture, &found, l->s, record->id, after, err);
+        after = picture.view_id;
+        if (status == RAP_OK && found)
+            status = export_picture(l, &file, record, &picture, false, key, err);
+        if (status == RAP_OK && found && picture.box.w > 0 &&
+            json_object_set_new(boxes, file, make_box(picture.box)) != 0)
+            status = err_memory(err, "exporting");
+        free(file);
+        store_picture_release(&picture);
+    }
+    return status;
+}
+
+static rap_status export_concept(leaving *l, const rap_record *record, const store_picture *avatar,
+                                 json_t *key, json_t *boxes, rap_err *err)
+{
+    char *file = NULL;
+    json_t *entry = NULL;
+    rap_status status = export_picture(l, &file, record, avatar, true, key, err);
+
+    if (status == RAP_OK && !(entry = make_entry(record, avatar, file)))
+        status = err_memory(err, "exporting");
+    if (status == RAP_OK)
+        status = export_views(l, record, key, boxes, err);
+    if (status == RAP_OK && json_object_size(boxes) > 0 &&
+        json_object_set(entry, "boxes", boxes) != 0)
+        status = err_memory(err, "exporting");
+    if (status == RAP_OK && json_object_set(l->dict, json_string_value(key), entry) != 0)
+        status = err_memory(err, "exporting");
+    json_decref(entry);
+    free(file);
+    return status;
+}
+
 static rap_status export_one(leaving *l, const rap_record *record, rap_err *err)
 {
-    store_picture picture;
-    char *file = NULL;
-    json_t *key = NULL, *entry = NULL;
-    rap_status status = store_avatar(l->s, record->id, &picture, err);
+    store_picture avatar;
+    json_t *key = NULL, *boxes = NULL;
+    rap_status status = store_avatar(l->s, record->id, &avatar, err);
 
     if (status != RAP_OK)
         return status;
-    file = picture_name(record, &picture);
     key = json_sprintf("<%s>", record->name);
-    entry = file ? make_entry(record, &picture, file) : NULL;
-    if (!key || !entry)
-        status = err_memory(err, "exporting");
-    if (status == RAP_OK)
-        status = stage(l, file, picture.bytes, picture.size, err);
-    if (status == RAP_OK && (json_object_set(l->dict, json_string_value(key), entry) != 0 ||
-                             json_object_set(l->paths, file, key) != 0))
-        status = err_memory(err, "exporting");
+    boxes = json_object();
+    status = key && boxes ? export_concept(l, record, &avatar, key, boxes, err)
+                          : err_memory(err, "exporting");
     if (status == RAP_OK)
         status = count_one(l, err);
     json_decref(key);
-    json_decref(entry);
-    free(file);
-    store_picture_release(&picture);
+    json_decref(boxes);
+    store_picture_release(&avatar);
     return status;
 }
 
@@ -180,14 +245,34 @@ static rap_status export_all(leaving *l, rap_err *err)
     return db_end(store_db(l->s), status, err);
 }
 
-/* The file that makes the export one: it comes last. */
+static rap_status write_private(temp *t, const char *path, const char *text, rap_err *err)
+{
+    size_t size = strlen(text);
+
+    while (size > 0) {
+        ssize_t put = write(t->fd, text, size);
+
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return err_file(err, path, "writing");
+        text += put;
+        size -= (size_t)put;
+    }
+    return temp_publish(t, path, TEMP_NEW, err);
+}
+
+/* The file that makes the export one: it comes last. For its owner only, as a bundle. */
 static rap_status write_json(leaving *l, const char *json_path, rap_err *err)
 {
     json_t *root = json_pack("{s:O, s:O}", "concept_dict", l->dict, "path_to_concept", l->paths);
     char *text = root ? json_text(root) : NULL;
-    rap_status status =
-        text ? file_write(json_path, text, strlen(text), err) : err_memory(err, "exporting");
+    temp t = TEMP_INIT;
+    rap_status status = text ? temp_file(&t, json_path, 0600, err) : err_memory(err, "exporting");
 
+    if (status == RAP_OK)
+        status = write_private(&t, json_path, text, err);
+    temp_remove(&t);
     free(text);
     json_decref(root);
     return status;
@@ -212,7 +297,7 @@ static rap_status move_pictures(leaving *l, const char *images, rap_err *err)
     size_t count = json_array_size(l->staged);
     rap_status status = RAP_OK;
 
-    l->made_images = mkdir(images, 0777) == 0;
+    l->made_images = mkdir(images, 0700) == 0;
     if (!l->made_images && errno != EEXIST)
         return err_file(err, images, "making the folder");
     for (; status == RAP_OK && l->moved < count; l->moved += status == RAP_OK)
@@ -285,5 +370,6 @@ rap_status transfer_export_official(store *s, const char *json_path, rap_on_prog
     json_decref(l.dict);
     json_decref(l.paths);
     json_decref(l.staged);
+    change_noticed(s);
     return status;
 }

@@ -1,11 +1,4 @@
-/* official_import.c: the paper's database.json comes in.
- *
- *     { "concept_dict": { "<bo>": { "name": "bo", "image": "pictures/bo.png",
- *                                   "info": "<bo> is …", "category": "dog" } } }
- *
- * name and image are required; info and category are not. Two fields of ours are understood as well:
- * "aliases" (a list of names) and "box" ([x, y, w, h] in pixels). Everything else, such as the
- * path_to_concept that the official file has, is left alone.
+/* official_import.c: the paper's database.json (official_items.h) comes in.
  *
  * Order: read and check everything, find the pictures, run the encoder on each (slow, no lock held),
  * then write all in one transaction. The pictures are read twice rather than all kept in memory; their
@@ -14,7 +7,7 @@
 #include "base/mem.h"
 #include "base/threads.h"
 #include "formats/json.h"
-#include "remember/transfer_inside.h"
+#include "remember/official_items.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,175 +15,6 @@
 #define OFFICIAL_MAX_JSON (256u << 20) /* a million concepts */
 #define GROUP_BYTES ((size_t)32 << 20)
 #define GROUP_MS 400
-
-typedef struct item {
-    const char *key; /* in concept_dict; borrowed from the JSON, as are the texts of concept */
-    store_concept concept; /* but the name is `name` */
-    char *name, *folded;
-    char *picture; /* its path */
-    char hash[65];
-    store_view view; /* its bytes only while it is embedded */
-    store_vector vector;
-    char *encoder; /* what vector.encoder and vector.data point to; NULL: no vector */
-    float *data;
-    bool skip; /* it is in the store exactly like this */
-} item;
-
-typedef struct items {
-    item *item; /* [count] */
-    size_t count;
-} items;
-
-static void items_release(items *all)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        item *it = &all->item[i];
-        free(it->name);
-        free(it->folded);
-        free(it->picture);
-        free((void *)it->concept.aliases);
-        free(it->encoder);
-        free(it->data);
-    }
-    free(all->item);
-    *all = (items){ NULL, 0 };
-}
-
-/* ---- reading the JSON ---- */
-
-/* A text field; `needed` ones must be there. */
-static rap_status read_text(const char **out, const json_t *object, const char *field, bool needed,
-                            rap_err *err)
-{
-    const json_t *value = json_object_get(object, field);
-
-    if (!value || json_is_null(value)) {
-        if (needed)
-            return err_set(err, RAP_E_FORMAT, "the field '%s' is missing", field);
-        return RAP_OK;
-    }
-    if (!json_is_string(value))
-        return err_set(err, RAP_E_FORMAT, "the field '%s' is not text", field);
-    *out = json_string_value(value);
-    return RAP_OK;
-}
-
-static rap_status read_aliases(item *out, const json_t *object, rap_err *err)
-{
-    const json_t *list = json_object_get(object, "aliases");
-    const char **aliases;
-
-    if (!list || json_is_null(list))
-        return RAP_OK;
-    if (!json_is_array(list))
-        return err_set(err, RAP_E_FORMAT, "the field 'aliases' is not a list");
-    aliases = mem_array(json_array_size(list) + 1, sizeof *aliases);
-    if (!aliases)
-        return err_memory(err, "reading aliases");
-    out->concept.aliases = aliases;
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        aliases[i] = json_string_value(json_array_get(list, i));
-        if (!aliases[i])
-            return err_set(err, RAP_E_FORMAT,
-                           "the field 'aliases' holds something that is not text");
-    }
-    return RAP_OK;
-}
-
-static rap_status read_box(rap_box *out, const json_t *object, rap_err *err)
-{
-    const json_t *list = json_object_get(object, "box");
-    float number[4];
-
-    if (!list || json_is_null(list))
-        return RAP_OK;
-    if (!json_is_array(list) || json_array_size(list) != 4)
-        return err_set(err, RAP_E_FORMAT, "the field 'box' is not a list of four numbers");
-    for (size_t i = 0; i < 4; i++) {
-        const json_t *value = json_array_get(list, i);
-        if (!json_is_number(value) || json_number_value(value) < 0 ||
-            json_number_value(value) > 1e6)
-            return err_set(err, RAP_E_FORMAT, "the field 'box' holds what is no pixel");
-        number[i] = (float)json_number_value(value);
-    }
-    *out = (rap_box){ number[0], number[1], number[2], number[3] };
-    return RAP_OK;
-}
-
-/* "<bo>" is called bo. */
-static char *without_brackets(const char *text)
-{
-    size_t len = strlen(text);
-
-    if (len > 2 && text[0] == '<' && text[len - 1] == '>')
-        return mem_string_n(text + 1, len - 2);
-    return mem_string(text);
-}
-
-static rap_status read_name(item *out, const json_t *object, rap_err *err)
-{
-    const char *text = NULL;
-    char *plain = NULL;
-    rap_status status = read_text(&text, object, "name", true, err);
-
-    if (status == RAP_OK && !(plain = without_brackets(text)))
-        status = err_memory(err, "reading a name");
-    if (status == RAP_OK)
-        status = name_check(&out->name, "name", plain, err);
-    if (status == RAP_OK && !*out->name)
-        status = err_set(err, RAP_E_FORMAT, "the field 'name' is empty");
-    if (status == RAP_OK && !(out->folded = name_fold(out->name)))
-        status = err_memory(err, "reading a name");
-    out->concept.name = out->name;
-    free(plain);
-    return status;
-}
-
-static rap_status read_item(item *out, const json_t *object, const char *json_path, rap_err *err)
-{
-    const char *picture = NULL;
-    rap_status status;
-
-    if (!json_is_object(object))
-        return err_set(err, RAP_E_FORMAT, "is not an object");
-    status = read_name(out, object, err);
-    if (status == RAP_OK)
-        status = read_text(&picture, object, "image", true, err);
-    out->concept.info = out->concept.category = "";
-    if (status == RAP_OK)
-        status = read_text(&out->concept.info, object, "info", false, err);
-    if (status == RAP_OK)
-        status = read_text(&out->concept.category, object, "category", false, err);
-    if (status == RAP_OK)
-        status = read_aliases(out, object, err);
-    if (status == RAP_OK)
-        status = read_box(&out->view.box, object, err);
-    if (status == RAP_OK)
-        status = picture_locate(&out->picture, json_path, picture, err);
-    return status;
-}
-
-static rap_status read_items(items *out, transfer *t, json_t *root, rap_err *err)
-{
-    json_t *dict = json_object_get(root, "concept_dict"), *value;
-    const char *key;
-    rap_status status = RAP_OK;
-
-    if (!json_is_object(dict))
-        return err_set(err, RAP_E_FORMAT, "%s: has no object 'concept_dict'", t->path);
-    out->item = mem_array(json_object_size(dict) + 1, sizeof *out->item);
-    if (!out->item)
-        return err_memory(err, "reading a database.json");
-    json_object_foreach(dict, key, value)
-    {
-        item *it = &out->item[out->count++];
-        it->key = key;
-        status = transfer_blame(t, key, read_item(it, value, t->path, err), err);
-        if (status != RAP_OK)
-            break;
-    }
-    return status;
-}
 
 /* ---- names that are there twice ---- */
 
@@ -237,30 +61,76 @@ static rap_status check_taken(const items *all, transfer *t, rap_err *err)
 
 /* ---- pictures and vectors ---- */
 
-/* Is a concept of this name in the store that differs in nothing? */
-static rap_status is_same(bool *out, transfer *t, const item *it, rap_err *err)
+/* Reads a picture and says by its hash which it is; free(*out_bytes). */
+static rap_status read_picture(shot *it, char **out_bytes, rap_err *err)
 {
-    static const char sql[] =
-        "SELECT count(*) FROM name n JOIN concept c ON c.id = n.concept_id"
-        " JOIN view v ON v.concept_id = c.id WHERE n.folded = ? AND n.alias = 0 AND n.text = ?"
-        " AND c.category = ? AND c.info = ? AND v.hash = ?"
-        " AND v.box_x = ? AND v.box_y = ? AND v.box_w = ? AND v.box_h = ?"
-        " AND (SELECT count(*) FROM view o WHERE o.concept_id = c.id) = 1";
-    const rap_box *box = &it->view.box;
-    int64_t same = 0;
-    rap_status status;
+    size_t size = 0;
+    rap_status status = file_read(out_bytes, &size, it->picture, STORE_MAX_PICTURE, err);
 
-    *out = false;
-    if (!t->replace || it->concept.aliases)
-        return RAP_OK;
-    status = db_int(&same, NULL, store_db(t->s), err, sql, "sssssffff", it->folded, it->name,
-                    it->concept.category, it->concept.info, it->hash, (double)box->x,
-                    (double)box->y, (double)box->w, (double)box->h);
-    *out = same > 0;
+    if (status == RAP_OK && size == 0) {
+        free(*out_bytes);
+        *out_bytes = NULL;
+        status = err_set(err, RAP_E_FORMAT, "%s: the picture is empty", it->picture);
+    }
+    if (status == RAP_OK)
+        sha256_hex(it->hash, *out_bytes, size);
+    it->view.bytes = *out_bytes;
+    it->view.size = size;
     return status;
 }
 
-static rap_status keep_vector(item *it, const store_vector *vector, rap_err *err)
+static bool is_same_view(const shot *it, sqlite3_stmt *row)
+{
+    const char *hash = (const char *)sqlite3_column_text(row, 0);
+    const rap_box *box = &it->view.box;
+
+    return hash && strcmp(hash, it->hash) == 0 && sqlite3_column_double(row, 1) == (double)box->x &&
+           sqlite3_column_double(row, 2) == (double)box->y &&
+           sqlite3_column_double(row, 3) == (double)box->w &&
+           sqlite3_column_double(row, 4) == (double)box->h;
+}
+
+/* Is a concept of this name in the store that differs in nothing? The hashes are known. */
+static rap_status is_same(bool *out, transfer *t, const item *it, rap_err *err)
+{
+    static const char sql[] =
+        "SELECT v.hash, v.box_x, v.box_y, v.box_w, v.box_h"
+        " FROM name n JOIN concept c ON c.id = n.concept_id JOIN view v ON v.concept_id = c.id"
+        " WHERE n.folded = ? AND n.alias = 0 AND n.text = ? AND c.category = ? AND c.info = ?"
+        " ORDER BY v.avatar DESC, v.id";
+    sqlite3_stmt *rows = NULL;
+    size_t same = 0, found = 0;
+    bool row = false;
+    rap_status status = db_query(&rows, store_db(t->s), err, sql, "ssss", it->folded, it->name,
+                                 it->concept.category, it->concept.info);
+
+    while (status == RAP_OK && (status = db_step(&row, store_db(t->s), rows, err)) == RAP_OK &&
+           row) {
+        same += found < it->shots && is_same_view(&it->shot[found], rows);
+        found++;
+    }
+    sqlite3_finalize(rows);
+    *out = same == it->shots && found == it->shots;
+    return status;
+}
+
+/* Only where a concept may be replaced is it worth reading its pictures to see that it need not be. */
+static rap_status look_for_same(item *it, transfer *t, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    if (!t->replace || it->concept.aliases)
+        return RAP_OK;
+    for (size_t i = 0; status == RAP_OK && i < it->shots; i++) {
+        char *bytes = NULL;
+
+        status = read_picture(&it->shot[i], &bytes, err);
+        free(bytes);
+    }
+    return status == RAP_OK ? is_same(&it->skip, t, it, err) : status;
+}
+
+static rap_status keep_vector(shot *it, const store_vector *vector, rap_err *err)
 {
     if (!vector->data || vector->dim < 1 || !vector->encoder)
         return RAP_OK;
@@ -273,27 +143,11 @@ static rap_status keep_vector(item *it, const store_vector *vector, rap_err *err
     return RAP_OK;
 }
 
-/* Reads a picture and sees whether it is new; free(*out_bytes). */
-static rap_status read_picture(item *it, char **out_bytes, transfer *t, rap_err *err)
-{
-    size_t size = 0;
-    rap_status status = file_read(out_bytes, &size, it->picture, STORE_MAX_PICTURE, err);
-
-    if (status == RAP_OK && size == 0)
-        status = err_set(err, RAP_E_FORMAT, "%s: the picture is empty", it->picture);
-    if (status == RAP_OK) {
-        sha256_hex(it->hash, *out_bytes, size);
-        status = is_same(&it->skip, t, it, err);
-    }
-    it->view.bytes = *out_bytes;
-    it->view.size = size;
-    return status;
-}
-
 /* Pictures that are embedded together: not too many bytes, and as many as take about GROUP_MS, so that
  * progress is seen and cancelling does not wait. */
 typedef struct group {
-    item *item[TRANSFER_GROUP];
+    shot *shot[TRANSFER_GROUP];
+    const char *key[TRANSFER_GROUP]; /* of its concept */
     char *bytes[TRANSFER_GROUP];
     size_t count, size;
     size_t room; /* 1 … TRANSFER_GROUP */
@@ -303,7 +157,7 @@ static void group_clear(group *g)
 {
     for (size_t i = 0; i < g->count; i++) {
         free(g->bytes[i]);
-        g->item[i]->view.bytes = NULL;
+        g->shot[i]->view.bytes = NULL;
     }
     g->count = g->size = 0;
 }
@@ -315,14 +169,14 @@ static rap_status embed_group(group *g, transfer *t, rap_err *err)
     rap_status status = RAP_OK;
 
     for (size_t i = 0; i < g->count; i++)
-        picture[i] = (transfer_picture){ g->item[i]->picture, g->item[i]->view, { NULL, 0, NULL } };
+        picture[i] = (transfer_picture){ g->shot[i]->picture, g->shot[i]->view, { NULL, 0, NULL } };
     if (g->count && t->embed)
         status = t->embed(picture, g->count, &failed, t->payload, err);
     if (status != RAP_OK)
-        return transfer_blame(t, g->item[failed]->key, status, err);
+        return transfer_blame(t, g->key[failed], status, err);
     for (size_t i = 0; i < g->count && status == RAP_OK; i++) {
-        g->item[i]->view = picture[i].view; /* its box is cut to the picture */
-        status = keep_vector(g->item[i], &picture[i].vector, err);
+        g->shot[i]->view = picture[i].view; /* its box is cut to the picture */
+        status = keep_vector(g->shot[i], &picture[i].vector, err);
     }
     return status;
 }
@@ -341,21 +195,31 @@ static rap_status embed_timed(group *g, transfer *t, rap_err *err)
     return status;
 }
 
+static rap_status prepare_item(item *it, group *g, transfer *t, rap_err *err)
+{
+    rap_status status = look_for_same(it, t, err);
+
+    for (size_t i = 0; status == RAP_OK && !it->skip && i < it->shots; i++) {
+        if (g->count >= g->room || g->size >= GROUP_BYTES)
+            status = embed_timed(g, t, err);
+        if (status != RAP_OK)
+            return status; /* the line says whose picture it was */
+        g->shot[g->count] = &it->shot[i];
+        g->key[g->count] = it->key;
+        status = read_picture(&it->shot[i], &g->bytes[g->count], err);
+        if (status == RAP_OK)
+            g->size += it->shot[i].view.size, g->count++;
+    }
+    return transfer_blame(t, it->key, status, err);
+}
+
 static rap_status prepare(items *all, transfer *t, rap_err *err)
 {
     group g = { .room = TRANSFER_GROUP / 4 };
     rap_status status = transfer_progress(t, 0, all->count, err);
 
     for (size_t i = 0; i < all->count && status == RAP_OK; i++) {
-        item *it = &all->item[i];
-
-        g.item[g.count] = it;
-        status = read_picture(it, &g.bytes[g.count], t, err);
-        if (status == RAP_OK && it->skip)
-            free(g.bytes[g.count]);
-        else
-            g.size += it->view.size, g.count++;
-        status = transfer_blame(t, it->key, status, err);
+        status = prepare_item(&all->item[i], &g, t, err);
         if (status != RAP_OK || (g.count < g.room && g.size < GROUP_BYTES && i + 1 < all->count))
             continue;
         status = embed_timed(&g, t, err);
@@ -368,11 +232,11 @@ static rap_status prepare(items *all, transfer *t, rap_err *err)
 
 /* ---- writing ---- */
 
-static rap_status write_item(const item *it, transfer *t, rap_err *err)
+static rap_status write_shot(const shot *it, transfer *t, int64_t id, bool avatar, rap_err *err)
 {
     store_view view = it->view;
     char *bytes = NULL, hash[65];
-    int64_t id = 0, view_id = 0;
+    int64_t view_id = 0;
     rap_status status = file_read(&bytes, &view.size, it->picture, STORE_MAX_PICTURE, err);
 
     view.bytes = bytes;
@@ -382,15 +246,22 @@ static rap_status write_item(const item *it, transfer *t, rap_err *err)
             status = err_set(err, RAP_E_IO, "%s: changed while it was imported", it->picture);
     }
     if (status == RAP_OK)
-        status = transfer_place(&id, t, &it->concept, err);
-    if (status == RAP_OK)
-        status = view_insert(&view_id, t->s, id, &view, true, err);
+        status = view_insert(&view_id, t->s, id, &view, avatar, err);
     if (status == RAP_OK && it->encoder)
         status = vector_insert(t->s, view_id, &it->vector, err);
-    if (status == RAP_OK)
-        status = concept_touch(t->s, id, "import", err);
     free(bytes);
     return status;
+}
+
+static rap_status write_item(const item *it, transfer *t, rap_err *err)
+{
+    int64_t id = 0;
+    rap_status status = transfer_place(&id, t, &it->concept, err);
+
+    for (size_t i = 0; status == RAP_OK && i < it->shots; i++)
+        status = write_shot(&it->shot[i], t, id, i == 0, err);
+    t->report.views += (int)it->shots - 1;
+    return status == RAP_OK ? concept_touch(t->s, id, "import", err) : status;
 }
 
 static rap_status write_items(const items *all, transfer *t, rap_err *err)
@@ -411,11 +282,11 @@ static rap_status write_items(const items *all, transfer *t, rap_err *err)
 rap_status official_import(transfer *t, rap_err *err)
 {
     json_t *root = NULL;
-    items all = { NULL, 0 };
+    items all = { NULL, 0, 0 };
     rap_status status = json_read(&root, t->path, OFFICIAL_MAX_JSON, err);
 
     if (status == RAP_OK)
-        status = read_items(&all, t, root, err);
+        status = items_read(&all, t, root, err);
     if (status == RAP_OK)
         status = check_twice(&all, t, err);
     if (status == RAP_OK)
@@ -424,6 +295,11 @@ rap_status official_import(transfer *t, rap_err *err)
         status = prepare(&all, t, err);
     if (status == RAP_OK)
         status = write_items(&all, t, err);
+    if (status == RAP_OK && all.strays)
+        store_say(
+            t->s,
+            "%s: path_to_concept has pictures of what concept_dict does not have: %zu left out",
+            t->path, all.strays);
     items_release(&all);
     json_decref(root);
     return status;

@@ -53,6 +53,55 @@ static rap_status locate_under(char **out, const char *root, const char *picture
     return RAP_OK;
 }
 
+static rap_status check_relative(const char *picture, rap_err *err)
+{
+    bool letter = (*picture >= 'a' && *picture <= 'z') || (*picture >= 'A' && *picture <= 'Z');
+
+    if (!*picture)
+        return err_set(err, RAP_E_FORMAT, "the field 'image' is empty");
+    if (letter && picture[1] == ':' && (picture[2] == '/' || picture[2] == '\\'))
+        return err_set(
+            err, RAP_E_FORMAT,
+            "the image '%s' is on a drive of Windows: make its path relative to the JSON", picture);
+    if (picture[0] == '/')
+        return err_set(err, RAP_E_FORMAT, "the image '%s' is not relative to the JSON", picture);
+    if (climbs(picture))
+        return err_set(err, RAP_E_FORMAT, "the image '%s' climbs out of its folder", picture);
+    return RAP_OK;
+}
+
+static rap_status locate(char **out, const char *folder, const char *parent, const char *picture,
+                         rap_err *err)
+{
+    rap_status status = check_relative(picture, err);
+
+    *out = NULL;
+    if (status == RAP_OK)
+        status = locate_under(out, folder, picture, err);
+    if (status == RAP_OK && !*out)
+        status = locate_under(out, parent, picture, err);
+    return status;
+}
+
+/* As Windows writes paths: a backslash separates, unless there is a file with backslashes in its name. */
+static rap_status locate_either(char **out, const char *folder, const char *parent,
+                                const char *picture, rap_err *err)
+{
+    char *slashed;
+    rap_status status = locate(out, folder, parent, picture, err);
+
+    if (status != RAP_OK || *out || !strchr(picture, '\\'))
+        return status;
+    slashed = mem_string(picture);
+    if (!slashed)
+        return err_memory(err, "finding a picture");
+    for (char *at = slashed; (at = strchr(at, '\\')); at++)
+        *at = '/';
+    status = locate(out, folder, parent, slashed, err);
+    free(slashed);
+    return status;
+}
+
 rap_status picture_locate(char **out, const char *json_path, const char *picture, rap_err *err)
 {
     char *given = path_folder(json_path), *folder = given ? realpath(given, NULL) : NULL;
@@ -62,16 +111,8 @@ rap_status picture_locate(char **out, const char *json_path, const char *picture
     *out = NULL;
     if (!parent)
         status = err_set(err, RAP_E_IO, "%s: its folder cannot be read", json_path);
-    else if (!*picture)
-        status = err_set(err, RAP_E_FORMAT, "the field 'image' is empty");
-    else if (picture[0] == '/')
-        status = err_set(err, RAP_E_FORMAT, "the image '%s' is not relative to the JSON", picture);
-    else if (climbs(picture))
-        status = err_set(err, RAP_E_FORMAT, "the image '%s' climbs out of its folder", picture);
-    if (status == RAP_OK)
-        status = locate_under(out, folder, picture, err);
-    if (status == RAP_OK && !*out)
-        status = locate_under(out, parent, picture, err);
+    else
+        status = locate_either(out, folder, parent, picture, err);
     if (status == RAP_OK && !*out)
         status = err_set(err, RAP_E_NOT_FOUND, "the image '%s' is not there", picture);
     free(given);

@@ -2,6 +2,7 @@
  * picture. */
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/text_fold.h"
 #include "remember/inside.h"
 
 #include <stdlib.h>
@@ -114,6 +115,12 @@ rap_status record_next(rap_record **out, record_rows *r, rap_err *err)
 
 /* ---- finding ---- */
 
+rap_status store_count(store *s, int64_t *out, rap_err *err)
+{
+    *out = 0;
+    return db_int(out, NULL, &s->d, err, "SELECT count(*) FROM concept", "");
+}
+
 rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
 {
     record_rows r;
@@ -152,30 +159,43 @@ static bool text_matches(const char *text, const char *folded_search)
     return found;
 }
 
-static bool record_matches(const rap_record *record, const char *folded_search)
+/* The search is also one for a name: "<bo>" finds bo. */
+static bool record_matches(const rap_record *record, const char *folded_search,
+                           const char *folded_name)
 {
-    if (!folded_search || text_matches(record->name, folded_search) ||
+    if (!folded_search || text_matches(record->name, folded_name) ||
         text_matches(record->category, folded_search) || text_matches(record->info, folded_search))
         return true;
     for (const char *const *alias = record->aliases; *alias; alias++)
-        if (text_matches(*alias, folded_search))
+        if (text_matches(*alias, folded_name))
             return true;
     return false;
 }
 
-static rap_status walk(store *s, const char *folded_after, const char *folded_search,
-                       rap_on_record *on_record, void *payload, rap_err *err)
+/* What is walked over, folded; NULL: everything. */
+typedef struct listing {
+    char *after, *search, *name; /* name: the search as a name */
+} listing;
+
+static const char *order_sql(const store *s, bool after)
+{
+    if (s->folds_anew)
+        return after ? "WHERE fold_name(n.text) > ? ORDER BY fold_name(n.text)"
+                     : "ORDER BY fold_name(n.text)";
+    return after ? "WHERE n.folded > ? ORDER BY n.folded" : "ORDER BY n.folded";
+}
+
+static rap_status walk(store *s, const listing *l, rap_on_record *on_record, void *payload,
+                       rap_err *err)
 {
     record_rows r;
     rap_record *record = NULL;
-    rap_status status = record_query(
-        &r, &s->d, folded_after ? "WHERE n.folded > ? ORDER BY n.folded" : "ORDER BY n.folded",
-        err);
+    rap_status status = record_query(&r, &s->d, order_sql(s, l->after != NULL), err);
 
-    if (status == RAP_OK && folded_after)
-        sqlite3_bind_text(r.rows, 1, folded_after, -1, SQLITE_STATIC);
+    if (status == RAP_OK && l->after)
+        sqlite3_bind_text(r.rows, 1, l->after, -1, SQLITE_STATIC);
     while (status == RAP_OK && (status = record_next(&record, &r, err)) == RAP_OK && record) {
-        if (record_matches(record, folded_search) && on_record(record, payload) != 0)
+        if (record_matches(record, l->search, l->name) && on_record(record, payload) != 0)
             status = err_set(err, RAP_E_CANCELLED, "stopped by the caller");
         store_record_free(record);
     }
@@ -186,19 +206,24 @@ static rap_status walk(store *s, const char *folded_after, const char *folded_se
 rap_status store_each_after(store *s, const char *after, const char *search,
                             rap_on_record *on_record, void *payload, rap_err *err)
 {
-    char *folded_after, *folded_search;
+    listing l = { NULL, NULL, NULL };
     rap_status status;
 
     if (after && !text_is_utf8(after))
         return err_set(err, RAP_E_ARGUMENT, "the name to begin after is not valid UTF-8");
-    folded_after = after ? name_fold(after) : NULL;
-    folded_search = search ? text_fold(search) : NULL;
-    if ((after && !folded_after) || (search && !folded_search))
+    if (search && !text_is_utf8(search))
+        return err_set(err, RAP_E_ARGUMENT, "the text to search for is not valid UTF-8");
+    l.after = after ? text_fold_name(after) : NULL;
+    l.search = search ? text_fold(search) : NULL;
+    l.name = search ? text_fold_name(search) : NULL;
+    if ((after && !l.after) || (search && (!l.search || !l.name)))
         status = err_memory(err, "searching");
     else
-        status = walk(s, folded_after, folded_search, on_record, payload, err);
-    free(folded_after);
-    free(folded_search);
+        status = walk(s, &l, on_record, payload, err);
+    change_noticed(s);
+    free(l.after);
+    free(l.search);
+    free(l.name);
     return status;
 }
 
@@ -233,8 +258,11 @@ static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_
 
     *out = names;
     if (status == RAP_OK)
-        status = db_query(&statement, &s->d, err,
-                          "SELECT concept_id, text, alias FROM name ORDER BY id", "");
+        status = db_query(
+            &statement, &s->d, err,
+            s->folds_anew ? "SELECT concept_id, text, alias, fold_name(text) FROM name ORDER BY id"
+                          : "SELECT concept_id, text, alias, folded FROM name ORDER BY id",
+            "");
     while (status == RAP_OK && *out_count < room &&
            (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row) {
         store_name *name = &(*out)[*out_count];
@@ -242,9 +270,9 @@ static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_
         name->concept_id = sqlite3_column_int64(statement, 0);
         name->text = db_text(statement, 1);
         name->is_alias = sqlite3_column_int(statement, 2);
-        if (name->text)
-            ++*out_count;
-        else
+        name->folded = db_text(statement, 3);
+        ++*out_count;
+        if (!name->text || !name->folded)
             status = err_memory(err, "reading names");
     }
     sqlite3_finalize(statement);
@@ -260,6 +288,7 @@ rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *e
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
         status = db_end(&s->d, read_names(out, out_count, s, err), err);
+    change_noticed(s);
     if (status != RAP_OK) {
         store_names_free(*out, *out_count);
         *out = NULL;
@@ -270,8 +299,10 @@ rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *e
 
 void store_names_free(store_name *names, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         free(names[i].text);
+        free(names[i].folded);
+    }
     free(names);
 }
 
@@ -318,14 +349,24 @@ static rap_status add_category(char ***out, size_t *out_count, const char *text,
     return RAP_OK;
 }
 
-static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_err *err)
+/* Looks at every concept: only where there are too many categories. */
+static const char common_categories_sql[] =
+    "SELECT category FROM concept WHERE category <> '' GROUP BY category COLLATE NOCASE"
+    " ORDER BY count(*) DESC, category COLLATE NOCASE LIMIT ?1";
+
+static rap_status read_categories(char ***out, size_t *out_count, store *s, const char *sql,
+                                  int64_t most, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    rap_status status = db_query(&statement, &s->d, err, categories_sql, "");
+    rap_status status =
+        db_int(&s->words_event, NULL, &s->d, err, "SELECT coalesce(max(id), 0) FROM event", "");
 
+    if (status == RAP_OK)
+        status = sql == categories_sql ? db_query(&statement, &s->d, err, sql, "")
+                                       : db_query(&statement, &s->d, err, sql, "i", most);
     *out = mem_array(1, sizeof **out);
-    if (!*out)
+    if (status == RAP_OK && !*out)
         status = err_memory(err, "reading categories");
     while (status == RAP_OK && (status = db_step(&row, &s->d, statement, err)) == RAP_OK && row)
         status = add_category(out, out_count, (const char *)sqlite3_column_text(statement, 0), err);
@@ -335,7 +376,17 @@ static rap_status read_categories(char ***out, size_t *out_count, store *s, rap_
     return status;
 }
 
-rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err)
+static rap_status read_up_to(char ***out, size_t *out_count, store *s, size_t most, rap_err *err)
+{
+    rap_status status = read_categories(out, out_count, s, categories_sql, 0, err);
+    if (status != RAP_OK || *out_count <= most)
+        return status;
+    store_strings_free(*out, *out_count);
+    *out_count = 0;
+    return read_categories(out, out_count, s, common_categories_sql, (int64_t)most, err);
+}
+
+rap_status store_categories(store *s, size_t most, char ***out, size_t *out_count, rap_err *err)
 {
     rap_status status;
 
@@ -343,7 +394,7 @@ rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *e
     *out_count = 0;
     status = db_begin_reading(&s->d, err);
     if (status == RAP_OK)
-        status = db_end(&s->d, read_categories(out, out_count, s, err), err);
+        status = db_end(&s->d, read_up_to(out, out_count, s, most, err), err);
     if (status != RAP_OK) {
         store_strings_free(*out, *out_count);
         *out = NULL;

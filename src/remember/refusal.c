@@ -102,7 +102,7 @@ void store_evidence_release(store_evidence *e)
     *e = (store_evidence){ 0 };
 }
 
-/* A refusal of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
+/* A vector of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
  * Both in one unchanging view of the store would cost a transaction; each alone is whole. */
 rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
                                store_evidence *out, rap_err *err)
@@ -112,8 +112,8 @@ rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, 
                                  "SELECT k.vector FROM view v JOIN key k ON k.view_id = v.id"
                                  " JOIN encoder e ON e.id = k.encoder_id"
                                  " WHERE v.concept_id = ? AND e.fingerprint = ?"
-                                 " ORDER BY v.avatar DESC, v.id",
-                                 "is", concept_id, maker);
+                                 " AND length(k.vector) = ? ORDER BY v.avatar DESC, v.id",
+                                 "isi", concept_id, maker, (int64_t)dim * (int64_t)sizeof(float));
 
     *out = (store_evidence){ 0 };
     if (status == RAP_OK)

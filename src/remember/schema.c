@@ -6,13 +6,10 @@
 #include "remember/schema.h"
 
 #include "base/buf.h"
+#include "remember/raw.h"
+#include "remember/refold.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Times are ISO 8601 in UTC with milliseconds: 2026-05-04T12:30:00.250Z. Text is UTF-8; STRICT tables
  * hold no value of another type. */
@@ -27,8 +24,8 @@ static const char shared_tables[] =
     " updated TEXT NOT NULL"
     ") STRICT;"
 
-    /* What a concept is called: one name and any aliases, in one table so that `folded` (the text
-     * without case) is unique across both. */
+    /* What a concept is called: one name and any aliases, in one table so that `folded` (the text as it is
+     * compared: text_fold.h) is unique across both. */
     "CREATE TABLE name ("
     " id INTEGER PRIMARY KEY,"
     " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
@@ -99,7 +96,7 @@ static const char store_tables[] =
     "CREATE TABLE event ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " at TEXT NOT NULL,"
-    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import */
+    " what TEXT NOT NULL," /* add, edit, view, refuse, alias, unalias, forget, import, rename */
     " concept_id INTEGER NOT NULL"
     ") STRICT;";
 
@@ -151,13 +148,15 @@ static const char refusals[] =
 /* Version 4: which refusals a maker has not seen, without reading past their pictures. */
 static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusal(maker, id);";
 
+/* Version 5: `name.folded` by a new rule (refold.h), and the detector's words likewise: those folded by the
+ * old one would not be found again when their category is forgotten. */
+static const char refolded[] = "DELETE FROM vocabulary;";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
-    { shared_tables, store_tables },
-    { "", large_stores },
-    { refusals, "" },
-    { "", refusals_by_maker },
+    { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
+    { "", refusals_by_maker },       { "", refolded },
 };
 
 /* ---- inspect ---- */
@@ -194,42 +193,15 @@ static rap_status newer(const char *path, int64_t version, rap_err *err)
         (long long)version, SCHEMA_VERSION);
 }
 
-/* Reads the header; *out_got is less than `size` in a short file, 0 when there is none. */
-static rap_status read_header(unsigned char *out, size_t size, size_t *out_got, const char *path,
-                              rap_err *err)
-{
-    struct stat info;
-    ssize_t got = 0;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    char memory[128];
-
-    *out_got = 0;
-    if (fd < 0 && errno == ENOENT)
-        return RAP_OK;
-    if (fd < 0)
-        return err_set(err, RAP_E_IO, "%s: opening failed: %s", path,
-                       strerror_r(errno, memory, sizeof memory));
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        close(fd);
-        return err_set(err, RAP_E_ARGUMENT, "%s: is not a regular file", path);
-    }
-    got = pread(fd, out, size, 0);
-    close(fd);
-    if (got < 0)
-        return err_set(err, RAP_E_IO, "%s: reading failed", path);
-    *out_got = (size_t)got;
-    return RAP_OK;
-}
-
 rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, rap_err *err)
 {
-    unsigned char header[100];
+    unsigned char header[RAW_HEADER];
     size_t got = 0;
     uint32_t id, version;
-    rap_status status = read_header(header, sizeof header, &got, path, err);
+    rap_status status = raw_read_header(header, &got, path, err);
 
-    *out_empty = got == 0;
-    if (status != RAP_OK || got == 0)
+    *out_empty = raw_is_blank(header, got);
+    if (status != RAP_OK || *out_empty)
         return status;
     if (got < sizeof header || memcmp(header, "SQLite format 3", 16) != 0)
         return wrong_kind(path, kind, 0, err);
@@ -284,32 +256,16 @@ static rap_status run_steps(db *d, schema_kind kind, int64_t version, int64_t to
     return status;
 }
 
-rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
-{
-    char numbers[96];
-    int64_t version = 0;
-    rap_status status = check_numbers(d, kind, &version, err);
-
-    if (status != RAP_OK || version == SCHEMA_VERSION)
-        return status;
-    status = run_steps(d, kind, version, SCHEMA_VERSION, err);
-    if (status != RAP_OK)
-        return status;
-    sqlite3_snprintf(sizeof numbers, numbers,
-                     "PRAGMA application_id = %d; PRAGMA user_version = %d", (int)kind_id(kind),
-                     SCHEMA_VERSION);
-    return db_exec(d, numbers, err);
-}
-
 /* ---- verify ---- */
 
-/* Every object of the schema as text, but for the statistics that ANALYZE leaves. */
+/* Every object of the schema as text. Tables of statistics as ANALYZE makes them may be there: somebody may have
+ * run it. */
 static rap_status describe(buf *out, db *d, rap_err *err)
 {
     static const char sql[] =
-        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
-        " WHERE NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))"
-        " ORDER BY type, name";
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NULL OR sql NOT IN ("
+        " 'CREATE TABLE sqlite_stat1(tbl,idx,stat)',"
+        " 'CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)') ORDER BY type, name";
     sqlite3_stmt *statement = NULL;
     bool row = true;
     rap_status status = db_query(&statement, d, err, sql, "");
@@ -325,41 +281,93 @@ static rap_status describe(buf *out, db *d, rap_err *err)
     return status;
 }
 
-/* The same of a new file in memory, of this version. */
+/* A new file of this version in memory. */
+static rap_status open_fresh(db *out, schema_kind kind, int64_t version, rap_err *err)
+{
+    rap_status status =
+        db_open(out, ":memory:", "memory",
+                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, NULL, err);
+    char page_size[64];
+
+    sqlite3_snprintf(sizeof page_size, page_size, "PRAGMA page_size = %d", SCHEMA_PAGE_SIZE);
+    if (status == RAP_OK) {
+        db_trust(out);
+        status = db_exec(out, page_size, err);
+    }
+    return status == RAP_OK ? run_steps(out, kind, 0, version, err) : status;
+}
+
 static rap_status describe_expected(buf *out, schema_kind kind, int64_t version, rap_err *err)
 {
     db fresh = { .handle = NULL };
-    rap_status status =
-        db_open(&fresh, ":memory:", "memory",
-                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY, NULL, err);
+    rap_status status = open_fresh(&fresh, kind, version, err);
 
-    if (status == RAP_OK)
-        status = run_steps(&fresh, kind, 0, version, err);
     if (status == RAP_OK)
         status = describe(out, &fresh, err);
     db_close(&fresh);
     return status;
 }
 
-rap_status schema_verify(db *d, schema_kind kind, rap_err *err)
+rap_status schema_verify(int64_t *out_version, db *d, schema_kind kind, rap_err *err)
 {
     buf expected = BUF_INIT, found = BUF_INIT;
-    int64_t version = 0;
-    rap_status status = check_numbers(d, kind, &version, err);
+    rap_status status = check_numbers(d, kind, out_version, err);
 
-    if (status == RAP_OK && (version < 1 || (kind == SCHEMA_STORE && version < SCHEMA_VERSION)))
-        status = err_set(err, RAP_E_FORMAT, "%s: %s", d->path,
-                         version < 1 ? "is not complete"
-                                     : "written by an older version of this program: open it once "
-                                       "for writing");
     if (status == RAP_OK)
-        status = describe_expected(&expected, kind, version, err);
+        status = describe_expected(&expected, kind, *out_version, err);
     if (status == RAP_OK)
         status = describe(&found, d, err);
+    if (status == RAP_OK && *out_version == 0 && *buf_text(&found))
+        status = err_set(err, RAP_E_FORMAT, "%s: is not complete", d->path);
     if (status == RAP_OK && strcmp(buf_text(&expected), buf_text(&found)) != 0)
         status = err_set(err, RAP_E_FORMAT, "%s: damaged: its tables are not those of %s", d->path,
                          kind_text(kind));
+    if (status == RAP_OK)
+        db_trust(d);
     buf_release(&expected);
     buf_release(&found);
+    return status;
+}
+
+/* ---- a new store ---- */
+
+static rap_status set_numbers(db *d, schema_kind kind, rap_err *err)
+{
+    char numbers[96];
+
+    sqlite3_snprintf(sizeof numbers, numbers,
+                     "PRAGMA application_id = %d; PRAGMA user_version = %d", (int)kind_id(kind),
+                     SCHEMA_VERSION);
+    return db_exec(d, numbers, err);
+}
+
+rap_status schema_migrate(db *d, schema_kind kind, rap_err *err)
+{
+    int64_t version = 0;
+    rap_status status = check_numbers(d, kind, &version, err);
+
+    if (status != RAP_OK || version == SCHEMA_VERSION)
+        return status;
+    status = run_steps(d, kind, version, SCHEMA_VERSION, err);
+    if (status == RAP_OK && kind == SCHEMA_STORE && version < SCHEMA_FOLDED)
+        status = refold_names(d, err);
+    return status == RAP_OK ? set_numbers(d, kind, err) : status;
+}
+
+rap_status schema_new_store(unsigned char **out, size_t *out_size, rap_err *err)
+{
+    db fresh = { .handle = NULL };
+    sqlite3_int64 size = 0;
+    rap_status status = open_fresh(&fresh, SCHEMA_STORE, SCHEMA_VERSION, err);
+
+    *out = NULL;
+    if (status == RAP_OK)
+        status = set_numbers(&fresh, SCHEMA_STORE, err);
+    if (status == RAP_OK && !(*out = sqlite3_serialize(fresh.handle, "main", &size, 0)))
+        status = err_memory(err, "making a store");
+    if (*out)
+        (*out)[18] = (*out)[19] = 2; /* written and read with a write-ahead log */
+    *out_size = (size_t)size;
+    db_close(&fresh);
     return status;
 }

@@ -7,6 +7,9 @@
  * that is written. In WAL mode a page reaches the file at a checkpoint and the log is emptied after it,
  * so after a full checkpoint only living rows are left.
  *
+ * It also refuses rollback journals. A store has none; one that somebody laid beside a store could name any file as its
+ * super-journal, and SQLite deletes that when it plays the journal back.
+ *
  * How: the default VFS opens the file; for a database (not its log) the table of methods of that file is
  * replaced by a copy whose xWrite cleans first. Every other call goes straight to the original. */
 #include "remember/slack.h"
@@ -22,7 +25,7 @@ typedef struct slack_methods {
     const sqlite3_io_methods *original;
 } slack_methods;
 
-static sqlite3_vfs slack; /* a copy of the default one, but for xOpen and the name */
+static sqlite3_vfs slack; /* a copy of the default one, but for xOpen, xDelete and the name */
 static sqlite3_vfs *below;
 static slack_methods known[8]; /* by locking style; in use is one, two with an immutable file */
 
@@ -89,12 +92,28 @@ static const sqlite3_io_methods *slack_methods_for(const sqlite3_io_methods *ori
 static int slack_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
                       int *out_flags)
 {
-    int code = below->xOpen(below, name, file, flags, out_flags);
+    int code;
 
     (void)vfs;
+    if (flags & (SQLITE_OPEN_SUPER_JOURNAL | SQLITE_OPEN_MAIN_JOURNAL)) {
+        file->pMethods = NULL;
+        return SQLITE_CANTOPEN;
+    }
+    code = below->xOpen(below, name, file, flags, out_flags);
     if (code == SQLITE_OK && file->pMethods && (flags & SQLITE_OPEN_MAIN_DB))
         file->pMethods = slack_methods_for(file->pMethods);
     return code;
+}
+
+/* SQLite deletes a log that was emptied, and nothing else of a store. */
+static int slack_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+    size_t len = strlen(name);
+
+    (void)vfs;
+    if (len < 4 || strcmp(name + len - 4, "-wal") != 0)
+        return SQLITE_IOERR_DELETE;
+    return below->xDelete(below, name, sync_folder);
 }
 
 const char *slack_vfs(void)
@@ -114,6 +133,7 @@ const char *slack_vfs(void)
         slack.zName = name;
         slack.pNext = NULL;
         slack.xOpen = slack_open;
+        slack.xDelete = slack_delete;
         ready = sqlite3_vfs_register(&slack, 0) == SQLITE_OK;
         below = ready ? found : NULL;
     }

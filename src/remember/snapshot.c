@@ -324,6 +324,24 @@ void snapshot_remove_leftovers(store *s)
     db_give_back(&s->d, statement);
 }
 
+rap_status snapshot_drop(store *s, int64_t encoder_id, rap_err *err)
+{
+    char *path = snapshot_path(s, encoder_id, false), *fresh = snapshot_path(s, encoder_id, true);
+    bool removed = path && fresh && (unlink(fresh) == 0 || errno == ENOENT) &&
+                   (unlink(path) == 0 || errno == ENOENT);
+    rap_status status = RAP_OK;
+
+    if (!path || !fresh)
+        status = err_memory(err, "removing packed vectors");
+    else if (!removed)
+        status = err_set(err, RAP_E_IO, "%s: cannot be removed", path);
+    free(path);
+    free(fresh);
+    return status == RAP_OK
+               ? db_run(&s->d, err, "DELETE FROM snapshot WHERE encoder_id = ?", "i", encoder_id)
+               : status;
+}
+
 /* What was forgotten while a snapshot was made its maker sees by itself; what was replaced it cannot see, and
  * finds its file gone. */
 static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *view_id, size_t count,

@@ -61,6 +61,8 @@ rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, bo
                                rap_err *err);
 /* The same for all vectors of a concept: before they are deleted. */
 rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *err);
+/* Removes the snapshot of an encoder, inside a transaction. */
+rap_status snapshot_drop(store *s, int64_t encoder_id, rap_err *err);
 /* Removes what makers left that were killed: what was forgotten meanwhile may stand in it. */
 void snapshot_remove_leftovers(store *s);
 /* Zeroes the rows of all these, on disk when it returns: store_end()'s, just before it commits, so that a

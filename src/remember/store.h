@@ -2,7 +2,8 @@
  * the fingerprint of the encoder that made them, and go out the same way.
  *
  * Every writing function is one transaction, durable when it returns RAP_OK (WAL, synchronous=FULL).
- * Two processes may write at once: a writer waits (busy timeout 10 s) and then reports RAP_E_BUSY. */
+ * Two processes may write at once: a writer waits (busy timeout 10 s) and then reports RAP_E_BUSY. What is only
+ * cached (tokens, words of the detector, packed vectors) is not written then, and nobody waits for it. */
 #ifndef RAP_REMEMBER_STORE_H
 #define RAP_REMEMBER_STORE_H
 
@@ -14,10 +15,15 @@
 typedef struct store store;
 
 /* Opens or creates (unless read_only). A newer user_version is RAP_E_VERSION and left untouched;
- * another kind of file is RAP_E_FORMAT. */
+ * another kind of file is RAP_E_FORMAT. Reading works wherever the file and its log can be read: on a medium, in a folder
+ * or as a user that nothing can be written with. */
 rap_status store_open(store **out, const char *path, int read_only, rap_err *err);
 /* An empty store in memory that cannot be changed, as if `path` held one; no file is touched. */
 rap_status store_open_empty(store **out, const char *path, rap_err *err);
+int store_is_read_only(const store *s);
+/* What the last change has to say although it was done: one line, "" when nothing. */
+const char *store_note(const store *s);
+void store_clear_note(store *s);
 void store_close(store *s);
 const char *store_path(const store *s);
 
@@ -92,6 +98,9 @@ typedef rap_status store_on_view(int64_t view_id, const store_picture *picture, 
                                  rap_err *err);
 rap_status store_each_unembedded(store *s, const char *encoder, store_on_view *on_view,
                                  void *payload, int64_t *out_total, rap_err *err);
+/* This encoder makes vectors of `dim` numbers: others that are said to be its own came with a bundle, and go, so
+ * that their views are embedded again. To be called before anything asks for its vectors. */
+rap_status store_correct_encoder(store *s, const char *encoder, int dim, rap_err *err);
 rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 
 /* A picture of what the concept is not: a correction. */
@@ -118,16 +127,17 @@ rap_status store_count_stale_refusals(store *s, const char *maker, int64_t *out,
 rap_status store_put_refusal_vector(store *s, int64_t refusal_id, const store_vector *vector,
                                     rap_err *err);
 
-/* Distinct non-empty categories, folded, in order. Free the array and each string with
- * store_strings_free(). */
-rap_status store_categories(store *s, char ***out, size_t *out_count, rap_err *err);
+/* Distinct non-empty categories, folded, in order; where there are more than `most`, those of the most
+ * concepts. Free the array and each string with store_strings_free(). */
+rap_status store_categories(store *s, size_t most, char ***out, size_t *out_count, rap_err *err);
 void store_strings_free(char **strings, size_t count);
 
 /* Names and aliases with their concept: for finding names in a text. Array of *count; free with
  * store_names_free(). */
 typedef struct store_name {
     int64_t concept_id;
-    char *text; /* as written */
+    char *text;   /* as written */
+    char *folded; /* as compared: text_fold_name() */
     int is_alias;
 } store_name;
 rap_status store_names(store *s, store_name **out, size_t *out_count, rap_err *err);

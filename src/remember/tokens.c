@@ -25,7 +25,7 @@ static void note_use(store *s, int64_t view_id, const char *model)
     status = db_int(&old, &found, &s->d, NULL,
                     "SELECT 1 FROM cache WHERE view_id = ? AND model = ? AND used < " HOUR_NOW,
                     "is", view_id, model);
-    if (status != RAP_OK || !found || store_begin(s, STORE_DERIVED, NULL) != RAP_OK)
+    if (status != RAP_OK || !found || store_begin_optional(s, NULL) != RAP_OK)
         return;
     status =
         db_run(&s->d, NULL, "UPDATE cache SET used = " HOUR_NOW " WHERE view_id = ? AND model = ?",
@@ -103,7 +103,7 @@ rap_status store_put_tokens(store *s, int64_t view_id, const char *model, const 
 
     if (floats == 0 || floats > STORE_MAX_PICTURE)
         return err_set(err, RAP_E_LIMIT, "%zu numbers of image tokens are not kept", floats);
-    status = store_begin(s, STORE_DERIVED, err);
+    status = store_begin_optional(s, err);
     if (status != RAP_OK)
         return status;
     bytes = vector_bytes(tokens, floats);

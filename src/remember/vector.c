@@ -88,23 +88,49 @@ rap_status encoder_in_use(bool *out, store *s, int64_t id, rap_err *err)
         id);
 }
 
-/* What nobody's vectors say about an encoder is not believed: it may have come with a bundle. */
+rap_status encoder_has_size(bool *out, store *s, const char *fingerprint, int dim, rap_err *err)
+{
+    int64_t id = 0, known = 0;
+    bool used = false;
+    rap_status status = encoder_find(&id, &known, s, fingerprint, err);
+
+    if (status == RAP_OK && id && known != dim)
+        status = encoder_in_use(&used, s, id, err);
+    *out = !used;
+    return status;
+}
+
+rap_status encoder_correct(store *s, int64_t id, int dim, rap_err *err)
+{
+    rap_status status = snapshot_drop(s, id, err);
+
+    if (status == RAP_OK)
+        status = db_run(&s->d, err, "DELETE FROM key WHERE encoder_id = ?", "i", id);
+    if (status == RAP_OK)
+        status =
+            db_run(&s->d, err, "UPDATE encoder SET dim = ? WHERE id = ?", "ii", (int64_t)dim, id);
+    return status;
+}
+
+rap_status store_correct_encoder(store *s, const char *fingerprint, int dim, rap_err *err)
+{
+    int64_t id = 0, known = 0;
+    rap_status status = encoder_find(&id, &known, s, fingerprint, err);
+
+    if (status != RAP_OK || !id || known == dim || s->read_only)
+        return status;
+    status = store_begin(s, STORE_DERIVED, err);
+    return status == RAP_OK ? store_end(s, encoder_correct(s, id, dim, err), err) : status;
+}
+
 static rap_status encoder_require(int64_t *out_id, store *s, const store_vector *vector,
                                   rap_err *err)
 {
     int64_t dim = 0;
-    bool used = true;
     rap_status status = encoder_find(out_id, &dim, s, vector->encoder, err);
 
     if (status == RAP_OK && *out_id && dim != vector->dim)
-        status = encoder_in_use(&used, s, *out_id, err);
-    if (status == RAP_OK && !used)
-        return db_run(&s->d, err, "UPDATE encoder SET dim = ? WHERE id = ?", "ii",
-                      (int64_t)vector->dim, *out_id);
-    if (status == RAP_OK && *out_id && dim != vector->dim)
-        return err_set(err, RAP_E_ARGUMENT,
-                       "%s: a vector has %d numbers where its encoder makes %d", s->d.path,
-                       vector->dim, (int)dim);
+        status = encoder_correct(s, *out_id, vector->dim, err);
     if (status != RAP_OK || *out_id)
         return status;
     status = db_run(&s->d, err, "INSERT INTO encoder (fingerprint, dim) VALUES (?, ?)", "si",
@@ -123,6 +149,15 @@ static rap_status make_room(store *s, int64_t encoder, int64_t view_id, rap_err 
                "ii", view_id, encoder);
 
     return status == RAP_OK && found ? snapshot_will_scrub(s, encoder, view_id, true, err) : status;
+}
+
+bool vector_has_direction(const float *data, int dim)
+{
+    double square = 0;
+
+    for (int i = 0; i < dim; i++)
+        square += (double)data[i] * data[i];
+    return square > 0 && isfinite(square);
 }
 
 rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, rap_err *err)
@@ -205,16 +240,34 @@ rap_status store_get_text_vector(store *s, const char *text, const char *encoder
     return status;
 }
 
+/* Whether a category may be gone since the categories were read: then a word that was made of them may be the one that
+ * was forgotten, and is not kept. */
+static rap_status words_are_outdated(bool *out, store *s, rap_err *err)
+{
+    int64_t one = 0;
+
+    *out = false;
+    return s->words_event < 0 ? RAP_OK
+                              : db_int(&one, out, &s->d, err,
+                                       "SELECT 1 FROM event WHERE id > ?"
+                                       " AND what IN ('edit', 'forget', 'import') LIMIT 1",
+                                       "i", s->words_event);
+}
+
 rap_status store_put_text_vector(store *s, const char *text, const store_vector *vector,
                                  rap_err *err)
 {
     void *bytes;
+    bool outdated = false;
     rap_status status = vector_check(vector, err);
 
     if (status == RAP_OK)
-        status = store_begin(s, STORE_DERIVED, err);
+        status = store_begin_optional(s, err);
     if (status != RAP_OK)
         return status;
+    status = words_are_outdated(&outdated, s, err);
+    if (status != RAP_OK || outdated)
+        return store_end_cache(s, status, err);
     bytes = vector_bytes(vector->data, (size_t)vector->dim);
     if (!bytes)
         status = err_memory(err, "storing a word");

@@ -104,6 +104,25 @@ rap_status picture_query(store_picture *out, bool *out_found, store *s, const ch
     return status;
 }
 
+rap_status picture_next(store_picture *out, bool *out_found, store *s, int64_t concept_id,
+                        int64_t after, rap_err *err)
+{
+    sqlite3_stmt *statement = NULL;
+    rap_status status = db_query(
+        &statement, &s->d, err,
+        PICTURE_SQL "WHERE v.concept_id = ? AND v.avatar = 0 AND v.id > ? ORDER BY v.id LIMIT 1",
+        "ii", concept_id, after);
+
+    *out = (store_picture){ .view_id = 0 };
+    *out_found = false;
+    if (status == RAP_OK)
+        status = db_step(out_found, &s->d, statement, err);
+    if (*out_found)
+        status = picture_read(out, s, statement, err);
+    sqlite3_finalize(statement);
+    return status;
+}
+
 rap_status store_avatar(store *s, int64_t concept_id, store_picture *out, rap_err *err)
 {
     bool found = false;

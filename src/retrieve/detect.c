@@ -2,7 +2,7 @@
 #include "retrieve/detect.h"
 
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_fold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,12 +63,16 @@ void detect_free(detect *d)
 
 /* ---- vocabulary ---- */
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(((const word *)a)->text, ((const word *)b)->text);
+}
+
+/* Words are sorted. */
 static const word *find_word(const word *words, size_t count, const char *text)
 {
-    for (size_t i = 0; i < count; i++)
-        if (words[i].text && strcmp(words[i].text, text) == 0)
-            return &words[i];
-    return NULL;
+    word wanted = { (char *)text, NULL };
+    return count ? bsearch(&wanted, words, count, sizeof wanted, by_text) : NULL;
 }
 
 /* The store's vector of a text, or the text tower's, which the store then keeps. */
@@ -95,7 +99,7 @@ static rap_status text_vector(detect *d, store *s, const char *text, float **out
     return status;
 }
 
-/* Adds the word unless it is there; a text the tower cannot take (too long) is left out, because one odd
+/* Adds the word unless it is the last one already; a text the tower cannot take (too long) is left out, because one odd
  * category must not blind the detector to all others. */
 static rap_status add_word(detect *d, store *s, word *words, size_t *count, const char *text,
                            rap_err *err)
@@ -104,7 +108,7 @@ static rap_status add_word(detect *d, store *s, word *words, size_t *count, cons
     const word *old = find_word(d->words, d->count, text);
     rap_status status = RAP_OK;
 
-    if (!*text || find_word(words, *count, text))
+    if (!*text || (*count && strcmp(w[-1].text, text) == 0))
         return RAP_OK;
     w->text = mem_string(text);
     if (old)
@@ -167,24 +171,53 @@ static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
     return RAP_OK;
 }
 
+static int by_letters(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The categories and the profile's words, sorted; some may be there twice. Free with store_strings_free(). Words are
+ * folded like the categories, so that "Dog" beside the category "dog" is one word. */
+static rap_status list_texts(char ***out, char *const *category, size_t categories,
+                             const char *const *extra, size_t extras, rap_err *err)
+{
+    size_t count = categories + extras;
+    char **text = mem_array(count + 1, sizeof *text);
+    int whole = text != NULL;
+
+    for (size_t i = 0; whole && i < count; i++) {
+        text[i] = i < categories ? mem_string(category[i]) : text_fold(extra[i - categories]);
+        whole = text[i] != NULL;
+    }
+    *out = text;
+    if (!whole) {
+        store_strings_free(text, text ? count : 0);
+        *out = NULL;
+        return err_memory(err, "building the vocabulary");
+    }
+    qsort(text, count, sizeof *text, by_letters);
+    return RAP_OK;
+}
+
 rap_status detect_refresh(detect *d, store *s, rap_err *err)
 {
     char **category = NULL;
     size_t categories = 0, extras = 0, count = 0;
+    char **texts = NULL;
     word *words;
-    rap_status status = store_categories(s, &category, &categories, err);
+    rap_status status;
 
+    while (d->settings.extra && d->settings.extra[extras] && extras < YOLO_MAX_NAMES)
+        extras++;
+    status = store_categories(s, YOLO_MAX_NAMES - extras, &category, &categories, err);
     if (status != RAP_OK)
         return status;
-    while (d->settings.extra && d->settings.extra[extras])
-        extras++;
     words = mem_array(categories + extras + 1, sizeof *words);
-    if (!words)
-        status = err_memory(err, "building the vocabulary");
-    for (size_t i = 0; status == RAP_OK && i < categories; i++)
-        status = add_word(d, s, words, &count, category[i], err);
-    for (size_t i = 0; status == RAP_OK && i < extras; i++)
-        status = add_word(d, s, words, &count, d->settings.extra[i], err);
+    status = words ? list_texts(&texts, category, categories, d->settings.extra, extras, err)
+                   : err_memory(err, "building the vocabulary");
+    for (size_t i = 0; status == RAP_OK && i < categories + extras; i++)
+        status = add_word(d, s, words, &count, texts[i], err);
+    store_strings_free(texts, texts ? categories + extras : 0);
     store_strings_free(category, categories);
     if (status == RAP_OK)
         return use_words(d, words, count, err);

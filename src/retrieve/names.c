@@ -3,14 +3,13 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "base/text_search.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 struct names {
     store_name *name;
-    char **folded; /* [count] */
     size_t count;
 };
 
@@ -33,11 +32,6 @@ rap_status names_load(names **out, store *s, rap_err *err)
     if (!n)
         return err_memory(err, "reading the names");
     status = store_names(s, &n->name, &n->count, err);
-    if (status == RAP_OK && !(n->folded = mem_array(n->count, sizeof *n->folded)))
-        status = err_memory(err, "reading the names");
-    for (size_t i = 0; status == RAP_OK && i < n->count; i++)
-        if (!(n->folded[i] = text_fold(n->name[i].text)))
-            status = err_memory(err, "reading the names");
     if (status == RAP_OK)
         *out = n;
     else
@@ -49,9 +43,6 @@ void names_free(names *n)
 {
     if (!n)
         return;
-    for (size_t i = 0; n->folded && i < n->count; i++)
-        free(n->folded[i]);
-    free(n->folded);
     store_names_free(n->name, n->count);
     free(n);
 }
@@ -71,16 +62,16 @@ static int add_hit(name_hits *hits, int64_t id, size_t start, size_t len)
     return 1;
 }
 
-/* Every whole-word place of one name. Searching on behind a place is safe: what follows it is no letter. */
-static int find_places(name_hits *hits, const char *text, const char *name, int64_t id)
+/* Every place of one name. Searching on behind a place is safe: places of one name do not overlap. */
+static int find_places(name_hits *hits, const text_search *text, const char *name, int64_t id)
 {
     size_t len = strlen(name), from = 0;
     long at;
 
-    while (len && (at = text_find_word(text + from, name)) >= 0) {
-        if (!add_hit(hits, id, from + (size_t)at, len))
+    while ((at = text_search_find(text, name, from)) >= 0) {
+        if (!add_hit(hits, id, (size_t)at, len))
             return 0;
-        from += (size_t)at + len;
+        from = (size_t)at + len;
     }
     return 1;
 }
@@ -125,12 +116,12 @@ static void drop_overlaps(name_hits *hits)
 
 static int find_words(name_hits *hits, const names *n, const char *text)
 {
-    char *folded = text_fold(text);
-    int ok = folded != NULL;
+    text_search searched;
+    int ok = text_search_init(&searched, text);
 
     for (size_t i = 0; ok && i < n->count; i++)
-        ok = find_places(hits, folded, n->folded[i], n->name[i].concept_id);
-    free(folded);
+        ok = find_places(hits, &searched, n->name[i].folded, n->name[i].concept_id);
+    text_search_release(&searched);
     if (ok)
         drop_overlaps(hits);
     return ok;

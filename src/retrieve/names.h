@@ -12,8 +12,8 @@ void names_free(names *n);
 
 /* The concepts named in `text`, each once: out [*out_count], free().
  *
- * Default: names and aliases as whole words, without case, with or without <brackets>, in the order of the
- * text; where two overlap the longer one is meant. Paper: "<name>" letter by letter, in the order in which
+ * Default: names and aliases as words of their own, compared folded (text_search.h), with or without <brackets>,
+ * in the order of the text; where two overlap the longer one is meant. Paper: "<name>" letter by letter, in the order in which
  * the concepts were stored, as the official code does. */
 rap_status names_find(const names *n, const char *text, rap_policy policy, int64_t **out,
                       int *out_count, rap_err *err);

@@ -176,6 +176,9 @@ static rap_status refresh(retriever *r, rap_err *err)
 
     if (r->memory && now == r->generation && !memory_is_outdated(r->memory))
         return RAP_OK;
+    status = store_correct_encoder(r->o.store, r->o.maker, encoder_dim(r->o.encoder), err);
+    if (status != RAP_OK)
+        return status;
     for (int round = 0; round < 4; round++) {
         before = now;
         status = embed_missing(r, err);

@@ -1,12 +1,13 @@
 /* clip_clean.c: text as CLIP's tokenizer sees it.
  *
  * The reference resolves HTML entities twice (captions of its training data came from web pages),
- * strips the ends and lowers the case. Resolved here are all numeric entities and the named ones of
+ * composes letters and marks (NFC), strips the ends and lowers the case. Resolved here are all numeric entities and the named ones of
  * HTML 4 with the forms that need no semicolon; the two thousand rare names that HTML 5 added stay as
  * they are. The reference's ftfy repair of mis-decoded text is not applied. */
 #include "vision/clip_clean.h"
 #include "base/buf.h"
 #include "base/text.h"
+#include "base/text_fold.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -239,16 +240,18 @@ static void strip(char *text)
 
 rap_status clip_clean(char **out, const char *text, rap_err *err)
 {
-    char *once = NULL, *twice = NULL;
+    char *once = NULL, *twice = NULL, *composed = NULL;
     *out = NULL;
     if (strlen(text) > MAX_TEXT)
         return err_set(err, RAP_E_LIMIT, "a text of more than %d bytes", MAX_TEXT);
     if (!text_is_utf8(text))
         return err_set(err, RAP_E_ARGUMENT, "the text is not UTF-8");
-    if ((once = clip_unescape(text)) && (twice = clip_unescape(once))) {
-        strip(twice);
-        *out = lower_text(twice);
+    if ((once = clip_unescape(text)) && (twice = clip_unescape(once)) &&
+        (composed = text_compose(twice))) {
+        strip(composed);
+        *out = lower_text(composed);
     }
+    free(composed);
     free(once);
     free(twice);
     return *out ? RAP_OK : err_memory(err, "reading a text");

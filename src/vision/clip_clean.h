@@ -1,5 +1,5 @@
-/* clip_clean.h: text as CLIP's tokenizer sees it: HTML entities resolved twice, ends stripped, lower
- * case. */
+/* clip_clean.h: text as CLIP's tokenizer sees it: HTML entities resolved twice, letters composed (NFC), ends
+ * stripped, lower case. */
 #ifndef RAP_VISION_CLIP_CLEAN_H
 #define RAP_VISION_CLIP_CLEAN_H
 

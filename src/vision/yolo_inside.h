@@ -1,6 +1,6 @@
 /* yolo_inside.h: the parts of the YOLO-World detector, shared by the yolo_*.c files only.
  *
- * Reading order: yolo_world.c (open, vocabulary, detect), yolo_graph.c (backbone, neck and head as one
+ * Reading order: yolo_detect.c (open, detect), yolo_graph.c (backbone, neck and head as one
  * graph), yolo_text.c (everything that depends on the vocabulary), yolo_letterbox.c (picture in),
  * yolo_boxes.c (boxes out). Letters: S image size, T names, E width of a text embedding, R bins of a
  * box side, C channels, P = H · W places of a map. */
@@ -15,7 +15,6 @@
 #define YOLO_ATTENTIONS 4
 #define YOLO_LEVELS 3
 #define YOLO_MAX_SIZE 2048
-#define YOLO_MAX_NAMES 10000
 #define YOLO_BLOCK 64 /* places that one matrix product of an attention takes together */
 
 /* Max-sigmoid attention of one C2fAttn: weighs each head's channels by its best name. */
@@ -70,7 +69,7 @@ struct yolo_world {
     yolo_run run;
 };
 
-/* ---- yolo_world.c */
+/* ---- yolo_detect.c */
 /* Runs the network on the canvas and scores every place: fills the levels and y->run.scores. */
 rap_status yolo_forward(yolo_world *y, const yolo_vocabulary *v, rap_err *err);
 

@@ -11,6 +11,8 @@
 
 typedef struct yolo_world yolo_world;
 
+enum { YOLO_MAX_NAMES = 10000 }; /* of a vocabulary */
+
 /* Opens a GGUF whose general.architecture is "yolo-world". threads and p as encoder_open(); PRECISION_INT8 is
  * PRECISION_AUTO here. */
 rap_status yolo_world_open(yolo_world **out, const char *path, int threads, precision p,

@@ -70,6 +70,7 @@ json_t *wire_imported(const rap_import_report *report)
     put_count(&out, "added", report->added);
     put_count(&out, "updated", report->updated);
     put_count(&out, "skipped", report->skipped);
+    put_count(&out, "views", report->views);
     return out;
 }
 

@@ -37,14 +37,16 @@ static void kinds_are_told(void **state)
     IS(TEXT, "Entry not found");
     IS(ZIP, "PK\3\4more");
     IS(GZIP, "\x1f\x8b\x08");
-    IS(ARCHIVE, "\xfd" "7zXZ\0");
+    IS(ARCHIVE, "\xfd"
+                "7zXZ\0");
     IS(GGUF, "GGUF\3\0\0\0");
     IS(GGML, "tjgg\1\0\0\0");
     IS(SAFETENSORS, "\x10\0\0\0\0\0\0\0{\"a\":{}}");
     IS(PICKLE, "\x80\2}q\1.");
     IS(PICTURE, "\xff\xd8\xff\xe0");
     IS(PICTURE, "RIFF\0\0\0\0WEBP");
-    IS(PICTURE, "\0\0\0\x18" "ftypheic");
+    IS(PICTURE, "\0\0\0\x18"
+                "ftypheic");
     IS(UNKNOWN, "\1\2\3\4\5\6\7\x80");
 }
 
@@ -60,9 +62,11 @@ static void kinds_have_phrases(void **state)
 static void the_refusal_names_both(void **state)
 {
     rap_err err = { 0 };
-    assert_int_equal(file_kind_refuse("a.gguf", "not a GGUF file", "<html>", 6, &err), RAP_E_FORMAT);
-    assert_string_equal(err.text, "a.gguf: not a GGUF file, it is a web page (HTML): download the file "
-                                  "again, by the link of the file itself");
+    assert_int_equal(file_kind_refuse("a.gguf", "not a GGUF file", "<html>", 6, &err),
+                     RAP_E_FORMAT);
+    assert_string_equal(err.text,
+                        "a.gguf: not a GGUF file, it is a web page (HTML): download the file "
+                        "again, by the link of the file itself");
     assert_int_equal(file_kind_refuse("a.gguf", "not a GGUF file", "\1\2", 2, &err), RAP_E_FORMAT);
     assert_string_equal(err.text, "a.gguf: not a GGUF file");
 }

@@ -1,4 +1,4 @@
-/* test_text.c: UTF-8 text (src/base/text.c, text_fold.c). */
+/* test_text.c: UTF-8 text (src/base/text.c). */
 #include "base/text.h"
 
 #include <setjmp.h>
@@ -48,56 +48,6 @@ static void knows_control_characters(void **state)
     assert_false(text_has_control("a\xFF"));
 }
 
-static void check_fold(const char *text, const char *expected)
-{
-    char *folded = text_fold(text);
-
-    assert_non_null(folded);
-    assert_string_equal(folded, expected);
-    free(folded);
-}
-
-static void folds_case(void **state)
-{
-    check_fold("", "");
-    check_fold("Bo THE Dog 42", "bo the dog 42");
-    check_fold("ÀÉÎÕÜ ŁŻ ŸĲ Ǆ", "àéîõü łż ÿĳ ǆ");
-    check_fold("ΑΣΩ ΆΈ ς", "ασω άέ σ");
-    check_fold("ЖЮЁ Ї", "жюё ї");
-    check_fold("ԱՖ", "աֆ");
-    check_fold("ẞ ß", "ß ß");
-    check_fold("İ", "i");
-    check_fold("Ⱥ", "ⱥ"); /* grows by a byte */
-    check_fold("猫 犬 🐕", "猫 犬 🐕");
-    check_fold("A\xFF\xC3", "a\xFF\xC3");
-}
-
-static void folding_twice_changes_nothing(void **state)
-{
-    for (unsigned code = 1; code < 0x20000; code++)
-        assert_int_equal(text_fold_code(text_fold_code(code)), text_fold_code(code));
-}
-
-static void finds_whole_words(void **state)
-{
-    assert_int_equal(text_find_word("is bo here?", "bo"), 3);
-    assert_int_equal(text_find_word("bo", "bo"), 0);
-    assert_int_equal(text_find_word("bo's bed", "bo"), 0);
-    assert_int_equal(text_find_word("<bo>", "bo"), 1);
-    assert_int_equal(text_find_word("bob and elbow", "bo"), -1);
-    assert_int_equal(text_find_word("bob, then bo", "bo"), 10);
-    assert_int_equal(text_find_word("bo2", "bo"), -1);
-    assert_int_equal(text_find_word("ébo", "bo"), -1);
-    assert_int_equal(text_find_word("boé", "bo"), -1);
-    assert_int_equal(text_find_word("«bo»", "bo"), 2);
-    assert_int_equal(text_find_word("my red mug!", "my red mug"), 0);
-    assert_int_equal(text_find_word("anything", ""), -1);
-    assert_int_equal(text_find_word("", "bo"), -1);
-    assert_int_equal(text_find_word("小明在哪里", "小明"), 0);
-    assert_int_equal(text_find_word("보는 어디에", "보"), 0);
-    assert_int_equal(text_find_word("🐕bo🐕", "bo"), 4);
-}
-
 static void reads_numbers_whole(void **state)
 {
     long whole = 5;
@@ -125,9 +75,9 @@ static void reads_numbers_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_what_it_encodes),       cmocka_unit_test(refuses_broken_utf8),
-        cmocka_unit_test(knows_control_characters),      cmocka_unit_test(folds_case),
-        cmocka_unit_test(folding_twice_changes_nothing), cmocka_unit_test(finds_whole_words),
+        cmocka_unit_test(decodes_what_it_encodes),
+        cmocka_unit_test(refuses_broken_utf8),
+        cmocka_unit_test(knows_control_characters),
         cmocka_unit_test(reads_numbers_whole),
     };
 

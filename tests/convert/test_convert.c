@@ -227,7 +227,7 @@ static void short_storage(void **state)
     made_model m;
     make_vit(&m);
     save_model(in, &m, 2);
-    fails(NULL, "net_a.pt", "'data/0'");
+    fails(NULL, "net_a.pt", "storage '0' holds");
 }
 
 static void refuses_code(void **state)

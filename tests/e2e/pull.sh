@@ -92,11 +92,7 @@ kill -9 $pid
 wait $pid 2>/dev/null
 check "what was downloaded stays after a kill" test -s "$(ls hf/hub/models--toy--vlm/blobs/*.incomplete)"
 check "no half profile after a kill" test ! -e data/rap/profiles/toy
-"$RAP_BIN" pull ./toy.json --timeout 60 >out 2>err &
-pid=$!
-sleep 1
-kill -INT $pid
-wait $pid
+timeout --foreground --preserve-status -s INT 1 "$RAP_BIN" pull ./toy.json --timeout 60 >out 2>err
 check "an interrupt ends it with 130" test $? -eq 130
 check "an interrupt says how to go on" says 'goes on from here'
 

@@ -1,6 +1,7 @@
 /* test_profile.c: finding and reading profile.json (src/engine/profile.c). Needs no model. */
 #include "rap/fixture.h"
 
+#include "base/buf.h"
 #include "engine/profile.h"
 
 static const char *write_profile(const fixture *f, const char *json)
@@ -199,9 +200,10 @@ static void adapters_and_limits_are_read(void **state)
     const char *json =
         "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[{\"path\":\"a\",\"scale\":0.5},"
         "{\"path\":\"b\"}]},\"context\":8192,\"image_tokens\":512,\"concept_tokens\":-1,"
-        "\"gpu_layers\":-1}";
+        "\"gpu_layers\":-1,\"prompt\":{\"memory_first\":true}}";
 
     assert_int_equal(profile_open(&p, write_profile(f, json), NULL), RAP_OK);
+    assert_int_equal(p->turns.memory_first, 1);
     assert_int_equal(p->loras, 2);
     assert_string_equal(p->lora[0].path, path_of("%s/p/a", f->folder));
     assert_string_equal(p->lora[1].path, path_of("%s/p/b", f->folder));
@@ -219,17 +221,30 @@ static void adapters_and_limits_are_read(void **state)
     refused(f, "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"context\":-1}", "context");
 }
 
+/* A list of words that would keep every photo waiting. */
+static void too_many_words_are_refused(void **state)
+{
+    const fixture *f = *state;
+    buf json = BUF_INIT;
+
+    buf_puts(
+        &json,
+        "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"retrieval\":{\"extra_vocabulary\":[\"w\"");
+    for (int i = 1; i <= 1000; i++)
+        buf_printf(&json, ",\"w%d\"", i);
+    buf_puts(&json, "]}}");
+    refused(f, buf_text(&json), "has 1001 words, at most 1000 are looked for");
+    buf_release(&json);
+}
+
 int main(void)
 {
 #define WORK(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        WORK(defaults_stand_where_nothing_is_said),
-        WORK(every_field_is_read),
-        WORK(adapters_and_limits_are_read),
-        WORK(a_bad_field_is_named),
-        WORK(the_search_path),
-        WORK(missing_parts_are_named_when_needed),
-        WORK(a_handle_that_failed_to_open_says_why),
+        WORK(defaults_stand_where_nothing_is_said), WORK(every_field_is_read),
+        WORK(adapters_and_limits_are_read),         WORK(a_bad_field_is_named),
+        WORK(too_many_words_are_refused),           WORK(the_search_path),
+        WORK(missing_parts_are_named_when_needed),  WORK(a_handle_that_failed_to_open_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,20 @@ static void names_are_whole_words_in_any_case(void **state)
     json_decref(truth);
 }
 
+static void names_are_compared_folded_and_only_text_counts(void **state)
+{
+    json_t *all = json_pack("[s, s, i]", "Jos\u00E9", "<bo>", 5);
+    json_t *truth = json_pack("[s, i, s]", "Jose\u0301", 1, "Bo");
+    metrics_counts c = { 0, 0, 0 };
+
+    metrics_add_names(&c, "<bo>, JOSE\u0301 and 5", all, truth);
+    assert_int_equal(c.hit, 2);
+    assert_int_equal(c.extra, 0);
+    assert_int_equal(c.missed, 0);
+    json_decref(all);
+    json_decref(truth);
+}
+
 static void empty_counts_are_zero_not_nan(void **state)
 {
     metrics_counts c = { 0, 0, 0 };
@@ -70,6 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_whole_words_in_any_case),
+        cmocka_unit_test(names_are_compared_folded_and_only_text_counts),
         cmocka_unit_test(empty_counts_are_zero_not_nan),
         cmocka_unit_test(the_first_yes_or_no_counts),
         cmocka_unit_test(open_answers_must_equal),

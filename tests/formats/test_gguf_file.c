@@ -207,6 +207,27 @@ static void not_files(void **state)
     open_fails("");
     save_bytes("GGML\3\0\0\0", 8);
     open_fails("not a GGUF file");
+    save_bytes("GGUF\0\0\0\3", 8);
+    open_fails("big-endian");
+}
+
+/* Padding is borne, a file that was blown up is not. */
+static void too_much_behind_the_tensors(void **state)
+{
+    gguf_file *g = NULL;
+    rap_err err = { 0 };
+    char *bytes;
+    size_t size;
+    write_good();
+    assert_int_equal(file_read(&bytes, &size, path, 1 << 20, NULL), RAP_OK);
+    free(bytes);
+    assert_int_equal(truncate(path, (off_t)size + (1 << 20)), 0);
+    if (gguf_file_open(&g, path, &err) != RAP_OK)
+        fail_msg("%s", err.text);
+    gguf_file_close(g);
+    assert_int_equal(truncate(path, (off_t)100 << 30), 0); /* sparse */
+    open_fails("stand behind its last tensor");
+    unlink(path);
 }
 
 /* Cut at every length: all fail, except that the padding after the last tensor is not needed. */
@@ -467,19 +488,13 @@ static void writer_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip_keys),
-        cmocka_unit_test(wrong_questions),
-        cmocka_unit_test(round_trip_tensors),
-        cmocka_unit_test(halves_are_exact),
-        cmocka_unit_test(not_files),
-        cmocka_unit_test(truncated_anywhere),
-        cmocka_unit_test(absurd_headers),
-        cmocka_unit_test(absurd_keys),
-        cmocka_unit_test(absurd_tensors),
-        cmocka_unit_test(hand_made_is_fine),
-        cmocka_unit_test(mutations),
-        cmocka_unit_test(writer_refuses),
-        cmocka_unit_test(sum_of_what_was_opened),
+        cmocka_unit_test(round_trip_keys),    cmocka_unit_test(wrong_questions),
+        cmocka_unit_test(round_trip_tensors), cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(not_files),          cmocka_unit_test(too_much_behind_the_tensors),
+        cmocka_unit_test(truncated_anywhere), cmocka_unit_test(absurd_headers),
+        cmocka_unit_test(absurd_keys),        cmocka_unit_test(absurd_tensors),
+        cmocka_unit_test(hand_made_is_fine),  cmocka_unit_test(mutations),
+        cmocka_unit_test(writer_refuses),     cmocka_unit_test(sum_of_what_was_opened),
     };
     return cmocka_run_group_tests(tests, make_work, drop_work);
 }

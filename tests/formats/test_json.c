@@ -120,13 +120,16 @@ static void what_is_something_else_is_named(void **state)
 {
     REFUSED("\xff\xfe{\0\"\0a\0", "a text in UTF-16: save it as UTF-8");
     REFUSED("\xfe\xff\0{\0\"", "a text in UTF-16");
-    REFUSED("{\0\"\0a\0\"\0:\0" "1\0}\0", "a text in UTF-16");
+    REFUSED("{\0\"\0a\0\"\0:\0"
+            "1\0}\0",
+            "a text in UTF-16");
     REFUSED("\xff\xfe\0\0{\0\0\0", "a text in UTF-32");
     REFUSED("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer");
     REFUSED("\xef\xbb\xbf\n <!DOCTYPE html><html>", "a web page");
     REFUSED("PK\3\4rest", "a zip archive");
     REFUSED("", "is empty");
     REFUSED("{\"a\": }", "not valid JSON: ");
+    REFUSED("{\"a\": \"caf\xe9\"}", "save it as UTF-8");
 }
 
 static int allocations, allowed;

@@ -2,6 +2,8 @@
 #include "convert/made.h"
 #include "formats/pickle.h"
 
+#include <unistd.h>
+
 static rap_status read_buf(unpickled **out, const buf *b, rap_err *err)
 {
     /* An exact copy, so that the sanitizer sees a read past the end. */
@@ -120,8 +122,8 @@ static void refuses_wrong_objects(void **state)
 static void refuses_code(void **state)
 {
     static const char *const names[][2] = {
-        { "os", "system" },      { "os", "execvp" },          { "posix", "system" },
-        { "builtins", "eval" },  { "builtins", "exec" },      { "__builtin__", "execfile" },
+        { "os", "system" },        { "os", "execvp" },      { "posix", "system" },
+        { "builtins", "eval" },    { "builtins", "exec" },  { "__builtin__", "execfile" },
         { "subprocess", "Popen" }, { "runpy", "run_path" },
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -144,9 +146,9 @@ static void refuses_code(void **state)
 /* Opcodes that nothing needs. */
 static void refuses_other_opcodes(void **state)
 {
-    REFUSES("\x82\1.", "0x82");  /* EXT1 */
-    REFUSES("P1\n.", "0x50");    /* PERSID */
-    REFUSES("\x97.", "0x97");    /* NEXT_BUFFER */
+    REFUSES("\x82\1.", "0x82"); /* EXT1 */
+    REFUSES("P1\n.", "0x50");   /* PERSID */
+    REFUSES("\x97.", "0x97");   /* NEXT_BUFFER */
     REFUSES("\xff.", "0xff");
 }
 
@@ -184,7 +186,8 @@ static void whatever_else_is_inert(void **state)
 /* A class of dicts: the items count where there is no such attribute. */
 static void objects_that_are_dicts_have_items(void **state)
 {
-    unpickled *u = READ("\x80\x02" "ceasydict\nEasyDict\n)\x81}U\1xK\1sbU\1yK\2s.");
+    unpickled *u = READ("\x80\x02"
+                        "ceasydict\nEasyDict\n)\x81}U\1xK\1sbU\1yK\2s.");
     assert_int_equal(pickle_get(unpickle_root(u), "x")->as.integer, 1);
     assert_int_equal(pickle_get(unpickle_root(u), "y")->as.integer, 2);
     assert_non_null(pickle_dict(unpickle_root(u)));
@@ -194,9 +197,10 @@ static void objects_that_are_dicts_have_items(void **state)
 /* Protocol 0, as Python 2 wrote annotations: a list of dicts, numbers and texts as lines. */
 static void reads_protocol_0(void **state)
 {
-    unpickled *u = READ("(lp0\n(dp1\nS'ref_id'\np2\nI7\nsS'sent'\np3\nV\\u00e9t\\ud83d\\ude00\xe9\np4\n"
-                        "sS'it\\'s\\n\\x41'\nL12345678901234567890123L\nsS'box'\n(lp5\nF1.5\naI01\naL-5L\na"
-                        "sag2\n0.");
+    unpickled *u =
+        READ("(lp0\n(dp1\nS'ref_id'\np2\nI7\nsS'sent'\np3\nV\\u00e9t\\ud83d\\ude00\xe9\np4\n"
+             "sS'it\\'s\\n\\x41'\nL12345678901234567890123L\nsS'box'\n(lp5\nF1.5\naI01\naL-5L\na"
+             "sag2\n0.");
     const pickle_value *root = unpickle_root(u);
     assert_int_equal(root->kind, PICKLE_LIST);
     const pickle_value *one = root->as.list.items[0];
@@ -210,6 +214,30 @@ static void reads_protocol_0(void **state)
     unpickle_free(u);
 }
 
+/* A file, read whole, within the caller's bound. */
+static void reads_a_file(void **state)
+{
+    char path[] = "/tmp/rap-pickle-XXXXXX";
+    unpickled *u = NULL;
+    rap_err err = { 0 };
+    buf b = BUF_INIT;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    buf_puts(&b, "(lp0\n(dS'ref_id'\nI7\nsa.");
+    save_as(path, &b);
+    assert_int_equal(unpickle_file(&u, path, 1000, &err), RAP_OK);
+    assert_int_equal(pickle_get(unpickle_root(u)->as.list.items[0], "ref_id")->as.integer, 7);
+    assert_int_equal(unpickle_size(u), b.len);
+    unpickle_free(u);
+    assert_int_equal(unpickle_file(&u, path, 5, &err), RAP_E_LIMIT);
+    assert_null(u);
+    assert_non_null(strstr(err.text, path));
+    unlink(path);
+    assert_int_equal(unpickle_file(&u, path, 5, &err), RAP_E_NOT_FOUND);
+    buf_release(&b);
+}
+
 /* Objects of protocols 0 and 1, sets, bytes and integers of any size. */
 static void reads_the_other_opcodes(void **state)
 {
@@ -221,7 +249,11 @@ static void reads_the_other_opcodes(void **state)
                         "C\3abcB\1\0\0\0z"
                         "\x8b\2\0\0\0\1\1\x8a\x09\1\1\1\1\1\1\1\1\1"
                         "cm\nE\n)}\x92"
-                        "K\6" "2" "0" "(K\1K\2" "1t.");
+                        "K\6"
+                        "2"
+                        "0"
+                        "(K\1K\2"
+                        "1t.");
     pickle_value **item = unpickle_root(u)->as.list.items;
     static const pickle_kind kinds[] = { PICKLE_OBJECT, PICKLE_OBJECT, PICKLE_OBJECT, PICKLE_SET,
                                          PICKLE_SET,    PICKLE_BYTES,  PICKLE_BYTES,  PICKLE_INT,
@@ -261,14 +293,17 @@ static void refuses_wrong_lines(void **state)
 /* The tensor inside a parameter, of a subclass, and one of numbers that are not read. */
 static void reads_wrapped_tensors(void **state)
 {
-#define STORAGE(type) "(U\7storagec" type "\nU\1" "0U\3cpuK\6tQ"
+#define STORAGE(type)           \
+    "(U\7storagec" type "\nU\1" \
+    "0U\3cpuK\6tQ"
 #define TENSOR(type) "ctorch._utils\n_rebuild_tensor_v2\n(" STORAGE(type) "K\0K\3\x85K\1\x85\x89NtR"
-    unpickled *u = READ("\x80\x02}(U\1pctorch._utils\n_rebuild_parameter_with_state\n("
-                        TENSOR("torch\nFloatStorage") "\x89N}tR"
-                        "U\1sctorch._tensor\n_rebuild_from_type_v2\n("
-                        "ctorch._utils\n_rebuild_tensor_v2\ncm\nC\n("
-                        STORAGE("torch.cuda\nHalfStorage") "K\0K\3\x85K\1\x85\x89Nt}tR"
-                        "U\1c" TENSOR("torch\nComplexFloatStorage") "u.");
+    unpickled *u = READ("\x80\x02}(U\1pctorch._utils\n_rebuild_parameter_with_state\n(" TENSOR(
+        "torch\nFloatStorage") "\x89N}tR"
+                               "U\1sctorch._tensor\n_rebuild_from_type_v2\n("
+                               "ctorch._utils\n_rebuild_tensor_v2\ncm\nC\n(" STORAGE(
+                                   "torch.cuda\nHalfStorage") "K\0K\3\x85K\1\x85\x89Nt}tR"
+                                                              "U\1c" TENSOR("torch\nComplexFloatSto"
+                                                                            "rage") "u.");
     const pickle_value *root = unpickle_root(u);
     assert_int_equal(pickle_get(root, "p")->kind, PICKLE_TENSOR);
     assert_int_equal(pickle_get(root, "s")->kind, PICKLE_TENSOR);
@@ -280,12 +315,15 @@ static void reads_wrapped_tensors(void **state)
 /* Old files have a sixth value: a view of another storage. */
 static void reads_views(void **state)
 {
-#define VIEW(first, count)                                                                     \
-    "ctorch._utils\n_rebuild_tensor\n((U\7storagectorch\nFloatStorage\nU\1" "0U\3cpuK\12U\1v" \
-    first count "\x87tQK\1K\2\x85K\1\x85tR."
+#define VIEW(first, count)                                                  \
+    "ctorch._utils\n_rebuild_tensor\n((U\7storagectorch\nFloatStorage\nU\1" \
+    "0U\3cpuK\12U\1v" first count "\x87tQK\1K\2\x85K\1\x85tR."
     unpickled *u = READ("\x80\x02" VIEW("K\3", "K\4"));
     assert_int_equal(unpickle_root(u)->as.tensor->offset, 4);
     assert_int_equal(unpickle_root(u)->as.tensor->storage->whole, 10);
+    unpickle_free(u);
+    u = READ("\x80\2(U\6modulecm\nNet\nU\1fU\1stQ)\x81}b."); /* a class with its source */
+    assert_true(pickle_is_a(unpickle_root(u), "Net"));
     unpickle_free(u);
     REFUSES(VIEW("K\7", "K\4"), "lies outside");
     REFUSES(VIEW("J\xff\xff\xff\xff", "K\4"), "lies outside");
@@ -439,7 +477,8 @@ static void shared_values_are_cheap(void **state)
 
 static void mutations(void **state)
 {
-    static const char ops[] = "()tuRbQNX.aesdlioISVLFgp012UTBC}]\x85\x86\x87\x88\x89\x93\x94hqrjcKMJ";
+    static const char ops[] =
+        "()tuRbQNX.aesdlioISVLFgp012UTBC}]\x85\x86\x87\x88\x89\x93\x94hqrjcKMJ";
     buf good = BUF_INIT;
     made_tensor two[2] = { honest, honest };
     uint64_t seed = 7;
@@ -477,6 +516,7 @@ int main(void)
         cmocka_unit_test(whatever_else_is_inert),
         cmocka_unit_test(objects_that_are_dicts_have_items),
         cmocka_unit_test(reads_protocol_0),
+        cmocka_unit_test(reads_a_file),
         cmocka_unit_test(reads_the_other_opcodes),
         cmocka_unit_test(refuses_wrong_lines),
         cmocka_unit_test(reads_wrapped_tensors),

@@ -60,6 +60,11 @@ static void save(const char *name, const uint8_t *text, size_t size, bool tensor
     fclose(f);
 }
 
+static void listen(void *payload, const char *line)
+{
+    *(size_t *)payload += strlen(line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char out[128];
@@ -86,6 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= len + (stop != NULL);
     }
     snprintf(out, sizeof out, "%s/out.gguf", work);
+    size_t said = 0;
+    options.remark = listen;
+    options.payload = &said;
     (void)convert_file(work, out, &options, &err);
     return 0;
 }

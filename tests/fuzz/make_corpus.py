@@ -2,10 +2,13 @@
 
     python tests/fuzz/make_corpus.py
 """
+import argparse
+import collections
 import io
 import json
 import math
 import os
+import pickle
 import struct
 import tempfile
 import zipfile
@@ -60,6 +63,18 @@ def checkpoints():
         write("state_dict", name, data)
         write("pickle", name, pickle_of(data))
     write("state_dict", "safetensors", save(wide, {"format": "pt"}))
+
+
+def old_files():
+    """As torch.save wrote before version 1.6, and pickles of the protocols that it never had."""
+    tensors = {"a": torch.ones(2, 3), "b": torch.ones(4).half()}
+    out = io.BytesIO()
+    torch.save({"state_dict": tensors, "args": argparse.Namespace(lr=0.5)}, out, _use_new_zipfile_serialization=False)
+    write("state_dict", "legacy", out.getvalue())
+    refs = [{"ref_id": 7, "sentences": [{"tokens": ["a", "été"], "raw": "it's\n"}], "box": (1.5, True, None, 1 << 70)},
+            argparse.Namespace(x={1, 2}, y=b"abc", z=frozenset([3])), collections.defaultdict(list, a=[1])]
+    for protocol in (0, 1, 2, 4, 5):
+        write("pickle", f"protocol_{protocol}", pickle.dumps(refs, protocol))
 
 
 def symbols():
@@ -163,6 +178,7 @@ if __name__ == "__main__":
     networks()
     pictures()
     checkpoints()
+    old_files()
     folders()
     open_clip()
     gguf()

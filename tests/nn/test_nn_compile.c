@@ -37,8 +37,7 @@ static void expect(const char *ways, nn_graph *g)
     must(nn_graph_compile(g, &err), &err);
     for (const nn_node *nd = g->nodes; nd; nd = nd->next)
         if (nd->kind == NN_LINEAR) {
-            bool bytes = nd->way == NN_BY_BYTES || nd->way == NN_BY_DNNL_BYTES;
-            assert_int_equal(bytes ? 'b' : 'f', *ways);
+            assert_int_equal(nd->way == NN_BY_BYTES ? 'b' : 'f', *ways);
             ways++;
         }
     assert_int_equal(*ways, '\0');

@@ -26,6 +26,7 @@ typedef struct served {
     size_t size;
     char sha256[65], sha1[41];
     char *tricks[2]; /* of HEAD, of GET: what is left of the words */
+    char ending[16]; /* of a raw reply; "": a file */
     int count[2];
 } served;
 
@@ -39,6 +40,7 @@ struct server {
     int file_count;
     long sent;
     long leaks, tokens;
+    char last[8192]; /* the last request */
 };
 
 typedef struct connection {
@@ -132,6 +134,20 @@ void server_trick(server *s, const char *method, const char *path, const char *w
     pthread_mutex_unlock(&s->lock);
 }
 
+void server_say(server *s, const char *path, const char *reply, const char *ending)
+{
+    served *f;
+
+    while (s->open > 0) /* nobody still sends what is replaced */
+        usleep(1000);
+    server_add(s, path, reply, strlen(reply));
+    pthread_mutex_lock(&s->lock);
+    f = find_exactly(s, path);
+    if (f)
+        snprintf(f->ending, sizeof f->ending, "%s", ending);
+    pthread_mutex_unlock(&s->lock);
+}
+
 /* The next word of the list, "" when there is none. With the lock held. */
 static void next_trick(served *f, int kind, char out[32])
 {
@@ -184,6 +200,35 @@ static void stall(server *s, int fd)
     }
 }
 
+/* Sends the text again and again, `pause` milliseconds between, until the client has gone. */
+static void send_forever(server *s, int fd, const char *text, int pause)
+{
+    while (!s->stopping && send_all(fd, text, strlen(text)))
+        if (pause)
+            usleep((useconds_t)pause * 1000);
+}
+
+static void answer_raw(server *s, int fd, const served *f)
+{
+    static const char flood[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+    if (strcmp(f->ending, "slow") == 0) { /* a byte at a time: cut anywhere */
+        for (size_t i = 0; i < f->size && send_all(fd, f->bytes + i, 1); i++)
+            usleep(1000);
+        return;
+    }
+    if (!send_all(fd, f->bytes, f->size))
+        return;
+    if (strcmp(f->ending, "stall") == 0)
+        stall(s, fd);
+    else if (strcmp(f->ending, "flood") == 0)
+        send_forever(s, fd, flood, 0);
+    else if (strcmp(f->ending, "drip") == 0)
+        send_forever(s, fd, "x", 50);
+    else if (strcmp(f->ending, "lines") == 0)
+        send_forever(s, fd, "X-More: and more\r\n", 0);
+}
+
 static void send_error(int fd, int code)
 {
     buf b = BUF_INIT;
@@ -204,6 +249,22 @@ static void send_redirect(int fd, int code, const char *location, const char *mo
                code, location, more);
     send_all(fd, b.data, b.len);
     buf_release(&b);
+}
+
+/* Replies without an end: what follows "endless-". */
+static void send_endless(server *s, int fd, const char *what)
+{
+    static const char *const head[][2] = {
+        { "error", "HTTP/1.1 404 Trouble\r\nConnection: close\r\n\r\n" },
+        { "redirect", "HTTP/1.1 302 Elsewhere\r\nLocation: /toy/elsewhere\r\n\r\n" },
+        { "line", "HTTP/1.1 200 OK\r\nX-Long: " },
+        { "body", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" },
+    };
+
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+        if (strcmp(what, head[i][0]) == 0 && send_all(fd, head[i][1], strlen(head[i][1])))
+            send_forever(s, fd, "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                         0);
 }
 
 /* ---- HEAD ---- */
@@ -250,9 +311,10 @@ static void answer_head(server *s, int fd, const served *f, const request *r, co
     } else {
         if (strcmp(trick, "no-etag") != 0)
             buf_printf(&about, "ETag: \"%s\"\r\n", f->sha1);
-        buf_printf(&location,
-                   "HTTP/1.1 200 OK\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
-                   buf_text(&about), f->size + (strcmp(trick, "lie-size") == 0 ? 7 : 0));
+        if (strcmp(trick, "no-length") != 0)
+            buf_printf(&about, "Content-Length: %zu\r\n",
+                       f->size + (strcmp(trick, "lie-size") == 0 ? 7 : 0));
+        buf_printf(&location, "HTTP/1.1 200 OK\r\n%sConnection: close\r\n\r\n", buf_text(&about));
         send_all(fd, location.data, location.len);
     }
     buf_release(&about);
@@ -333,10 +395,14 @@ static void answer_file(server *s, int fd, const request *r, bool cdn)
     pthread_mutex_unlock(&s->lock);
     if (!f)
         send_error(fd, 404);
+    else if (*f->ending)
+        answer_raw(s, fd, &copy);
     else if (strcmp(trick, "stall") == 0 && r->head)
         stall(s, fd);
     else if (strcmp(trick, "close") == 0)
         return;
+    else if (strncmp(trick, "endless-", 8) == 0)
+        send_endless(s, fd, trick + 8);
     else if (trick[0] >= '0' && trick[0] <= '9')
         send_error(fd, (int)strtol(trick, NULL, 10));
     else if (r->head)
@@ -353,7 +419,24 @@ static void answer_file(server *s, int fd, const request *r, bool cdn)
     buf_release(&location);
 }
 
-static bool read_request(int fd, request *out)
+/* The body of a POST, behind the head in `text`. */
+static void read_body(int fd, char *text, size_t room, size_t len)
+{
+    const char *said = strcasestr(text, "Content-Length: "), *end = strstr(text, "\r\n\r\n");
+    size_t want = said && said < end ? (size_t)strtol(said + 16, NULL, 10) : 0;
+    size_t whole = (size_t)(end - text) + 4 + want;
+
+    while (len < whole && len + 1 < room) {
+        ssize_t got = recv(fd, text + len, room - 1 - len, 0);
+
+        if (got <= 0)
+            return;
+        len += (size_t)got;
+        text[len] = '\0';
+    }
+}
+
+static bool read_request(server *s, int fd, request *out)
 {
     char text[8192], *line, *rest;
     size_t len = 0;
@@ -368,6 +451,12 @@ static bool read_request(int fd, request *out)
         if (strstr(text, "\r\n\r\n"))
             break;
     }
+    if (!strstr(text, "\r\n\r\n"))
+        return false;
+    read_body(fd, text, sizeof text, len);
+    pthread_mutex_lock(&s->lock);
+    memcpy(s->last, text, sizeof text);
+    pthread_mutex_unlock(&s->lock);
     *out = (request){ .from = -1 };
     out->head = strncmp(text, "HEAD ", 5) == 0;
     if (sscanf(text, "%*s %1023s", out->path) != 1)
@@ -392,7 +481,7 @@ static void *serve_one(void *payload)
     request r;
 
     free(payload);
-    if (read_request(c.fd, &r)) {
+    if (read_request(c.s, c.fd, &r)) {
         bool cdn = strncmp(r.path, "/cdn/", 5) == 0;
 
         pthread_mutex_lock(&c.s->lock);
@@ -496,6 +585,13 @@ static long look_at(server *s, const long *counter)
     value = *counter;
     pthread_mutex_unlock(&s->lock);
     return value;
+}
+
+void server_last(server *s, char *out, size_t size)
+{
+    pthread_mutex_lock(&s->lock);
+    snprintf(out, size, "%s", s->last);
+    pthread_mutex_unlock(&s->lock);
 }
 
 long server_sent(server *s)

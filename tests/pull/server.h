@@ -5,8 +5,12 @@
  * Tricks are words, one for each request of their kind, used up in order; after them it behaves:
  *
  *     HEAD  401 404 429 500 503  stall  close  lie-size  huge  lie-etag  no-etag  no-commit  mirror  loop  rename
+ *           no-length  endless-line
  *     GET   401 404 429 500 503  stall  close  truncate  wrong  more  short  bare-more  ignore-range
- *           bad-range  416  loop  file  changed */
+ *           bad-range  416  loop  file  changed
+ *           endless-error  endless-redirect  endless-line  endless-body
+ *
+ * server_say() answers a path word for word, whatever the method: for tests of the client alone. */
 #ifndef RAP_TESTS_PULL_SERVER_H
 #define RAP_TESTS_PULL_SERVER_H
 
@@ -23,6 +27,12 @@ int server_port(const server *s);
 /* Copies path and bytes. Files of 1000 bytes and more are redirected. */
 void server_add(server *s, const char *path, const void *bytes, size_t size);
 void server_trick(server *s, const char *method, const char *path, const char *words);
+
+/* The path answers with exactly this, head included, and then: "close", "stall"; "flood" or "drip" (bytes without
+ * end, fast or one now and then), "lines" (header lines without end); "slow": it comes a byte at a time. */
+void server_say(server *s, const char *path, const char *reply, const char *ending);
+/* The text of the last request, body included, as far as it fits. */
+void server_last(server *s, char *out, size_t size);
 
 /* Requests for the bytes of a path (method "GET") or about it ("HEAD"), so far. */
 int server_count(server *s, const char *method, const char *path);

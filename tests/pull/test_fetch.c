@@ -3,6 +3,23 @@
 
 #include <sys/statvfs.h>
 
+/* What a download is told of the disk; 0: the truth. */
+static fsblkcnt_t pretended_free;
+
+int fstatvfs(int fd, struct statvfs *out)
+{
+    char path[32];
+    int result;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    result = statvfs(path, out);
+    if (pretended_free > 0) {
+        out->f_frsize = 1;
+        out->f_bavail = pretended_free;
+    }
+    return result;
+}
+
 /* ---- trouble that passes ---- */
 
 static void survives(void **state, const char *method, const char *words)
@@ -208,6 +225,54 @@ static void test_no_room_on_the_disk(void **state)
     assert_false(file_exists(blob_path(f, "")));
 }
 
+/* ---- replies without an end ---- */
+
+static void test_errors_without_end(void **state)
+{
+    fails(state, "GET", "endless-error", RAP_E_NOT_FOUND, "404: no such file");
+}
+
+static void test_redirections_without_end(void **state)
+{
+    fixture *f = *state;
+
+    server_trick(f->hub, "GET", MODEL, "endless-redirect");
+    assert_int_equal(pull_toy(f), RAP_E_NOT_FOUND); /* of what it led to */
+    assert_says(f, "404");
+}
+
+static void test_heads_without_end(void **state)
+{
+    fails(state, "GET", "endless-line", RAP_E_IO, "in the head of the reply has no end");
+}
+
+static void test_heads_of_answers_without_end(void **state)
+{
+    fails(state, "HEAD", "endless-line", RAP_E_IO, "in the head of the reply has no end");
+}
+
+static void test_more_than_was_announced_without_end(void **state)
+{
+    fails(state, "GET", "endless-body", RAP_E_FORMAT, "sends more");
+}
+
+/* Nobody said how large the file is: it gets what the disk can spare. */
+static void test_unannounced_without_end(void **state)
+{
+    fixture *f = *state;
+
+    server_trick(f->hub, "HEAD", SMALL, "no-length");
+    server_trick(f->hub, "GET", SMALL, "endless-body");
+    pretended_free = ((fsblkcnt_t)1 << 30) + 3000000;
+    assert_int_equal(pull_toy(f), RAP_E_LIMIT);
+    pretended_free = 0;
+    assert_says(f, "does not say how large");
+    assert_says(f, "3000000 bytes");
+    server_trick(f->hub, "GET", SMALL, "");
+    assert_pulls(f);
+    assert_whole(f);
+}
+
 /* ---- what the recipe knows ---- */
 
 static void test_recipe_knows_the_size(void **state)
@@ -361,6 +426,12 @@ int main(void)
         TEST(test_changed_meanwhile),
         TEST(test_renamed_repository),
         TEST(test_gives_up),
+        TEST(test_errors_without_end),
+        TEST(test_redirections_without_end),
+        TEST(test_heads_without_end),
+        TEST(test_heads_of_answers_without_end),
+        TEST(test_more_than_was_announced_without_end),
+        TEST(test_unannounced_without_end),
         TEST(test_not_found),
         TEST(test_needs_a_token),
         TEST(test_wrong_bytes),

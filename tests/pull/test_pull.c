@@ -255,6 +255,19 @@ static void test_failure_keeps_the_old_profile(void **state)
     assert_int_equal(count_hidden(f), 1); /* the lock */
 }
 
+static void test_a_recipe_in_the_profile_is_kept(void **state)
+{
+    fixture *f = *state;
+    const char *inside = path_of("%s/data/rap/profiles/toy/toy.json", f->folder);
+
+    assert_int_equal(pull_toy(f), RAP_OK);
+    assert_int_equal(rename(f->options.recipe, inside), 0);
+    f->options.recipe = inside;
+    assert_int_equal(pull_again(f), RAP_E_ARGUMENT);
+    assert_says(f, "move it elsewhere");
+    assert_true(file_exists(inside));
+}
+
 static void test_leftovers_of_a_killed_run_go(void **state)
 {
     fixture *f = *state;
@@ -502,6 +515,7 @@ int main(void)
         TEST(test_damaged_profile_is_made_again),
         TEST(test_failure_keeps_the_old_profile),
         TEST(test_leftovers_of_a_killed_run_go),
+        TEST(test_a_recipe_in_the_profile_is_kept),
         TEST(test_checkpoint_is_converted),
         TEST(test_pair_is_checked),
         TEST(test_stopped_goes_on_later),

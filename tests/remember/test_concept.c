@@ -102,9 +102,7 @@ static void changes_only_what_is_given(void **state)
     assert_true(strcmp(after->updated, before->updated) > 0);
     store_record_free(before);
     store_record_free(after);
-    change = (store_change){
-        .name = "bobo", .category = "puppy", .info = "", .aliases = aliases
-    };
+    change = (store_change){ .name = "bobo", .category = "puppy", .info = "", .aliases = aliases };
     assert_int_equal(store_update(f->s, "bo", &change, &f->err), RAP_OK);
     after = find(f, "rex");
     assert_string_equal(after->name, "bobo");
@@ -135,10 +133,13 @@ static void a_failed_change_changes_nothing(void **state)
 static void a_change_is_done_whole_or_not_at_all(void **state)
 {
     fixture *f = *state;
-    const char *add[] = { "rex", "mo", NULL }, *remove[] = { "rover", NULL }, *gone[] = { "x", NULL };
+    const char *add[] = { "rex", "mo", NULL }, *remove[] = { "rover", NULL },
+               *gone[] = { "x", NULL };
     char *bytes = make_picture(7, 200);
     store_view view = { bytes, 200, 1, 1, { 0, 0, 0, 0 } };
-    const store_change good = { .name = "rover", .info = "new", .remove_alias = remove, .view = &view };
+    const store_change good = {
+        .name = "rover", .info = "new", .remove_alias = remove, .view = &view
+    };
     store_change bad[] = { good, good, good };
     rap_record *record;
 

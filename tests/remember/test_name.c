@@ -10,6 +10,10 @@ static void bad_names_are_refused_with_a_reason(void **state)
         { NULL, "missing", RAP_E_ARGUMENT },
         { "", "empty", RAP_E_ARGUMENT },
         { "  \xc2\xa0\xe2\x80\x8b ", "empty", RAP_E_ARGUMENT },
+        { "<>", "empty", RAP_E_ARGUMENT },
+        { "< >", "empty", RAP_E_ARGUMENT },
+        { "\u200c\u200d", "empty", RAP_E_ARGUMENT },
+        { "\u0301\u0302", "only marks", RAP_E_ARGUMENT },
         { "a\nb", "line break", RAP_E_ARGUMENT },
         { "bo\n", "line break", RAP_E_ARGUMENT },
         { "a\tb", "control", RAP_E_ARGUMENT },
@@ -38,7 +42,7 @@ static void bad_names_are_refused_with_a_reason(void **state)
 
 static void markup_is_plain_text(void **state)
 {
-    static const char *const names[] = { "<image>",  "<|im_end|>",    "</s>", "<bo>",
+    static const char *const names[] = { "image",    "|im_end|>",     "/s",   "<b>bo</b>",
                                          "bo",       "'; DROP TABLE", "%s%n", "../../x",
                                          "日本の犬", "🐕‍🦺" };
     fixture *f = *state;
@@ -50,6 +54,49 @@ static void markup_is_plain_text(void **state)
         assert_int_equal(store_find(f->s, names[i], &record, &f->err), RAP_OK);
         assert_string_equal(record->name, names[i]);
         store_record_free(record);
+    }
+}
+
+static void brackets_are_taken_off(void **state)
+{
+    static const char *const asked[] = { "<bo>", "＜Bo＞", " < bo > ", "<<bo>>", "bo" };
+    fixture *f = *state;
+
+    assert_int_equal(add_concept(f->s, " <Bo> ", "", "", 1, &f->err), RAP_OK);
+    assert_int_equal(store_add_alias(f->s, "<bo>", "<Sir Bo>", &f->err), RAP_OK);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        rap_record *record = NULL;
+
+        assert_int_equal(store_find(f->s, asked[i], &record, &f->err), RAP_OK);
+        assert_string_equal(record->name, "Bo");
+        assert_string_equal(record->aliases[0], "Sir Bo");
+        store_record_free(record);
+        assert_int_equal(add_concept(f->s, asked[i], "", "", 2, &f->err), RAP_E_EXISTS);
+    }
+    assert_int_equal(store_remove_alias(f->s, "bo", "<sir bo>", &f->err), RAP_OK);
+    assert_int_equal(store_forget(f->s, "<BO>", &f->err), RAP_OK);
+    assert_int_equal(count_rows(f->s, "concept"), 0);
+}
+
+static void names_are_one_whoever_typed_them(void **state)
+{
+    static const char *const pair[][2] = {
+        { "José", "Jose\u0301" },     { "Işık", "IŞIK" },     { "İnci", "i\u0307nci" },
+        { "Straße", "STRASSE" },      { "ボー", "ﾎﾞｰ" },      { "Bo", "Ｂｏ" },
+        { "Sir Bo", "sir\u00A0 bo" }, { "O'Neil", "o’neil" }, { "R2-D2", "r2–d2" },
+        { "❤", "❤\uFE0F" },
+    };
+    fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
+        rap_record *record = NULL;
+
+        assert_int_equal(add_concept(f->s, pair[i][0], "", "", (int)i, &f->err), RAP_OK);
+        assert_int_equal(add_concept(f->s, pair[i][1], "", "", 99, &f->err), RAP_E_EXISTS);
+        assert_int_equal(store_find(f->s, pair[i][1], &record, &f->err), RAP_OK);
+        assert_string_equal(record->name, pair[i][0]); /* as it was typed */
+        store_record_free(record);
+        assert_int_equal(store_forget(f->s, pair[i][1], &f->err), RAP_OK);
     }
 }
 
@@ -142,6 +189,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_names_are_refused_with_a_reason, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(markup_is_plain_text, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(brackets_are_taken_off, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(names_are_one_whoever_typed_them, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(names_are_trimmed_and_found_without_case, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(names_and_aliases_share_one_space, fixture_setup,

@@ -76,7 +76,7 @@ static void refuses_with_file_concept_and_field(void **state)
         { IN("\"<x>\": {\"name\": \"x\"}"), "'<x>': the field 'image' is missing" },
         { IN("\"<x>\": {\"name\": \"x\", \"image\": 3}"), "the field 'image' is not text" },
         { IN("\"<x>\": {\"name\": \"x\", \"image\": \"\"}"), "the field 'image' is empty" },
-        { IN("\"<x>\": {\"name\": \"\", \"image\": \"a.png\"}"), "the field 'name' is empty" },
+        { IN("\"<x>\": {\"name\": \"\", \"image\": \"a.png\"}"), "the name is empty" },
         { IN("\"<x>\": {\"name\": \"a\\nb\", \"image\": \"a.png\"}"), "line break" },
         { IN("\"<x>\": {\"name\": \"a\\u0000b\", \"image\": \"a.png\"}"), "not valid JSON" },
         { IN("\"<x>\": {\"name\": \"x\", \"image\": \"a.png\", \"info\": []}"),
@@ -234,6 +234,76 @@ static void takes_the_files_at_hand(void **state)
     free(path);
 }
 
+static void every_picture_of_a_concept_is_a_view(void **state)
+{
+    static const char json[] =
+        "{\"concept_dict\": {\"<bo>\": {\"name\": \"bo\", \"image\": \"p/a.png\", \"boxes\":"
+        " {\"p/c.png\": [1, 2, 3, 4]}}, \"<mo>\": {\"name\": \"mo\", \"image\": \"p/d.png\"}},"
+        " \"path_to_concept\": {\"p/b.png\": \"<bo>\", \"./p/a.png\": \"<bo>\", \"p/c.png\": \"BO\","
+        " \"p/d.png\": \"<mo>\", \"p/nowhere.png\": \"<nobody>\"}}";
+    fixture *f = *state;
+    rap_import_report report;
+    char name[32];
+
+    for (char c = 'a'; c <= 'd'; c++) {
+        char *bytes = make_picture((uint32_t)c, 300);
+
+        snprintf(name, sizeof name, "p/%c.png", c);
+        fixture_write(fixture_file(f, name), bytes, 300);
+        free(bytes);
+    }
+    fixture_write_text(fixture_file(f, "d.json"), json);
+    assert_int_equal(import_file(f, f->s, fixture_file(f, "d.json"), 0, &report), RAP_OK);
+    assert_int_equal(report.added, 2);
+    assert_int_equal(report.views, 2);
+    assert_int_equal(count_rows(f->s, "view"), 4);
+    assert_int_equal(count_rows(f->s, "key"), 4);
+    assert_int_equal(count_rows(f->s, "view WHERE box_w = 3 AND avatar = 0"), 1);
+    assert_non_null(strstr(store_note(f->s), "path_to_concept"));
+    assert_int_equal(import_file(f, f->s, fixture_file(f, "d.json"), 1, &report), RAP_OK);
+    assert_int_equal(report.skipped, 2); /* they differ in nothing */
+    unlink(fixture_file(f, "p/b.png"));
+    assert_int_equal(import_file(f, f->s, fixture_file(f, "d.json"), 1, &report), RAP_E_NOT_FOUND);
+    assert_line_has(f, "p/b.png");
+    assert_line_has(f, "<bo>");
+}
+
+static void backslashes_separate_where_no_file_has_them(void **state)
+{
+    static const struct {
+        const char *path;
+        rap_status status;
+        const char *line;
+    } cases[] = {
+        { "p\\\\a.png", RAP_OK, "" },
+        { ".\\\\p/a.png", RAP_OK, "" },
+        { "p\\\\..\\\\p\\\\a.png", RAP_OK, "" },
+        { "with\\\\one.png", RAP_OK, "" }, /* a file of this very name */
+        { "..\\\\p\\\\a.png", RAP_E_FORMAT, "climbs" },
+        { "p\\\\..\\\\..\\\\x\\\\..\\\\..\\\\a.png", RAP_E_FORMAT, "climbs" },
+        { "\\\\\\\\server\\\\a.png", RAP_E_FORMAT, "not relative" },
+        { "C:\\\\p\\\\a.png", RAP_E_FORMAT, "drive of Windows" },
+        { "c:/p/a.png", RAP_E_FORMAT, "drive of Windows" },
+        { "p\\\\b.png", RAP_E_NOT_FOUND, "is not there" },
+    };
+    fixture *f = *state;
+    char *bytes = make_picture(1, 300), json[300];
+
+    fixture_write(fixture_file(f, "p/a.png"), bytes, 300);
+    fixture_write(fixture_file(f, "with\\one.png"), bytes, 300);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(json, sizeof json,
+                 "{\"concept_dict\": {\"<n>\": {\"name\": \"n%zu\", \"image\": \"%s\"}}}", i,
+                 cases[i].path);
+        fixture_write_text(fixture_file(f, "d.json"), json);
+        if (import_file(f, f->s, fixture_file(f, "d.json"), 0, NULL) != cases[i].status)
+            fail_msg("%s: %s", cases[i].path, f->err.text);
+        if (cases[i].status != RAP_OK)
+            assert_line_has(f, cases[i].line);
+    }
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +314,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(replaces_what_it_names, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(is_bounded, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(takes_the_files_at_hand, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(every_picture_of_a_concept_is_a_view, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(backslashes_separate_where_no_file_has_them, fixture_setup,
+                                        fixture_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

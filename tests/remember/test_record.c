@@ -81,7 +81,7 @@ static void gives_names_and_categories(void **state)
     char **strings = NULL;
     size_t count = 9;
 
-    assert_int_equal(store_categories(f->s, &strings, &count, &f->err), RAP_OK);
+    assert_int_equal(store_categories(f->s, 100, &strings, &count, &f->err), RAP_OK);
     assert_int_equal(count, 0);
     store_strings_free(strings, count);
     for (int i = 0; i < 6; i++) {
@@ -89,11 +89,15 @@ static void gives_names_and_categories(void **state)
         snprintf(name, sizeof name, "N%d", i);
         assert_int_equal(add_concept(f->s, name, categories[i], "", i, &f->err), RAP_OK);
     }
-    assert_int_equal(store_categories(f->s, &strings, &count, &f->err), RAP_OK);
+    assert_int_equal(store_categories(f->s, 100, &strings, &count, &f->err), RAP_OK);
     assert_int_equal(count, 3);
     assert_string_equal(strings[0], "cat");
     assert_string_equal(strings[1], "dog");
     assert_string_equal(strings[2], "äpfel");
+    store_strings_free(strings, count);
+    assert_int_equal(store_categories(f->s, 1, &strings, &count, &f->err), RAP_OK);
+    assert_int_equal(count, 1); /* two concepts are dogs */
+    assert_string_equal(strings[0], "dog");
     store_strings_free(strings, count);
     assert_int_equal(store_add_alias(f->s, "n3", "Alias", &f->err), RAP_OK);
     assert_int_equal(store_names(f->s, &names, &count, &f->err), RAP_OK);

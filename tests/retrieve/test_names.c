@@ -97,6 +97,14 @@ static void whole_words_only(void **state)
     FOUND(RAP_POLICY_DEFAULT, "boat, then bo.", bo);
 }
 
+static void names_as_people_type_them(void **state)
+{
+    FOUND(RAP_POLICY_DEFAULT, "see Cafe\u0301\u00A0\u00DC and Ｂｏ’s mug", cafe, bo);
+    FOUND(RAP_POLICY_DEFAULT, "red–mug or red‑mug?", mug);
+    FOUND(RAP_POLICY_DEFAULT, "the  old\none, ＜bo＞", rex, bo);
+    NOTHING(RAP_POLICY_DEFAULT, "boo\u0308");
+}
+
 static void aliases_and_order_of_the_text(void **state)
 {
     FOUND(RAP_POLICY_DEFAULT, "Does SIR REX know bo?", rex, bo);
@@ -122,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_without_case_and_brackets),
         cmocka_unit_test(whole_words_only),
+        cmocka_unit_test(names_as_people_type_them),
         cmocka_unit_test(aliases_and_order_of_the_text),
         cmocka_unit_test(the_longest_name_is_meant),
         cmocka_unit_test(paper_policy_is_the_official_rule),

@@ -113,6 +113,10 @@ static void official_words(void **state)
         skip();
     gives(official, "a photo of a dog", IDS(320, 1125, 539, 320, 1929));
     gives(official, "a&amp;nbsp;photo&nbsp;of a&#32;&#x64;og", IDS(320, 1125, 539, 320, 1929));
+    gives(official, "re\u0301sume\u0301",
+          IDS(29106, 7054, 4166)); /* composed, as both references do */
+    gives(official, "résumé", IDS(29106, 7054, 4166));
+    gives(official, "re&#769;sume&#x301;", IDS(29106, 7054, 4166));
     gives(official, "plush\xc2\xa0\xe3\x80\x80toy", IDS(18926, 5988));
     gives(official, "x\xce\xa3\xce\x91\xce\xa3",
           IDS(87, 139, 225, 138, 109, 139, 480)); /* final sigma */

@@ -23,18 +23,18 @@ static void an_evaluation(void **state)
     assert_true(json_is_null(at(out, "vqa", "accuracy")));
     assert_int_equal(json_integer_value(at(out, "items", "caption")), 3);
     assert_true(json_is_object(at(out, "baseline", "detection")));
-    assert_null(json_object_get(out, "trust")); /* it was not asked for */
+    assert_null(json_object_get(out, "open_set")); /* it was not asked for */
     json_decref(out);
-    report.trust.usual.photos = 2;
+    report.open_set.standard.photos = 2;
     out = wire_eval(&report);
-    assert_true(json_is_array(at(out, "trust", "growth")));
+    assert_true(json_is_array(at(out, "open_set", "growth")));
     json_decref(out);
 }
 
 static void a_calibration(void **state)
 {
-    trust_set set = { .things = 14 };
-    trust_fit before = { .cuts = 1, .recall = NAN }, after = { .cuts = 3, .inner = 0.08f };
+    calibrate_set set = { .concepts = 14 };
+    calibrate_fit before = { .crops = 1, .recall = NAN }, after = { .crops = 3, .inner = 0.08f };
     json_t *out = wire_calibration(&set, &before, &after, NULL);
 
     assert_non_null(out);

@@ -10,7 +10,7 @@ case "${1:-build}" in
 build)
     packages=(gcc g++ make cmake ninja-build pkg-config git curl ca-certificates
         libvips-dev libdnnl-dev libsqlite3-dev libjansson-dev nettle-dev zlib1g-dev libcurl4-openssl-dev
-        libcmocka-dev)
+        libutf8proc-dev libcmocka-dev)
     case "${CC:-cc}" in *clang*) packages+=(clang libomp-dev) ;; esac
     ;;
 check) packages=(clang-format) ;;

@@ -1,6 +1,7 @@
 /* set.c: which concepts are remembered and which photos show them, from the three layouts of a folder. */
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text_fold.h"
 #include "eval/calibrate/calibrate.h"
 #include "formats/json.h"
 
@@ -111,10 +112,14 @@ static rap_status add_concept(calibrate_set *s, const char *name, char *picture,
     return RAP_OK;
 }
 
+/* Mostly it is written there as here. */
 static int find_concept(const calibrate_set *s, const char *name)
 {
     for (int i = 0; i < s->concepts; i++)
         if (strcmp(s->concept[i].name, name) == 0)
+            return i;
+    for (int i = 0; i < s->concepts; i++)
+        if (text_same_name(s->concept[i].name, name))
             return i;
     return -1;
 }

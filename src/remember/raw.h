@@ -1,0 +1,33 @@
+/* raw.h: the file of a store below SQLite: its header, and making it.
+ *
+ * The file is opened through SQLite's VFS and nowhere else: POSIX drops all locks that a process holds on a file when it
+ * closes any descriptor of it, so that an open() and close() of our own would unlock a store that another
+ * handle of the process has open, and its log could then be deleted under it. */
+#ifndef RAP_REMEMBER_RAW_H
+#define RAP_REMEMBER_RAW_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RAW_HEADER 100 /* bytes of an SQLite file's header */
+
+/* *out_got is less than RAW_HEADER in a short file, 0 when there is none. */
+rap_status raw_read_header(unsigned char out[RAW_HEADER], size_t *out_got, const char *path,
+                           rap_err *err);
+/* No byte, or zeros: the header of a new store is written last. */
+bool raw_is_blank(const unsigned char header[RAW_HEADER], size_t got);
+
+/* RAP_E_FORMAT where a rollback journal lies beside the file. A store has a write-ahead log, so a journal is not
+ * its own; SQLite would play it back, and delete the file that it names. */
+rap_status raw_refuse_journal(const char *path, rap_err *err);
+
+/* Makes the file, for its owner only, with these bytes, on disk when it returns. Whatever interrupts it, there is a
+ * whole store or a blank file. Somebody else's that is there meanwhile is left as it is. */
+rap_status raw_make(const char *path, const unsigned char *bytes, size_t size, rap_err *err);
+
+/* Says in the header that the file has a write-ahead log, if it does not yet; nobody may be in the middle of reading. */
+rap_status raw_make_wal(bool *out_changed, const char *path, rap_err *err);
+
+#endif
