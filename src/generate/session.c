@@ -151,7 +151,7 @@ static rap_status generate(session *s, const session_turn *turn, stream *out,
     sampler chooser;
 
     sampler_init(&chooser, &turn->sampling, s->v->tokens.vocab);
-    answer->finish = FINISH_LENGTH;
+    answer->finish = RAP_FINISH_LENGTH;
     while (!status && answer->answer_tokens < limit && !out->stopped) {
         llama_token token = 0;
 
@@ -164,7 +164,7 @@ static rap_status generate(session *s, const session_turn *turn, stream *out,
         if (!status && answer->answer_tokens == 0)
             answer->first_token_ms = clock_ms() - start;
         if (!status && llama_vocab_is_eog(s->v->tokens.vocab, token)) {
-            answer->finish = FINISH_STOP;
+            answer->finish = RAP_FINISH_STOP;
             break;
         }
         if (status)
@@ -175,7 +175,7 @@ static rap_status generate(session *s, const session_turn *turn, stream *out,
         status = say(out, s, token, err);
     }
     if (out->stopped)
-        answer->finish = FINISH_LISTENER;
+        answer->finish = RAP_FINISH_LISTENER;
     sampler_release(&chooser);
     return status;
 }

@@ -37,15 +37,9 @@ typedef struct session_turn {
     void *payload;
 } session_turn;
 
-typedef enum finish_reason {
-    FINISH_STOP = 0, /* the model ended its answer    */
-    FINISH_LENGTH,   /* max_tokens, or a full context */
-    FINISH_LISTENER  /* on_token asked to stop        */
-} finish_reason;
-
 typedef struct session_answer {
     char *text;           /* free() */
-    finish_reason finish;
+    rap_finish finish;
     int dropped;          /* concepts left out, from the last, because the context was too short        */
     int pictures_dropped; /* of the concepts that are given: these, from the last, came as text alone   */
     int prompt_tokens, answer_tokens, images_encoded;

@@ -239,7 +239,12 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
                              .concepts = (int)t.count,
                              .question = query->question,
                              .max_tokens = query->max_tokens ? query->max_tokens : 256,
-                             .sampling = { .temperature = query->temperature, .seed = query->seed },
+                             .concept_budget = query->concept_budget,
+                             .sampling = { .temperature = query->temperature,
+                                           .top_p = query->top_p,
+                                           .top_k = query->top_k,
+                                           .repeat_penalty = query->repeat_penalty,
+                                           .seed = query->seed },
                              .on_token = on_token,
                              .payload = payload };
 
@@ -265,10 +270,32 @@ static rap_status check_query(rap *r, const rap_query *query)
     if (!(query->temperature >= 0 && query->temperature <= 100))
         return err_set(&r->err, RAP_E_ARGUMENT, "a temperature of %g makes no sense",
                        (double)query->temperature);
+    if (!(query->top_p >= 0 && query->top_p <= 1))
+        return err_set(&r->err, RAP_E_ARGUMENT, "a top-p of %g is not between 0 and 1",
+                       (double)query->top_p);
+    if (!(query->repeat_penalty >= 0 && query->repeat_penalty <= 100))
+        return err_set(&r->err, RAP_E_ARGUMENT, "a repeat penalty of %g makes no sense",
+                       (double)query->repeat_penalty);
+    if (query->concept_budget < 0)
+        return err_set(&r->err, RAP_E_ARGUMENT, "a budget of %d tokens makes no sense",
+                       query->concept_budget);
     if (image_given(&query->image))
         return err_set(&r->err, RAP_E_ARGUMENT,
                        "a conversation keeps the picture that it was opened with");
     return RAP_OK;
+}
+
+const char *rap_finish_text(rap_finish finish)
+{
+    switch (finish) {
+    case RAP_FINISH_STOP:
+        return "stop";
+    case RAP_FINISH_LENGTH:
+        return "length";
+    case RAP_FINISH_LISTENER:
+        return "listener";
+    }
+    return "unknown";
 }
 
 /* Takes the text out of `spoken`, and the matches. */
@@ -281,6 +308,9 @@ static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
     answer->text = spoken->text;
     answer->matches = matches;
     answer->dropped = spoken->dropped;
+    answer->pictures_dropped = spoken->pictures_dropped;
+    answer->kept_tokens = spoken->kept_tokens;
+    answer->finish = spoken->finish;
     answer->prompt_tokens = spoken->prompt_tokens;
     answer->answer_tokens = spoken->answer_tokens;
     answer->images_encoded = spoken->images_encoded;

@@ -378,7 +378,7 @@ static void stops(const pair *p)
     assert_int_equal(session_open(&s, v, NULL), RAP_OK);
     ask(s, &turn, &a);
     assert_true(calls <= 1);
-    assert_true(calls == 0 || a.finish == FINISH_LISTENER);
+    assert_true(calls == 0 || a.finish == RAP_FINISH_LISTENER);
     assert_true(a.answer_tokens < 64);
     session_answer_release(&a);
     turn.on_token = NULL;
@@ -448,7 +448,7 @@ static void chooses(const pair *p)
     assert_int_equal(session_open(&s, v, NULL), RAP_OK);
     ask(s, &turn, &penalised);
     session_close(s);
-    assert_true(greedy.finish == FINISH_STOP || greedy.answer_tokens == 32);
+    assert_true(greedy.finish == RAP_FINISH_STOP || greedy.answer_tokens == 32);
     if (strcmp(p->name, "random") == 0)
         assert_string_not_equal(penalised.text, greedy.text);
     session_answer_release(&greedy);
