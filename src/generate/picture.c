@@ -83,18 +83,22 @@ static const llama_token *text_at(const mtmd_input_chunks *chunks, size_t i, siz
     return is_image(c) ? NULL : mtmd_input_chunk_get_tokens_text(c, count);
 }
 
-/* Leaves of a tiled picture only the overview, where that comes last and between two of the same token, as Idefics 3
- * and SmolVLM have it: … tile \n\n <fake> <global> overview <fake>. False, and nothing changes, where it does not. */
+/* Leaves of a tiled picture only the overview, where that comes last and one token stands at the start, before and after
+ * it, as Idefics 3 and SmolVLM have it: <fake> <row_1_col_1> tile … <fake> <global> overview <fake>. False, and nothing
+ * changes, where it does not. */
 static bool keep_overview(picture *p)
 {
-    size_t count = mtmd_input_chunks_size(p->chunks), before_count, after_count;
-    const llama_token *before, *after;
+    size_t count = mtmd_input_chunks_size(p->chunks), first_count, before_count, after_count;
+    const llama_token *first, *before, *after;
 
     if (count < 5 || !is_image(mtmd_input_chunks_get(p->chunks, count - 2)))
         return false;
+    first = text_at(p->chunks, 0, &first_count);
     before = text_at(p->chunks, count - 3, &before_count);
     after = text_at(p->chunks, count - 1, &after_count);
-    for (size_t i = before_count; before && after && i-- > 0;)
+    if (!first || !before || !after || first[0] != after[0])
+        return false;
+    for (size_t i = before_count; i-- > 0;)
         if (before[i] == after[0]) {
             p->first = count - 3;
             p->skip = i;
