@@ -1,6 +1,6 @@
 /* picture.c: pictures as what the decoder takes in: rows of floats where tokens would stand.
  *
- * mtmd cuts a picture into chunks: text tokens, and one row of image tokens or several tiles. How it does that
+ * mtmd splits a picture into chunks: text tokens, and one row of image tokens or several tiles. How it does that
  * depends on the picture's size alone. So the rows of all tiles are kept with that size, and later a stand-in of the
  * same size, which has no pixels, gives the chunks that the rows belong to: the tokens between them, and where
  * positions have two dimensions, those too. */

@@ -24,8 +24,8 @@ typedef struct style_source {
 /* Renders the template with llama.cpp's engine. */
 rap_status style_from_template(style *out, const style_source *source, rap_err *err);
 
-/* The same from an open model. A model without a template speaks ChatML where its vocabulary has the tokens for it,
- * else as Vicuna does, on which LLaVA was built. */
+/* The same from an open model. A model without a template is given ChatML where its vocabulary has the tokens for it,
+ * else the turns of Vicuna, on which LLaVA was built. */
 rap_status style_of_model(style *out, const struct llama_model *model, const char *system,
                           const char *name, rap_err *err);
 

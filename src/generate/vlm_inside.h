@@ -51,7 +51,7 @@ struct vlm {
 struct llama_context *vlm_take_spare(prefix *out, vlm *v);
 void vlm_leave_spare(vlm *v, struct llama_context *ctx, const prefix *p);
 
-/* Tokens of the largest piece that any picture is cut into; 0: reads no pictures. In picture.c. */
+/* Tokens of the largest piece that any picture is split into; 0: reads no pictures. In picture.c. */
 int vlm_largest_piece(const vlm *v);
 
 #endif

@@ -61,7 +61,7 @@ static void the_fingerprint_names_both_files(void **state)
     assert_string_not_equal(with, without);
     vlm_close(v);
 
-    o.mmproj = p.mmproj; /* a given identity is believed */
+    o.mmproj = p.mmproj; /* a given identity is not computed */
     o.model_sha256 = "aa";
     o.mmproj_sha256 = "bb";
     assert_int_equal(vlm_open(&v, &o, NULL), RAP_OK);

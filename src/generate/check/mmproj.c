@@ -54,7 +54,7 @@ static rap_status check_sizes(tower *t, const gguf_file *g, rap_err *err)
     return RAP_OK;
 }
 
-/* Sizes a picture may be cut at (LLaVA 1.6): each side 1 to MAX_IMAGE. */
+/* Sizes a picture may be split at (LLaVA 1.6): each side 1 to MAX_IMAGE. */
 static rap_status check_pinpoints(const gguf_file *g, rap_err *err)
 {
     const char *key = "clip.vision.image_grid_pinpoints";

@@ -1,4 +1,4 @@
-/* check_model.c: a language model's GGUF. Read check_model() last; the order above it is the order of the
+/* check/model.c: a language model's GGUF. Read check_model() last; the order above it is the order of the
  * checks: keys that every family has, then the "llama" family tensor by tensor. */
 #include "generate/check/check.h"
 

@@ -1,4 +1,4 @@
-/* trial.c: a model is loaded by a child of this process before this process loads it.
+/* check/trial.c: a model is loaded by a child of this process before this process loads it.
  *
  * A library has no program of its own to start, so the child is a fork() without exec. Of a process with threads only
  * the calling one goes on in the child, and a lock that another held stays locked for ever. What the child does is
