@@ -3,7 +3,8 @@
 # Runtime, same weights and threads, in turns within one run. What that needs is fetched or made once, into
 # ${RAP_CACHE:-${XDG_CACHE_HOME:-~/.cache}/rap}/bench: ONNX Runtime's C library out of the npm package onnxruntime-node,
 # and the models with random weights out of the reference libraries (3.2 GiB; make_models.py names what Python needs,
-# PYTHON names the interpreter).
+# PYTHON names the interpreter). It measures every set of kernels that the processor has, and oneDNN's layers in our
+# place, one after the other; with RAP_ISA set (nn_kernels.h) that one alone.
 set -euo pipefail
 export RAP_PACK_CACHE=${RAP_PACK_CACHE:-0} # "open ms" is the first start; a folder here shows the later ones
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -38,4 +39,15 @@ for model in "${models[@]}"; do
     }
 done
 sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1
-exec "$compare" --onnx "$library" "$@" "${models[@]/#/$cache/}"
+sets=${RAP_ISA:-}
+if [ -z "$sets" ]; then
+    flags=" $(sed -n 's/^flags[^:]*: //p' /proc/cpuinfo | head -1) "
+    sets=plain
+    [[ $flags != *" avx2 "* ]] || sets=avx2
+    [[ $flags != *" avx512bw "* || $flags != *" avx512vl "* ]] || sets="avx512 avx2"
+    sets="$sets onednn"
+fi
+for set in $sets; do
+    echo "RAP_ISA=$set"
+    RAP_ISA=$set "$compare" --onnx "$library" "$@" "${models[@]/#/$cache/}"
+done

@@ -171,7 +171,10 @@ RAP_API const char *rap_note(const rap *r);
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
-/* A picture: a path, or encoded bytes (JPEG, PNG, WebP, GIF, HEIC). At most 100 megapixels. */
+/* A picture: a path (of a file or a pipe), or encoded bytes: JPEG, PNG, GIF, WebP, HEIC, AVIF, by their content. At
+ * most 512 MiB and 268 megapixels, of which decoding may take 2.2 GB of memory, for all threads together; one of more
+ * than 100 megapixels is shrunk by half while it is decoded. WebP, HEIC and AVIF are decoded by the program rap-decode
+ * that is installed with this library, in a process that may only compute. */
 typedef struct rap_image {
     const char *path; /* NULL: use bytes                                                          */
     const void *bytes;
@@ -179,7 +182,8 @@ typedef struct rap_image {
 } rap_image;
 #define RAP_IMAGE_INIT { NULL, NULL, 0 }
 
-/* A box in pixels of the upright (EXIF-oriented) picture; w == 0 means the whole picture. */
+/* A box in pixels of the upright (EXIF-oriented) picture, at its full size even where it is shrunk while it is decoded;
+ * w == 0 means the whole picture. */
 typedef struct rap_box {
     float x, y, w, h;
 } rap_box;

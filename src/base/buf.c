@@ -73,6 +73,14 @@ void buf_printf(buf *b, const char *format, ...)
     b->len += (size_t)len;
 }
 
+void buf_truncate(buf *b, size_t len)
+{
+    if (len >= b->len)
+        return;
+    b->len = len;
+    b->data[len] = '\0';
+}
+
 void buf_clear(buf *b)
 {
     b->len = 0;

@@ -18,6 +18,7 @@ void buf_puts(buf *b, const char *text);
 void buf_putc(buf *b, char c);
 void buf_printf(buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_clear(buf *b);                        /* keeps the memory */
+void buf_truncate(buf *b, size_t len);         /* to its first `len` bytes */
 const char *buf_text(const buf *b);            /* never NULL, borrowed until the next change */
 char *buf_detach(buf *b);                      /* the caller frees; never NULL unless failed */
 bool buf_failed(const buf *b);

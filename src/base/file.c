@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum {
+    PIPE_PATIENCE = 300,  /* seconds that a pipe may send nothing */
+    PIPE_FIRST = 1 << 16, /* room that a pipe begins with */
+};
+
 /* ---- reading ---- */
 
-/* Opens a regular file. O_NONBLOCK: opening a pipe must not wait for a writer. */
-static rap_status file_open(int *out, size_t *out_size, const char *path, rap_err *err)
+static const char *file_other(mode_t mode)
+{
+    return S_ISSOCK(mode) ? "a socket" : S_ISFIFO(mode) ? "a pipe" : "a device";
+}
+
+/* Opens a regular file or, where `out_pipe` is given, a pipe. O_NONBLOCK: opening a pipe must not wait for a
+ * writer. */
+static rap_status file_open(int *out, size_t *out_size, bool *out_pipe, const char *path,
+                            rap_err *err)
 {
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -29,8 +42,9 @@ static rap_status file_open(int *out, size_t *out_size, const char *path, rap_er
         status = err_file(err, path, "reading");
     else if (S_ISDIR(info.st_mode))
         status = err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
-    else if (!S_ISREG(info.st_mode))
-        status = err_set(err, RAP_E_ARGUMENT, "%s: is not a regular file", path);
+    else if (!S_ISREG(info.st_mode) && !(out_pipe && S_ISFIFO(info.st_mode)))
+        status =
+            err_set(err, RAP_E_ARGUMENT, "%s: is %s, not a file", path, file_other(info.st_mode));
     else
         status = RAP_OK;
     if (status != RAP_OK) {
@@ -39,6 +53,8 @@ static rap_status file_open(int *out, size_t *out_size, const char *path, rap_er
     }
     *out = fd;
     *out_size = (size_t)info.st_size;
+    if (out_pipe)
+        *out_pipe = S_ISFIFO(info.st_mode);
     return RAP_OK;
 }
 
@@ -60,42 +76,109 @@ static ssize_t file_read_all(int fd, char *data, size_t size)
     return (ssize_t)done;
 }
 
-rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err)
+/* One read from a pipe that is opened without blocking; 0 at its end, −1 and errno on failure. */
+static ssize_t file_read_pipe(int fd, char *data, size_t size)
+{
+    for (;;) {
+        struct pollfd wait = { .fd = fd, .events = POLLIN };
+        int ready = poll(&wait, 1, PIPE_PATIENCE * 1000);
+        ssize_t got = ready > 0 ? read(fd, data, size) : -1;
+
+        if (ready == 0)
+            errno = ETIMEDOUT;
+        if (got >= 0 || (errno != EINTR && errno != EAGAIN))
+            return got;
+    }
+}
+
+/* All that a pipe sends, at most `limit` bytes. */
+static rap_status file_drain(char **out, size_t *out_size, int fd, const char *path, size_t limit,
+                             rap_err *err)
+{
+    size_t size = 0, room = 0;
+    char *data = NULL;
+    ssize_t got = 1;
+
+    while (got > 0 && size <= limit) {
+        if (room - size < 2) {
+            size_t larger = room ? room * 2 : PIPE_FIRST;
+            char *moved = larger > room ? realloc(data, larger) : NULL;
+            if (!moved) {
+                free(data);
+                return err_memory(err, "reading a pipe");
+            }
+            data = moved;
+            room = larger;
+        }
+        got = file_read_pipe(fd, data + size, room - size - 1);
+        size += got > 0 ? (size_t)got : 0;
+    }
+    if (got < 0 || size > limit) {
+        free(data);
+        return got < 0 ? err_file(err, path, "reading")
+                       : err_set(err, RAP_E_LIMIT, "%s: sends more than the limit of %zu bytes",
+                                 path, limit);
+    }
+    data[size] = '\0';
+    *out = data;
+    *out_size = size;
+    return RAP_OK;
+}
+
+/* A regular file of `size` bytes. */
+static rap_status file_take(char **out, size_t *out_size, int fd, size_t size, const char *path,
+                            rap_err *err)
+{
+    char *data = malloc(size + 1);
+    ssize_t got;
+
+    if (!data)
+        return err_memory(err, "reading a file");
+    got = file_read_all(fd, data, size);
+    if (got < 0) {
+        free(data);
+        return err_file(err, path, "reading");
+    }
+    data[got] = '\0';
+    *out = data;
+    *out_size = (size_t)got;
+    return RAP_OK;
+}
+
+/* `pipes`: these as well. */
+static rap_status file_read_any(char **out, size_t *out_size, const char *path, size_t limit,
+                                bool pipes, rap_err *err)
 {
     size_t size = 0;
-    ssize_t got;
-    char *data = NULL;
+    bool pipe = false;
     int fd = -1;
     rap_status status;
 
     *out = NULL;
     *out_size = 0;
-    status = file_open(&fd, &size, path, err);
+    status = file_open(&fd, &size, pipes ? &pipe : NULL, path, err);
     if (status != RAP_OK)
         return status;
-    if (size > limit) {
+    if (pipe)
+        status = file_drain(out, out_size, fd, path, limit, err);
+    else if (size > limit)
         status =
             err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, the limit is %zu", path, size, limit);
-        goto cleanup;
-    }
-    data = malloc(size + 1);
-    if (!data) {
-        status = err_memory(err, "reading a file");
-        goto cleanup;
-    }
-    got = file_read_all(fd, data, size);
-    if (got < 0) {
-        status = err_file(err, path, "reading");
-        goto cleanup;
-    }
-    data[got] = '\0';
-    *out = data;
-    *out_size = (size_t)got;
-    data = NULL;
-cleanup:
-    free(data);
+    else
+        status = file_take(out, out_size, fd, size, path, err);
     close(fd);
     return status;
+}
+
+rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err)
+{
+    return file_read_any(out, out_size, path, limit, false, err);
+}
+
+rap_status file_read_stream(char **out, size_t *out_size, const char *path, size_t limit,
+                            rap_err *err)
+{
+    return file_read_any(out, out_size, path, limit, true, err);
 }
 
 rap_status file_map_open(file_map *out, const char *path, rap_err *err)
@@ -106,7 +189,7 @@ rap_status file_map_open(file_map *out, const char *path, rap_err *err)
     void *data;
 
     *out = (file_map){ NULL, 0 };
-    status = file_open(&fd, &size, path, err);
+    status = file_open(&fd, &size, NULL, path, err);
     if (status != RAP_OK)
         return status;
     if (size > 0) {

@@ -8,9 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads a regular file of at most `limit` bytes; out is NUL-ended past size; free() it. A directory,
- * a missing file and a file over the limit are named errors. */
+/* Reads a regular file of at most `limit` bytes; out is NUL-ended past size; free() it. A folder, a pipe, a device, a
+ * missing file and one over the limit are named errors. */
 rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err);
+/* The same, and a pipe (/dev/stdin, /dev/fd/63, a FIFO) to its end: waits for it, up to five minutes without a byte. */
+rap_status file_read_stream(char **out, size_t *out_size, const char *path, size_t limit,
+                            rap_err *err);
 
 /* Writes atomically: a temporary file beside it, fsync, rename, fsync of the folder. */
 rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err);

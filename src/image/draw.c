@@ -41,8 +41,12 @@ static int draw_pixel(float value, int size)
 
 void image_draw_box(image *im, rap_box box, int thickness, uint32_t color)
 {
-    int x0 = draw_pixel(box.x, im->width), x1 = draw_pixel(box.x + box.w, im->width);
-    int y0 = draw_pixel(box.y, im->height), y1 = draw_pixel(box.y + box.h, im->height);
+    float across = (float)im->width / (float)image_full_width(im);
+    float down = (float)im->height / (float)image_full_height(im);
+    int x0 = draw_pixel(box.x * across, im->width);
+    int x1 = draw_pixel((box.x + box.w) * across, im->width);
+    int y0 = draw_pixel(box.y * down, im->height);
+    int y1 = draw_pixel((box.y + box.h) * down, im->height);
     int t = clamp_int(thickness, 1, 1 + (im->width > im->height ? im->width : im->height));
 
     if (!(box.w > 0.0f) || !(box.h > 0.0f)) {
@@ -127,7 +131,9 @@ rap_status image_draw_label(image *im, int x, int y, const char *text, int pixel
     if (cover) {
         int pad = pixels / 4 + 1, width = vips_image_get_width(mask);
         int height = vips_image_get_height(mask);
-        int left = clamp_int(x, 0, im->width), top = clamp_int(y, 0, im->height);
+        int left = draw_pixel((float)x * (float)im->width / (float)image_full_width(im), im->width);
+        int top =
+            draw_pixel((float)y * (float)im->height / (float)image_full_height(im), im->height);
         if (left + width + 2 * pad > im->width)
             left = clamp_int(im->width - width - 2 * pad, 0, im->width);
         if (top + height + 2 * pad > im->height)

@@ -1,7 +1,6 @@
-/* image.c: pictures as memory: make, copy, cut. Decoding is in decode.c, scaling in resize.c, drawing
- * and saving in draw.c. */
+/* image.c: pictures as memory: make, copy, crop. Reading is in load.c, decoding in decode.c, scaling in resize.c,
+ * drawing and saving in draw.c. */
 #include "image/image.h"
-#include "base/file.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -11,7 +10,7 @@
 
 rap_status image_new(image *out, int width, int height, rap_err *err)
 {
-    *out = (image){ 0, 0, NULL };
+    *out = (image){ 0 };
     if (width < 1 || height < 1)
         return err_set(err, RAP_E_ARGUMENT, "a picture of %d × %d pixels cannot be made", width,
                        height);
@@ -32,16 +31,29 @@ void image_release(image *im)
     if (!im)
         return;
     free(im->rgb);
-    *im = (image){ 0, 0, NULL };
+    *im = (image){ 0 };
+}
+
+int image_full_width(const image *im)
+{
+    return im->full_width > 0 ? im->full_width : im->width;
+}
+
+int image_full_height(const image *im)
+{
+    return im->full_height > 0 ? im->full_height : im->height;
 }
 
 rap_status image_copy(image *out, const image *in, rap_err *err)
 {
     rap_status status = image_new(out, in->width, in->height, err);
 
-    if (status == RAP_OK)
-        memcpy(out->rgb, in->rgb, (size_t)in->width * (size_t)in->height * 3);
-    return status;
+    if (status != RAP_OK)
+        return status;
+    memcpy(out->rgb, in->rgb, (size_t)in->width * (size_t)in->height * 3);
+    out->full_width = in->full_width;
+    out->full_height = in->full_height;
+    return RAP_OK;
 }
 
 /* ---- boxes ---- */
@@ -73,14 +85,16 @@ static int side_pixels(int *from, float start, float length, int size)
 
 rap_status image_crop(image *out, const image *in, rap_box box, rap_err *err)
 {
+    float across = (float)in->width / (float)image_full_width(in);
+    float down = (float)in->height / (float)image_full_height(in);
     int x, y, width, height;
     rap_status status;
 
-    *out = (image){ 0, 0, NULL };
+    *out = (image){ 0 };
     if (box_is_whole(box))
         return image_copy(out, in, err);
-    width = side_pixels(&x, box.x, box.w, in->width);
-    height = side_pixels(&y, box.y, box.h, in->height);
+    width = side_pixels(&x, box.x * across, box.w * across, in->width);
+    height = side_pixels(&y, box.y * down, box.h * down, in->height);
     status = image_new(out, width, height, err);
     if (status != RAP_OK)
         return status;
@@ -93,7 +107,8 @@ rap_status image_crop(image *out, const image *in, rap_box box, rap_err *err)
 
 rap_box image_square_box(const image *in, rap_box box, float margin)
 {
-    float full_w = (float)in->width, full_h = (float)in->height, side, w, h, x, y;
+    float full_w = (float)image_full_width(in), full_h = (float)image_full_height(in);
+    float side, w, h, x, y;
 
     if (box_is_whole(box))
         return (rap_box){ 0, 0, full_w, full_h };
@@ -103,38 +118,4 @@ rap_box image_square_box(const image *in, rap_box box, float margin)
     x = clampf(box.x + box.w / 2 - w / 2, 0.0f, full_w - w);
     y = clampf(box.y + box.h / 2 - h / 2, 0.0f, full_h - h);
     return (rap_box){ x, y, w, h };
-}
-
-/* ---- reading ---- */
-
-rap_status image_read_bytes(char **out, size_t *out_size, const rap_image *source, rap_err *err)
-{
-    *out = NULL;
-    *out_size = 0;
-    if (source->path)
-        return file_read(out, out_size, source->path, IMAGE_MAX_BYTES, err);
-    if (!source->bytes || source->size == 0)
-        return err_set(err, RAP_E_ARGUMENT, "picture: neither a path nor bytes were given");
-    if (source->size > IMAGE_MAX_BYTES)
-        return err_set(err, RAP_E_LIMIT, "picture: has %zu bytes, the limit is %u", source->size,
-                       IMAGE_MAX_BYTES);
-    *out = mem_string_n(source->bytes, source->size);
-    if (!*out)
-        return err_memory(err, "copying a picture");
-    *out_size = source->size;
-    return RAP_OK;
-}
-
-rap_status image_load(image *out, const char *path, rap_err *err)
-{
-    char *bytes = NULL;
-    size_t size = 0;
-    rap_status status;
-
-    *out = (image){ 0, 0, NULL };
-    status = file_read(&bytes, &size, path, IMAGE_MAX_BYTES, err);
-    if (status == RAP_OK)
-        status = image_decode(out, bytes, size, path, err);
-    free(bytes);
-    return status;
 }

@@ -1,24 +1,34 @@
-/* image.h: pictures as plain RGB memory. Decoding and resizing is libvips; untrusted loaders are
- * blocked, EXIF orientation applied, alpha laid on white, every colour space turned to sRGB, 8 bits. */
+/* image.h: pictures as plain RGB memory: upright by EXIF, alpha laid on white, every colour space turned to sRGB, 8
+ * bits. What is larger than IMAGE_MAX_PIXELS is shrunk by a whole factor while it is decoded; every rap_box is in pixels
+ * of the picture as it was before that, and the functions here that take one know the scale. */
 #ifndef RAP_IMAGE_IMAGE_H
 #define RAP_IMAGE_IMAGE_H
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMAGE_MAX_PIXELS 100000000 /* 100 megapixels, checked on the header before decoding */
+#define IMAGE_MAX_PIXELS 100000000      /* that are held: a larger picture is shrunk */
+#define IMAGE_MAX_FILE_PIXELS 268435456 /* of a file: 2 to the 28th, checked on the header before decoding */
+#define IMAGE_MAX_MEMORY 2200000000u    /* bytes that decoding takes beside the picture, for all threads together */
 #define IMAGE_MAX_BYTES (512u << 20)
 
 typedef struct image {
     int width, height;
-    uint8_t *rgb; /* [height, width, 3] */
+    uint8_t *rgb;                /* [height, width, 3] */
+    int full_width, full_height; /* before it was shrunk; 0: it was not */
 } image;
 
-/* JPEG, PNG, WebP, GIF (first frame), HEIC. `name` is what errors call it. */
+int image_full_width(const image *im);
+int image_full_height(const image *im);
+
+/* JPEG, PNG, GIF (first frame), WebP (first frame), HEIC, AVIF. `name` is what errors call it. */
 rap_status image_decode(image *out, const void *bytes, size_t size, const char *name, rap_err *err);
 rap_status image_load(image *out, const char *path, rap_err *err);
+/* Whether these first bytes of a file are those of such a picture. */
+bool image_is_picture(const void *bytes, size_t size);
 /* Loads the bytes (owned by the caller, free()) of either form of rap_image; no decoding. */
 rap_status image_read_bytes(char **out, size_t *out_size, const rap_image *source, rap_err *err);
 void image_release(image *im); /* NULL-safe, leaves {0} */
@@ -40,9 +50,9 @@ rap_status image_resize(image *out, const image *in, int width, int height, imag
 
 rap_status image_save_png(const image *im, const char *path, rap_err *err); /* atomic */
 
-/* Drawing for `rap see --out`: colours 0xRRGGBB. */
+/* Drawing for `rap see --out`: colours 0xRRGGBB; the box in pixels of the full picture, the thickness in those held. */
 void image_draw_box(image *im, rap_box box, int thickness, uint32_t color);
-/* Text in a filled plate whose top-left is (x, y), moved inside the picture. Real font via libvips/pango;
+/* Text in a filled plate whose top-left is (x, y) of the full picture, moved inside the picture. Real font via libvips/pango;
  * a missing font falls back to nothing drawn. Text is data: no markup is interpreted. */
 rap_status image_draw_label(image *im, int x, int y, const char *text, int pixels, uint32_t color,
                             rap_err *err);

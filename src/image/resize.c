@@ -162,7 +162,7 @@ static rap_status resize_rows(image *out, const image *in, int width, image_filt
     scale_plan plan = { 0, NULL, NULL };
     rap_status status;
 
-    *out = (image){ 0, 0, NULL };
+    *out = (image){ 0 };
     if (!plan_init(&plan, in->width, width, filter)) {
         plan_release(&plan);
         return err_memory(err, "scaling a picture");
@@ -181,7 +181,7 @@ static rap_status resize_columns(image *out, const image *in, int height, image_
     int32_t *sum = mem_array((size_t)in->width, 3 * sizeof *sum);
     rap_status status;
 
-    *out = (image){ 0, 0, NULL };
+    *out = (image){ 0 };
     if (!sum || !plan_init(&plan, in->height, height, filter)) {
         status = err_memory(err, "scaling a picture");
         goto cleanup;
@@ -198,10 +198,10 @@ cleanup:
 rap_status image_resize(image *out, const image *in, int width, int height, image_filter filter,
                         rap_err *err)
 {
-    image middle = { 0, 0, NULL };
+    image middle = { 0 };
     rap_status status;
 
-    *out = (image){ 0, 0, NULL };
+    *out = (image){ 0 };
     if (width < 1 || height < 1)
         return err_set(err, RAP_E_ARGUMENT, "a picture cannot be scaled to %d × %d pixels", width,
                        height);

@@ -12,7 +12,7 @@
  * Squares are taken in groups whose V and M stay in the caches, and each group goes through three loops:
  * gather(), multiply(), finish().
  *
- *     V [36][squares · C, and a line]     M [36][squares · O, and a line]     U [36][panels of [C, O]]
+ *     V [36][squares · C, and a line]     M [36][panels of [squares, O], and a line]     U [36][panels of [C, O]]
  *
  * The line more keeps the 36 streams from meeting in one set of the cache. */
 #include "nn/nn_winograd.h"
@@ -189,8 +189,8 @@ static void multiply(void *payload, int64_t i, int lane)
     int64_t e = i / j->panels, c = j->s->c, o = j->s->o;
     nn_panel p = nn_panel_at(j->k, o, i % j->panels);
     const float *u = (const float *)j->l->packed + e * c * o + p.first * c;
-    nn_panel_multiply(j->k, j->m + e * j->m_step + p.first, o, j->v + e * j->v_step, c, j->count, u,
-                      p.width, c);
+    float *m = j->m + e * j->m_step + p.first * j->count;
+    nn_panel_multiply(j->k, m, p.width, j->v + e * j->v_step, c, j->count, u, p.width, c);
 }
 
 static void finish(void *payload, int64_t i, int lane)
@@ -204,10 +204,14 @@ static void finish(void *payload, int64_t i, int lane)
     nn_square to = { .line = s->ow * s->o, .place = s->o };
     to.lines = s->oh - y < SQUARE ? s->oh - y : SQUARE;
     to.places = s->ow - x < SQUARE ? s->ow - x : SQUARE;
-    for (int64_t o = 0; o < s->o; o += j->k->vector) {
-        to.dst = j->l->dst + at + o;
-        to.residual = residual ? residual + at + o : NULL;
-        j->k->winograd_out(&to, j->m + i * s->o + o, j->m_step, bias ? bias + o : NULL, s->act);
+    for (int64_t n = 0; n < j->panels; n++) {
+        nn_panel p = nn_panel_at(j->k, s->o, n);
+        const float *m = j->m + p.first * j->count + i * p.width;
+        for (int64_t o = p.first; o < p.first + p.width; o += j->k->vector, m += j->k->vector) {
+            to.dst = j->l->dst + at + o;
+            to.residual = residual ? residual + at + o : NULL;
+            j->k->winograd_out(&to, m, j->m_step, bias ? bias + o : NULL, s->act);
+        }
     }
 }
 

@@ -75,7 +75,8 @@ static rap_status gather(refusals *out, rap *r, const picture *shown, const sigh
                            "the photo is one of the concept's own pictures; forget the concept, or "
                            "remember it anew by another picture");
         out->view[out->count] =
-            (store_view){ shown->bytes, shown->size, shown->pixels.width, shown->pixels.height,
+            (store_view){ shown->bytes, shown->size, image_full_width(&shown->pixels),
+                          image_full_height(&shown->pixels),
                           i == seen->whole ? whole : seen->region[i].box };
         out->vector[out->count++] =
             (store_vector){ r->maker, seen->dim, seen->feature + (size_t)i * (size_t)seen->dim };

@@ -35,8 +35,9 @@ void picture_close(picture *p)
 
 rap_status picture_fit_box(rap_box *box, const image *im, rap_err *err)
 {
-    float right = fminf(box->x + box->w, (float)im->width);
-    float bottom = fminf(box->y + box->h, (float)im->height);
+    int width = image_full_width(im), height = image_full_height(im);
+    float right = fminf(box->x + box->w, (float)width);
+    float bottom = fminf(box->y + box->h, (float)height);
 
     if (box->w == 0 && box->h == 0) {
         *box = (rap_box){ 0, 0, 0, 0 };
@@ -46,7 +47,7 @@ rap_status picture_fit_box(rap_box *box, const image *im, rap_err *err)
         !isfinite(box->y + box->h) || right - fmaxf(box->x, 0) < 1 || bottom - fmaxf(box->y, 0) < 1)
         return err_set(err, RAP_E_ARGUMENT,
                        "the box %g,%g,%g,%g has nothing in the picture of %d×%d pixels", box->x,
-                       box->y, box->w, box->h, im->width, im->height);
+                       box->y, box->w, box->h, width, height);
     box->x = fmaxf(box->x, 0);
     box->y = fmaxf(box->y, 0);
     box->w = right - box->x;

@@ -57,8 +57,8 @@ static rap_status decode_one(image *out, transfer_picture *p, rap_err *err)
         status = embed_check_size(out, p->name, err);
     if (status == RAP_OK)
         status = picture_fit_box(&p->view.box, out, err);
-    p->view.width = out->width;
-    p->view.height = out->height;
+    p->view.width = image_full_width(out);
+    p->view.height = image_full_height(out);
     return status;
 }
 

@@ -29,8 +29,9 @@ rap_status view_open(seen_view *out, rap *r, const rap_image *source, rap_box bo
         status = models_encoder(r);
     if (status != RAP_OK)
         return status;
-    out->view = (store_view){ out->picture.bytes, out->picture.size, out->picture.pixels.width,
-                              out->picture.pixels.height, box };
+    out->view =
+        (store_view){ out->picture.bytes, out->picture.size, image_full_width(&out->picture.pixels),
+                      image_full_height(&out->picture.pixels), box };
     return embed_view(out, r);
 }
 

@@ -427,9 +427,8 @@ static void roll_back(db *d)
 
 static rap_status begin(db *d, const char *sql, rap_err *err)
 {
-    if (!d->rollback &&
-        sqlite3_prepare_v3(d->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT, &d->rollback,
-                           NULL) != SQLITE_OK)
+    if (!d->rollback && sqlite3_prepare_v3(d->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
+                                           &d->rollback, NULL) != SQLITE_OK)
         return db_fail(d, "changing", err);
     roll_back(d); /* what could not be at its own end */
     return db_exec(d, sql, err);

@@ -113,7 +113,7 @@ void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop
 static rap_box inner_box(rap_box box, const image *photo, float part)
 {
     if (box.w <= 0 || box.h <= 0)
-        box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
+        box = (rap_box){ 0, 0, (float)image_full_width(photo), (float)image_full_height(photo) };
     if (box.w * (1 - 2 * part) < EMBED_MIN_SIDE || box.h * (1 - 2 * part) < EMBED_MIN_SIDE)
         return box;
     return (rap_box){ box.x + box.w * part, box.y + box.h * part, box.w * (1 - 2 * part),

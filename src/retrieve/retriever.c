@@ -204,15 +204,15 @@ static rap_status find_regions(retriever *r, const image *photo, rap_policy poli
     rap_status status = RAP_OK;
 
     out->whole = -1;
-    out->width = photo->width;
-    out->height = photo->height;
+    out->width = image_full_width(photo);
+    out->height = image_full_height(photo);
     if (r->detect)
         status = detect_regions(r->detect, photo, 1, &out->region, &out->count, err);
     else if (!(out->region = mem_array(1, sizeof *out->region)))
         status = err_memory(err, "looking at the photo");
     if (status != RAP_OK || (r->detect && (policy == RAP_POLICY_PAPER || out->count > 0)))
         return status;
-    out->region[out->count].box = (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
+    out->region[out->count].box = (rap_box){ 0, 0, (float)out->width, (float)out->height };
     out->region[out->count].confidence = 1;
     if (!(out->region[out->count].label = mem_string("")))
         return err_memory(err, "looking at the photo");

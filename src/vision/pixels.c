@@ -71,9 +71,8 @@ rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys,
 /* A picture far longer than wide would scale to a huge one of which the centre is used: cut first. */
 static rap_status cut_long(image *out, const image *im, rap_err *err)
 {
-    int shortest = im->width < im->height ? im->width : im->height;
-    float side = (float)shortest * MAX_ASPECT;
-    rap_box box = { 0, 0, (float)im->width, (float)im->height };
+    rap_box box = { 0, 0, (float)image_full_width(im), (float)image_full_height(im) };
+    float side = fminf(box.w, box.h) * MAX_ASPECT;
     if (box.w > side)
         box.x = floorf((box.w - side) / 2), box.w = side;
     if (box.h > side)

@@ -94,7 +94,7 @@ static float clamp(float v, float top)
 
 static bool onto_picture(detection *out, const candidate *c, yolo_letterbox fit, const image *im)
 {
-    float w = (float)im->width, h = (float)im->height;
+    float w = (float)image_full_width(im), h = (float)image_full_height(im);
     float x1 = clamp((c->box[0] - (float)fit.left) / fit.gain_x, w);
     float y1 = clamp((c->box[1] - (float)fit.top) / fit.gain_y, h);
     float x2 = clamp((c->box[2] - (float)fit.left) / fit.gain_x, w);

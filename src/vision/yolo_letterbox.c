@@ -62,8 +62,8 @@ yolo_letterbox yolo_fit(float *canvas, int size, const image *im)
     int w = (int)nearbyint(im->width * gain), h = (int)nearbyint(im->height * gain);
     w = w < 1 ? 1 : w > size ? size : w;
     h = h < 1 ? 1 : h > size ? size : h;
-    yolo_letterbox fit = { .gain_x = (float)w / (float)im->width,
-                           .gain_y = (float)h / (float)im->height,
+    yolo_letterbox fit = { .gain_x = (float)w / (float)image_full_width(im),
+                           .gain_y = (float)h / (float)image_full_height(im),
                            .left = (int)nearbyint((size - w) / 2.0 - 0.1),
                            .top = (int)nearbyint((size - h) / 2.0 - 0.1) };
     for (int64_t i = 0; i < (int64_t)size * size * 3; i++)

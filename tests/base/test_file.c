@@ -1,7 +1,9 @@
 /* test_file.c: files, paths and their SHA-256 (src/base/file.c, path.c, hash.c). */
 #include "base/file.h"
 
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,8 +89,57 @@ static void names_what_cannot_be_read(void **state)
     assert_int_equal(mkfifo(pipe, 0600), 0);
     assert_int_equal(file_read(&data, &size, pipe, 10, &err),
                      RAP_E_ARGUMENT); /* and does not wait */
+    assert_non_null(strstr(err.text, "is a pipe"));
+    assert_int_equal(file_map_open(&map, pipe, &err), RAP_E_ARGUMENT);
     assert_int_equal(file_map_open(&map, work, &err), RAP_E_ARGUMENT);
     assert_null(map.data);
+    assert_int_equal(file_read_stream(&data, &size, work, 10, &err), RAP_E_ARGUMENT);
+    assert_int_equal(file_read_stream(&data, &size, "/dev/zero", 10, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "is a device"));
+    assert_null(data);
+    unlink(pipe);
+}
+
+enum { SENT = 300000 };
+
+/* Opens the FIFO late and sends in pieces, with pauses. */
+static void *send_some(void *payload)
+{
+    char piece[SENT / 10];
+    FILE *to;
+
+    memset(piece, 'x', sizeof piece);
+    usleep(20000);
+    to = fopen(payload, "w");
+    for (int i = 0; to && i < 10; i++) {
+        fwrite(piece, 1, sizeof piece, to);
+        fflush(to);
+        usleep(2000);
+    }
+    return to && fclose(to) == 0 ? payload : NULL;
+}
+
+static void reads_pipes(void **state)
+{
+    const char *pipe = in_work("pipe");
+    pthread_t thread;
+    char *data = NULL;
+    size_t size = 0;
+    rap_err err;
+    void *sent;
+
+    signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(pthread_create(&thread, NULL, send_some, (void *)pipe), 0);
+    assert_int_equal(file_read_stream(&data, &size, pipe, SENT, &err), RAP_OK);
+    pthread_join(thread, &sent);
+    assert_non_null(sent);
+    assert_int_equal(size, SENT);
+    assert_int_equal(strspn(data, "x"), SENT);
+    free(data);
+    assert_int_equal(pthread_create(&thread, NULL, send_some, (void *)pipe), 0);
+    assert_int_equal(file_read_stream(&data, &size, pipe, SENT - 1, &err), RAP_E_LIMIT);
+    pthread_join(thread, NULL);
     assert_null(data);
     unlink(pipe);
 }
@@ -242,6 +293,7 @@ int main(void)
         cmocka_unit_test(writes_and_reads),
         cmocka_unit_test(reads_an_empty_file),
         cmocka_unit_test(names_what_cannot_be_read),
+        cmocka_unit_test(reads_pipes),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
         cmocka_unit_test(an_output_that_is_an_input_is_refused),
         cmocka_unit_test(maps),

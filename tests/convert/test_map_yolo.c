@@ -87,7 +87,7 @@ static image picture(const gguf_file *f, int i)
     const gguf_tensor *t;
     float *coarse = numbers(f, &t, "%d.rgb", i);
     int block = (int)whole(f, "yolo-parity.block.%d", i), w = (int)t->ne[1], h = (int)t->ne[2];
-    image im = { w * block, h * block, NULL };
+    image im = { .width = w * block, .height = h * block };
     im.rgb = mem_array((size_t)im.width * (size_t)im.height, 3);
     for (int y = 0; y < im.height; y++)
         for (int x = 0; x < im.width; x++)

@@ -100,7 +100,7 @@ static rap_status names(fixture *f, int round)
     (void)round;
     store_names_free(all, count);
     if (status == RAP_OK)
-        status = store_categories(f->s, &category, &categories, &f->err);
+        status = store_categories(f->s, 10000, &category, &categories, &f->err);
     store_strings_free(category, categories);
     return status;
 }

@@ -17,7 +17,7 @@ static const char *const sources[MODELS] = { "vision/yolo_parity.gguf", "data/cl
                                              "data/encoders/timm_token" };
 static const precision precisions[] = { PRECISION_F32, PRECISION_BF16, PRECISION_INT8 };
 static uint8_t rgb[5 * 3 * 3];
-static const image picture = { 5, 3, rgb };
+static const image picture = { .width = 5, .height = 3, .rgb = rgb };
 
 static void must(rap_status status, const rap_err *err)
 {
@@ -29,10 +29,9 @@ static void must(rap_status status, const rap_err *err)
 
 static void start(changed_gguf *c, const char *source)
 {
-    const char *tests = getenv("RAP_TESTS");
     rap_err err = { 0 };
     char path[1024], out[64];
-    snprintf(path, sizeof path, "%s/%s", tests ? tests : "tests", source);
+    snprintf(path, sizeof path, "%s/%s", RAP_TESTS_FOLDER, source);
     if (strstr(source, ".gguf")) {
         must(changed_gguf_open(c, path, &err), &err);
         return;

@@ -3,6 +3,7 @@
 #include "rap/fixture.h"
 
 #include "formats/json.h"
+#include "image/made.h"
 
 #include <math.h>
 
@@ -40,6 +41,59 @@ static void nearest_photo_is_right(void **state)
     print_message("top-1 on photos: %d of %d\n", right, asked);
     assert_true(asked > 50);
     assert_true(right >= 0.97 * asked);
+}
+
+/* 12000 × 9000 pixels are shrunk while they are decoded; boxes are still those of the file. */
+static void boxes_of_a_large_photo_are_its_own(void **state)
+{
+    fixture *f = *state;
+    rap_concept c = RAP_CONCEPT_INIT;
+    const char *path = path_of("%s/large.png", f->folder), *drawn = path_of("%s/d.png", f->folder);
+    uint8_t *samples = malloc(1500 * 9000);
+    buf file = BUF_INIT;
+    image im;
+    rap_matches *m;
+    rap *r;
+
+    if (!have(VIT)) {
+        free(samples);
+        skip();
+    }
+    assert_non_null(samples);
+    for (int i = 0; i < 1500 * 9000; i++) /* stripes below, a dark square at the right */
+        samples[i] = i % 1500 >= 1000 && i % 1500 < 1200 && i / 1500 >= 6000 && i / 1500 < 7600 ? 0
+                     : i / 1500 / 500 % 2 ? 0xF0
+                                          : 255;
+    made_head(&file, 12000, 9000, 1, 0, 0);
+    made_pixels(&file, samples, 9000, 1500);
+    free(samples);
+    assert_int_equal(file_write(path, file.data, file.len, NULL), RAP_OK);
+    buf_release(&file);
+
+    r = open_rap(f, make_profile(f, "vit", VIT, NULL), "store.db", NULL);
+    c.name = "dark";
+    c.image.path = path;
+    c.box = (rap_box){ 11990, 10, 100, 100 };
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_OK);
+    c.name = "outside";
+    c.box = (rap_box){ 12010, 10, 100, 100 };
+    assert_int_equal(rap_remember(NULL, r, &c), RAP_E_ARGUMENT);
+    assert_non_null(strstr(rap_error(r), "12000×9000"));
+    assert_int_equal(remember(r, "all", path), RAP_OK);
+
+    m = see(r, path, NULL);
+    assert_int_equal(m->width, 12000);
+    assert_int_equal(m->height, 9000);
+    assert_true(m->count > 0 && m->match[0].distance < 0.02f);
+    assert_float_equal(m->match[0].box.w, 12000, 0);
+    m->match[0].box = (rap_box){ 8000, 6000, 1600, 1600 };
+    assert_int_equal(rap_draw(r, &(rap_image){ path, NULL, 0 }, m, drawn), RAP_OK);
+    rap_matches_free(m);
+    assert_int_equal(image_load(&im, drawn, NULL), RAP_OK);
+    assert_int_equal(im.width, 6000);
+    assert_int_equal(im.rgb[((size_t)3400 * 6000 + 4002) * 3], 0xE6); /* the box's left side */
+    assert_int_equal(im.rgb[((size_t)3400 * 6000 + 4400) * 3], 0);    /* inside of it */
+    image_release(&im);
 }
 
 static void what_was_shown_is_found_again(void **state)
@@ -307,13 +361,10 @@ int main(void)
 {
 #define WORK(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        WORK(nearest_photo_is_right),
-        WORK(what_was_shown_is_found_again),
-        WORK(the_paper_policy_takes_two_of_a_region),
-        WORK(a_box_is_what_is_remembered),
-        WORK(bad_input_changes_nothing),
-        WORK(another_encoder_embeds_again),
-        WORK(changes_by_others_are_seen),
+        WORK(nearest_photo_is_right),        WORK(boxes_of_a_large_photo_are_its_own),
+        WORK(what_was_shown_is_found_again), WORK(the_paper_policy_takes_two_of_a_region),
+        WORK(a_box_is_what_is_remembered),   WORK(bad_input_changes_nothing),
+        WORK(another_encoder_embeds_again),  WORK(changes_by_others_are_seen),
         WORK(describing_names_what_is_used),
     };
 

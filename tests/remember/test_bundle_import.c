@@ -163,6 +163,35 @@ static void lies_are_refused(void **state)
     store_close(target);
 }
 
+/* A vector that cannot be the encoder's must not stand in the way of those that are. */
+static void vectors_that_cannot_be_are_not_taken(void **state)
+{
+    fixture *f = *state;
+    char path[128];
+    store *target = NULL;
+
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    snprintf(path, sizeof path, "%s/liar", f->folder);
+    make_lying_bundle(f, path, "UPDATE encoder SET dim = 4; UPDATE key SET vector = zeroblob(16)");
+    assert_int_equal(store_open(&target, fixture_file(f, "target.db"), 0, &f->err), RAP_OK);
+    assert_int_equal(transfer_import(target, path, 0, NULL, NULL, NULL, NULL, NULL, &f->err),
+                     RAP_OK);
+    assert_int_equal(count_rows(target, "view"), 1);
+    assert_int_equal(count_rows(target, "key"), 0); /* zero is nowhere: it is made again */
+    make_lying_bundle(f, path,
+                      "UPDATE encoder SET dim = 4; UPDATE key SET vector = x'0000803f0000803f"
+                      "0000803f0000803f'");
+    assert_int_equal(transfer_import(target, path, 1, NULL, NULL, NULL, NULL, NULL, &f->err),
+                     RAP_OK);
+    assert_int_equal(count_rows(target, "key"), 1); /* nobody knows better yet */
+    assert_int_equal(add_concept(target, "mo", "cat", "", 2, &f->err), RAP_OK);
+    assert_int_equal(count_rows(target, "key"), 1); /* the encoder does, and the other went */
+    assert_int_equal(transfer_import(target, path, 1, NULL, NULL, NULL, NULL, NULL, &f->err),
+                     RAP_E_FORMAT);
+    assert_line_has(f, "not that encoder's");
+    store_close(target);
+}
+
 static void damage_is_refused_or_harmless(void **state)
 {
     fixture *f = *state;
@@ -207,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(export_overwrites_nothing_and_leaves_no_rest, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(lies_are_refused, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(vectors_that_cannot_be_are_not_taken, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(damage_is_refused_or_harmless, fixture_setup,
                                         fixture_teardown),
     };

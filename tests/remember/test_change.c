@@ -151,13 +151,13 @@ static void a_word_that_was_forgotten_meanwhile_is_not_kept(void **state)
 
     assert_int_equal(add_concept(f->s, "bo", "hound", "info", 1, &f->err), RAP_OK);
     assert_int_equal(store_open(&other, f->path, 0, &f->err), RAP_OK);
-    assert_int_equal(store_categories(other, &category, &count, &f->err), RAP_OK);
+    assert_int_equal(store_categories(other, 10000, &category, &count, &f->err), RAP_OK);
     assert_int_equal(count, 1);
     assert_int_equal(store_forget(f->s, "bo", &f->err), RAP_OK);
     assert_int_equal(store_put_text_vector(other, category[0], &word, &f->err), RAP_OK);
     assert_int_equal(count_rows(other, "vocabulary"), 0);
     store_strings_free(category, count);
-    assert_int_equal(store_categories(other, &category, &count, &f->err), RAP_OK);
+    assert_int_equal(store_categories(other, 10000, &category, &count, &f->err), RAP_OK);
     assert_int_equal(count, 0);
     store_strings_free(category, count);
     assert_int_equal(store_put_text_vector(other, "object", &word, &f->err), RAP_OK);

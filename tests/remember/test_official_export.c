@@ -33,7 +33,8 @@ static void comes_back_the_same(void **state)
     assert_int_equal(store_open(&again, fixture_file(f, "again.db"), 0, &f->err), RAP_OK);
     assert_int_equal(import_file(f, again, json, 0, &report), RAP_OK);
     assert_int_equal(report.added, 11);
-    assert_int_equal(report.views, count_rows(f->s, "view") - 11); /* further ones come back as such */
+    assert_int_equal(report.views,
+                     count_rows(f->s, "view") - 11); /* further ones come back as such */
     assert_int_equal(count_rows(again, "view"), count_rows(f->s, "view"));
     assert_equal_stores(f->s, again, false);
     store_close(again);

@@ -239,7 +239,8 @@ static void every_picture_of_a_concept_is_a_view(void **state)
     static const char json[] =
         "{\"concept_dict\": {\"<bo>\": {\"name\": \"bo\", \"image\": \"p/a.png\", \"boxes\":"
         " {\"p/c.png\": [1, 2, 3, 4]}}, \"<mo>\": {\"name\": \"mo\", \"image\": \"p/d.png\"}},"
-        " \"path_to_concept\": {\"p/b.png\": \"<bo>\", \"./p/a.png\": \"<bo>\", \"p/c.png\": \"BO\","
+        " \"path_to_concept\": {\"p/b.png\": \"<bo>\", \"./p/a.png\": \"<bo>\", \"p/c.png\": "
+        "\"BO\","
         " \"p/d.png\": \"<mo>\", \"p/nowhere.png\": \"<nobody>\"}}";
     fixture *f = *state;
     rap_import_report report;

@@ -63,7 +63,9 @@ static parity parity_open(const char *path)
     must(gguf_file_open(&p.file, path, &err), &err);
     const gguf_tensor *im = gguf_find(p.file, "test.image"), *t = gguf_find(p.file, "test.text");
     float *rgb = read_tensor(p.file, "test.image", &pixels);
-    p.im = (image){ (int)im->ne[1], (int)im->ne[2], mem_array((size_t)pixels, 1) };
+    p.im = (image){ .width = (int)im->ne[1],
+                    .height = (int)im->ne[2],
+                    .rgb = mem_array((size_t)pixels, 1) };
     for (int64_t i = 0; i < pixels; i++)
         p.im.rgb[i] = (uint8_t)rgb[i];
     free(rgb);
@@ -252,7 +254,9 @@ static void test_tiny_and_odd_pictures(void **state)
     must(yolo_world_open(&y, model, 2, PRECISION_F32, &err), &err);
     yolo_vocabulary *v = vocabulary(y, p.text, p.names);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        image im = { sizes[i][0], sizes[i][1], calloc((size_t)sizes[i][0] * sizes[i][1], 3) };
+        image im = { .width = sizes[i][0],
+                     .height = sizes[i][1],
+                     .rgb = calloc((size_t)sizes[i][0] * sizes[i][1], 3) };
         detection *d;
         int count;
         must(yolo_world_detect(y, v, &im, NULL, &d, &count, &err), &err);
@@ -270,7 +274,7 @@ static void test_letterbox_of_a_fitting_picture_is_itself(void **state)
     float canvas[4 * 4 * 3];
     for (int i = 0; i < 24; i++)
         rgb[i] = (uint8_t)(i * 10);
-    image im = { 4, 2, rgb };
+    image im = { .width = 4, .height = 2, .rgb = rgb };
     yolo_letterbox fit = yolo_fit(canvas, 4, &im);
     assert_int_equal(fit.left, 0);
     assert_int_equal(fit.top, 1);

@@ -123,7 +123,7 @@ static void an_embedding_with_damage_is_printed(void **state)
 static void what_a_change_came_to(void **state)
 {
     const char *const names[] = { "bo", "mo", NULL };
-    rap_import_report report = { 3, 2, 1 };
+    rap_import_report report = { 3, 2, 1, 0 };
     json_t *out = again(wire_forgotten(names));
 
     assert_int_equal(json_array_size(json_object_get(out, "forgotten")), 2);

@@ -19,7 +19,7 @@ awk '/^\/\*/ { on = 1 } on && /^ \*     / { print substr($0, 8) } on && /^ \*$/ 
 grep -q 'int main' "$work/program.c"
 "${CC:-cc}" -std=c11 "${strict[@]}" "$work/program.c"
 
-read -ra outside < <(pkg-config --cflags vips sqlite3 jansson nettle)
+read -ra outside < <(pkg-config --cflags vips sqlite3 jansson expat nettle)
 home=$(tools/setup/llama.sh)
 for header in $(find src -name "*.h"); do
     printf '#include "%s"\n' "${header#src/}" >"$work/one.c"

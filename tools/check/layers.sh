@@ -11,6 +11,7 @@ table='base      api
 formats   base
 net       base
 image     base
+decode    base image
 nn        base formats
 vision    base formats image nn
 convert   base formats
@@ -20,10 +21,11 @@ generate  base formats image
 engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
+dataset   base formats image generate/prompt.h
 eval      api base formats
-eval/calibrate  base formats remember/store.h retrieve engine
+eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
-cli       api base eval pull wire
+cli       api base eval dataset pull wire
 '
 bad=0
 

@@ -53,7 +53,7 @@ rap_status calibrate_set_read(calibrate_set *out, const char *folder, rap_err *e
 void calibrate_set_release(calibrate_set *set); /* NULL-safe, also after a failed read */
 
 /* Is it a picture by its name? And the pictures in a folder, sorted: out [*out_count], names only. */
-int calibrate_is_picture(const char *name);
+int calibrate_is_picture(const char *path); /* by its name, or by its content */
 rap_status calibrate_list(char ***out, int *out_count, const char *folder, int folders, rap_err *err);
 void calibrate_list_free(char **list, int count);
 

@@ -17,7 +17,7 @@
 static const float crowdings[] = { 0, 0.5f, 1 };
 enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
 #define FIT_GOAL 0.05
-#define FIT_AMBIGUITY 0.03f /* the default of profiles: docs/performance.md */
+#define FIT_AMBIGUITY 0.03f /* the default of profiles: docs/notes/trust.md */
 
 /* ---- scores of one setting ---- */
 

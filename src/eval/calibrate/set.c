@@ -4,9 +4,11 @@
 #include "base/text_fold.h"
 #include "eval/calibrate/calibrate.h"
 #include "formats/json.h"
+#include "image/image.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,15 +18,30 @@ enum { SET_MAX = 1000000 };
 
 /* ---- folders ---- */
 
-int calibrate_is_picture(const char *name)
+static int is_named_picture(const char *name)
 {
-    static const char *const known[] = { "jpg", "jpeg", "png", "webp", "gif", "heic", "heif" };
+    static const char *const known[] = {
+        "jpg", "jpeg", "png", "webp", "gif", "heic", "heif", "avif"
+    };
     const char *extension = path_extension(name);
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcasecmp(extension, known[i]) == 0)
             return 1;
     return 0;
+}
+
+/* What has the name of a picture and is none is told when it is read. */
+int calibrate_is_picture(const char *path)
+{
+    uint8_t head[256];
+    file_state state;
+    FILE *file = is_named_picture(path) || !file_identify(&state, path) ? NULL : fopen(path, "rbe");
+    size_t size = file ? fread(head, 1, sizeof head, file) : 0;
+
+    if (file)
+        fclose(file);
+    return is_named_picture(path) || image_is_picture(head, size);
 }
 
 void calibrate_list_free(char **list, int count)
@@ -44,10 +61,11 @@ static int is_wanted(const char *folder, const char *name, int folders)
     char *path;
     int wanted;
 
-    if (*name == '.' || (!folders && !calibrate_is_picture(name)))
+    if (*name == '.')
         return 0;
     path = path_join(folder, name);
-    wanted = path && file_is_folder(path) == (folders != 0);
+    wanted =
+        path && file_is_folder(path) == (folders != 0) && (folders || calibrate_is_picture(path));
     free(path);
     return wanted;
 }

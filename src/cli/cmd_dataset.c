@@ -1,0 +1,171 @@
+/* cmd_dataset.c: rap dataset build|stats|show: training data in the RAP format. */
+#include "cli/cli.h"
+#include "dataset/dataset.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int run(cli *c, int argc, char **argv);
+
+const cli_command cmd_dataset = {
+    "dataset",
+    "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png",
+    "Build training data in the RAP format, and look at it",
+    "build  reads the sources that CONFIG.json names (COCO, RefCOCO, TAO, ILSVRC-VID, "
+    "CustomConcept101,\n"
+    "       folders of pictures, MyVLM, Yo'LLaVA, MC-LLaVA, LLaVA instructions, a store) and "
+    "writes\n"
+    "       FOLDER/train.json, validation.json, images/ and report.json. The same configuration "
+    "gives\n"
+    "       the same bytes on any number of threads; after an interruption the same command goes "
+    "on.\n"
+    "stats  counts a data set, or any file in the RAP format; --out draws the counts.\n"
+    "show   draws sample N (from 0) as a model sees it: pictures, prompt, and the answer, which "
+    "is\n"
+    "       what is trained on.\n\n"
+    "docs/dataset.md documents CONFIG.json; src/dataset/templates.txt holds the wordings.",
+    run,
+    CLI_NO_STORE,
+};
+
+static int failed(const rap_err *err)
+{
+    cli_say("%s", err->text);
+    return rap_status_exit_code(err->status);
+}
+
+/* ---- build ---- */
+
+static json_t *json_result(const dataset_result *r)
+{
+    json_t *kinds = json_object(), *dropped = json_object();
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        json_object_set_new(kinds, dataset_kind_name(k),
+                            json_pack("{s:I, s:I}", "made", (json_int_t)r->made[k], "wanted",
+                                      (json_int_t)r->wanted[k]));
+    for (int i = 0; i < DROP_REASONS; i++)
+        if (r->report.dropped[i])
+            json_object_set_new(dropped, drop_reason_text(i),
+                                json_integer((json_int_t)r->report.dropped[i]));
+    return json_pack("{s:I, s:I, s:o, s:o}", "train", (json_int_t)r->train, "validation",
+                     (json_int_t)r->validation, "kinds", kinds, "dropped", dropped);
+}
+
+static void print_result(const dataset_result *r, const char *folder)
+{
+    printf("%" PRIu64 " samples in %s, %" PRIu64 " of them for validation\n",
+           r->train + r->validation, folder, r->validation);
+    for (int k = 0; k < KIND_COUNT; k++)
+        if (r->wanted[k] && r->made[k] < r->wanted[k])
+            printf("  %-12s%10" PRIu64 " of %" PRIu64 " wanted: the sources hold no more\n",
+                   dataset_kind_name(k), r->made[k], r->wanted[k]);
+        else if (r->wanted[k])
+            printf("  %-12s%10" PRIu64 "\n", dataset_kind_name(k), r->made[k]);
+    for (int i = 0; i < DROP_REASONS; i++)
+        if (r->report.dropped[i])
+            printf("left out: %" PRIu64 ": %s (%s)\n", r->report.dropped[i], drop_reason_text(i),
+                   r->report.first[i]);
+}
+
+static int build(cli *c, const char *config, const char *folder)
+{
+    dataset_options options = { .config = config,
+                                .folder = folder,
+                                .threads = (int)c->threads,
+                                .on_progress = cli_progress,
+                                .payload = c };
+    dataset_result result;
+    rap_err err = { 0 };
+
+    if (dataset_build(&result, &options, &err) != RAP_OK)
+        return failed(&err);
+    if (c->json)
+        return cli_print_json(json_result(&result));
+    print_result(&result, folder);
+    return cli_flush();
+}
+
+/* ---- stats ---- */
+
+static json_t *json_stats(const dataset_stats *s)
+{
+    json_t *kinds = json_object(), *concepts = json_array();
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        json_object_set_new(kinds, dataset_kind_name(k), json_integer((json_int_t)s->kind[k]));
+    for (int i = 0; i <= 16; i++)
+        json_array_append_new(concepts, json_integer((json_int_t)s->concepts[i]));
+    return json_pack("{s:I, s:o, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "samples",
+                     (json_int_t)s->samples, "kinds", kinds, "other", (json_int_t)s->other,
+                     "concepts", concepts, "text_only", (json_int_t)s->text_only, "turns",
+                     (json_int_t)s->turns, "yes", (json_int_t)s->yes, "no", (json_int_t)s->no,
+                     "missing", (json_int_t)s->missing, "both_sides", (json_int_t)s->both_sides);
+}
+
+static int stats(cli *c, const char *folder, const char *png)
+{
+    dataset_stats s;
+    rap_err err = { 0 };
+
+    if (dataset_count(&s, folder, &err) != RAP_OK ||
+        (png && dataset_draw_stats(&s, png, &err) != RAP_OK))
+        return failed(&err);
+    if (c->json)
+        return cli_print_json(json_stats(&s));
+    dataset_print(stdout, &s);
+    if (png)
+        printf("(drawn: %s)\n", png);
+    return cli_flush();
+}
+
+/* ---- show ---- */
+
+static int show(cli *c, const char *folder, const char *number, const char *png)
+{
+    char *end;
+    unsigned long long n = strtoull(number, &end, 10);
+    rap_err err = { 0 };
+
+    if (*end || *number == '-') {
+        cli_say("%s: not the number of a sample", number);
+        return CLI_USAGE;
+    }
+    if (dataset_show(folder, n, png, &err) != RAP_OK)
+        return failed(&err);
+    if (!c->json)
+        printf("(drawn: %s)\n", png);
+    else
+        return cli_print_json(json_pack("{s:s}", "file", png));
+    return cli_flush();
+}
+
+static int usage(const char *what)
+{
+    cli_say("dataset: %s; `rap dataset --help` explains", what);
+    return CLI_USAGE;
+}
+
+static int run(cli *c, int argc, char **argv)
+{
+    const char *out = NULL;
+    const cli_option options[] = {
+        { "--out", CLI_TEXT, &out, "PATH", "the folder to build, or the PNG to draw" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    int code = cli_parse(c, &cmd_dataset, options, &argc, argv, 2, 3);
+
+    if (code != CLI_CONTINUE)
+        return code;
+    if (strcmp(argv[0], "build") == 0)
+        return argc != 2 || !out ? usage("build takes CONFIG.json and --out FOLDER")
+                                 : build(c, argv[1], out);
+    if (strcmp(argv[0], "stats") == 0)
+        return argc != 2 ? usage("stats takes a folder or a file") : stats(c, argv[1], out);
+    if (strcmp(argv[0], "show") == 0)
+        return argc != 3 || !out ? usage("show takes FOLDER, N and --out F.png")
+                                 : show(c, argv[1], argv[2], out);
+    return usage("build, stats or show is expected");
+}

@@ -1,0 +1,538 @@
+/* build.c: from a configuration to a data set, in steps that can be interrupted anywhere.
+ *
+ *     read      every source offers its items; the pool keeps a fair choice (with a reserve for what is dropped)
+ *     list      the choices of all kinds in one drawn order: the jobs
+ *     make      blocks of jobs on all threads; the lines are written in order, then state.json says how far it is
+ *     finish    the files get their names
+ *
+ * Reading is repeated after an interruption, because it is quick and always gives the same; making goes on at the
+ * last state. A line is part of the set when the state says so: what was written behind it is cut off. */
+#include "dataset/dataset.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/threads.h"
+#include "dataset/make.h"
+#include "dataset/random.h"
+#include "dataset/source.h"
+#include "formats/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK = 128 };
+
+typedef struct job {
+    uint64_t order;
+    const dataset_item *item;
+    dataset_kind kind;
+} job;
+
+typedef struct building {
+    const dataset_options *options;
+    dataset_plan *plan;
+    templates *templates;
+    dataset_pool pool;
+    dataset_index index;
+    job *job;          /* [jobs] */
+    size_t jobs, next; /* next: the first that is not made yet */
+    char *images, *state_path;
+    char key[65];  /* of the configuration */
+    FILE *file[2]; /* by side */
+    char *part[2], *final[2];
+    uint64_t bytes[2], samples[2];
+    dataset_result *result;
+    dataset_report reading;
+} building;
+
+/* ---- the folder ---- */
+
+/* Everything that the samples depend on; sources are told apart by their text, not by their files' bytes. */
+static rap_status make_key(building *b, rap_err *err)
+{
+    char *json = json_dumps(b->plan->json, JSON_SORT_KEYS | JSON_COMPACT), *wordings = NULL;
+    size_t size = 0;
+    buf text = BUF_INIT;
+    rap_status status = json ? RAP_OK : err_memory(err, "reading a configuration");
+
+    if (status == RAP_OK && b->plan->templates)
+        status = file_read(&wordings, &size, b->plan->templates, 1 << 20, err);
+    if (status == RAP_OK) {
+        buf_puts(&text, json);
+        buf_puts(&text, wordings ? wordings : "");
+        buf_puts(&text, RAP_VERSION);
+        if (buf_failed(&text))
+            status = err_memory(err, "reading a configuration");
+        else
+            sha256_hex(b->key, text.data, text.len);
+    }
+    buf_release(&text);
+    free(json);
+    free(wordings);
+    return status;
+}
+
+static rap_status name_files(building *b, rap_err *err)
+{
+    static const char *const stem[2] = { "train", "validation" };
+    const char *extension = b->plan->jsonl ? "jsonl" : "json";
+
+    b->images = path_join(b->options->folder, "images");
+    b->state_path = path_join(b->options->folder, "state.json");
+    for (int side = 0; side < 2; side++) {
+        char name[64];
+
+        snprintf(name, sizeof name, "%s.%s", stem[side], extension);
+        b->final[side] = path_join(b->options->folder, name);
+        snprintf(name, sizeof name, "%s.%s.part", stem[side], extension);
+        b->part[side] = path_join(b->options->folder, name);
+        if (!b->final[side] || !b->part[side])
+            return err_memory(err, "building a data set");
+    }
+    return b->images && b->state_path ? RAP_OK : err_memory(err, "building a data set");
+}
+
+static rap_status is_empty(bool *out, const char *folder, rap_err *err)
+{
+    char **name = NULL;
+    size_t count = 0;
+    rap_status status = source_list(&name, &count, folder, err);
+
+    *out = count == 0;
+    source_list_free(name, count);
+    return status;
+}
+
+/* What a former run left: nothing, something to go on from, or a finished set. */
+static rap_status read_state(building *b, bool *out_finished, rap_err *err)
+{
+    json_t *state = NULL;
+    const char *key = "";
+    bool empty = true;
+    rap_status status = RAP_OK;
+
+    *out_finished = false;
+    if (!file_exists(b->state_path)) {
+        status = is_empty(&empty, b->options->folder, err);
+        if (status == RAP_OK && !empty)
+            status = err_set(err, RAP_E_EXISTS,
+                             "%s: the folder is not empty and holds no data set of ours; name "
+                             "another one",
+                             b->options->folder);
+        return status;
+    }
+    status = json_read(&state, b->state_path, 1 << 20, err);
+    if (status == RAP_OK)
+        status = json_get_string(&key, state, "configuration", b->state_path, err);
+    if (status == RAP_OK && strcmp(key, b->key) != 0)
+        status = err_set(err, RAP_E_EXISTS,
+                         "%s: holds a data set of another configuration; name another folder, or "
+                         "remove it",
+                         b->options->folder);
+    if (status == RAP_OK) {
+        const char *const names[] = { "train", "validation" };
+
+        *out_finished = json_is_true(json_object_get(state, "finished"));
+        b->next = (size_t)json_integer_value(json_object_get(state, "jobs"));
+        for (int side = 0; side < 2; side++) {
+            const json_t *one = json_object_get(state, names[side]);
+
+            b->bytes[side] = (uint64_t)json_integer_value(json_object_get(one, "bytes"));
+            b->samples[side] = (uint64_t)json_integer_value(json_object_get(one, "samples"));
+        }
+        for (int k = 0; k < KIND_COUNT; k++)
+            b->result->made[k] = (uint64_t)json_integer_value(
+                json_object_get(json_object_get(state, "made"), dataset_kind_name(k)));
+        for (int i = 0; i < DROP_REASONS; i++) {
+            const json_t *one = json_array_get(json_object_get(state, "dropped"), (size_t)i);
+            const char *first = json_string_value(json_array_get(one, 1));
+
+            b->result->report.dropped[i] = (uint64_t)json_integer_value(json_array_get(one, 0));
+            snprintf(b->result->report.first[i], sizeof b->result->report.first[i], "%s",
+                     first ? first : "");
+        }
+    }
+    json_decref(state);
+    return status;
+}
+
+static rap_status write_state(const building *b, bool finished, rap_err *err)
+{
+    json_t *made = json_object(), *dropped = json_array(), *state;
+    char *text;
+    rap_status status;
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        json_object_set_new(made, dataset_kind_name(k),
+                            json_integer((json_int_t)b->result->made[k]));
+    for (int i = 0; i < DROP_REASONS; i++)
+        json_array_append_new(
+            dropped, json_pack("[I, s%]", (json_int_t)b->result->report.dropped[i],
+                               b->result->report.first[i], strlen(b->result->report.first[i])));
+    state = json_pack("{s:s, s:b, s:I, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o}", "configuration",
+                      b->key, "finished", finished, "jobs", (json_int_t)b->next, "train", "bytes",
+                      (json_int_t)b->bytes[0], "samples", (json_int_t)b->samples[0], "validation",
+                      "bytes", (json_int_t)b->bytes[1], "samples", (json_int_t)b->samples[1],
+                      "made", made, "dropped", dropped);
+    text = state ? json_text(state) : NULL;
+    status = text ? file_write(b->state_path, text, strlen(text), err)
+                  : err_memory(err, "building a data set");
+    free(text);
+    json_decref(state);
+    return status;
+}
+
+/* ---- pictures of the sources ---- */
+
+/* images/NAME leads to the source's own folder. A store has none: its avatars are written there. */
+static rap_status link_source(building *b, plan_source *s, rap_err *err)
+{
+    char *place = path_join(b->images, s->name), *real = NULL, now[4096];
+    ssize_t len;
+    rap_status status = place ? RAP_OK : err_memory(err, "building a data set");
+
+    if (status == RAP_OK && strcmp(s->type, "store") == 0) {
+        status = file_make_folders(place, err);
+        free(s->images);
+        s->images = place;
+        return status;
+    }
+    if (status == RAP_OK && s->images && !(real = realpath(s->images, NULL)))
+        status = err_set(err, RAP_E_NOT_FOUND, "%s: no such folder; \"%s\" names it in \"images\"",
+                         s->images, s->name);
+    if (status == RAP_OK && real && !file_is_folder(real))
+        status = err_set(err, RAP_E_ARGUMENT, "%s: not a folder; \"%s\" names it in \"images\"",
+                         s->images, s->name);
+    if (status == RAP_OK && real && symlink(real, place) != 0 &&
+        ((len = readlink(place, now, sizeof now - 1)) < 0 || (now[len] = '\0', strcmp(now, real))))
+        status = err_set(err, RAP_E_IO, "%s: cannot be made: %s", place, strerror(errno));
+    free(real);
+    free(place);
+    return status;
+}
+
+static rap_status make_folders(building *b, rap_err *err)
+{
+    char *crops = path_join(b->images, "crops");
+    rap_status status =
+        crops ? file_make_folders(crops, err) : err_memory(err, "building a data set");
+
+    for (int i = 0; status == RAP_OK && i < b->plan->sources; i++)
+        status = link_source(b, &b->plan->source[i], err);
+    free(crops);
+    return status;
+}
+
+/* ---- read ---- */
+
+/* A reserve for what turns out to be unusable when its pictures are opened. */
+static uint64_t with_reserve(uint64_t wanted)
+{
+    return wanted ? wanted + wanted / 20 + 32 : 0;
+}
+
+static rap_status read_sources(building *b, rap_err *err)
+{
+    uint64_t wanted[KIND_COUNT];
+    rap_status status = RAP_OK;
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        wanted[k] = with_reserve(b->plan->wanted[k]);
+    dataset_pool_init(&b->pool, b->plan->seed, wanted);
+    for (int i = 0; status == RAP_OK && i < b->plan->sources; i++) {
+        source_sink sink = { .plan = b->plan,
+                             .source = &b->plan->source[i],
+                             .pool = &b->pool,
+                             .report = &b->reading,
+                             .on_progress = b->options->on_progress,
+                             .payload = b->options->payload };
+
+        status = source_read(&sink, err);
+    }
+    dataset_pool_close(&b->pool);
+    return status;
+}
+
+/* ---- list ---- */
+
+static int by_order(const void *a, const void *b)
+{
+    const job *x = a, *y = b;
+
+    if (x->order != y->order)
+        return x->order < y->order ? -1 : 1;
+    return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : strcmp(x->item->key, y->item->key);
+}
+
+/* The kinds are mixed: a kind's k-th choice comes at the same share of the whole as k of what is wanted, so that the
+ * reserves, and nothing else, come last. */
+static rap_status list_jobs(building *b, rap_err *err)
+{
+    size_t count = 0;
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        count += b->pool.kind[k].count;
+    b->job = mem_array(count ? count : 1, sizeof *b->job);
+    if (!b->job)
+        return err_memory(err, "listing samples");
+    for (int k = 0; k < KIND_COUNT; k++)
+        for (size_t i = 0; i < b->pool.kind[k].count; i++) {
+            const dataset_item *item = b->pool.kind[k].choice[i].item;
+            draw d = draw_for(b->plan->seed + (uint64_t)k, "order", item->key);
+            uint64_t turn =
+                (uint64_t)(((double)i + draw_share(&d)) / (double)b->plan->wanted[k] * 1e12);
+
+            b->job[b->jobs++] = (job){ turn, item, k };
+        }
+    qsort(b->job, b->jobs, sizeof *b->job, by_order);
+    return index_open(&b->index, &b->pool, b->plan->seed, b->plan->validation, err);
+}
+
+/* ---- make ---- */
+
+static rap_status open_parts(building *b, rap_err *err)
+{
+    for (int side = 0; side < 2; side++) {
+        struct stat info;
+
+        if (b->next > 0 &&
+            (stat(b->part[side], &info) != 0 || (uint64_t)info.st_size < b->bytes[side])) {
+            b->next = 0; /* lost with the power: from the start, to the same bytes */
+            memset(b->bytes, 0, sizeof b->bytes);
+            memset(b->samples, 0, sizeof b->samples);
+            memset(b->result->made, 0, sizeof b->result->made);
+            memset(&b->result->report, 0, sizeof b->result->report);
+        }
+    }
+    for (int side = 0; side < 2; side++) {
+        b->file[side] = fopen(b->part[side], b->next > 0 ? "r+b" : "wb");
+        if (!b->file[side] || ftruncate(fileno(b->file[side]), (off_t)b->bytes[side]) != 0 ||
+            fseeko(b->file[side], (off_t)b->bytes[side], SEEK_SET) != 0)
+            return err_set(err, RAP_E_IO, "%s: %s", b->part[side], strerror(errno));
+    }
+    return RAP_OK;
+}
+
+static rap_status put(building *b, int side, const char *text, size_t size, rap_err *err)
+{
+    if (fwrite(text, 1, size, b->file[side]) != size)
+        return err_set(err, RAP_E_IO, "%s: writing failed: %s", b->part[side], strerror(errno));
+    b->bytes[side] += size;
+    return RAP_OK;
+}
+
+static rap_status put_sample(building *b, const job *j, const buf *line, rap_err *err)
+{
+    int side = (int)index_side(&b->index, j->item);
+    const char *before = b->plan->jsonl ? "" : b->samples[side] ? ",\n" : "[\n";
+    rap_status status = put(b, side, before, strlen(before), err);
+
+    if (status == RAP_OK)
+        status = put(b, side, line->data, line->len, err);
+    if (status == RAP_OK && b->plan->jsonl)
+        status = put(b, side, "\n", 1, err);
+    b->samples[side]++;
+    b->result->made[j->kind]++;
+    return status;
+}
+
+static rap_status flush_parts(building *b, rap_err *err)
+{
+    for (int side = 0; side < 2; side++)
+        if (fflush(b->file[side]) != 0)
+            return err_set(err, RAP_E_IO, "%s: writing failed: %s", b->part[side], strerror(errno));
+    return RAP_OK;
+}
+
+/* Jobs of kinds that have enough are stepped over; which those are is known before each block, so that the block
+ * is the same after an interruption. */
+static rap_status make_block(building *b, const maker *m, int threads, rap_err *err)
+{
+    size_t from = b->next, count = b->jobs - from < BLOCK ? b->jobs - from : BLOCK;
+    buf line[BLOCK] = { BUF_INIT };
+    dataset_report *report = mem_array(BLOCK, sizeof *report);
+    rap_err failed = { 0 };
+    rap_status status = report ? RAP_OK : err_memory(err, "making samples");
+
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (report)
+    for (size_t i = 0; i < count; i++) {
+        const job *j = &b->job[from + i];
+        rap_err why = { 0 };
+
+        if (!report || b->result->made[j->kind] >= b->plan->wanted[j->kind])
+            continue;
+        if (make_sample(&line[i], &report[i], m, j->item, j->kind, &why) != RAP_OK) {
+#pragma omp critical(dataset_make_block)
+            failed = why;
+        }
+    }
+    if (failed.status != RAP_OK)
+        status = err_set(err, failed.status, "%s", failed.text);
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        const job *j = &b->job[from + i];
+
+        report_add(&b->result->report, &report[i]);
+        if (line[i].len > 0 && b->result->made[j->kind] < b->plan->wanted[j->kind])
+            status = put_sample(b, j, &line[i], err);
+    }
+    if (status == RAP_OK)
+        status = flush_parts(b, err);
+    b->next = from + count;
+    for (size_t i = 0; i < BLOCK; i++)
+        buf_release(&line[i]);
+    free(report);
+    return status;
+}
+
+static bool is_complete(const building *b)
+{
+    for (int k = 0; k < KIND_COUNT; k++)
+        if (b->result->made[k] < b->plan->wanted[k])
+            return false;
+    return true;
+}
+
+static rap_status tell(const building *b, rap_err *err)
+{
+    uint64_t made = b->samples[0] + b->samples[1], wanted = 0;
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        wanted +=
+            b->plan->wanted[k] < b->pool.kind[k].count ? b->plan->wanted[k] : b->pool.kind[k].count;
+    if (b->options->on_progress &&
+        b->options->on_progress("making samples", made < wanted ? made : wanted, wanted,
+                                b->options->payload) != 0)
+        return err_set(err, RAP_E_CANCELLED, "cancelled; the same command goes on from here");
+    return RAP_OK;
+}
+
+static rap_status make_samples(building *b, rap_err *err)
+{
+    int threads = b->options->threads > 0 ? b->options->threads : threads_available();
+    maker m = { b->plan, b->templates, &b->index, b->images };
+    rap_status status = open_parts(b, err);
+
+    while (status == RAP_OK && b->next < b->jobs && !is_complete(b)) {
+        status = make_block(b, &m, threads, err);
+        if (status == RAP_OK)
+            status = write_state(b, false, err);
+        if (status == RAP_OK)
+            status = tell(b, err);
+    }
+    return status;
+}
+
+/* ---- finish ---- */
+
+static rap_status write_report(const building *b, rap_err *err)
+{
+    char *path = path_join(b->options->folder, "report.json"), *text = NULL;
+    json_t *kinds = json_object(), *dropped = json_object(), *document;
+    rap_status status;
+
+    for (int k = 0; k < KIND_COUNT; k++)
+        json_object_set_new(kinds, dataset_kind_name(k),
+                            json_pack("{s:I, s:I, s:I}", "made", (json_int_t)b->result->made[k],
+                                      "wanted", (json_int_t)b->result->wanted[k], "offered",
+                                      (json_int_t)b->result->offered[k]));
+    for (int i = 0; i < DROP_REASONS; i++)
+        if (b->result->report.dropped[i] > 0)
+            json_object_set_new(dropped, drop_reason_text(i),
+                                json_pack("{s:I, s:s}", "count",
+                                          (json_int_t)b->result->report.dropped[i], "first",
+                                          b->result->report.first[i]));
+    document = json_pack("{s:I, s:I, s:I, s:o, s:o}", "train", (json_int_t)b->samples[0],
+                         "validation", (json_int_t)b->samples[1], "read",
+                         (json_int_t)b->result->report.read, "kinds", kinds, "dropped", dropped);
+    text = document ? json_text(document) : NULL;
+    status = path && text ? file_write(path, text, strlen(text), err)
+                          : err_memory(err, "writing a report");
+    json_decref(document);
+    free(text);
+    free(path);
+    return status;
+}
+
+static rap_status finish(building *b, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    for (int side = 0; status == RAP_OK && side < 2; side++)
+        if (!b->plan->jsonl)
+            status = put(b, side, b->samples[side] ? "\n]\n" : "[]\n", 3, err);
+    if (status == RAP_OK)
+        status = flush_parts(b, err);
+    for (int side = 0; status == RAP_OK && side < 2; side++) {
+        if (fsync(fileno(b->file[side])) != 0 || rename(b->part[side], b->final[side]) != 0)
+            status = err_set(err, RAP_E_IO, "%s: %s", b->final[side], strerror(errno));
+    }
+    if (status == RAP_OK)
+        status = write_report(b, err);
+    return status == RAP_OK ? write_state(b, true, err) : status;
+}
+
+/* ---- all of it ---- */
+
+static rap_status build(building *b, rap_err *err)
+{
+    bool finished = false;
+    rap_status status = plan_read(&b->plan, b->options->config, err);
+
+    if (status == RAP_OK)
+        status = make_key(b, err);
+    if (status == RAP_OK)
+        status = templates_open(&b->templates, b->plan->templates, err);
+    if (status == RAP_OK)
+        status = file_make_folders(b->options->folder, err);
+    if (status == RAP_OK)
+        status = name_files(b, err);
+    if (status == RAP_OK)
+        status = read_state(b, &finished, err);
+    if (status == RAP_OK)
+        status = write_state(b, finished, err); /* the folder is ours from here on */
+    if (status == RAP_OK)
+        memcpy(b->result->wanted, b->plan->wanted, sizeof b->plan->wanted);
+    if (status != RAP_OK || finished)
+        return status;
+    status = make_folders(b, err);
+    if (status == RAP_OK)
+        status = read_sources(b, err);
+    if (status == RAP_OK)
+        status = list_jobs(b, err);
+    for (int k = 0; k < KIND_COUNT; k++)
+        b->result->offered[k] = b->pool.kind[k].offered;
+    if (status == RAP_OK)
+        status = make_samples(b, err);
+    report_add(&b->result->report, &b->reading);
+    return status == RAP_OK ? finish(b, err) : status;
+}
+
+rap_status dataset_build(dataset_result *out, const dataset_options *options, rap_err *err)
+{
+    building b = { .options = options, .result = out };
+    rap_status status;
+
+    memset(out, 0, sizeof *out);
+    status = build(&b, err);
+    out->train = b.samples[0];
+    out->validation = b.samples[1];
+    for (int side = 0; side < 2; side++) {
+        if (b.file[side])
+            fclose(b.file[side]);
+        free(b.part[side]);
+        free(b.final[side]);
+    }
+    free(b.images);
+    free(b.state_path);
+    free(b.job);
+    index_release(&b.index);
+    dataset_pool_release(&b.pool);
+    templates_free(b.templates);
+    plan_free(b.plan);
+    return status;
+}

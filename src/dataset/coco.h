@@ -1,0 +1,43 @@
+/* coco.h: files in COCO's layout: {"images": [{"id", "file_name", "width", "height"}…], "annotations": [{"id",
+ * "image_id", "category_id", "bbox": [x, y, w, h], "iscrowd"}…], "categories": [{"id", "name"}…]}, in whatever
+ * order. The images and categories are kept in a compact table (about 60 bytes an image); annotations are only
+ * passed on. */
+#ifndef RAP_DATASET_COCO_H
+#define RAP_DATASET_COCO_H
+
+#include "dataset/source.h"
+#include "formats/json_walk.h"
+
+typedef struct coco_image {
+    int64_t id, frame; /* frame: TAO's frame_index, else −1 */
+    size_t name;       /* offset into the table's texts */
+    int width, height;
+} coco_image;
+
+typedef struct coco coco;
+
+/* Reads the images and categories of `path`. */
+rap_status coco_open(coco **out, const char *path, source_sink *sink, rap_err *err);
+void coco_close(coco *c); /* NULL-safe */
+
+const coco_image *coco_find_image(const coco *c, int64_t id); /* NULL: not there */
+const char *coco_image_name(const coco *c, const coco_image *image);
+const char *coco_category(const coco *c, int64_t id); /* NULL: not there */
+
+typedef struct coco_annotation {
+    int64_t id, track; /* track: −1 when it has none */
+    const coco_image *image;
+    const char *category;
+    rap_box box;        /* inside the image */
+    const json_t *json; /* the whole annotation */
+} coco_annotation;
+
+/* Calls back for each usable annotation; the others are counted in the sink's report. */
+typedef rap_status coco_each(const coco_annotation *annotation, void *payload, rap_err *err);
+rap_status coco_annotations(const coco *c, coco_each *each, void *payload, source_sink *sink,
+                            rap_err *err);
+/* For each annotation whose image and category are defined, whatever its box; counts nothing. */
+rap_status coco_all_annotations(const coco *c, coco_each *each, void *payload, source_sink *sink,
+                                rap_err *err);
+
+#endif

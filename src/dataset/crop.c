@@ -1,0 +1,132 @@
+/* crop.c: every change is drawn by the item's key and the variant, so that whoever makes a crop makes the same. */
+#include "dataset/crop.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "dataset/random.h"
+#include "image/augment.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void crop_name(char out[CROP_NAME], const dataset_item *item, int variant)
+{
+    snprintf(out, CROP_NAME, "crops/%016" PRIx64 "-%d.jpg",
+             hash_fast(item->key, strlen(item->key), 0), variant);
+}
+
+/* The place of the crop, moved and scaled by the draw, then with the plan's margin. */
+static rap_box place(const dataset_plan *plan, const image *photo, rap_box box, draw *d)
+{
+    const plan_augment *a = &plan->augment;
+    double scale = 1 + draw_between(d, -a->scale, a->scale);
+    double dx = draw_between(d, -a->shift, a->shift), dy = draw_between(d, -a->shift, a->shift);
+
+    if (box.w <= 0) /* the whole picture shows it: nothing is cut off */
+        return (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
+    box.x += (float)(box.w * dx + box.w * (1 - scale) / 2);
+    box.y += (float)(box.h * dy + box.h * (1 - scale) / 2);
+    box.w *= (float)scale;
+    box.h *= (float)scale;
+    if (plan->square)
+        return image_square_box(photo, box, (float)plan->margin);
+    box.x -= box.w * (float)plan->margin;
+    box.y -= box.h * (float)plan->margin;
+    box.w *= 1 + 2 * (float)plan->margin;
+    box.h *= 1 + 2 * (float)plan->margin;
+    return box;
+}
+
+/* Replaces the picture by what `made` is; status is that of making it. */
+static rap_status replace(image *im, image *made, rap_status status)
+{
+    if (status == RAP_OK) {
+        image_release(im);
+        *im = *made;
+    }
+    return status;
+}
+
+static rap_status change(image *im, const plan_augment *a, draw *d, rap_err *err)
+{
+    double degrees = draw_between(d, -a->rotate, a->rotate), sigma = draw_share(d) * a->blur;
+    double brightness = 1 + draw_between(d, -a->color, a->color);
+    double contrast = 1 + draw_between(d, -a->color, a->color);
+    double saturation = 1 + draw_between(d, -a->color, a->color);
+    image made = { 0 };
+    rap_status status = RAP_OK;
+
+    if (draw_share(d) < a->flip)
+        image_mirror(im);
+    if (fabs(degrees) > 0.5)
+        status = replace(im, &made, image_rotate(&made, im, degrees, err));
+    if (status == RAP_OK && a->color > 0)
+        image_color(im, brightness, contrast, saturation);
+    if (status == RAP_OK && sigma > 0.2)
+        status = replace(im, &made, image_blur(&made, im, sigma, err));
+    return status;
+}
+
+/* A crop larger than any encoder looks at only takes room. */
+static rap_status shrink(image *im, rap_err *err)
+{
+    enum { LARGEST = 448 };
+    int longer = im->width > im->height ? im->width : im->height;
+    image made = { 0 };
+
+    if (longer <= LARGEST)
+        return RAP_OK;
+    return replace(im, &made,
+                   image_resize(&made, im,
+                                (int)lround(fmax(1, (double)im->width * LARGEST / longer)),
+                                (int)lround(fmax(1, (double)im->height * LARGEST / longer)),
+                                IMAGE_BICUBIC, err));
+}
+
+static rap_status make(const dataset_plan *plan, const char *photo_path, const char *path,
+                       const dataset_item *item, draw *d, rap_err *err)
+{
+    image photo = { 0 }, crop = { 0 };
+    int quality =
+        plan->augment.jpeg_least + (int)draw_below(d, (size_t)(96 - plan->augment.jpeg_least));
+    rap_status status = image_load(&photo, photo_path, err);
+
+    if (status ==
+        RAP_E_IO) /* a photo that cannot be read is the photo's fault; IO below is the disk's */
+        return RAP_E_FORMAT;
+    if (status == RAP_OK)
+        status = image_crop(&crop, &photo, place(plan, &photo, item->concept.box, d), err);
+    image_release(&photo);
+    if (status == RAP_OK)
+        status = shrink(&crop, err);
+    if (status == RAP_OK)
+        status = change(&crop, &plan->augment, d, err);
+    if (status == RAP_OK)
+        status = image_save_jpeg(&crop, path, quality, err);
+    image_release(&crop);
+    return status;
+}
+
+rap_status crop_make(const dataset_plan *plan, const char *folder, const dataset_item *item,
+                     int variant, rap_err *err)
+{
+    char name[CROP_NAME], purpose[32], *path, *photo;
+    draw d;
+    rap_status status = RAP_OK;
+
+    crop_name(name, item, variant);
+    snprintf(purpose, sizeof purpose, "crop %d", variant);
+    d = draw_for(plan->seed, purpose, item->key);
+    path = path_join(folder, name);
+    photo = path_join(folder, item->concept.picture);
+    if (!path || !photo)
+        status = err_memory(err, "cropping a concept");
+    else if (!file_exists(path))
+        status = make(plan, photo, path, item, &d, err);
+    free(path);
+    free(photo);
+    return status;
+}

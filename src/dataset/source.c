@@ -1,0 +1,186 @@
+/* source.c: the table of sources, and what their readers share. */
+#include "dataset/source.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct {
+    const char *type;
+    source_reader *read;
+} types[] = {
+    { "coco", source_coco },   { "refcoco", source_refcoco },     { "tao", source_tao },
+    { "vid", source_vid },     { "custom101", source_custom101 }, { "folders", source_folders },
+    { "myvlm", source_myvlm }, { "yollava", source_yollava },     { "mcllava", source_mcllava },
+    { "llava", source_llava }, { "store", source_store },
+};
+
+rap_status source_read(source_sink *sink, rap_err *err)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].type, sink->source->type) == 0)
+            return types[i].read(sink, err);
+    return err_set(err, RAP_E_FORMAT,
+                   "%s: no type of source is called \"%s\"; there are coco, refcoco, tao, vid, "
+                   "custom101, folders, myvlm, yollava, mcllava, llava, store",
+                   sink->plan->file, sink->source->type);
+}
+
+rap_status source_offer(source_sink *sink, dataset_item *item, rap_err *err)
+{
+    rap_status status =
+        item ? dataset_pool_offer(sink->pool, item, err) : err_memory(err, "reading a data set");
+
+    dataset_item_free(item);
+    return status;
+}
+
+rap_status source_progress(source_sink *sink, double share, rap_err *err)
+{
+    if (sink->on_progress &&
+        sink->on_progress("reading", (uint64_t)(share * 1000), 1000, sink->payload) != 0)
+        return err_set(err, RAP_E_CANCELLED, "cancelled");
+    return RAP_OK;
+}
+
+rap_status source_needs(const source_sink *sink, const char *path, const char *field, rap_err *err)
+{
+    if (path)
+        return RAP_OK;
+    return err_set(err, RAP_E_FORMAT, "%s: the source \"%s\" (%s) needs \"%s\"", sink->plan->file,
+                   sink->source->name, sink->source->type, field);
+}
+
+int source_box(rap_box *box, int width, int height, source_sink *sink, const char *what)
+{
+    rap_box b = *box;
+    float least = (float)sink->plan->least_side;
+    float right = fminf(b.x + b.w, (float)width), bottom = fminf(b.y + b.h, (float)height);
+
+    if (!isfinite(b.x) || !isfinite(b.y) || !isfinite(b.w) || !isfinite(b.h) || b.w <= 0 ||
+        b.h <= 0 || right <= fmaxf(b.x, 0) || bottom <= fmaxf(b.y, 0)) {
+        report_drop(sink->report, DROP_OUTSIDE, "%s: %g,%g,%g,%g in %d x %d", what, (double)b.x,
+                    (double)b.y, (double)b.w, (double)b.h, width, height);
+        return 0;
+    }
+    b.x = fmaxf(b.x, 0);
+    b.y = fmaxf(b.y, 0);
+    b.w = right - b.x;
+    b.h = bottom - b.y;
+    if (b.w < least || b.h < least) {
+        report_drop(sink->report, DROP_SMALL, "%s: %g x %g", what, (double)b.w, (double)b.h);
+        return 0;
+    }
+    *box = b;
+    return 1;
+}
+
+int source_path(const char *path, source_sink *sink)
+{
+    const char *at = path;
+    int inside = *path && *path != '/' && !strchr(path, '\\');
+
+    while (inside && at) {
+        size_t len = strcspn(at, "/");
+
+        inside = !(len == 2 && at[0] == '.' && at[1] == '.');
+        at = at[len] ? at + len + 1 : NULL;
+    }
+    if (!inside)
+        report_drop(sink->report, DROP_PATH, "%s", path);
+    return inside;
+}
+
+/* ---- folders ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+
+    while (*x && *y) { /* 2.jpg before 10.jpg */
+        if (isdigit((unsigned char)*x) && isdigit((unsigned char)*y)) {
+            char *end_x, *end_y;
+            unsigned long m = strtoul(x, &end_x, 10), n = strtoul(y, &end_y, 10);
+
+            if (m != n)
+                return m < n ? -1 : 1;
+            x = end_x;
+            y = end_y;
+        } else if (*x != *y) {
+            break;
+        } else {
+            x++;
+            y++;
+        }
+    }
+    if (*x != *y)
+        return (unsigned char)*x < (unsigned char)*y ? -1 : 1;
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+rap_status source_list(char ***out, size_t *out_count, const char *folder, rap_err *err)
+{
+    DIR *dir = opendir(folder);
+    size_t count = 0, room = 0;
+    char **list = NULL;
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    *out_count = 0;
+    if (!dir)
+        return err_set(err, errno == ENOENT ? RAP_E_NOT_FOUND : RAP_E_IO, "%s: %s", folder,
+                       errno == ENOENT ? "no such folder" : strerror(errno));
+    for (struct dirent *entry; status == RAP_OK && (entry = readdir(dir));) {
+        if (*entry->d_name == '.')
+            continue;
+        if (count == room) {
+            char **grown = realloc(list, (room = room ? room * 2 : 64) * sizeof *grown);
+
+            if (!grown) {
+                status = err_memory(err, "listing a folder");
+                break;
+            }
+            list = grown;
+        }
+        list[count] = mem_string(entry->d_name);
+        if (list[count])
+            count++;
+        else
+            status = err_memory(err, "listing a folder");
+    }
+    closedir(dir);
+    if (status != RAP_OK) {
+        source_list_free(list, count);
+        return status;
+    }
+    if (count > 1)
+        qsort(list, count, sizeof *list, by_name);
+    *out = list;
+    *out_count = count;
+    return RAP_OK;
+}
+
+void source_list_free(char **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+int source_is_picture(const char *path)
+{
+    static const char *const known[] = { "jpg", "jpeg", "png", "webp", "gif", "heic", "avif" };
+    const char *extension = path_extension(path);
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(extension, known[i]) == 0)
+            return 1;
+    return 0;
+}

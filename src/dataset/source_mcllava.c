@@ -1,0 +1,161 @@
+/* source_mcllava.c: MC-LLaVA: concept_type.json maps a concept to "two_concept" or "three_concept", below which lie
+ * concept/train/CONCEPT and concept/test/CONCEPT ("split": "train", the default, or "test") and multi/A_B with
+ * pictures of several. The first training picture is the concept; the others of the split are queries, and of the
+ * test split also the pictures of multi/ whose folder names it. Masks (*_mask.png) are left out. "annotations" may
+ * be a database.json in the official format that gives categories and infos.
+ *
+ * Memory: the list of concepts, and the names of one folder. */
+#include "dataset/object_folder.h"
+#include "dataset/official.h"
+#include "dataset/rename.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "formats/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct reading {
+    source_sink *sink;
+    json_t *types, *database;
+    const char *split;
+} reading;
+
+static int is_mask(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 9 && strcmp(name + len - 9, "_mask.png") == 0;
+}
+
+/* The first picture of the folder below `images` as a path; free(). NULL: none, or no such folder. */
+static char *first_picture(const char *images, const char *folder)
+{
+    char *whole = path_join(images, folder), **name = NULL, *found = NULL;
+    size_t count = 0;
+
+    if (whole && source_list(&name, &count, whole, NULL) == RAP_OK)
+        for (size_t i = 0; i < count && !found; i++)
+            if (source_is_picture(name[i]) && !is_mask(name[i]))
+                found = path_join(folder, name[i]);
+    source_list_free(name, count);
+    free(whole);
+    return found;
+}
+
+/* "A_B" names A and B. */
+static int names(const char *folder, const char *concept)
+{
+    size_t len = strlen(concept);
+
+    for (const char *at = folder; (at = strstr(at, concept)); at++)
+        if ((at == folder || at[-1] == '_') && (at[len] == '\0' || at[len] == '_'))
+            return 1;
+    return 0;
+}
+
+static rap_status read_folder(const reading *r, object_folder f, rap_err *err)
+{
+    char *whole = path_join(r->sink->source->images, f.folder);
+    rap_status status = RAP_OK;
+
+    if (!whole)
+        status = err_memory(err, "reading concepts");
+    else if (file_is_folder(whole))
+        status = object_folder_read(&f, r->sink, err);
+    free(whole);
+    return status;
+}
+
+static rap_status read_multi(const reading *r, object_folder f, const char *type,
+                             const char *concept, rap_err *err)
+{
+    char multi[300], *whole, **name = NULL;
+    size_t count = 0;
+    rap_status status = RAP_OK;
+
+    snprintf(multi, sizeof multi, "%.280s/multi", type);
+    whole = path_join(r->sink->source->images, multi);
+    if (whole && file_is_folder(whole))
+        status = source_list(&name, &count, whole, err);
+    for (size_t i = 0; status == RAP_OK && i < count; i++)
+        if (names(name[i], concept)) {
+            char *inside = path_join(multi, name[i]), identity[300];
+
+            snprintf(identity, sizeof identity, "%.280s", concept);
+            f.folder = inside;
+            f.identity = identity;
+            status = inside ? read_folder(r, f, err) : err_memory(err, "reading concepts");
+            free(inside);
+        }
+    source_list_free(name, count);
+    free(whole);
+    return status;
+}
+
+static rap_status read_concept(const reading *r, const char *concept, const char *type,
+                               rap_err *err)
+{
+    char train[300], queries[300], *first;
+    buf info = BUF_INIT;
+    object_folder f = { .folder = queries, .identity = concept };
+    rap_status status = RAP_OK;
+
+    snprintf(train, sizeof train, "%.80s/concept/train/%.180s", type, concept);
+    snprintf(queries, sizeof queries, "%.80s/concept/%s/%.180s", type, r->split, concept);
+    if (!source_path(train, r->sink))
+        return RAP_OK;
+    first = first_picture(r->sink->source->images, train);
+    if (!first) {
+        report_drop(r->sink->report, DROP_NO_PICTURE, "%s: no picture in it", train);
+        return RAP_OK;
+    }
+    rename_word(&info, official_field(r->database, concept, "info"), concept);
+    f.category = official_field(r->database, concept, "category");
+    f.info = buf_text(&info);
+    if (strcmp(r->split, "test") == 0)
+    f.concept = first;
+    if (buf_failed(&info))
+        status = err_memory(err, "reading concepts");
+    if (status == RAP_OK)
+        status = read_folder(r, f, err);
+    if (status == RAP_OK && f.concept)
+        status = read_multi(r, f, type, concept, err);
+    buf_release(&info);
+    free(first);
+    return status;
+}
+
+rap_status source_mcllava(source_sink *sink, rap_err *err)
+{
+    const plan_source *s = sink->source;
+    reading r = { .sink = sink, .split = *s->split ? s->split : "train" };
+    const char *concept;
+    json_t *type;
+    size_t done = 0;
+    char *path = NULL;
+    rap_status status = source_needs(sink, s->images, "images", err);
+
+    if (status == RAP_OK && strcmp(r.split, "train") != 0 && strcmp(r.split, "test") != 0)
+        status = err_set(err, RAP_E_FORMAT, "%s: \"split\" of \"%s\" is \"%s\", not train or test",
+                         sink->plan->file, s->name, r.split);
+    if (status == RAP_OK && !(path = path_join(s->images, "concept_type.json")))
+        status = err_memory(err, "reading concepts");
+    if (status == RAP_OK)
+        status = json_read(&r.types, path, 16 << 20, err);
+    if (status == RAP_OK)
+        status = official_open(&r.database, s->annotations, err);
+    json_object_foreach(r.types, concept, type)
+    {
+        if (status == RAP_OK && json_is_string(type))
+            status = read_concept(&r, concept, json_string_value(type), err);
+        if (status == RAP_OK)
+            status = source_progress(sink, (double)++done / (double)json_object_size(r.types), err);
+    }
+    json_decref(r.types);
+    json_decref(r.database);
+    free(path);
+    return status;
+}

@@ -1,0 +1,209 @@
+/* source_vid.c: ILSVRC-VID: a folder a snippet, an XML a frame (000000.xml …) with <object> elements that carry
+ * <trackid>, <name> (a WordNet id) and <bndbox>. Of each track of a snippet two frames are taken, at least "gap"
+ * apart where it is that long: concept and query. "annotations" is searched for snippets at any depth up to 4, so
+ * that both Annotations/VID/train and one of its parts will do; "images" has the same folders with .JPEG files.
+ *
+ * Memory: the tracks of one snippet. */
+#include "dataset/source.h"
+#include "dataset/wordnet.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "formats/xml.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRACKS = 64, DEPTH = 4 };
+
+typedef struct frame {
+    int number;
+    rap_box box;
+} frame;
+
+typedef struct track {
+    char id[16], category[64];
+    frame first, last;
+} track;
+
+typedef struct reading {
+    source_sink *sink;
+    const char *snippet; /* relative to "annotations" */
+    int number;          /* of the frame */
+    double width, height;
+    char id[16], category[64]; /* of the object that is being read */
+    double left, right, top, bottom;
+    track track[TRACKS];
+    int tracks;
+    uint64_t done;
+} reading;
+
+static void add_sighting(reading *r)
+{
+    frame seen = { r->number,
+                   { (float)r->left, (float)r->top, (float)(r->right - r->left),
+                     (float)(r->bottom - r->top) } };
+    char what[256];
+    track *t = r->track;
+
+    snprintf(what, sizeof what, "%.180s/%06d.xml, track %s", r->snippet, r->number, r->id);
+    r->sink->report->read++;
+    if (!*r->id || !*r->category) {
+        report_drop(r->sink->report, DROP_REFERENCE, "%s: no <trackid> or <name>", what);
+        return;
+    }
+    if (!source_box(&seen.box, (int)r->width, (int)r->height, r->sink, what))
+        return;
+    while (t < r->track + r->tracks && strcmp(t->id, r->id) != 0)
+        t++;
+    if (t == r->track + TRACKS)
+        return;
+    if (t == r->track + r->tracks) {
+        r->tracks++;
+        *t = (track){ .first = seen, .last = seen };
+        snprintf(t->id, sizeof t->id, "%s", r->id);
+        snprintf(t->category, sizeof t->category, "%s", r->category);
+    } else {
+        t->last = seen;
+    }
+}
+
+static rap_status element(const char *path, const char *text, void *payload, rap_err *err)
+{
+    reading *r = payload;
+    const struct {
+        const char *path;
+        double *out;
+    } numbers[] = { { "annotation/size/width", &r->width },
+                    { "annotation/size/height", &r->height },
+                    { "annotation/object/bndbox/xmin", &r->left },
+                    { "annotation/object/bndbox/xmax", &r->right },
+                    { "annotation/object/bndbox/ymin", &r->top },
+                    { "annotation/object/bndbox/ymax", &r->bottom } };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (strcmp(path, numbers[i].path) == 0) {
+            if (!text_parse_double(numbers[i].out, text))
+                return err_set(err, RAP_E_FORMAT, "<%s> is \"%.40s\", not a number", path, text);
+            return RAP_OK;
+        }
+    if (strcmp(path, "annotation/object/trackid") == 0) {
+        snprintf(r->id, sizeof r->id, "%s", text);
+    } else if (strcmp(path, "annotation/object/name") == 0) {
+        snprintf(r->category, sizeof r->category, "%s", wordnet_word(text));
+    } else if (strcmp(path, "annotation/object") == 0) {
+        add_sighting(r);
+        r->id[0] = r->category[0] = '\0';
+        r->left = r->right = r->top = r->bottom = 0;
+    }
+    return RAP_OK;
+}
+
+static int place(dataset_place *out, const reading *r, const frame *f)
+{
+    char path[512];
+
+    snprintf(path, sizeof path, "%.480s/%06d.JPEG", r->snippet, f->number);
+    return dataset_item_place(out, r->sink->source->name, path, f->box);
+}
+
+static rap_status offer_track(reading *r, const track *t, rap_err *err)
+{
+    char id[512];
+    dataset_item *item;
+
+    if (t->last.number - t->first.number < r->sink->source->gap ||
+        t->first.number == t->last.number) {
+        report_drop(r->sink->report, DROP_NO_PAIR, "%s, track %s", r->snippet, t->id);
+        return RAP_OK;
+    }
+    snprintf(id, sizeof id, "%.480s/%s", r->snippet, t->id);
+    item = dataset_item_new(r->sink->source->name, id, id);
+    if (item && !(place(&item->concept, r, &t->first) && place(&item->query, r, &t->last) &&
+                  dataset_item_text(&item->category, t->category))) {
+        dataset_item_free(item);
+        item = NULL;
+    }
+    return source_offer(r->sink, item, err);
+}
+
+static rap_status read_snippet(reading *r, const char *folder, char **name, size_t count,
+                               rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    r->tracks = 0;
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        char *path;
+        long number;
+        char stem[32];
+        rap_err why = { 0 };
+
+        snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name[i], "."), name[i]);
+        if (strcmp(path_extension(name[i]), "xml") != 0 || !text_parse_long(&number, stem) ||
+            number < 0 || number > 1000000)
+            continue;
+        path = path_join(folder, name[i]);
+        if (!path)
+            return err_memory(err, "reading a snippet");
+        r->number = (int)number;
+        r->width = r->height = 0;
+        status = xml_read(path, element, r, &why);
+        if (status != RAP_OK) /* the callback does not know the file */
+            err_set(err, status, "%s%s%s", strstr(why.text, path) ? "" : path,
+                    strstr(why.text, path) ? "" : ": ", why.text);
+        free(path);
+    }
+    for (int t = 0; status == RAP_OK && t < r->tracks; t++)
+        status = offer_track(r, &r->track[t], err);
+    if (status == RAP_OK && ++r->done % 16 == 0)
+        status = source_progress(r->sink, 0.5, err);
+    return status;
+}
+
+/* A folder with XML files is a snippet; others are searched. */
+static rap_status search(reading *r, const char *folder, const char *relative, int depth,
+                         rap_err *err)
+{
+    char **name = NULL;
+    size_t count = 0, files = 0;
+    rap_status status = source_list(&name, &count, folder, err);
+
+    for (size_t i = 0; i < count; i++)
+        files += strcmp(path_extension(name[i]), "xml") == 0;
+    r->snippet = relative;
+    if (status == RAP_OK && files > 0)
+        status = read_snippet(r, folder, name, count, err);
+    for (size_t i = 0; status == RAP_OK && files == 0 && depth < DEPTH && i < count; i++) {
+        char *below = path_join(folder, name[i]);
+        char *inside = *relative ? path_join(relative, name[i]) : mem_string(name[i]);
+
+        if (!below || !inside)
+            status = err_memory(err, "reading snippets");
+        else if (file_is_folder(below))
+            status = search(r, below, inside, depth + 1, err);
+        free(below);
+        free(inside);
+    }
+    source_list_free(name, count);
+    return status;
+}
+
+rap_status source_vid(source_sink *sink, rap_err *err)
+{
+    reading *r = mem_array(1, sizeof *r);
+    rap_status status = r ? source_needs(sink, sink->source->annotations, "annotations", err)
+                          : err_memory(err, "reading snippets");
+
+    if (status == RAP_OK)
+        status = source_needs(sink, sink->source->images, "images", err);
+    if (status == RAP_OK) {
+        r->sink = sink;
+        status = search(r, sink->source->annotations, "", 0, err);
+    }
+    free(r);
+    return status;
+}

@@ -1,0 +1,20 @@
+/* augment.h: small changes of a picture for training data. */
+#ifndef RAP_IMAGE_AUGMENT_H
+#define RAP_IMAGE_AUGMENT_H
+
+#include "image/image.h"
+
+void image_mirror(image *im); /* left and right exchanged */
+
+/* By `degrees` about the centre, bilinear, the size kept; the border is drawn out into the corners. */
+rap_status image_rotate(image *out, const image *in, double degrees, rap_err *err);
+
+/* Each 1: as it is. brightness and contrast (about the mean) in sRGB values, saturation about the luma. */
+void image_color(image *im, double brightness, double contrast, double saturation);
+
+rap_status image_blur(image *out, const image *in, double sigma, rap_err *err); /* Gaussian, pixels */
+
+/* Atomic, like image_save_png(). quality: 1 to 100. */
+rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err);
+
+#endif

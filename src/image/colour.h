@@ -1,0 +1,37 @@
+/* colour.h: rows of samples as a file has them become rows of sRGB, 8 bits, laid on white. The colours are those that
+ * the file's profile says, or its codes, or its gamma and primaries; a profile that cannot be used says nothing. */
+#ifndef RAP_IMAGE_COLOUR_H
+#define RAP_IMAGE_COLOUR_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct colour_source { /* {0}: sRGB, as of a file that says nothing */
+    const uint8_t *profile;    /* ICC; NULL: none */
+    size_t profile_size;
+    int code_primaries, code_transfer; /* of ITU-T H.273 (cICP, nclx); 0: none. They win over the profile */
+    double gamma;                      /* exponent of encoding (1 / 2.2); 0: none */
+    bool has_primaries;
+    double primaries[8]; /* x, y of white, red, green, blue */
+} colour_source;
+
+typedef struct colour_layout {
+    int width;
+    int bands; /* 1, 3, or 4 with ink; and one more when there is alpha */
+    int bits;  /* 8, or 16 in the machine's order */
+    bool alpha;
+    bool ink; /* CMYK, 0: no ink */
+} colour_layout;
+
+typedef struct colour colour;
+
+/* `fallback`: a profile for ink that has none, or none that can be used. */
+rap_status colour_open(colour **out, const colour_layout *layout, const colour_source *source,
+                       const uint8_t *fallback, size_t fallback_size, rap_err *err);
+/* rgb [width, 3] */
+void colour_row(uint8_t *rgb, colour *c, const void *samples);
+void colour_close(colour *c); /* NULL-safe */
+
+#endif
