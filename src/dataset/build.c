@@ -2,7 +2,7 @@
  *
  *     read      every source offers its items; the pool keeps a fair choice (with a reserve for what is dropped)
  *     list      the choices of all kinds in one drawn order: the jobs
- *     make      blocks of jobs on all threads; the lines are written in order, then state.json says how far it is
+ *     make      blocks of jobs on all threads; the lines are written in order; state.json says how far it is
  *     finish    the files get their names
  *
  * Reading is repeated after an interruption, because it is quick and always gives the same; making goes on at the
@@ -25,9 +25,12 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK = 128 };
+
+#define SAVE_EVERY 1.0 /* seconds of work that an interruption costs at most, and one block */
 
 typedef struct job {
     uint64_t order;
@@ -428,7 +431,7 @@ static rap_status put_sample(building *b, const job *j, const buf *line, rap_err
 static rap_status flush_parts(building *b, rap_err *err)
 {
     for (int side = 0; side < 2; side++)
-        if (fflush(b->file[side]) != 0 || fdatasync(fileno(b->file[side])) != 0)
+        if (fflush(b->file[side]) != 0)
             return err_set(err, RAP_E_IO, "%s: writing failed: %s", b->part[side], strerror(errno));
     return RAP_OK;
 }
@@ -464,8 +467,6 @@ static rap_status make_block(building *b, const maker *m, int threads, rap_err *
         if (line[i].len > 0 && b->result->made[j->kind] < b->plan->wanted[j->kind])
             status = put_sample(b, j, &line[i], err);
     }
-    if (status == RAP_OK)
-        status = flush_parts(b, err);
     b->next = from + count;
     for (size_t i = 0; i < BLOCK; i++)
         buf_release(&line[i]);
@@ -495,20 +496,47 @@ static rap_status tell(const building *b, rap_err *err)
     return RAP_OK;
 }
 
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* The state is written when all it speaks of is on the disk: the lines, and the crops, which nobody waited for. */
+static rap_status save(building *b, rap_err *err)
+{
+    rap_status status = flush_parts(b, err);
+
+    if (status == RAP_OK && syncfs(fileno(b->file[0])) != 0)
+        status =
+            err_set(err, RAP_E_IO, "%s: writing failed: %s", b->options->folder, strerror(errno));
+    return status == RAP_OK ? write_state(b, false, err) : status;
+}
+
 static rap_status make_samples(building *b, rap_err *err)
 {
     int threads = b->options->threads > 0 ? b->options->threads : threads_available();
     maker m = { b->plan, b->templates, &b->index, b->nearest, b->images };
+    double saved = now();
     rap_status status = open_parts(b, err);
 
     while (status == RAP_OK && b->next < b->jobs && !is_complete(b)) {
         status = make_block(b, &m, threads, err);
         if (status == RAP_OK)
-            status = write_state(b, false, err);
-        if (status == RAP_OK)
             status = tell(b, err);
+        if (status == RAP_E_CANCELLED) {
+            rap_status last = save(b, NULL);
+
+            status =
+                last == RAP_OK ? status : err_set(err, last, "%s: writing failed", b->state_path);
+        } else if (status == RAP_OK && now() - saved > SAVE_EVERY) {
+            status = save(b, err);
+            saved = now();
+        }
     }
-    return status;
+    return status == RAP_OK ? save(b, err) : status;
 }
 
 /* ---- finish ---- */

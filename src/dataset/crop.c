@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,20 @@ static rap_status make(drop_reason *out_reason, const dataset_plan *plan, const 
     return status;
 }
 
+/* Is a JPEG there, to its end? A power cut may leave a torn one. */
+static bool is_whole(const char *path)
+{
+    static const unsigned char wanted[4] = { 0xFF, 0xD8, 0xFF, 0xD9 };
+    unsigned char found[4];
+    FILE *file = fopen(path, "rb");
+    bool whole = file && fread(found, 1, 2, file) == 2 && fseek(file, -2, SEEK_END) == 0 &&
+                 fread(found + 2, 1, 2, file) == 2 && memcmp(found, wanted, 4) == 0;
+
+    if (file)
+        fclose(file);
+    return whole;
+}
+
 rap_status crop_make(drop_reason *out_reason, const dataset_plan *plan, const char *folder,
                      const dataset_item *item, int variant, rap_err *err)
 {
@@ -141,7 +156,7 @@ rap_status crop_make(drop_reason *out_reason, const dataset_plan *plan, const ch
     path = path_join(folder, name);
     if (!path)
         status = err_memory(err, "cropping a concept");
-    else if (!file_exists(path))
+    else if (!is_whole(path))
         status = make(out_reason, plan, folder, path, item, &d, err);
     free(path);
     return status;

@@ -40,6 +40,12 @@ static void a_category_becomes_the_name(void **state)
     check_rename("A dog and a dog.", "dog", NULL);
     check_rename("A hot dog stand.", "dog", NULL);
     check_rename("A dog's bed.", "dog", NULL);
+    check_rename("A dog house in a garden.", "dog", NULL);
+    check_rename("The bus stop is empty.", "bus", NULL);
+    check_rename("A dog-like toy.", "dog", NULL);
+    check_rename("The bus stops here, empty.", "bus", "{name} stops here, empty.");
+    check_rename("A dog, a cat.", "dog", "{name}, a cat.");
+    check_rename("Some dogs run.", "dog", NULL);
     check_rename("A teddy bear on it.", "teddy bear", "{name} on it.");
     check_rename("", "dog", NULL);
     check_rename("a dog", "", NULL);
