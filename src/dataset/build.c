@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -30,7 +31,9 @@
 
 enum { BLOCK = 128 };
 
-#define SAVE_EVERY 1.0 /* seconds of work that an interruption costs at most, and one block */
+/* An interruption costs a second of work, or ten times what saving takes, and one block. */
+#define SAVE_EVERY 1.0
+#define SAVE_SHARE 10.0
 
 typedef struct job {
     uint64_t order;
@@ -519,7 +522,7 @@ static rap_status make_samples(building *b, rap_err *err)
 {
     int threads = b->options->threads > 0 ? b->options->threads : threads_available();
     maker m = { b->plan, b->templates, &b->index, b->nearest, b->images };
-    double saved = now();
+    double saved = now(), cost = 0; /* of saving */
     rap_status status = open_parts(b, err);
 
     while (status == RAP_OK && b->next < b->jobs && !is_complete(b)) {
@@ -531,9 +534,11 @@ static rap_status make_samples(building *b, rap_err *err)
 
             status =
                 last == RAP_OK ? status : err_set(err, last, "%s: writing failed", b->state_path);
-        } else if (status == RAP_OK && now() - saved > SAVE_EVERY) {
+        } else if (status == RAP_OK && now() - saved > fmax(SAVE_EVERY, SAVE_SHARE * cost)) {
+            cost = now();
             status = save(b, err);
             saved = now();
+            cost = saved - cost;
         }
     }
     return status == RAP_OK ? save(b, err) : status;
