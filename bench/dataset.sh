@@ -7,7 +7,7 @@ set -euo pipefail
 annotations=${1:-1000000}
 samples=${2:-20000}
 cd "$(dirname "$0")/.."
-rap=$PWD/${RAP_BIN:-build/rap}
+rap=$(realpath "${RAP_BIN:-build/rap}")
 work=$PWD/build/bench-dataset
 
 rm -rf "$work"
