@@ -111,7 +111,7 @@ static int stats(cli *c, const char *folder, const char *png)
     rap_err err = { 0 };
 
     if (dataset_count(&s, folder, &err) != RAP_OK ||
-        (png && dataset_draw_stats(&s, png, &err) != RAP_OK))
+        (png && dataset_draw_stats(&s, folder, png, &err) != RAP_OK))
         return failed(&err);
     if (c->json)
         return cli_print_json(json_stats(&s));

@@ -136,7 +136,7 @@ rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_e
         vips_take_message(reason, sizeof reason);
         status = err_set(err, RAP_E_IO, "%s: the picture could not be encoded (%s)", path, reason);
     } else {
-        status = file_write(path, bytes, size, err);
+        status = file_write_cache(path, &(file_part){ bytes, size }, 1, err);
     }
     g_free(bytes);
     if (source)

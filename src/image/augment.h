@@ -14,7 +14,7 @@ void image_color(image *im, double brightness, double contrast, double saturatio
 
 rap_status image_blur(image *out, const image *in, double sigma, rap_err *err); /* Gaussian, pixels */
 
-/* Atomic, like image_save_png(). quality: 1 to 100. */
+/* Atomic, but does not wait for the disk: after a power cut the file may be torn. quality: 1 to 100. */
 rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err);
 
 #endif

@@ -21,7 +21,7 @@ generate  base formats image
 engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
-dataset   base formats image generate/prompt.h
+dataset   base formats image generate/prompt.h retrieve engine
 eval      api base formats
 eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
