@@ -22,10 +22,10 @@ typedef struct made {
 
 static const made made_families[] = {
     { .architecture = "llama", .groups = 4, .rope_dims = 8 },
-    { .architecture = "llama", .groups = 2, .rope_dims = 4, .tied = true, .rope_freqs = true },
+    { .architecture = "llama", .groups = 2, .rope_dims = 8, .tied = true, .rope_freqs = true },
     { .architecture = "qwen2", .groups = 2, .rope_dims = 8, .biases = true },
     { .architecture = "qwen3", .groups = 2, .rope_dims = 8, .head_norm = true },
-    { .architecture = "phi3", .groups = 4, .rope_dims = 8, .fused = true },
+    { .architecture = "phi3", .groups = 2, .rope_dims = 4, .fused = true },
 };
 enum { MADE_FAMILIES = sizeof made_families / sizeof *made_families };
 
