@@ -11,21 +11,21 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MADE_WIDTH = 24, MADE_INNER = 40, MADE_HEADS = 4, MADE_HEAD = 8, MADE_VOCAB = 31, MADE_LAYERS = 2 };
+enum { MADE_WIDTH = 16, MADE_INNER = 24, MADE_HEAD = 4, MADE_VOCAB = 31, MADE_LAYERS = 2 };
 
 typedef struct made {
     const char *architecture;
-    int groups;
+    int heads, groups;
     bool biases, head_norm, fused, tied, rope_freqs;
     int rope_dims;
 } made;
 
 static const made made_families[] = {
-    { .architecture = "llama", .groups = 4, .rope_dims = 8 },
-    { .architecture = "llama", .groups = 2, .rope_dims = 8, .tied = true, .rope_freqs = true },
-    { .architecture = "qwen2", .groups = 2, .rope_dims = 8, .biases = true },
-    { .architecture = "qwen3", .groups = 2, .rope_dims = 8, .head_norm = true },
-    { .architecture = "phi3", .groups = 2, .rope_dims = 4, .fused = true },
+    { .architecture = "llama", .heads = 4, .groups = 4, .rope_dims = 4 },
+    { .architecture = "llama", .heads = 4, .groups = 2, .rope_dims = 4, .tied = true, .rope_freqs = true },
+    { .architecture = "qwen2", .heads = 4, .groups = 2, .rope_dims = 4, .biases = true },
+    { .architecture = "qwen3", .heads = 6, .groups = 2, .rope_dims = 4, .head_norm = true },
+    { .architecture = "phi3", .heads = 4, .groups = 2, .rope_dims = 2, .fused = true },
 };
 enum { MADE_FAMILIES = sizeof made_families / sizeof *made_families };
 
@@ -57,7 +57,7 @@ static inline void made_layer(gguf_writer *w, const made *m, int i)
     } part[] = { { "attn_q", 0 },    { "attn_k", 1 },  { "attn_v", 1 }, { "attn_qkv", 2 }, { "attn_output", 3 },
                  { "ffn_gate", 4 }, { "ffn_up", 4 }, { "ffn_down", 5 } };
     char name[64];
-    int q = MADE_HEADS * MADE_HEAD, k = m->groups * MADE_HEAD;
+    int q = m->heads * MADE_HEAD, k = m->groups * MADE_HEAD;
 
     for (size_t p = 0; p < sizeof part / sizeof *part; p++) {
         int kind = part[p].kind;
@@ -95,7 +95,7 @@ static inline void made_keys(gguf_writer *w, const made *m)
                  { "context_length", 64 },
                  { "embedding_length", MADE_WIDTH },
                  { "feed_forward_length", MADE_INNER },
-                 { "attention.head_count", MADE_HEADS },
+                 { "attention.head_count", (uint32_t)m->heads },
                  { "attention.head_count_kv", (uint32_t)m->groups },
                  { "attention.key_length", MADE_HEAD },
                  { "attention.value_length", MADE_HEAD },

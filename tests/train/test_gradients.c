@@ -19,7 +19,7 @@ static decoder *open_made(gguf_file *g, bool recompute, double dropout)
                           .alpha = 6,
                           .dropout = dropout,
                           .seed = 5,
-                          .threads = 2,
+                          .threads = 1,
                           .rows = MADE_ROWS,
                           .recompute = recompute,
                           .keep = recompute ? 0 : 1 << 24 };
