@@ -14,8 +14,10 @@ const cli_command cmd_train = {
     "train",
     "DATA --out FOLDER",
     "Train an adapter on a data set (LoRA, on this machine's processor)",
-    "DATA is a folder that `rap dataset build` made, or a file of samples in the RAP format beside\n"
-    "images/. The profile's language model stays as it is: llama, qwen2, qwen3 or phi3, in any type\n"
+    "DATA is a folder that `rap dataset build` made, or a file of samples in the RAP format "
+    "beside\n"
+    "images/. The profile's language model stays as it is: llama, qwen2, qwen3 or phi3, in any "
+    "type\n"
     "of weights. FOLDER gets adapter.gguf, which any program on llama.cpp loads, loss.jsonl and\n"
     "loss.png. After an interruption the same command goes on from FOLDER/checkpoint.gguf.\n\n"
     "The projector is left as it is (--projector off); docs/training.md says more.",
@@ -39,32 +41,34 @@ static void print_data(const train_result *r, const train_options *o)
            " pictures; the longest sample has %d tokens\n",
            r->samples, r->tokens, r->answers, r->pictures, r->longest);
     if (r->many_concepts)
-        printf("left out: %" PRIu64 " with more than %d concepts\n", r->many_concepts, o->max_concepts);
+        printf("left out: %" PRIu64 " with more than %d concepts\n", r->many_concepts,
+               o->max_concepts);
     if (r->too_long)
-        printf("left out: %" PRIu64 " longer than %d tokens (the first: %s)\n", r->too_long, o->max_tokens,
-               r->first_long);
+        printf("left out: %" PRIu64 " longer than %d tokens (the first: %s)\n", r->too_long,
+               o->max_tokens, r->first_long);
     if (r->no_answer)
         printf("left out: %" PRIu64 " without an answer\n", r->no_answer);
-    printf("%" PRId64 " steps; %" PRIu64 " numbers are trained; about %.2f GB of memory\n", r->steps, r->trained,
-           r->bytes / 1e9);
+    printf("%" PRId64 " steps; %" PRIu64 " numbers are trained; about %.2f GB of memory\n",
+           r->steps, r->trained, r->bytes / 1e9);
 }
 
 static void print_end(const train_result *r, const train_options *o)
 {
     if (r->from_step)
         printf("went on from step %" PRId64 "\n", r->from_step);
-    printf("loss %.4g at first, %.4g at last; %.0f tokens/s, %.0f s\n%s/adapter.gguf\n", r->first_loss,
-           r->last_loss, r->tokens_per_second, r->seconds, o->folder);
+    printf("loss %.4g at first, %.4g at last; %.0f tokens/s, %.0f s\n%s/adapter.gguf\n",
+           r->first_loss, r->last_loss, r->tokens_per_second, r->seconds, o->folder);
 }
 
 static json_t *json_result(const train_result *r, bool dry)
 {
-    json_t *j = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:f}", "samples",
-                          (json_int_t)r->samples, "tokens", (json_int_t)r->tokens, "learnt",
-                          (json_int_t)r->answers, "pictures", (json_int_t)r->pictures, "many_concepts",
-                          (json_int_t)r->many_concepts, "too_long", (json_int_t)r->too_long, "no_answer",
-                          (json_int_t)r->no_answer, "longest", r->longest, "steps", (json_int_t)r->steps,
-                          "trained", (json_int_t)r->trained, "bytes", r->bytes);
+    json_t *j =
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:f}", "samples",
+                  (json_int_t)r->samples, "tokens", (json_int_t)r->tokens, "learnt",
+                  (json_int_t)r->answers, "pictures", (json_int_t)r->pictures, "many_concepts",
+                  (json_int_t)r->many_concepts, "too_long", (json_int_t)r->too_long, "no_answer",
+                  (json_int_t)r->no_answer, "longest", r->longest, "steps", (json_int_t)r->steps,
+                  "trained", (json_int_t)r->trained, "bytes", r->bytes);
 
     if (j && !dry) {
         json_object_set_new(j, "from_step", json_integer(r->from_step));
@@ -97,10 +101,12 @@ static int run(cli *c, int argc, char **argv)
 {
     train_options o = TRAIN_OPTIONS_INIT;
     const char *projector = "off";
-    long rank = o.rank, epochs = o.epochs, batch = o.batch, tokens = o.max_tokens, concepts = o.max_concepts;
+    long rank = o.rank, epochs = o.epochs, batch = o.batch, tokens = o.max_tokens,
+         concepts = o.max_concepts;
     long rows = 0, seed = 0, every = o.save_every;
     const cli_option options[] = {
-        { "--out", CLI_TEXT, &o.folder, "FOLDER", "where the adapter, the losses and checkpoints go" },
+        { "--out", CLI_TEXT, &o.folder, "FOLDER",
+          "where the adapter, the losses and checkpoints go" },
         { "--rank", CLI_NUMBER, &rank, "N", "of the LoRA: 128" },
         { "--alpha", CLI_REAL, &o.alpha, "X", "its scale is alpha / rank: 256" },
         { "--dropout", CLI_REAL, &o.dropout, "X", "0.05" },
@@ -116,7 +122,8 @@ static int run(cli *c, int argc, char **argv)
         { "--save-every", CLI_NUMBER, &every, "N", "steps between checkpoints: 50" },
         { "--seed", CLI_NUMBER, &seed, "N", "0" },
         { "--projector", CLI_TEXT, &projector, "off", "off: it is not trained" },
-        { "--dry-run", CLI_FLAG, &o.dry_run, NULL, "count tokens, steps and memory, and train nothing" },
+        { "--dry-run", CLI_FLAG, &o.dry_run, NULL,
+          "count tokens, steps and memory, and train nothing" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);
@@ -124,7 +131,8 @@ static int run(cli *c, int argc, char **argv)
     if (code != CLI_CONTINUE)
         return code;
     if (strcmp(projector, "off") != 0) {
-        cli_say("train: --projector %s: the projector cannot be trained: its input is not to be had; only "
+        cli_say("train: --projector %s: the projector cannot be trained: its input is not to be "
+                "had; only "
                 "\"off\" is there",
                 projector);
         return CLI_USAGE;

@@ -8,7 +8,4 @@
 /* Tensors "blk.0.attn_q.weight.lora_a" [rank, in] and ".lora_b" [out, rank], as PyTorch writes shapes. */
 rap_status adapter_write(const char *path, const decoder *d, int rank, double alpha, rap_err *err);
 
-/* A LoRA read back from such a file, on its own; for export. */
-rap_status adapter_export(const char *adapter, const char *folder, const gguf_file *base, rap_err *err);
-
 #endif

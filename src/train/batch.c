@@ -43,7 +43,9 @@ void batch_clear(batch *b)
 {
     b->pixel_rows = 0;
     b->begin[0] = 0;
-    b->rows = (rows){ .token = b->token, .picture = b->picture, .target = b->target, .spans = { b->begin, 0 } };
+    b->rows = (rows){
+        .token = b->token, .picture = b->picture, .target = b->target, .spans = { b->begin, 0 }
+    };
 }
 
 bool batch_fits(const batch *b, const lesson *l)
@@ -80,7 +82,8 @@ void batch_order(size_t *out, size_t count, uint64_t seed, int epoch)
     for (size_t i = 0; i < count; i++)
         out[i] = i;
     for (size_t i = count; i > 1; i--) {
-        size_t k = (size_t)(uniform_at(seed, 0x6f72646572u + (uint64_t)epoch, i) * (double)i), kept = out[i - 1];
+        size_t k = (size_t)(uniform_at(seed, 0x6f72646572u + (uint64_t)epoch, i) * (double)i),
+               kept = out[i - 1];
 
         out[i - 1] = out[k];
         out[k] = kept;

@@ -43,7 +43,8 @@ static rap_status read_parts(checkpoint *c, const gguf_file *g, rap_err *err)
         const gguf_tensor *t = gguf_find(g, part_name[i]);
 
         if (!t || t->type != GGUF_F32 || t->bytes != c->count * sizeof(float))
-            return err_set(err, RAP_E_FORMAT, "%s: is no checkpoint of this training; remove it to begin again",
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: is no checkpoint of this training; remove it to begin again",
                            gguf_file_path(g));
         memcpy(part[i], t->data, t->bytes);
     }
@@ -68,7 +69,8 @@ rap_status checkpoint_read(checkpoint *c, const char *path, rap_err *err)
         status = gguf_get_string(g, "rap.train.settings", &settings, &len, err);
     if (!status && (len != strlen(c->settings) || memcmp(settings, c->settings, len) != 0))
         status = err_set(err, RAP_E_EXISTS,
-                         "%s: is the checkpoint of another training (%.*s); this one is %s. Give another --out, or "
+                         "%s: is the checkpoint of another training (%.*s); this one is %s. Give "
+                         "another --out, or "
                          "remove it",
                          path, (int)(len > 300 ? 300 : len), settings, c->settings);
     if (!status)
@@ -95,7 +97,8 @@ static bool remember_loss(record *r, double loss)
 }
 
 /* The first `steps` lines of text; the bytes they take. */
-static rap_status read_lines(size_t *out_bytes, record *r, const char *text, int64_t steps, rap_err *err)
+static rap_status read_lines(size_t *out_bytes, record *r, const char *text, int64_t steps,
+                             rap_err *err)
 {
     const char *at = text;
 
@@ -105,7 +108,8 @@ static rap_status read_lines(size_t *out_bytes, record *r, const char *text, int
         double loss;
 
         if (!end || json_parse(&line, at, (size_t)(end - at), r->path, NULL) != RAP_OK)
-            return err_set(err, RAP_E_FORMAT, "%s: lacks step %lld; remove the folder to begin again", r->path,
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: lacks step %lld; remove the folder to begin again", r->path,
                            (long long)r->count + 1);
         loss = json_number_value(json_object_get(line, "loss"));
         json_decref(line);
@@ -140,12 +144,14 @@ rap_status record_open(record *out, const char *path, int64_t steps, rap_err *er
     return status;
 }
 
-rap_status record_add(record *r, double loss, double lr, double norm, double tokens_per_second, rap_err *err)
+rap_status record_add(record *r, double loss, double lr, double norm, double tokens_per_second,
+                      rap_err *err)
 {
     if (!remember_loss(r, loss))
         return err_memory(err, "keeping the losses");
     if (fprintf(r->file,
-                "{\"step\": %lld, \"loss\": %.17g, \"lr\": %.9g, \"gradient\": %.9g, \"tokens_per_second\": %.1f}\n",
+                "{\"step\": %lld, \"loss\": %.17g, \"lr\": %.9g, \"gradient\": %.9g, "
+                "\"tokens_per_second\": %.1f}\n",
                 (long long)r->count, loss, lr, norm, tokens_per_second) < 0 ||
         fflush(r->file) != 0)
         return err_file(err, r->path, "writing");
@@ -178,11 +184,13 @@ static void draw_losses(image *page, const record *r, double top)
     double mean = r->count ? r->loss[0] : 0, share = r->count > 200 ? 0.02 : 0.1;
 
     for (int64_t i = 0; i < r->count; i++) {
-        int x = LEFT + (int)((double)(WIDTH - LEFT - RIGHT - DOT) * (double)i / (double)(r->count > 1 ? r->count - 1 : 1));
+        int x = LEFT + (int)((double)(WIDTH - LEFT - RIGHT - DOT) * (double)i /
+                             (double)(r->count > 1 ? r->count - 1 : 1));
         int span = HEIGHT - TOP - BOTTOM - DOT;
 
         mean += share * (r->loss[i] - mean);
-        page_fill(page, x, TOP + span - (int)(fmin(r->loss[i], top) / top * span), DOT, DOT, 0xB8CCE8);
+        page_fill(page, x, TOP + span - (int)(fmin(r->loss[i], top) / top * span), DOT, DOT,
+                  0xB8CCE8);
         page_fill(page, x, TOP + span - (int)(fmin(mean, top) / top * span), DOT, DOT, 0x2050A0);
     }
 }

@@ -112,7 +112,8 @@ static void lay_shop(decoder *d, arena *a)
     workshop *w = &d->shop;
     int64_t q = (s->heads + 2 * s->groups) * s->head, inner = s->fused ? 2 * s->inner : s->inner;
     int64_t widest = most(most(q, inner), s->width);
-    size_t matrix = (size_t)(widest * most(s->width, s->inner)), packed = 0, t = (size_t)d->options.rows;
+    size_t matrix = (size_t)(widest * most(s->width, s->inner)), packed = 0,
+           t = (size_t)d->options.rows;
 
     w->rank = d->options.rank;
     w->rows = d->options.rows;
@@ -120,7 +121,8 @@ static void lay_shop(decoder *d, arena *a)
     w->dropout = d->options.dropout;
     w->scale = w->rank ? (real)(d->options.alpha / d->options.rank) : 0;
     matrix = matrix > (size_t)(s->vocab * s->width) ? matrix : (size_t)(s->vocab * s->width);
-    packed = matrix + (size_t)(64 * most(widest, s->vocab)); /* columns that fill up the last panel */
+    packed =
+        matrix + (size_t)(64 * most(widest, s->vocab)); /* columns that fill up the last panel */
     if (!d->kept) {
         w->packed = take(a, packed);
         w->plain = take(a, matrix);
@@ -370,10 +372,11 @@ rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options
                        most(s.width, s.inner));
     plain = d->kept ? mem_array(largest, sizeof *plain) : NULL;
     if (!d->arena || (d->kept && !plain)) {
-        status = err_set(err, RAP_E_MEMORY,
-                         "%s: training takes %.1f GB of memory, which is not there; try --recompute, "
-                         "or fewer --max-tokens",
-                         gguf_file_path(g), (double)decoder_bytes(&s, o) / 1e9);
+        status =
+            err_set(err, RAP_E_MEMORY,
+                    "%s: training takes %.1f GB of memory, which is not there; try --recompute, "
+                    "or fewer --max-tokens",
+                    gguf_file_path(g), (double)decoder_bytes(&s, o) / 1e9);
         goto cleanup;
     }
     lay_out(d, d->arena);

@@ -74,7 +74,8 @@ static void embed_row(void *payload, int64_t t, int lane)
 
 static void queries_keys_values(layer *l, acts *c, int64_t t, decoder *d)
 {
-    int64_t q = d->shape.heads * d->shape.head, k = d->shape.groups * d->shape.head, all = q + 2 * k;
+    int64_t q = d->shape.heads * d->shape.head, k = d->shape.groups * d->shape.head,
+            all = q + 2 * k;
     real *to_q = c->q0 ? c->q0 : c->q, *to_k = c->k0 ? c->k0 : c->k;
     int threads = d->shop.threads;
     if (!d->shape.fused) {
@@ -184,7 +185,8 @@ static void projections_back(layer *l, int64_t t, decoder *d)
     split_columns(d->wide, all, 0, d->dq, q, t, true, threads);
     split_columns(d->wide, all, q, d->dk, k, t, true, threads);
     split_columns(d->wide, all, q + k, d->dv, k, t, true, threads);
-    linear_back(d->dn, false, d->wide, c->z[LINEAR_QKV], c->n1, t, &l->linear[LINEAR_QKV], &d->shop);
+    linear_back(d->dn, false, d->wide, c->z[LINEAR_QKV], c->n1, t, &l->linear[LINEAR_QKV],
+                &d->shop);
 }
 
 static void attention_part_back(layer *l, const rows *r, decoder *d)
@@ -193,9 +195,10 @@ static void attention_part_back(layer *l, const rows *r, decoder *d)
     acts *c = &l->acts;
     int64_t t = r->count;
     int threads = d->shop.threads;
-    linear_back(d->datt, false, d->dx, c->z[LINEAR_OUT], c->att, t, &l->linear[LINEAR_OUT], &d->shop);
-    attention_back(d->dq, d->dk, d->dv, d->datt, c->q, c->k, c->v, &d->attention, &r->spans, d->rest,
-                   threads);
+    linear_back(d->datt, false, d->dx, c->z[LINEAR_OUT], c->att, t, &l->linear[LINEAR_OUT],
+                &d->shop);
+    attention_back(d->dq, d->dk, d->dv, d->datt, c->q, c->k, c->v, &d->attention, &r->spans,
+                   d->rest, threads);
     rope_turn(d->dq, &d->rope, &r->spans, s->heads, s->head, true, threads);
     rope_turn(d->dk, &d->rope, &r->spans, s->groups, s->head, true, threads);
     if (s->head_norm) {
@@ -272,7 +275,8 @@ static double head_loss(const rows *r, bool learn, double scale, decoder *d)
         memset(d->dx, 0, (size_t)(r->count * d->shape.width) * sizeof(real));
     while ((n = next_targets(&at, r, d)) > 0) {
         pick_logits(d->logits, n, d);
-        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, (real)scale, d->shop.threads);
+        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, (real)scale,
+                      d->shop.threads);
         for (int64_t i = 0; i < n; i++)
             total += d->loss[i];
         if (learn)

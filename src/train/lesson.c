@@ -55,7 +55,8 @@ static const char *space_of(const vlm *v)
     size_t len = before ? strlen(before) : 0;
     char value[8];
 
-    if (llama_model_meta_val_str(v->model, "tokenizer.ggml.add_space_prefix", value, sizeof value) > 0 &&
+    if (llama_model_meta_val_str(v->model, "tokenizer.ggml.add_space_prefix", value, sizeof value) >
+            0 &&
         strcmp(value, "false") == 0)
         return "";
     return len && before[len - 1] == ':' ? " " : "";
@@ -76,9 +77,11 @@ static rap_status add_turn(talk *t, const sample *s, int turn, const vlm *v, rap
     rap_status status;
 
     for (int i = 0; i < s->concepts; i++)
-        concept[i] = (prompt_concept){ s->concept[i].name, s->concept[i].info, *s->concept[i].picture != 0 };
+    concept[i] =
+        (prompt_concept){ s->concept[i].name, s->concept[i].info, *s->concept[i].picture != 0 };
     if (turn > 0)
-        wording.system = ""; /* what ends an answer belongs to the answer here, not to the turn behind it */
+        wording.system =
+            ""; /* what ends an answer belongs to the answer here, not to the turn behind it */
     status = prompt_build(&p, &wording, turn == 0 && s->image, concept, turn == 0 ? s->concepts : 0,
                           s->turn[turn].human, 1, err);
     if (status)
@@ -94,7 +97,8 @@ static rap_status add_turn(talk *t, const sample *s, int turn, const vlm *v, rap
 
 /* ---- as tokens ---- */
 
-static rap_status tokenize_first(token_list *out, const vlm *v, prompt all, size_t segments, rap_err *err)
+static rap_status tokenize_first(token_list *out, const vlm *v, prompt all, size_t segments,
+                                 rap_err *err)
 {
     all.count = segments;
     return tokenize_prompt(out, &v->tokens, &all, err);
@@ -111,8 +115,8 @@ static size_t alike(const token_list *a, const token_list *b)
 }
 
 /* learnt [all->count] */
-static rap_status mark_answers(uint8_t *learnt, const token_list *all, const talk *t, int turns, const vlm *v,
-                               rap_err *err)
+static rap_status mark_answers(uint8_t *learnt, const token_list *all, const talk *t, int turns,
+                               const vlm *v, rap_err *err)
 {
     rap_status status = RAP_OK;
 
@@ -164,8 +168,8 @@ static const char *picture_name(const sample *s, int number)
     return number == 0 ? s->image : s->concept[number - 1].picture;
 }
 
-static rap_status add_picture(building *b, lessons *all, const vlm *v, const char *images, const char *name,
-                              rap_err *err)
+static rap_status add_picture(building *b, lessons *all, const vlm *v, const char *images,
+                              const char *name, rap_err *err)
 {
     const picture_frame *frame = &v->frame;
     char *path = path_join(images, name);
@@ -213,7 +217,8 @@ static rap_status add_runs(building *b, lessons *all, const sample *s, const tok
 static rap_status add_begin(building *b, const token_list *tokens, const vlm *v, rap_err *err)
 {
     llama_token begin = llama_vocab_bos(v->tokens.vocab);
-    bool there = tokens->count && tokens->runs && tokens->run[0].picture < 0 && tokens->token[0] == begin;
+    bool there =
+        tokens->count && tokens->runs && tokens->run[0].picture < 0 && tokens->token[0] == begin;
 
     if (!llama_vocab_get_add_bos(v->tokens.vocab) || begin == LLAMA_TOKEN_NULL || there)
         return RAP_OK;
@@ -229,7 +234,8 @@ static void lesson_release(lesson *l)
     *l = (lesson){ .id = NULL };
 }
 
-static rap_status build(building *b, lessons *all, const sample *s, vlm *v, const char *images, rap_err *err)
+static rap_status build(building *b, lessons *all, const sample *s, vlm *v, const char *images,
+                        rap_err *err)
 {
     talk t = { .all = { 0 } };
     token_list tokens = { .token = NULL };
@@ -317,8 +323,8 @@ rap_status lesson_file(char **out, const char *data, rap_err *err)
         free(*out);
     }
     *out = NULL;
-    return err_set(err, RAP_E_NOT_FOUND, "%s: no train.json or train.jsonl there; `rap dataset build` makes one",
-                   data);
+    return err_set(err, RAP_E_NOT_FOUND,
+                   "%s: no train.json or train.jsonl there; `rap dataset build` makes one", data);
 }
 
 static rap_status read_file(lessons *out, vlm *v, const char *path, const char *images,
@@ -342,11 +348,12 @@ static rap_status read_file(lessons *out, vlm *v, const char *path, const char *
     }
     sample_file_close(f);
     if (!status && !out->count)
-        status = err_set(err, RAP_E_ARGUMENT,
-                         "%s: no sample is left to train on (%llu with more than %d concepts, %llu longer than "
-                         "%d tokens, %llu without an answer)",
-                         path, (unsigned long long)out->many_concepts, o->max_concepts,
-                         (unsigned long long)out->too_long, o->max_tokens, (unsigned long long)out->no_answer);
+        status = err_set(
+            err, RAP_E_ARGUMENT,
+            "%s: no sample is left to train on (%llu with more than %d concepts, %llu longer than "
+            "%d tokens, %llu without an answer)",
+            path, (unsigned long long)out->many_concepts, o->max_concepts,
+            (unsigned long long)out->too_long, o->max_tokens, (unsigned long long)out->no_answer);
     return status;
 }
 
@@ -357,10 +364,11 @@ rap_status lessons_read(lessons *out, vlm *v, const lesson_options *o, rap_err *
 
     *out = (lessons){ .item = NULL };
     if (v->mtmd && (mtmd_decode_use_non_causal(v->mtmd, NULL) || mtmd_decode_use_mrope(v->mtmd)))
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: its pictures are not read like text, one row after the other; such models are not "
-                       "trained",
-                       v->mmproj_path);
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: its pictures are not read like text, one row after the other; such models are not "
+            "trained",
+            v->mmproj_path);
     status = lesson_file(&path, o->data, err);
     folder = status ? NULL : path_folder(path);
     images = folder ? path_join(folder, "images") : NULL;

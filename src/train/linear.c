@@ -112,7 +112,8 @@ static void drop_row(void *payload, int64_t t, int lane)
     }
 }
 
-static void drop(real *out, const real *x, int64_t t, const linear *l, const workshop *shop, bool add)
+static void drop(real *out, const real *x, int64_t t, const linear *l, const workshop *shop,
+                 bool add)
 {
     dropping d = { out, x, l->in, shop->dropout_key, l->number, shop->dropout, add };
     nn_each(shop->threads, t, drop_row, &d);
@@ -128,7 +129,9 @@ static bool drops(const workshop *shop)
 size_t workshop_factor_reals(int64_t rank, int64_t rows, int64_t widest)
 {
     size_t most = 0;
-    const int64_t pairs[][2] = { { rank, widest }, { widest, rank }, { rank, rows }, { widest, rows } };
+    const int64_t pairs[][2] = {
+        { rank, widest }, { widest, rank }, { rank, rows }, { widest, rows }
+    };
     for (size_t i = 0; i < 4; i++) {
         size_t reals = factor_reals(pairs[i][0], pairs[i][1]);
         most = reals > most ? reals : most;

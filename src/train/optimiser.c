@@ -18,7 +18,8 @@ double learning_rate(double lr, int64_t step, int64_t steps, double warm_share)
 
     if (step < warm)
         return lr * (double)(step + 1) / (double)warm;
-    return steps > warm ? lr * 0.5 * (1 + cos(PI * (double)(step - warm) / (double)(steps - warm))) : lr;
+    return steps > warm ? lr * 0.5 * (1 + cos(PI * (double)(step - warm) / (double)(steps - warm)))
+                        : lr;
 }
 
 double gradient_norm(const real *grad, size_t count)

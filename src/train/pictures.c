@@ -91,7 +91,8 @@ static bool reserve(pictures *p)
         p->cap = cap;
     }
     if (2 * (p->count + 1) > p->slots) {
-        size_t slots = p->slots ? 2 * p->slots : 256, *old = p->slot, *slot = mem_array(slots, sizeof *slot);
+        size_t slots = p->slots ? 2 * p->slots : 256, *old = p->slot,
+               *slot = mem_array(slots, sizeof *slot);
 
         if (!slot)
             return false;
@@ -148,7 +149,8 @@ static rap_status encode(int32_t *out_rows, pictures *p, const char *path, rap_e
     return status;
 }
 
-rap_status pictures_add(size_t *out_number, int32_t *out_rows, pictures *p, const char *path, rap_err *err)
+rap_status pictures_add(size_t *out_number, int32_t *out_rows, pictures *p, const char *path,
+                        rap_err *err)
 {
     size_t *slot;
     entry new = { .offset = p->floats };

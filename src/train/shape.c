@@ -61,13 +61,17 @@ static rap_status refuse(const gguf_file *g, const char *what, rap_err *err)
 /* What would change the result and is not computed here. */
 static rap_status refuse_more(reader *r)
 {
-    static const char *const keys[] = { "expert_count",    "logit_scale",    "residual_scale",
-                                        "embedding_scale", "rope.scaling.factor",
-                                        "rope.scaling.attn_factor", "attn_logit_softcapping",
-                                        "attention.clamp_kqv", "rope.dimension_sections" };
-    static const char *const tensors[] = { "rope_factors_long.weight", "rope_factors_short.weight",
-                                           "position_embd.weight", "token_embd_norm.weight",
-                                           "blk.0.ffn_gate_inp.weight", "blk.0.rope_factors_long.weight",
+    static const char *const keys[] = { "expert_count",           "logit_scale",
+                                        "residual_scale",         "embedding_scale",
+                                        "rope.scaling.factor",    "rope.scaling.attn_factor",
+                                        "attn_logit_softcapping", "attention.clamp_kqv",
+                                        "rope.dimension_sections" };
+    static const char *const tensors[] = { "rope_factors_long.weight",
+                                           "rope_factors_short.weight",
+                                           "position_embd.weight",
+                                           "token_embd_norm.weight",
+                                           "blk.0.ffn_gate_inp.weight",
+                                           "blk.0.rope_factors_long.weight",
                                            "output.bias" };
     const char *type = NULL;
     size_t len = 0;
@@ -100,11 +104,12 @@ static rap_status refuse_more(reader *r)
 static rap_status check_heads(const shape *s, const gguf_file *g, rap_err *err)
 {
     if (s->heads % s->groups || s->rope_dims > s->head || s->rope_dims % 2)
-        return err_set(err, RAP_E_FORMAT,
-                       "%s: %lld heads, %lld of keys, %lld numbers each and %lld of them rotated do "
-                       "not go together",
-                       gguf_file_path(g), (long long)s->heads, (long long)s->groups,
-                       (long long)s->head, (long long)s->rope_dims);
+        return err_set(
+            err, RAP_E_FORMAT,
+            "%s: %lld heads, %lld of keys, %lld numbers each and %lld of them rotated do "
+            "not go together",
+            gguf_file_path(g), (long long)s->heads, (long long)s->groups, (long long)s->head,
+            (long long)s->rope_dims);
     return RAP_OK;
 }
 
@@ -147,10 +152,11 @@ rap_status shape_read(shape *out, const gguf_file *g, rap_err *err)
     while (i < sizeof known / sizeof *known && strcmp(architecture, known[i]) != 0)
         i++;
     if (i == sizeof known / sizeof *known)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: a decoder of the kind '%.40s'; `rap train` knows llama, qwen2, qwen3 and "
-                       "phi3",
-                       gguf_file_path(g), architecture);
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: a decoder of the kind '%.40s'; `rap train` knows llama, qwen2, qwen3 and "
+            "phi3",
+            gguf_file_path(g), architecture);
     snprintf(out->architecture, sizeof out->architecture, "%s", architecture);
     status = read_numbers(out, g, err);
     if (status)
@@ -206,16 +212,16 @@ void shape_linear(int64_t *out, int64_t *in, const shape *s, linear_kind kind)
 const char *linear_name(linear_kind kind)
 {
     static const char *const name[LINEAR_KINDS] = {
-        [LINEAR_Q] = "attn_q",           [LINEAR_K] = "attn_k",      [LINEAR_V] = "attn_v",
-        [LINEAR_QKV] = "attn_qkv",       [LINEAR_OUT] = "attn_output", [LINEAR_GATE] = "ffn_gate",
-        [LINEAR_UP] = "ffn_up",          [LINEAR_GATE_UP] = "ffn_up", [LINEAR_DOWN] = "ffn_down",
+        [LINEAR_Q] = "attn_q",     [LINEAR_K] = "attn_k",        [LINEAR_V] = "attn_v",
+        [LINEAR_QKV] = "attn_qkv", [LINEAR_OUT] = "attn_output", [LINEAR_GATE] = "ffn_gate",
+        [LINEAR_UP] = "ffn_up",    [LINEAR_GATE_UP] = "ffn_up",  [LINEAR_DOWN] = "ffn_down",
     };
 
     return name[kind];
 }
 
-rap_status shape_tensor(const gguf_tensor **out, const gguf_file *g, int64_t layer, const char *name,
-                        int64_t in, int64_t rows, bool optional, rap_err *err)
+rap_status shape_tensor(const gguf_tensor **out, const gguf_file *g, int64_t layer,
+                        const char *name, int64_t in, int64_t rows, bool optional, rap_err *err)
 {
     char full[128];
     const gguf_tensor *t;

@@ -80,9 +80,10 @@ static rap_status open_models(training *t, rap_err *err)
         return status;
     p = t->profile;
     if (p->lora.path)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: names an adapter (\"lora\"); training begins at the base model: remove the field",
-                       p->file);
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: names an adapter (\"lora\"); training begins at the base model: remove the field",
+            p->file);
     status = profile_need(p, &p->llm, "llm", "rap train", err);
     if (!status)
         status = gguf_file_open(&t->file, p->llm.path, err);
@@ -128,10 +129,12 @@ static rap_status estimate(training *t, rap_err *err)
         int64_t in, out;
 
         shape_linear(&out, &in, &s, (linear_kind)i);
-        numbers += shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
+        numbers +=
+            shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
     }
     t->result->trained = numbers;
-    t->result->bytes = (double)decoder_bytes(&s, &options) + (double)batch_bytes(options.rows, s.width) +
+    t->result->bytes = (double)decoder_bytes(&s, &options) +
+                       (double)batch_bytes(options.rows, s.width) +
                        3.0 * (double)numbers * sizeof(real) /* Adam's two, and what is written */ +
                        5.0 * (double)t->lessons.tokens;
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
@@ -180,10 +183,12 @@ static rap_status write_settings(training *t, rap_err *err)
     if (status)
         return status;
     buf_printf(&t->settings,
-               "rank %d, alpha %g, dropout %g, lr %g, warmup %g, clip %g, epochs %d, batch %d, max-tokens %d, "
+               "rank %d, alpha %g, dropout %g, lr %g, warmup %g, clip %g, epochs %d, batch %d, "
+               "max-tokens %d, "
                "max-concepts %d, rows %d, seed %llu, data %.12s, model %.12s",
-               o->rank, o->alpha, o->dropout, o->lr, o->warmup, o->clip, o->epochs, o->batch, o->max_tokens,
-               o->max_concepts, o->rows, (unsigned long long)o->seed, sum, vlm_fingerprint(t->vlm));
+               o->rank, o->alpha, o->dropout, o->lr, o->warmup, o->clip, o->epochs, o->batch,
+               o->max_tokens, o->max_concepts, o->rows, (unsigned long long)o->seed, sum,
+               vlm_fingerprint(t->vlm));
     return buf_failed(&t->settings) ? err_memory(err, "preparing a training") : RAP_OK;
 }
 
@@ -276,15 +281,17 @@ static rap_status blame(training *t, const size_t *which, size_t count, rap_err 
             break;
         }
     }
-    return err_set(err, RAP_E_MODEL,
-                   "step %lld: the loss or its gradient is no number (sample '%.60s'); %s holds the last good "
-                   "checkpoint; try a lower --lr",
-                   (long long)t->step + 1, id, t->o->folder);
+    return err_set(
+        err, RAP_E_MODEL,
+        "step %lld: the loss or its gradient is no number (sample '%.60s'); %s holds the last good "
+        "checkpoint; try a lower --lr",
+        (long long)t->step + 1, id, t->o->folder);
 }
 
 static bool stopped(training *t)
 {
-    double seconds = (clock_ms() - t->start) / 1000, done = (double)(t->step - t->result->from_step);
+    double seconds = (clock_ms() - t->start) / 1000,
+           done = (double)(t->step - t->result->from_step);
     double speed = seconds > 0 ? (double)t->tokens_done / seconds : 0, left = 0;
     char line[96];
 
@@ -311,12 +318,14 @@ static rap_status learn(training *t, double *loss, double scale, rap_err *err)
     t->tokens_done += (uint64_t)t->batch.rows.count;
     batch_clear(&t->batch);
     if (!status && stopped(t))
-        status = err_set(err, RAP_E_CANCELLED, "stopped at step %lld of %lld; the same command goes on",
-                         (long long)t->step, (long long)t->steps);
+        status =
+            err_set(err, RAP_E_CANCELLED, "stopped at step %lld of %lld; the same command goes on",
+                    (long long)t->step, (long long)t->steps);
     return status;
 }
 
-static rap_status learn_all(training *t, double *loss, const size_t *which, size_t count, rap_err *err)
+static rap_status learn_all(training *t, double *loss, const size_t *which, size_t count,
+                            rap_err *err)
 {
     uint64_t answers = 0;
     rap_status status = RAP_OK;
@@ -360,7 +369,8 @@ static rap_status step(training *t, rap_err *err)
     t->step++;
     seconds = (clock_ms() - t->start) / 1000;
     t->result->last_loss = loss;
-    return record_add(&t->record, loss, lr, norm, seconds > 0 ? (double)t->tokens_done / seconds : 0, err);
+    return record_add(&t->record, loss, lr, norm,
+                      seconds > 0 ? (double)t->tokens_done / seconds : 0, err);
 }
 
 /* ---- all of them ---- */

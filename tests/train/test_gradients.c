@@ -74,8 +74,9 @@ static void check_family(const made *m, bool recompute, double dropout)
 
     made_batch(&b);
     worst = compare(d, &b.rows, 77);
-    printf("  %s, %d groups%s%s: %zu numbers, worst %.1e of the largest\n", m->architecture, m->groups,
-           recompute ? ", recompute" : "", dropout > 0 ? ", dropout" : "", decoder_params(d), worst);
+    printf("  %s, %d groups%s%s: %zu numbers, worst %.1e of the largest\n", m->architecture,
+           m->groups, recompute ? ", recompute" : "", dropout > 0 ? ", dropout" : "",
+           decoder_params(d), worst);
     assert_true(worst < 1e-6);
     decoder_close(d);
     gguf_file_close(g);

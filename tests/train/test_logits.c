@@ -81,7 +81,9 @@ static double worst_difference(const float *a, const float *b, int count, double
 /* Within `near` of llama.cpp's, without the adapter and with one of random numbers. */
 static void compare(const char *path, const char *name, double near)
 {
-    decoder_options o = { .rank = RANK, .alpha = ALPHA, .seed = 1, .threads = 2, .rows = ROWS, .keep = 1u << 30 };
+    decoder_options o = {
+        .rank = RANK, .alpha = ALPHA, .seed = 1, .threads = 2, .rows = ROWS, .keep = 1u << 30
+    };
     char adapter[] = "/tmp/rap-adapter-XXXXXX";
     gguf_file *g = NULL;
     decoder *d = NULL;
@@ -109,7 +111,8 @@ static void compare(const char *path, const char *name, double near)
         assert_int_equal(decoder_logits(ours, d, &r, &err), RAP_OK);
         theirs = llama_logits(path, with ? adapter : NULL, token, vocab);
         worst = worst_difference(ours, theirs, ROWS * vocab, &largest);
-        printf("  %s%s: %.1e apart, largest %.2f\n", name, with ? " with an adapter" : "", worst, largest);
+        printf("  %s%s: %.1e apart, largest %.2f\n", name, with ? " with an adapter" : "", worst,
+               largest);
         assert_true(worst < near);
         free(theirs);
     }
@@ -132,9 +135,10 @@ static void made_decoders(void **state)
 
 static void shared_models(void **state)
 {
-    static const char *const model[] = { "llava15/model.gguf", "pixtral/model.gguf", "internvl/model.gguf",
-                                         "llavaphi3/model.gguf", "llavaphi3llama/model.gguf", "smolvlm/model.gguf",
-                                         "minicpmv/model.gguf", "random-llm.gguf" };
+    static const char *const model[] = { "llava15/model.gguf",        "pixtral/model.gguf",
+                                         "internvl/model.gguf",       "llavaphi3/model.gguf",
+                                         "llavaphi3llama/model.gguf", "smolvlm/model.gguf",
+                                         "minicpmv/model.gguf",       "random-llm.gguf" };
     const char *shared = getenv("RAP_SHARED");
     int found = 0;
 
@@ -163,7 +167,8 @@ static void tiny_model(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(made_decoders), cmocka_unit_test(shared_models),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(made_decoders),
+                                        cmocka_unit_test(shared_models),
                                         cmocka_unit_test(tiny_model) };
 
     return cmocka_run_group_tests(tests, start, NULL);
