@@ -22,10 +22,11 @@ engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
 dataset   base formats image generate/prompt.h retrieve engine
+train     base formats image nn generate engine dataset/sample.h
 eval      api base formats
 eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
-cli       api base eval dataset pull wire
+cli       api base eval dataset train pull wire
 '
 bad=0
 
