@@ -3,20 +3,16 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/temp.h"
 #include "base/threads.h"
 #include "dataset/annotate_ask.h"
+#include "dataset/annotate_folder.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SIDE = 768, MEASURED = 200, LONGEST_SIDE = 4096 };
-
-static const char *const stem[2] = { "train", "validation" };
 
 typedef struct run {
     const annotate_options *options;
@@ -24,59 +20,28 @@ typedef struct run {
     annotate_log *log;
     annotate_asker *asker;
     annotate_result *out;
-    char *images, *log_path, *result; /* result: the folder */
-    char *data[2];                    /* NULL: not there */
+    annotate_folder folder;
+    char *log_path;
     uint64_t to_ask, sent, measuring;
     double start;
 } run;
 
 /* ---- the folder ---- */
 
-char *annotate_data_file(const char *folder, const char *name)
-{
-    static const char *const extension[] = { "json", "jsonl" };
-
-    for (size_t i = 0; i < 2; i++) {
-        char file[64], *path;
-
-        snprintf(file, sizeof file, "%s.%s", name, extension[i]);
-        path = path_join(folder, file);
-        if (path && file_exists(path))
-            return path;
-        free(path);
-    }
-    return NULL;
-}
-
-bool annotate_is_inside(const char *path)
-{
-    if (*path == '/' || !*path)
-        return false;
-    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/')
-        if (strncmp(at, "..", 2) == 0 && (at[2] == '/' || !at[2]))
-            return false;
-    return true;
-}
-
 static rap_status open_folder(run *r, rap_err *err)
 {
     const annotate_options *o = r->options;
     char name[64];
+    rap_status status;
 
-    for (int side = 0; side < 2; side++)
-        r->data[side] = annotate_data_file(o->folder, stem[side]);
-    if (!r->data[0] && !r->data[1])
-        return err_set(err, RAP_E_NOT_FOUND,
-                       "%s: no train.json or validation.json there; `rap dataset build` makes them",
-                       o->folder);
     snprintf(name, sizeof name, "annotated-%s", annotate_kind_name(r->task.kind));
-    r->images = path_join(o->folder, "images");
+    status = annotate_folder_open(&r->folder, o->folder, name, err);
+    if (status != RAP_OK)
+        return status;
+    snprintf(r->out->out, sizeof r->out->out, "%s", r->folder.result);
     r->log_path = path_join(o->folder, "annotations.jsonl");
-    r->result = path_join(o->folder, name);
-    if (!r->images || !r->log_path || !r->result)
-        return err_memory(err, "annotating");
-    snprintf(r->out->out, sizeof r->out->out, "%s", r->result);
-    return annotate_log_open(&r->log, r->log_path, !o->dry_run, err);
+    return r->log_path ? annotate_log_open(&r->log, r->log_path, !o->dry_run, err)
+                       : err_memory(err, "annotating");
 }
 
 /* ---- walking ---- */
@@ -107,28 +72,22 @@ static rap_status tell(run *r, const char *what, uint64_t done, uint64_t total, 
     return RAP_OK;
 }
 
+typedef struct walking {
+    run *r;
+    on_unit *what;
+} walking;
+
+static rap_status visit(const sample *s, int side, void *payload, rap_err *err)
+{
+    const walking *w = payload;
+
+    (void)side;
+    return walk_sample(w->r, s, w->what, err);
+}
+
 static rap_status walk(run *r, on_unit *what, rap_err *err)
 {
-    rap_status status = RAP_OK;
-
-    for (int side = 0; status == RAP_OK && side < 2; side++) {
-        sample_file *f = NULL;
-        sample s;
-        bool more = true;
-
-        if (!r->data[side])
-            continue;
-        status = sample_file_open(&f, r->data[side], err);
-        while (status == RAP_OK) {
-            status = sample_file_next(&s, &more, f, err);
-            if (status != RAP_OK || !more)
-                break;
-            status = walk_sample(r, &s, what, err);
-            sample_release(&s);
-        }
-        sample_file_close(f);
-    }
-    return status;
+    return annotate_walk(&r->folder, visit, &(walking){ r, what }, err);
 }
 
 /* ---- counting ---- */
@@ -162,7 +121,7 @@ static rap_status measure_unit(run *r, const annotate_unit *u, const sample *s, 
     r->out->prompt_tokens += u->prompt.len / 4 + 8;
     if (r->measuring++ % every != 0)
         return RAP_OK;
-    if (annotate_measure(&bytes, &tokens, &r->task, u, r->images, &why) != RAP_OK) {
+    if (annotate_measure(&bytes, &tokens, &r->task, u, r->folder.images, &why) != RAP_OK) {
         if (r->out->failed++ == 0)
             snprintf(r->out->first_failure, sizeof r->out->first_failure, "%s", why.text);
         return why.status == RAP_E_MEMORY ? err_set(err, why.status, "%s", why.text) : RAP_OK;
@@ -232,7 +191,7 @@ static rap_status ask_all(run *r, rap_err *err)
     annotate_asked count;
     bool idle = false;
     rap_status status =
-        annotate_asker_open(&r->asker, r->options, &r->task, r->images, r->log, err);
+        annotate_asker_open(&r->asker, r->options, &r->task, r->folder.images, r->log, err);
 
     if (status != RAP_OK)
         return status;
@@ -291,86 +250,26 @@ static void count_fate(annotate_result *out, annotate_fate fate)
     ++*count[fate];
 }
 
-static rap_status write_samples(FILE *to, const char *path, run *r, int side, rap_err *err)
+static rap_status rewrite(buf *lines, const sample *s, int side, void *payload, rap_err *err)
 {
-    bool lines = strcmp(path_extension(r->data[side]), "jsonl") == 0, more = true, first = true;
-    sample_file *f = NULL;
-    buf line = BUF_INIT;
-    rap_status status = sample_file_open(&f, r->data[side], err);
+    run *r = payload;
+    annotate_fate fate;
+    rap_status status = annotate_apply(lines, &fate, &r->task, s, r->log, err);
 
-    while (status == RAP_OK) {
-        sample s;
-        annotate_fate fate;
-
-        status = sample_file_next(&s, &more, f, err);
-        if (status != RAP_OK || !more)
-            break;
-        buf_clear(&line);
-        status = annotate_apply(&line, &fate, &r->task, &s, r->log, err);
-        sample_release(&s);
-        if (status != RAP_OK)
-            break;
-        count_fate(r->out, fate);
-        if (line.len == 0)
-            continue;
-        fputs(lines ? "" : first ? "[\n" : ",\n", to);
-        fwrite(line.data, 1, line.len, to);
-        fputs(lines ? "\n" : "", to);
-        first = false;
-    }
-    if (!lines)
-        fputs(first ? "[]\n" : "\n]\n", to);
-    sample_file_close(f);
-    buf_release(&line);
-    if (status == RAP_OK && (fflush(to) != 0 || ferror(to)))
-        status = err_file(err, path, "writing");
-    return status;
-}
-
-static rap_status write_file(run *r, int side, rap_err *err)
-{
-    char *path = path_join(r->result, path_base(r->data[side]));
-    temp t = TEMP_INIT;
-    FILE *to = NULL;
-    rap_status status = path ? temp_file(&t, path, 0666, err) : err_memory(err, "writing samples");
-
-    if (status == RAP_OK && !(to = fdopen(dup(t.fd), "wb")))
-        status = err_file(err, path, "writing");
-    if (status == RAP_OK)
-        status = write_samples(to, path, r, side, err);
-    if (to && fclose(to) != 0 && status == RAP_OK)
-        status = err_file(err, path, "writing");
-    if (status == RAP_OK)
-        status = temp_publish(&t, path, TEMP_REPLACE, err);
-    temp_remove(&t);
-    free(path);
-    return status;
-}
-
-/* The pictures are those of the built set. */
-static rap_status link_images(const run *r, rap_err *err)
-{
-    char *link = path_join(r->result, "images");
-    rap_status status = link ? RAP_OK : err_memory(err, "writing samples");
-
-    if (link && symlink("../images", link) != 0 && errno != EEXIST)
-        status = err_file(err, link, "making");
-    free(link);
-    return status;
+    (void)side;
+    if (status != RAP_OK)
+        return status;
+    count_fate(r->out, fate);
+    if (lines->len > 0)
+        buf_putc(lines, '\n');
+    return RAP_OK;
 }
 
 static rap_status write_result(run *r, rap_err *err)
 {
     rap_status status = walk(r, judge_unit, err);
 
-    if (status == RAP_OK)
-        status = file_make_folders(r->result, err);
-    if (status == RAP_OK)
-        status = link_images(r, err);
-    for (int side = 0; status == RAP_OK && side < 2; side++)
-        if (r->data[side])
-            status = write_file(r, side, err);
-    return status;
+    return status == RAP_OK ? annotate_rewrite(&r->folder, rewrite, r, err) : status;
 }
 
 /* ---- all of it ---- */
@@ -424,10 +323,7 @@ rap_status annotate(annotate_result *out, const annotate_options *options, rap_e
         status = annotate_run(&r, kind, err);
     annotate_log_close(r.log);
     annotate_task_release(&r.task);
-    free(r.images);
     free(r.log_path);
-    free(r.result);
-    free(r.data[0]);
-    free(r.data[1]);
+    annotate_folder_release(&r.folder);
     return status;
 }

@@ -7,26 +7,8 @@
 #ifndef RAP_DATASET_ANNOTATE_H
 #define RAP_DATASET_ANNOTATE_H
 
+#include "dataset/annotate_options.h"
 #include "dataset/annotate_task.h"
-
-typedef struct annotate_options {
-    const char *folder;   /* of a built data set, or one that an earlier task wrote */
-    const char *endpoint; /* may be NULL for a replay and a dry run */
-    const char *model;
-    const char *task;     /* "describe", "caption", "qa", "verify" */
-    const char *prompts;  /* NULL: the installed ones */
-    int parallel;         /* requests in flight; 0: 4 */
-    int per_minute;       /* 0: no limit */
-    int side;             /* of a picture, pixels; 0: 768 */
-    int max_tokens;       /* of an answer; 0: 1024 */
-    int attempts;         /* after the first; 0: 4; negative: none */
-    long first_pause_ms;  /* 0: a second */
-    long silence_seconds; /* 0: 120 */
-    bool dry_run;         /* counts, sends and writes nothing */
-    bool replay;          /* sends nothing: the answers that are there are checked and applied */
-    rap_on_progress *on_progress;
-    void *payload;
-} annotate_options;
 
 typedef struct annotate_result {
     uint64_t requests;  /* that the samples give rise to, each once */
@@ -43,10 +25,5 @@ typedef struct annotate_result {
 
 /* Interrupted or stopped by the server, the answers so far are kept, and the same call goes on from there. */
 rap_status annotate(annotate_result *out, const annotate_options *options, rap_err *err);
-
-/* FOLDER/STEM.json or .jsonl; free(). NULL: neither is there. */
-char *annotate_data_file(const char *folder, const char *stem);
-/* Does the path stay in its folder? */
-bool annotate_is_inside(const char *path);
 
 #endif

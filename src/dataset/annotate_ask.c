@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "dataset/annotate_folder.h"
 #include "dataset/annotate_pace.h"
 #include "remote/chat.h"
 #include "remote/picture.h"

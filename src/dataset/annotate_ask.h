@@ -2,7 +2,8 @@
 #ifndef RAP_DATASET_ANNOTATE_ASK_H
 #define RAP_DATASET_ANNOTATE_ASK_H
 
-#include "dataset/annotate.h"
+#include "dataset/annotate_options.h"
+#include "dataset/annotate_task.h"
 
 typedef struct annotate_asker annotate_asker;
 

@@ -2,6 +2,7 @@
 #include "dataset/annotate.h"
 
 #include "base/threads.h"
+#include "dataset/annotate_folder.h"
 #include "dataset/dataset.h"
 #include "dataset/layouts.h"
 #include "remote/service.h"

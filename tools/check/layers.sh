@@ -22,7 +22,7 @@ engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
 remote    base net image
-dataset   base formats image remote generate/prompt.h
+dataset   api base formats image remote generate/prompt.h
 eval      api base formats
 eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
