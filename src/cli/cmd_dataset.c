@@ -1,6 +1,7 @@
-/* cmd_dataset.c: rap dataset build|stats|show|annotate: training data in the RAP format. */
+/* cmd_dataset.c: rap dataset build|stats|show|annotate|novel: training data in the RAP format. */
 #include "cli/cli.h"
 #include "cli/dataset_annotate.h"
+#include "cli/dataset_novel.h"
 #include "dataset/dataset.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_dataset = {
     "dataset",
     "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png | "
-    "annotate FOLDER --endpoint URL --model NAME --task TASK",
+    "annotate FOLDER --endpoint URL --model NAME --task TASK | novel FOLDER --endpoint URL",
     "Build training data in the RAP format, and look at it",
     "build  reads the sources that CONFIG.json names (COCO, RefCOCO, TAO, ILSVRC-VID, "
     "CustomConcept101,\n"
@@ -162,10 +163,11 @@ static int run(cli *c, int argc, char **argv)
 {
     const char *out = NULL;
     annotate_flags ask = { .endpoint = NULL };
+    novel_flags views = { .prompt = NULL };
     const cli_option options[] = {
         { "--out", CLI_TEXT, &out, "PATH", "the folder to build, or the PNG to draw" },
         { "--endpoint", CLI_TEXT, &ask.endpoint, "URL",
-          "annotate: http://localhost:8080, https://host/v1" },
+          "annotate, novel: the service, http://localhost:8080 say" },
         { "--model", CLI_TEXT, &ask.model, "NAME",
           "annotate: the model, as the endpoint calls it" },
         { "--task", CLI_TEXT, &ask.task, "TASK", "annotate: describe, caption, qa or verify" },
@@ -176,13 +178,24 @@ static int run(cli *c, int argc, char **argv)
         { "--per-minute", CLI_NUMBER, &ask.per_minute, "N",
           "annotate: requests a minute, at most" },
         { "--side", CLI_NUMBER, &ask.side, "N",
-          "annotate: pixels of a picture's longer side (default 768)" },
+          "pixels of a picture's longer side (annotate: 768, novel: 512)" },
         { "--max-tokens", CLI_NUMBER, &ask.max_tokens, "N",
           "annotate: of an answer (default 1024)" },
         { "--dry-run", CLI_FLAG, &ask.dry_run, NULL,
           "annotate: count requests, tokens and bytes, send nothing" },
         { "--replay", CLI_FLAG, &ask.replay, NULL,
           "annotate: use the answers that are there, send nothing" },
+        { "--prompt", CLI_TEXT, &views.prompt, "TEXT",
+          "novel: what the view shall show; {category}, {name}, {info}" },
+        { "--negative", CLI_TEXT, &views.negative, "TEXT", "novel: what it must not show" },
+        { "--strength", CLI_REAL, &views.strength, "X",
+          "novel: how far it may go, above 0 to 1 (default 0.5)" },
+        { "--seed", CLI_NUMBER, &views.seed, "N", "novel: of all views (default 0)" },
+        { "--steps", CLI_NUMBER, &views.steps, "N", "novel: of the diffusion (default 20)" },
+        { "--views", CLI_NUMBER, &views.views, "N",
+          "novel: of each picture of a concept (default 1)" },
+        { "--threshold", CLI_REAL, &views.threshold, "X",
+          "novel: least cosine to the original (default 0.75)" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_dataset, options, &argc, argv, 2, 3);
@@ -200,5 +213,8 @@ static int run(cli *c, int argc, char **argv)
     if (strcmp(argv[0], "annotate") == 0)
         return argc != 2 ? usage("annotate takes a folder")
                          : cli_dataset_annotate(c, argv[1], &ask);
-    return usage("build, stats, show or annotate is expected");
+    if (strcmp(argv[0], "novel") == 0)
+        return argc != 2 ? usage("novel takes a folder")
+                         : cli_dataset_novel(c, argv[1], ask.endpoint, ask.side, &views);
+    return usage("build, stats, show, annotate or novel is expected");
 }
