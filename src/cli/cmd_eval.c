@@ -13,19 +13,14 @@ const cli_command cmd_eval = {
     "eval",
     "[DIR]",
     "Measure accuracy on a held-out set",
-    "DIR holds the set (default: the toy set that comes with rap). It is imported into a "
-    "temporary\n"
-    "store; your own store is not touched. The baseline asks the same with nothing remembered.\n"
-    "Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set. The last is, for "
-    "both "
-    "policies:\n"
-    "is the right concept first (recall@1) or among the first two (recall@2) at its place, is it "
-    "among "
-    "those\n"
-    "given, would it be with no threshold; and the share of photos, judged as if nothing in them "
-    "had "
-    "been\n"
-    "remembered, that are given a concept all the same (false positives).",
+    "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"
+    "temporary store; your own is not touched. The baseline asks the same questions with an empty\n"
+    "store. Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set.\n"
+    "\n"
+    "open-set prints for each policy: how often the right concept is first at its region\n"
+    "(recall@1) or among the first two (recall@2), how often it is reported, with the threshold\n"
+    "and without; and the share of photos for which a concept is reported although those they\n"
+    "show are not in the store (false positives).",
     run,
     CLI_NO_STORE,
 };
@@ -44,16 +39,16 @@ static int run(cli *c, int argc, char **argv)
     bool growth = false;
     cli_list tasks = { { NULL }, 0 };
     const cli_option flags[] = {
-        { "--sample", CLI_NUMBER, &sample, "N", "at most N items a task, spread evenly" },
+        { "--sample", CLI_NUMBER, &sample, "N", "at most N items per task, evenly spaced" },
         { "--task", CLI_LIST, &tasks, "NAME", "only this task; may be repeated" },
         { "--log", CLI_TEXT, &options.log, "FILE",
-          "write every question and answer, a JSON line each" },
+          "write every question and answer to FILE, one line of JSON each" },
         { "--growth", CLI_FLAG, &growth, NULL,
-          "task open-set: with 10, 100, 1,000 and 10,000 concepts as well" },
+          "open-set: repeat with stores of 10, 100, 1,000 and 10,000 concepts" },
         { "--distractors", CLI_TEXT, &options.distractors, "PATH",
-          "the further concepts: a folder of pictures, or a file of --save-distractors" },
+          "concepts to fill them: a folder of pictures, or a file of --save-distractors" },
         { "--save-distractors", CLI_TEXT, &options.save_distractors, "FILE",
-          "keep the vectors of that folder" },
+          "write the vectors of that folder to FILE" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     eval_report report;

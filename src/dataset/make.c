@@ -41,25 +41,66 @@ static bool is_shown(const making *k, const dataset_item *item)
     return false;
 }
 
-static void show(making *k, const dataset_item *item)
+/* What is wrong with the machine ends the run; what is wrong with one picture costs that picture. */
+static bool is_fatal(rap_status status)
 {
-    if (item && k->concepts < k->m->plan->max_concepts && !is_shown(k, item))
-    k->concept[k->concepts++] = (shown){ .item = item, .info = BUF_INIT };
+    return status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED;
 }
 
-static void add_noise(making *k)
+/* Puts the item into the prompt and makes its crop, unless it is there or the prompt is full. When its photo cannot
+ * be used, `why` tells, *out_shown is false and the status RAP_OK. */
+static rap_status show(bool *out_shown, making *k, const dataset_item *item, rap_err *why)
+{
+    draw d = draw_for(k->m->plan->seed + (uint64_t)k->kind, "variant", item->key);
+    int variant = (int)draw_below(&d, CROP_VARIANTS);
+    rap_status status;
+
+    *out_shown = false;
+    if (k->concepts == k->m->plan->max_concepts || is_shown(k, item))
+        return RAP_OK;
+    status = crop_make(k->m->plan, k->m->images, item, variant, why);
+    if (status != RAP_OK)
+        return is_fatal(status) ? status : RAP_OK;
+    k->concept[k->concepts] = (shown){ .item = item, .info = BUF_INIT };
+    crop_name(k->concept[k->concepts++].picture, item, variant);
+    *out_shown = true;
+    return RAP_OK;
+}
+
+/* Shows another concept, of the same category or not (index.h). One whose photo cannot be used is passed over: that
+ * is no fault of this sample. */
+static rap_status show_other(bool *out_shown, making *k, int same_category, rap_err *err)
+{
+    enum { TRIES = 8 };
+    rap_status status = RAP_OK;
+
+    *out_shown = false;
+    for (int i = 0; status == RAP_OK && !*out_shown && i < TRIES; i++) {
+        const dataset_item *other = index_other(k->m->index, k->item, same_category, &k->d);
+
+        if (!other)
+            return RAP_OK;
+        status = show(out_shown, k, other, err);
+    }
+    return status;
+}
+
+static rap_status add_noise(making *k, rap_err *err)
 {
     const plan_negatives *n = &k->m->plan->noise;
     size_t count = (size_t)n->least + draw_below(&k->d, (size_t)(n->most - n->least) + 1);
+    rap_status status = RAP_OK;
 
     if (draw_share(&k->d) >= n->share)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        int hard = draw_share(&k->d) < n->hard;
-        const dataset_item *other = index_other(k->m->index, k->item, hard, &k->d);
+        return RAP_OK;
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        bool done = false;
 
-        show(k, other ? other : index_other(k->m->index, k->item, -1, &k->d));
+        status = show_other(&done, k, draw_share(&k->d) < n->hard, err);
+        if (status == RAP_OK && !done)
+            status = show_other(&done, k, -1, err);
     }
+    return status;
 }
 
 /* What is asked about stands at any place of the list. */
@@ -118,23 +159,9 @@ static const char *reason_of(const rap_err *why)
 static rap_status prepare_concepts(making *k, rap_err *err)
 {
     for (int i = 0; i < k->concepts; i++) {
-        shown *c = &k->concept[i];
-        draw d = draw_for(k->m->plan->seed + (uint64_t)k->kind, "variant", c->item->key);
-        int variant = (int)draw_below(&d, CROP_VARIANTS);
-        rap_err why = { 0 };
-        rap_status status = crop_make(k->m->plan, k->m->images, c->item, variant, &why);
-
-        if (status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED)
-            return err_set(err, status, "%s", why.text);
-        if (status != RAP_OK) {
-            report_drop(k->report, DROP_NO_PICTURE, "%s: %s", c->item->concept.picture,
-                        reason_of(&why));
-            return status;
-        }
         name_concept(k, i);
-        describe(c);
-        crop_name(c->picture, c->item, variant);
-        if (buf_failed(&c->info))
+        describe(&k->concept[i]);
+        if (buf_failed(&k->concept[i].info))
             return err_memory(err, "describing a concept");
     }
     return RAP_OK;
@@ -264,27 +291,53 @@ static bool picture_is_there(making *k)
     return there;
 }
 
+/* An absent concept of the same category, else of any, for a question whose answer is no. */
+static rap_status show_absent(making *k, rap_err *err)
+{
+    bool absent = false;
+    rap_status status = show_other(&absent, k, 1, err);
+
+    if (status == RAP_OK && !absent)
+        status = show_other(&absent, k, -1, err);
+    k->present = !absent;
+    return status;
+}
+
+/* The item itself; RAP_E_NOT_FOUND and counted when its photo cannot be used. */
+static rap_status show_item(making *k, rap_err *err)
+{
+    bool done = false;
+    rap_err why = { 0 };
+    rap_status status = show(&done, k, k->item, &why);
+
+    if (status != RAP_OK)
+        return err_set(err, status, "%s", why.text);
+    if (done)
+        return RAP_OK;
+    report_drop(k->report, DROP_NO_PICTURE, "%s: %s", k->item->concept.picture, reason_of(&why));
+    return RAP_E_NOT_FOUND;
+}
+
 /* Who is asked about, with whom in the prompt, and whether a picture is shown. */
-static void choose(making *k)
+static rap_status choose(making *k, rap_err *err)
 {
     const dataset_plan *plan = k->m->plan;
-    const dataset_item *absent = NULL;
+    rap_status status = RAP_OK;
 
     k->present = true;
     k->with_picture = k->item->query.picture != NULL;
     if (k->kind == KIND_QA && (*k->item->info || *k->item->category) &&
         draw_share(&k->d) < plan->text_only)
         k->with_picture = false;
-    if (k->kind == KIND_RECOGNITION && draw_share(&k->d) < plan->negative) {
-        absent = index_other(k->m->index, k->item, 1, &k->d);
-        if (!absent)
-            absent = index_other(k->m->index, k->item, -1, &k->d);
-        k->present = absent == NULL;
-    }
-    show(k, absent ? absent : k->item);
-    if (k->kind != KIND_DESCRIPTION || k->with_picture)
-        add_noise(k);
-    shuffle(k);
+    if (k->kind == KIND_RECOGNITION && draw_share(&k->d) < plan->negative)
+        status = show_absent(k, err);
+    if (status == RAP_OK && k->present)
+        status = show_item(k, err);
+    if (status == RAP_OK)
+        status = add_noise(k, err);
+    if (status == RAP_OK)
+        shuffle(k);
+    return status;
 }
 
 /* A text that is no UTF-8 leaves nothing behind. */
@@ -361,15 +414,14 @@ rap_status make_sample(buf *out, dataset_report *report, const maker *m, const d
     k->question = k->answer = (buf)BUF_INIT;
     /* Not the pool's draw, whose smallest numbers chose these items. */
     k->d = draw_for(m->plan->seed + (uint64_t)kind, "sample", item->key);
+    k->with_picture = item->query.picture != NULL;
     if (kind != KIND_INSTRUCTION)
-        choose(k);
-    else
-        k->with_picture = item->query.picture != NULL;
-    if (k->with_picture && !picture_is_there(k))
+        status = choose(k, err);
+    if (status == RAP_OK && k->with_picture && !picture_is_there(k))
         status = RAP_E_NOT_FOUND;
-    else if (kind == KIND_INSTRUCTION)
+    if (status == RAP_OK && kind == KIND_INSTRUCTION) {
         status = write_instruction(out, k, err);
-    else {
+    } else if (status == RAP_OK) {
         status = prepare_concepts(k, err);
         if (status == RAP_OK)
             status = word(k, err);
@@ -381,7 +433,5 @@ rap_status make_sample(buf *out, dataset_report *report, const maker *m, const d
     buf_release(&k->question);
     buf_release(&k->answer);
     free(k);
-    /* What is wrong with one picture was counted; what is wrong with the machine ends the run. */
-    return status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED ? status
-                                                                                     : RAP_OK;
+    return is_fatal(status) ? status : RAP_OK; /* anything else was counted */
 }

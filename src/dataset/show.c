@@ -129,7 +129,9 @@ static rap_status draw_pictures(image *page, const char *folder, const sample *s
 /* The prompt of a turn, as text. */
 static rap_status prompt_of(buf *out, const sample *s, int turn, rap_err *err)
 {
-    const prompt_style style = { "USER: ", " ASSISTANT:", "</s>", "" };
+    const prompt_style style = {
+        .before_user = "USER: ", .before_assistant = " ASSISTANT:", .after_assistant = "</s>"
+    };
     prompt_concept concept[SAMPLE_CONCEPTS];
     prompt p;
     rap_status status;

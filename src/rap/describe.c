@@ -44,7 +44,7 @@ static json_t *describe_files(const profile *p)
         const profile_file *file;
     } files[] = { { "encoder", &p->encoder },   { "text_encoder", &p->text_encoder },
                   { "detector", &p->detector }, { "llm", &p->llm },
-                  { "mmproj", &p->mmproj },     { "lora", &p->lora } };
+                  { "mmproj", &p->mmproj },     { "lora", &p->lora[0] } };
     json_t *out = json_object();
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)

@@ -26,12 +26,13 @@ static rap_status spare_store(const char *path, const char *name, rap_err *err)
 static rap_status spare_profile(const char *path, const profile *p, rap_err *err)
 {
     const char *const file[] = { p->file,          p->encoder.path, p->text_encoder.path,
-                                 p->detector.path, p->llm.path,     p->mmproj.path,
-                                 p->lora.path };
+                                 p->detector.path, p->llm.path,     p->mmproj.path };
     rap_status status = RAP_OK;
 
     for (size_t i = 0; status == RAP_OK && i < sizeof file / sizeof *file; i++)
         status = file_spare(path, file[i], NULL, err);
+    for (int i = 0; status == RAP_OK && i < p->loras; i++)
+        status = file_spare(path, p->lora[i].path, NULL, err);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* retriever.c: following the store (refresh), then looking at a photo. */
+/* retriever.c: keeps index and vocabulary up to date with the store (refresh), then searches for a photo's regions. */
 #include "retrieve/retriever.h"
 
 #include "base/mem.h"
@@ -16,7 +16,7 @@ struct retriever {
     memory *memory;
     char **unreadable; /* [unreadable_count] */
     size_t unreadable_count;
-    int64_t generation; /* of the store when memory and vocabulary were read */
+    int64_t generation; /* the store's, when memory and vocabulary were read */
 };
 
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err)
@@ -53,17 +53,17 @@ const char *const *retriever_unreadable(const retriever *r, size_t *out_count)
     return (const char *const *)r->unreadable;
 }
 
-/* ---- following the store ---- */
+/* ---- refresh ---- */
 
 typedef struct embed_run {
     retriever *r;
     float *feature; /* [dim] */
     uint64_t done;
-    int64_t views, refusals; /* how many there are to embed */
-    bool refusing;           /* what is embedded now are refusals, not views */
+    int64_t views, refusals; /* how many are to be embedded */
+    bool refusing;           /* the pictures are refusals, not views */
 } embed_run;
 
-/* Notes the concept that the picture is of. */
+/* Records the picture's concept as unreadable. */
 static rap_status note_unreadable(retriever *r, int64_t concept_id, rap_err *err)
 {
     rap_record *record = NULL;
@@ -96,7 +96,7 @@ static rap_status embed_picture(embed_run *run, int64_t id, const image *im, rap
 
     if (o->read_only)
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: opened read-only, and its pictures were embedded by another encoder "
+                       "%s: is opened read-only, but its pictures were embedded by another encoder "
                        "than %s; open it for writing once",
                        store_path(o->store), encoder_name(o->encoder));
     status = embed_boxes(run->feature, o->encoder, im, &box, 1, &o->crop, err);
@@ -106,8 +106,8 @@ static rap_status embed_picture(embed_run *run, int64_t id, const image *im, rap
                          : store_put_vector(o->store, id, &vector, err);
 }
 
-/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. One that
- * cannot be decoded stays without a vector, because one bad picture must not hide all others. */
+/* Embeds one view with the current encoder. Each is a transaction of its own, so an interrupted run resumes. A picture
+ * that cannot be decoded gets no vector; the others still do. */
 static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
                              rap_err *err)
 {
@@ -120,7 +120,7 @@ static rap_status embed_view(int64_t view_id, const store_picture *picture, void
         status = embed_picture(run, view_id, &im, picture->box, err);
     else if (status == RAP_E_FORMAT || status == RAP_E_LIMIT)
         status = note_unreadable(run->r, picture->concept_id, err);
-    if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
+    if (status == RAP_E_NOT_FOUND) /* meanwhile forgotten by another process */
         status = RAP_OK;
     image_release(&im);
     if (status == RAP_OK)
@@ -167,8 +167,8 @@ static rap_status load_index(retriever *r, rap_err *err)
     return RAP_OK;
 }
 
-/* What writes (vectors, vocabulary) comes first and is repeated until the store stands still; what only
- * reads comes last, under the generation noted before both: a change in between is seen next time. */
+/* First the steps that write (vectors, vocabulary), repeated until the generation stays the same; then those that only
+ * read, under the generation read before both, so that a change in between is noticed next time. */
 static rap_status refresh(retriever *r, rap_err *err)
 {
     int64_t now = store_generation(r->o.store), before = now;
@@ -196,7 +196,7 @@ static rap_status refresh(retriever *r, rap_err *err)
     return status;
 }
 
-/* ---- looking ---- */
+/* ---- regions and features ---- */
 
 static rap_status find_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
                                rap_err *err)
@@ -220,7 +220,7 @@ static rap_status find_regions(retriever *r, const image *photo, rap_policy poli
     return RAP_OK;
 }
 
-/* feature [count, dim] of every region; the whole photo is embedded as it is, without a crop. */
+/* feature [count, dim] of every region; the whole photo is embedded uncropped. */
 static rap_status embed_regions(retriever *r, const image *photo, const sighting *s, float *feature,
                                 rap_err *err)
 {
@@ -276,7 +276,7 @@ static void neighbours_release(neighbours *n)
     free(n->score);
 }
 
-/* The RANK_HITS nearest of a region that no correction refuses; false when further ones have to be looked at. */
+/* The RANK_HITS nearest of a region that no correction rejects; false if more neighbours are needed. */
 static bool take_accepted(search_hit *hit, float *score, const neighbours *n, int region)
 {
     const search_hit *from = n->hit + (size_t)region * (size_t)n->per;
@@ -295,7 +295,7 @@ static bool take_accepted(search_hit *hit, float *score, const neighbours *n, in
     return kept == RANK_HITS || i < n->per;
 }
 
-/* Twice as many each time, until every region has its neighbours, or there are no more. */
+/* Doubles the number of neighbours until every region has enough, or there are no more. */
 static rap_status search_accepted(retriever *r, sighting *out, rap_err *err)
 {
     bool enough = false;
@@ -324,8 +324,8 @@ static rap_status search_once(retriever *r, rap_policy policy, sighting *out, ra
                           r->o.threads, out->hit, err);
 }
 
-/* What changed under the search was forgotten by another process, or is damaged: then everything is loaded
- * again, the second time without the snapshot that may be the reason. */
+/* A row that does not match its sum was forgotten by another process, or is damaged. Then everything is loaded again;
+ * the second time without the snapshot, which may be the cause. */
 static rap_status search(retriever *r, rap_policy policy, sighting *out, rap_err *err)
 {
     rap_status status = search_once(r, policy, out, err);

@@ -86,10 +86,11 @@ static int put_all(json_t *retrieval, const calibrate_fit *fit)
 
     bad |= put(retrieval, "crowding", fit->crowding);
     bad |= put(retrieval, "inner_crop", fit->crops > 1 ? fit->inner : 0);
+    json_object_del(retrieval, "inner_cuts"); /* its name in older profiles */
     if (fit->crops > 2)
-        bad |= json_object_set_new(retrieval, "inner_cuts", json_integer(fit->crops - 1));
-    else if (fit->crops < 2 || json_integer_value(json_object_get(retrieval, "inner_cuts")) > 1)
-        json_object_del(retrieval, "inner_cuts");
+        bad |= json_object_set_new(retrieval, "inner_crop_count", json_integer(fit->crops - 1));
+    else
+        json_object_del(retrieval, "inner_crop_count");
     json_object_del(retrieval, "center");
     json_object_del(retrieval, "spread");
     if (fit->center)
