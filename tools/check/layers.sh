@@ -21,7 +21,8 @@ generate  base formats image
 engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
-dataset   base formats image generate/prompt.h retrieve engine
+remote    base net image
+dataset   base formats image generate/prompt.h retrieve engine remote api
 train     base formats image nn generate engine dataset/sample.h
 eval      api base formats
 eval/calibrate  base formats image remember/store.h retrieve engine
