@@ -22,7 +22,7 @@ engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
 dataset   base formats image generate/prompt.h
-eval      api base formats
+eval      api base formats image/page.h
 eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
 cli       api base eval dataset pull wire

@@ -45,7 +45,7 @@ static rap_status caption_entry(list_reading *r, const char *key, const json_t *
     rap_status status = RAP_OK;
     json_t *one;
 
-    if (is_texts(value))
+    if (is_texts(value) || (json_is_array(value) && json_array_size(value) == 0))
         return add_caption(r, key, value, err);
     if (json_is_string(value)) {
         one = json_array();
@@ -59,7 +59,7 @@ static rap_status caption_entry(list_reading *r, const char *key, const json_t *
             return list_wrong(r, err, "neither a concept nor a list of concepts");
         status = add_caption(r, key, json_array_get(value, i), err);
     }
-    return json_array_size(value) > 0 ? status : list_wrong(r, err, "no concept is named");
+    return json_is_array(value) ? status : list_wrong(r, err, "neither a concept nor a list");
 }
 
 /* ---- questions ---- */

@@ -14,33 +14,33 @@
 
 typedef rap_status row_reader(list_reading *r, const json_t *row, rap_err *err);
 
-/* A name, or a list of at least one, as a list of texts; NULL with a line. */
-static json_t *names_of(const list_reading *r, const json_t *value, rap_err *err)
+/* A name, or a list of names, as a new list of texts. */
+static rap_status names_of(json_t **out, const list_reading *r, const json_t *value, rap_err *err)
 {
     json_t *names = json_array();
     size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    rap_status status = names ? RAP_OK : err_memory(err, "reading a list");
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
         const json_t *name = json_is_array(value) ? json_array_get(value, i) : value;
 
-        if (!json_is_string(name) || json_string_length(name) == 0) {
-            list_wrong(r, err, "the concepts are not texts");
-            json_decref(names);
-            return NULL;
-        }
-        json_array_append(names, (json_t *)name);
+        if (!json_is_string(name) || json_string_length(name) == 0)
+            status = list_wrong(r, err, "the concepts are not texts");
+        else if (json_array_append(names, (json_t *)name) != 0)
+            status = err_memory(err, "reading a list");
     }
-    if (json_array_size(names) > 0)
-        return names;
-    list_wrong(r, err, "no concept is named");
-    json_decref(names);
-    return NULL;
+    if (status == RAP_OK)
+        *out = names;
+    else
+        json_decref(names);
+    return status;
 }
 
 static rap_status caption_row(list_reading *r, const json_t *row, rap_err *err)
 {
     const char *text[4] = { NULL };
-    json_t *names, *item;
+    json_t *names = NULL, *item;
+    rap_status status;
 
     for (size_t i = 0; i < 4 && i < json_array_size(row); i++)
         text[i] = json_string_value(json_array_get(row, i));
@@ -48,9 +48,9 @@ static rap_status caption_row(list_reading *r, const json_t *row, rap_err *err)
         return list_wrong(r, err, "not a list [picture, concepts, caption]");
     if (json_array_size(row) < 3 || !text[0] || !text[2])
         return list_wrong(r, err, "not [picture, concepts, caption] with two texts");
-    names = names_of(r, json_array_get(row, 1), err);
-    if (!names)
-        return RAP_E_FORMAT;
+    status = names_of(&names, r, json_array_get(row, 1), err);
+    if (status != RAP_OK)
+        return status;
     item = list_start(r);
     list_set(item, "picture", text[0]);
     list_set(item, "answer", text[2]);

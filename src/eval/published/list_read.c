@@ -1,4 +1,4 @@
-/* list.c: from a file to a list: which shape it has, and what the readers of the shapes share. */
+/* list_read.c: from a file to a list: which shape it has, and what the readers of the shapes share. */
 #include "eval/published/list_inside.h"
 
 #include "base/buf.h"
