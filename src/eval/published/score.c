@@ -2,6 +2,7 @@
 #include "eval/published/score.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "eval/published/measure_exact.h"
 #include "eval/published/measure_names.h"
 #include "eval/published/measure_repic.h"
@@ -19,15 +20,38 @@ typedef struct column {
     int at;
 } column;
 
+/* Copies what fits, in whole characters; a control character, which a terminal might obey, is '?'. */
+static void copy_plain(char *out, size_t size, const char *text)
+{
+    size_t used = 0;
+
+    for (size_t len; *text; text += len) {
+        unsigned code;
+        bool plain = (len = text_decode(&code, text)) > 0 && !text_is_control(code);
+
+        len = len ? len : 1;
+        if (used + (plain ? len : 1) >= size)
+            break;
+        if (plain)
+            memcpy(out + used, text, len);
+        else
+            out[used] = '?';
+        used += plain ? len : 1;
+    }
+    out[used] = '\0';
+}
+
 void score_note(score_report *out, const char *format, ...)
 {
+    char text[sizeof out->note[0]];
     va_list args;
 
     if (out->notes == SCORE_NOTES)
         return;
     va_start(args, format);
-    vsnprintf(out->note[out->notes++], sizeof out->note[0], format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    copy_plain(out->note[out->notes++], sizeof out->note[0], text);
 }
 
 static void put(score_report *out, int *row, const char *measure, int at, double value)
@@ -143,12 +167,14 @@ static const char *item_answer(const list *l, const json_t *item, size_t which)
     return list_text(item, "expected");
 }
 
-static rap_status find_majority(score_report *out, const list *l, int *times, rap_err *err)
+/* *out is borrowed from the list; "" for a list without any right answer. */
+static rap_status find_majority(const char **out, int *times, const list *l, rap_err *err)
 {
-    json_t *count = json_object(), *value;
+    json_t *count = json_object();
     const char *answer;
-    json_int_t most = 0;
 
+    *out = "";
+    *times = 0;
     if (!count)
         return err_memory(err, "scoring answers");
     for (size_t i = 0; i < list_count(l); i++)
@@ -156,14 +182,15 @@ static rap_status find_majority(score_report *out, const list *l, int *times, ra
             json_object_set_new(
                 count, answer,
                 json_integer(json_integer_value(json_object_get(count, answer)) + 1));
-    json_object_foreach(count, answer, value)
-    {
-        if (json_integer_value(value) > most) {
-            most = json_integer_value(value);
-            snprintf(out->majority, sizeof out->majority, "%s", answer);
+    for (size_t i = 0; i < list_count(l); i++)
+        for (size_t k = 0; (answer = item_answer(l, list_item(l, i), k)); k++) {
+            int same = (int)json_integer_value(json_object_get(count, answer));
+
+            if (same > *times) {
+                *times = same;
+                *out = answer;
+            }
         }
-    }
-    *times = (int)most;
     json_decref(count);
     return RAP_OK;
 }
@@ -246,6 +273,7 @@ rap_status score_list(score_report *out, const list *l, const char *const *given
     json_t *own = l->kind == LIST_CAPTION ? repic_names(l) : json_array();
     const char *const *answer[] = { given, no_memory ? no_memory : empty, majority };
     column c = { .l = l, .known = known ? known : own };
+    const char *most = "";
     int times = 0;
     rap_status status = empty && majority && own ? RAP_OK : err_memory(err, "scoring answers");
 
@@ -253,9 +281,10 @@ rap_status score_list(score_report *out, const list *l, const char *const *given
     out->kind = l->kind;
     out->items = (int)count;
     if (status == RAP_OK)
-        status = find_majority(out, l, &times, err);
+        status = find_majority(&most, &times, l, err);
     for (size_t i = 0; status == RAP_OK && i < count; i++)
-        majority[i] = out->majority;
+        majority[i] = most;
+    copy_plain(out->majority, sizeof out->majority, most);
     if (status == RAP_OK)
         status = score_columns(out, &c, answer, err);
     if (status == RAP_OK)

@@ -110,7 +110,8 @@ static void assert_refused(const char *text, const char *name, const char *kind,
 static void bad_lists_are_named_with_the_item(void **state)
 {
     assert_refused("[[\"a\", [\"b\"], \"c\"], [\"a\", [\"b\"]]]", "f", NULL, "f: item 1: not [");
-    assert_refused("{\"a\": [\"b\"], \"c\": 1}", "f", NULL, "f: \"c\": neither a concept nor a list");
+    assert_refused("{\"a\": [\"b\"], \"c\": 1}", "f", NULL,
+                   "f: \"c\": neither a concept nor a list");
     assert_refused("[[\"a\", [1], \"c\"]]", "f", NULL, "f: item 0: the concepts are not texts");
     assert_refused("[{\"answer\": \"A\", \"correct_answer\": \"A\"}, {\"correct_answer\": \"A\"}]",
                    "f", NULL, "f: item 1: there is no \"answer\"");
