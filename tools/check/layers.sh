@@ -24,7 +24,7 @@ wire      api eval formats
 remote    base net image
 dataset   base formats image generate/prompt.h retrieve engine remote api
 train     base formats image nn generate engine dataset/sample.h
-eval      api base formats
+eval      api base formats image/page.h
 eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h
 cli       api base eval dataset train pull wire
