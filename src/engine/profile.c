@@ -347,6 +347,19 @@ rap_status profile_need(const profile *p, const profile_file *file, const char *
     return RAP_OK;
 }
 
+rap_status profile_spare(const profile *p, const char *out, rap_err *err)
+{
+    const char *const file[] = { p->file,          p->encoder.path, p->text_encoder.path,
+                                 p->detector.path, p->llm.path,     p->mmproj.path };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; status == RAP_OK && i < sizeof file / sizeof *file; i++)
+        status = file_spare(out, file[i], NULL, err);
+    for (int i = 0; status == RAP_OK && i < p->loras; i++)
+        status = file_spare(out, p->lora[i].path, NULL, err);
+    return status;
+}
+
 void profile_close(profile *p)
 {
     if (!p)

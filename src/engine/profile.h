@@ -46,4 +46,7 @@ void profile_close(profile *p); /* NULL-safe */
 rap_status profile_need(const profile *p, const profile_file *file, const char *field,
                         const char *needed_by, rap_err *err);
 
+/* RAP_OK when `out` is neither profile.json nor a file that it names, by any name of that file. */
+rap_status profile_spare(const profile *p, const char *out, rap_err *err);
+
 #endif
