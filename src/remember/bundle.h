@@ -1,7 +1,7 @@
 /* bundle.h: the bundle, our own lossless file of concepts.
  *
  * A bundle is an SQLite database (sqlite.org/fileformat2.html) with application_id 0x52415042 ("RAPB"),
- * user_version 4 and the tables concept, name, view, picture, encoder, key and refusal, exactly as schema.c makes
+ * user_version 6 and the tables concept, name, view, picture, encoder, key and refusal, exactly as schema.c makes
  * them: the concepts with their names, aliases and times, every view with its original bytes and box,
  * and every vector with the fingerprint of its encoder. No caches, no history. It is in rollback mode,
  * so the one file is all of it.

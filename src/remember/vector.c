@@ -204,6 +204,8 @@ rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vecto
     status = view_require(s, view_id, err);
     if (status == RAP_OK)
         status = vector_insert(s, view_id, vector, err);
+    if (status == RAP_OK)
+        status = unreadable_clear(s, false, view_id, err);
     return store_end(s, status, err);
 }
 

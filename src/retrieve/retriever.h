@@ -26,9 +26,6 @@ typedef struct retriever_options { /* everything is borrowed */
 
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err);
 void retriever_free(retriever *r);
-/* The concepts of which a picture could not be decoded when the encoder had to see it, as of the last look:
- * such a picture finds nothing. [*out_count], borrowed until the next look. */
-const char *const *retriever_unreadable(const retriever *r, size_t *out_count);
 
 /* What was seen in a photo, before any policy: it can be ranked again for another text. */
 typedef struct sighting {
