@@ -9,7 +9,7 @@
  * A bundle that comes in is untrusted. It is opened read-only and immutable, with triggers, views and
  * untrusted functions off; it must have these tables and indexes and no other object; SQLite's
  * quick_check and foreign_key_check must pass; and each value is checked as if a caller had given it
- * (names, lengths, boxes, finite vectors, times, the hash of each picture). */
+ * (names, lengths, boxes, times, the hash of each picture). Vectors that cannot be are left out. */
 #ifndef RAP_REMEMBER_BUNDLE_H
 #define RAP_REMEMBER_BUNDLE_H
 

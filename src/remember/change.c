@@ -201,6 +201,7 @@ void store_close(store *s)
     free(s->gone);
     free(s->unread);
     free(s->decoder);
+    free(s->encoder);
     free(s);
 }
 

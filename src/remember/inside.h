@@ -26,6 +26,8 @@ struct store {
     bool read_only;
     bool folds_anew;     /* `name.folded` is that of an older version: fold_name(text) stands for it */
     char *decoder;       /* store_set_decoder() */
+    char *encoder;       /* that of store_correct_encoder(), which makes vectors of encoder_dim numbers */
+    int encoder_dim;
     bool unmarked;       /* it is of a version without the table of unreadable pictures */
     bool scrub;          /* something was deleted and may still stand in the log */
     bool optional;       /* the present transaction: nothing waits for what it does */
@@ -137,7 +139,7 @@ rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err);
 rap_status vector_check(const store_vector *vector, rap_err *err);
 /* Neither zero nor without bound: the others are nowhere near to anything. */
 bool vector_has_direction(const float *data, int dim);
-/* Whether vectors of this size may be the encoder's, by all that the store holds of it. */
+/* Whether vectors of this size may be the encoder's, by what was said of it, else by all that the store holds of it. */
 rap_status encoder_has_size(bool *out, store *s, const char *fingerprint, int dim, rap_err *err);
 /* What the encoder itself makes is right: vectors of another size came with a bundle, and go. The views are embedded
  * again when they are next needed. */

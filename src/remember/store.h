@@ -108,7 +108,8 @@ rap_status store_mark_unreadable(store *s, int64_t id, int is_refusal, const cha
 /* The names of the concepts that have a marked picture; store_strings_free(). */
 rap_status store_unreadable(store *s, char ***out, size_t *out_count, rap_err *err);
 /* This encoder makes vectors of `dim` numbers: others that are said to be its own came with a bundle, and go, so
- * that their views are embedded again. To be called before anything asks for its vectors. */
+ * that their views are embedded again; this handle imports no more of those. To be called before anything asks for its
+ * vectors. */
 rap_status store_correct_encoder(store *s, const char *encoder, int dim, rap_err *err);
 rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 
