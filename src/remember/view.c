@@ -151,7 +151,7 @@ static rap_status unembedded_ids(int64_t **out, size_t *out_count, store *s, con
     int64_t count = 0, embedded = 0;
     size_t used = 0;
     bool row = false;
-    rap_status status = db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM view", "");
+    rap_status status = db_int(&count, NULL, &s->d, err, DB_COUNT("view"), "");
 
     if (status == RAP_OK)
         status = db_int(&embedded, NULL, &s->d, err,
