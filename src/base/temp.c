@@ -263,8 +263,12 @@ static int make_one(const char *path, bool folder, unsigned mode)
     if (mkdir(path, mode) != 0)
         return -1;
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        errno = EEXIST;
+    if (fd < 0) {
+        int reason = errno == ENOENT ? EEXIST : errno;
+
+        rmdir(path);
+        errno = reason;
+    }
     return fd;
 }
 
@@ -322,7 +326,12 @@ void temp_remove(temp *t)
 
     if (!t->path)
         return;
-    remove_path(t->path, t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode));
+    if (t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        remove_files(t->fd); /* open already: a process that may open no more can still clean up */
+        rmdir(t->path);
+    } else {
+        unlink(t->path);
+    }
     temp_close(t);
 }
 
