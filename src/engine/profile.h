@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "generate/prompt.h"
+#include "generate/vlm.h"
 #include "retrieve/embed.h"
 
 #include <jansson.h>
@@ -18,7 +19,11 @@ typedef struct profile {
     char *folder, *file; /* the folder and its profile.json */
     json_t *json;        /* owns the texts below */
     const char *name, *description, *license;
-    profile_file encoder, text_encoder, detector, llm, mmproj, lora;
+    profile_file encoder, text_encoder, detector, llm, mmproj;
+    profile_file lora[VLM_LORAS]; /* [loras] adapters of the language model */
+    float lora_scale[VLM_LORAS];
+    int loras;
+    int context, image_tokens, concept_tokens, gpu_layers; /* as in vlm_options */
     const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */
     prompt_style turns;
     int k, max_regions;
