@@ -1,7 +1,9 @@
 /* cli.h: what every command shares: the global flags, the option table, opening, printing.
  *
- * Reading order: main.c (the table of commands), options.c (flags), output.c (text, JSON, progress), plain.h (what a
- * terminal never sees), picture.c (files and pipes), interrupt.h (signals), then any cmd_*.c. A command is found by its file name. Results go to stdout, everything else to stderr. */
+ * Reading order: main.c (the table of commands), options.c (flags), output.c (text, JSON, progress), plain.h (text that
+ * is safe on a terminal), picture.c (files and pipes), interrupt.h (signals), then any cmd_*.c. Command X is in
+ * cmd_X.c; list and find, import and export, doctor and models share a file. Results go to stdout, everything else to
+ * stderr. */
 #ifndef RAP_CLI_CLI_H
 #define RAP_CLI_CLI_H
 
@@ -12,11 +14,11 @@
 
 enum {
     CLI_USAGE = 2,
-    CLI_PIPE = 128 + 13, /* the reader of standard output has gone: dies of SIGPIPE, without a word */
+    CLI_PIPE = 128 + 13, /* standard output was closed by its reader: end with SIGPIPE, without a message */
     CLI_CONTINUE = -1
 };
 
-/* The global flags, and the handle once cli_open() made it. */
+/* The global flags, and the handle after cli_open(). */
 typedef struct cli {
     const char *profile; /* --profile */
     const char *store;   /* --store   */
@@ -26,25 +28,25 @@ typedef struct cli {
     bool quiet;          /* --quiet   */
     bool help;           /* --help    */
     bool version;        /* --version */
-    bool layers;         /* --profile-layers, of the commands that have it */
+    bool layers;         /* --profile-layers, for the commands that have it */
     bool stdin_used;     /* '-' was given */
-    bool store_absent;   /* --store names one that is not there: said at the end, if all went well */
-    void *piped;         /* the bytes of a picture that came through a pipe */
+    bool store_absent;   /* the file of --store does not exist: reported at the end, after success */
+    void *piped;         /* the bytes of a picture read from a pipe */
     rap *r;
 } cli;
 
-/* Global flags that mean nothing to a command, and are refused there. */
+/* The global flags that have no effect on a command, and are refused there. */
 typedef enum cli_unused {
     CLI_USES_ALL = 0,
-    CLI_NO_STORE = 1,  /* --store, --policy: it works on stores of its own */
-    CLI_NO_MODELS = 2  /* --profile, --threads as well: it opens neither */
+    CLI_NO_STORE = 1,  /* --store, --policy: it uses temporary stores or none */
+    CLI_NO_MODELS = 2  /* --profile, --threads as well: it opens neither store nor profile */
 } cli_unused;
 
 typedef struct cli_command {
     const char *name;
-    const char *arguments; /* as the usage line shows them */
-    const char *summary;   /* one line for the list        */
-    const char *details;   /* paragraphs for its own help  */
+    const char *arguments; /* for the usage line            */
+    const char *summary;   /* one line for the command list */
+    const char *details;   /* paragraphs for its own help   */
     int (*run)(cli *c, int argc, char **argv);
     cli_unused unused;
 } cli_command;
@@ -65,50 +67,50 @@ typedef struct cli_option {
     const char *help;
 } cli_option;
 
-/* Parses flags (also the global ones) into their values and leaves the positional arguments in argv
- * (argc is rewritten). CLI_CONTINUE, or the exit code to return at once: 0 after --help, CLI_USAGE after a
+/* Parses flags (the global ones too) into their values and leaves the positional arguments in argv
+ * (argc is rewritten). Returns CLI_CONTINUE, or the exit code to return at once: 0 after --help, CLI_USAGE after a
  * mistake. `options` ends with a NULL name. */
 int cli_parse(cli *c, const cli_command *command, const cli_option *options, int *argc, char **argv,
               int min_arguments, int max_arguments);
 
-/* Opens the handle with the global flags. CLI_CONTINUE or an exit code, the reason printed.
+/* Opens the handle with the global flags. Returns CLI_CONTINUE, or an exit code after printing the reason.
  *   RAP_STORE_CHANGE         remember, edit, correct, forget, import
- *   RAP_STORE_READ_OR_EMPTY  list, find, show, export, doctor
- *   RAP_STORE_CACHE          see, ask, chat: vectors and tokens are kept when the store may be written
+ *   RAP_STORE_READ           export
+ *   RAP_STORE_READ_OR_EMPTY  list, find, show, doctor
+ *   RAP_STORE_CACHE          see, ask, chat: vectors and tokens are cached in the store if it is writable
  *   RAP_STORE_EMPTY          embed, models */
 int cli_open(cli *c, rap_store_use use);
 
-/* The picture that an argument names: a file, or a pipe, which is read here; '-' is standard input. CLI_CONTINUE or an
- * exit code, the reason printed. Bytes live as long as `c`; a command has one picture. */
+/* The picture of an argument: a file, or a pipe, which is read here; '-' is standard input. Returns like cli_open().
+ * The bytes live as long as `c`; a command has one picture. */
 int cli_picture(cli *c, rap_image *out, const char *path);
 
-/* With --profile-layers: prints on stderr what the handle's layers took. `code` back, or another when that
- * failed. */
+/* With --profile-layers: prints the layer times on stderr. Returns `code`, or the exit code of a failure here. */
 int cli_say_layers(cli *c, int code);
 
-/* How often a command with --profile-layers does its work: best times are those of warm runs. */
+/* Runs of a command with --profile-layers, so that the best times are those of warm runs. */
 enum { CLI_LAYER_RUNS = 5 };
 
 /* Prints the handle's error and returns the exit code of `status`. */
 int cli_failed(cli *c, rap_status status);
 
-/* One line each, as plain.h wants it: "rap: …" on stderr, on stderr as it is, on stdout as it is. */
+/* Prints one line, made safe by plain.h: on stderr after "rap: "; on stderr; on stdout. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints and frees a JSON document (NULL: memory ran out); 0 or the exit code of a failed write. */
 int cli_print_json(json_t *document);
-/* The same without the end of the line, and without flushing; `flags` are jansson's. */
+/* The same without the final newline and the flush; `flags` are jansson's. */
 int cli_put_json(json_t *document, size_t flags);
 
 /* Flushes stdout: 0, CLI_PIPE, or the exit code of a failed write (a full disk). */
 int cli_flush(void);
 
-/* Prints a field as plain.h wants it. */
+/* Prints a field, made safe by plain.h. */
 void cli_print_plain(const char *text);
 
-/* A rap_on_token that prints as it comes. payload: a plain_stream, to be ended afterwards. */
+/* A rap_on_token that prints each piece. payload: a plain_stream; call plain_stream_end() afterwards. */
 int cli_print_token(const char *text, size_t len, void *payload);
 
 void cli_print_matches(const rap_matches *matches);

@@ -12,25 +12,22 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_calibrate = {
     "calibrate",
     "FOLDER",
-    "Measure from which likeness on a thing is known, for this profile's encoder",
-    "FOLDER holds pictures of things, in one of three layouts:\n"
-    "  - a folder for each thing, with two or more pictures of it: the first is remembered, the "
-    "others\n"
+    "Calibrate the retrieval threshold for this profile's encoder",
+    "FOLDER holds pictures of concepts in one of three layouts:\n"
+    "  - one folder per concept with two or more pictures: the first is remembered, the others\n"
     "    are photos of it;\n"
-    "  - an official database.json, each thing's picture in a folder of its own with more "
-    "pictures;\n"
-    "  - database.json and a list of photos: retrieval.json ([{image, box, name}], name \"\" for a "
-    "thing\n"
-    "    that nobody remembered) or queries.json ({image: [names]}).\n"
-    "Each photo is judged with everything remembered, and as if what it shows had never been. The\n"
-    "threshold lies where as large a share of known things is missed as of photos without any is "
-    "given\n"
-    "one. About ten things with three photos each are the least that says something. Do not "
-    "report\n"
-    "accuracy on the same pictures: they look better there than they are.\n\n"
-    "Nothing is written without --apply or --out. Your own store is not touched; where the cut of "
-    "regions\n"
-    "changes, its pictures are embedded again when it is next used.",
+    "  - an official database.json, each concept's picture in a folder of its own with more\n"
+    "    pictures;\n"
+    "  - database.json and a list of photos: retrieval.json ([{image, box, name}], name \"\" for\n"
+    "    an object that is no concept) or queries.json ({image: [names]}).\n"
+    "\n"
+    "Each photo is tested twice: with all concepts in the store, and without those it shows. The\n"
+    "threshold is chosen so that misses and false positives both stay within 5 %, or are equal\n"
+    "where they cannot. Use at least ten concepts with three photos each. Do not report accuracy\n"
+    "on the same pictures; it would be too good.\n"
+    "\n"
+    "Nothing is written without --apply or --out, and your store is not touched. If the crops of\n"
+    "a region change, the next command that uses the store embeds its pictures again.",
     run,
     CLI_NO_STORE,
 };
@@ -42,7 +39,7 @@ typedef struct calibration {
     char *file;      /* profile.json */
     const char *out; /* --out */
     const char *written;
-    int k, cuts; /* cuts: the most that are tried */
+    int k, crops; /* crops: the most that are tried */
     bool keep;
 } calibration;
 
@@ -55,12 +52,13 @@ static void calibration_release(calibration *a)
     free(a->file);
 }
 
-/* Before anything is measured: --out is neither a picture of the set nor the profile itself. */
-static rap_status check_output(const calibration *a, const char *folder, rap_err *err)
+/* Before anything is measured: --out is neither a file of the set nor one of the profile. */
+static rap_status check_output(const calibration *a, const char *folder,
+                               const calibrate_models *models, rap_err *err)
 {
     rap_status status = file_spare(a->out, folder, NULL, err);
 
-    return status == RAP_OK ? file_spare(a->out, a->file, NULL, err) : status;
+    return status == RAP_OK ? calibrate_spare(a->out, models->profile, err) : status;
 }
 
 static rap_status measure(calibration *a, const char *folder, calibrate_models *models,
@@ -71,11 +69,11 @@ static rap_status measure(calibration *a, const char *folder, calibrate_models *
     if (status == RAP_OK)
         status = calibrate_profile_read(&a->before, &a->file, &a->k, models, err);
     if (status == RAP_OK)
-        status = check_output(a, folder, err);
+        status = check_output(a, folder, models, err);
     if (status == RAP_OK) {
         if (a->keep)
-            a->cuts = a->before.crops;
-        models->crops = a->cuts > a->before.crops ? a->cuts : a->before.crops;
+            a->crops = a->before.crops;
+        models->crops = a->crops > a->before.crops ? a->crops : a->before.crops;
         status = calibrate_look(&a->seen, &a->set, models, err);
     }
     if (status == RAP_OK && a->before.dim != a->seen.dim) { /* another encoder's */
@@ -87,7 +85,7 @@ static rap_status measure(calibration *a, const char *folder, calibrate_models *
     if (status == RAP_OK)
         status = calibrate_fit_check(&a->before, &a->set, &a->seen, a->k, err);
     if (status == RAP_OK)
-        status = calibrate_fit_find(&a->after, &a->set, &a->seen, a->k, a->cuts,
+        status = calibrate_fit_find(&a->after, &a->set, &a->seen, a->k, a->crops,
                                     a->keep ? &a->before : NULL, err);
     return status;
 }
@@ -104,28 +102,27 @@ static void print_row(const char *what, const calibrate_fit *f)
     if (f->crops > 1)
         printf("inner_crop %.2f x %d, ", (double)f->inner, f->crops - 1);
     printf("crowding %.2f%s%s\n", (double)f->crowding, f->center ? ", center" : "",
-           f->scatter ? ", spread" : "");
+           f->scatter ? ", scatter" : "");
 }
 
 static int print_table(const cli *c, const calibration *a)
 {
     const calibrate_fit *f = &a->after;
 
-    printf(
-        "%d things, %d photos; %d times a known thing, %d of them found with nothing rejected; %d "
-        "photos judged as without\n\n",
-        a->set.concepts, a->set.photos, f->objects, f->open, f->photos);
+    printf("%d concepts, %d photos: known concepts appear %d times, %d of them found by plain "
+           "features "
+           "without a threshold; %d photos tested without their concepts\n\n",
+           a->set.concepts, a->set.photos, f->objects, f->open, f->photos);
     printf("%-11s %9s %11s %16s    %s\n", "", "threshold", "recall", "false positives", "settings");
     print_row("before", &a->before);
     print_row("calibrated", f);
-    printf(
-        "\nambiguity %.3f: of %.1f %% that are misnamed, %.0f %% have the right one marked beside "
-        "them\n",
-        (double)f->ambiguity, 100 * f->misnamed, 100 * f->caught);
+    printf("\nambiguity %.3f: %.1f %% are misnamed; in %.0f %% of those cases the right concept is "
+           "reported as a second candidate\n",
+           (double)f->ambiguity, 100 * f->misnamed, 100 * f->caught);
     if (a->written)
         cli_line("wrote %s", a->written);
     else if (!c->quiet)
-        cli_say("nothing was written; --apply writes the settings into %s", a->file);
+        cli_say("nothing was written; use --apply to write the settings into %s", a->file);
     return cli_flush();
 }
 
@@ -133,14 +130,14 @@ static int run(cli *c, int argc, char **argv)
 {
     bool apply = false, keep = false;
     const char *to = NULL;
-    long cuts = 2;
+    long crops = 2;
     const cli_option flags[] = {
         { "--apply", CLI_FLAG, &apply, NULL, "write the settings into the profile in use" },
-        { "--out", CLI_TEXT, &to, "FILE", "write the profile with the settings there instead" },
+        { "--out", CLI_TEXT, &to, "FILE", "write a profile.json with the settings to FILE" },
         { "--keep", CLI_FLAG, &keep, NULL,
-          "only threshold, center and spread anew, the other settings as they are" },
-        { "--cuts", CLI_NUMBER, &cuts, "N",
-          "at most N tighter cuts of a region, 0 to 3 (default 2); each costs an encoding" },
+          "fit only threshold, center and scatter; keep the other settings" },
+        { "--crops", CLI_NUMBER, &crops, "N",
+          "try up to N inner crops of a region, 0 to 3 (default 2); each is one more encoding" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     calibrate_models models = { .payload = c, .on_progress = cli_progress };
@@ -150,14 +147,14 @@ static int run(cli *c, int argc, char **argv)
     int code = cli_parse(c, &cmd_calibrate, flags, &argc, argv, 1, 1);
     if (code != CLI_CONTINUE)
         return code;
-    if (cuts > CALIBRATE_CROPS - 1 || (apply && to)) {
+    if (crops > CALIBRATE_CROPS - 1 || (apply && to)) {
         cli_say(apply && to ? "calibrate: give --apply or --out, not both"
-                            : "calibrate: --cuts is 0 to 3");
+                            : "calibrate: --crops must be 0 to 3");
         return CLI_USAGE;
     }
     models.profile = c->profile;
     models.threads = (int)c->threads;
-    a.cuts = (int)cuts + 1;
+    a.crops = (int)crops + 1;
     a.keep = keep;
     a.out = to;
     status = measure(&a, argv[0], &models, &err);

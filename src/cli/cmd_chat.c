@@ -1,4 +1,4 @@
-/* cmd_chat.c: rap chat [IMAGE]: questions line by line, follow-ups included. */
+/* cmd_chat.c: rap chat [IMAGE]: a conversation, one question per line of standard input. */
 #include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -16,20 +16,18 @@ enum { LONGEST = 1 << 20 };
 const cli_command cmd_chat = {
     "chat",
     "[IMAGE]",
-    "Talk about a photo, question after question",
-    "Reads one question a line from standard input until its end or an empty line. Follow-ups "
-    "know\n"
-    "what was said. With --json each answer is one JSON line. A question that cannot be answered "
-    "does "
-    "not\n"
-    "end the chat: its line says why, and the exit status is then that of the first such line.",
+    "Ask follow-up questions, about a photo or without one",
+    "Reads one question per line from standard input, until an empty line or the end. Earlier\n"
+    "questions and answers stay in the context. With --json each answer is one line of JSON.\n"
+    "A question that cannot be answered prints its error and does not end the chat; the exit\n"
+    "status is then that of the first such question.",
     run,
     CLI_USES_ALL,
 };
 
 /* ---- one line ---- */
 
-/* A line of any length and content; no more than LONGEST bytes of it are kept. False at the end. */
+/* Reads a line, keeping at most LONGEST bytes of it. False at the end of input. */
 static bool read_line(buf *line, bool *out_too_long)
 {
     int c;
@@ -47,14 +45,14 @@ static bool read_line(buf *line, bool *out_too_long)
     return (c != EOF || line->len > 0) && !interrupt_caught();
 }
 
-/* What is wrong with the line itself; NULL: nothing. */
+/* Why the line is no question; NULL: it is one. */
 static const char *line_fault(const buf *line, bool too_long)
 {
     if (buf_failed(line))
         return "out of memory";
     if (too_long)
-        return "the line is longer than 1 MiB";
-    return strlen(line->data) != line->len ? "the line has a zero byte in it" : NULL;
+        return "the question is longer than 1 MiB";
+    return strlen(line->data) != line->len ? "the question contains a NUL byte" : NULL;
 }
 
 static int say_turn(const cli *c, const char *question, const char *answer, const char *error)
@@ -68,14 +66,14 @@ static int say_turn(const cli *c, const char *question, const char *answer, cons
     return cli_flush();
 }
 
-/* Is it the question's fault, so that another one may be asked? */
+/* Errors of one question, after which the chat goes on. */
 static bool is_about_the_question(rap_status status)
 {
     return status == RAP_E_ARGUMENT || status == RAP_E_LIMIT || status == RAP_E_NOT_FOUND ||
            status == RAP_E_UNSUPPORTED;
 }
 
-/* *worst: the exit code of the first line that had no answer. Returns what ends the chat. */
+/* *worst: the exit code of the first question without an answer. Non-zero ends the chat. */
 static int answer_line(cli *c, rap_chat *chat, const char *line, int *worst)
 {
     rap_query query = RAP_QUERY_INIT;
@@ -99,7 +97,7 @@ static int answer_line(cli *c, rap_chat *chat, const char *line, int *worst)
     return code;
 }
 
-/* ---- all of them ---- */
+/* ---- the conversation ---- */
 
 static int talk(cli *c, rap_chat *chat)
 {

@@ -1,4 +1,4 @@
-/* cmd_convert.c: rap convert IN OUT.gguf: published checkpoints into GGUF. */
+/* cmd_convert.c: rap convert IN OUT.gguf: published checkpoints to GGUF. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -11,26 +11,26 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_convert = {
     "convert",
     "IN OUT.gguf",
-    "Turn a published CLIP, SigLIP, DINOv2, ViT or YOLO-World checkpoint into GGUF",
-    "IN is a file of torch.save (.pt, .pth, .bin), a .safetensors file, an index of shards, or a\n"
-    "folder as Hugging Face or open_clip lays it out; nothing in it is executed. Read are CLIP as\n"
-    "OpenAI (also its TorchScript files), open_clip and Hugging Face publish it, SigLIP as\n"
-    "Hugging Face and timm do, DINOv2 as its authors, Hugging Face and timm do, timm's ViT, and\n"
-    "YOLO-World v2 as Ultralytics does.\n"
+    "Convert a CLIP, SigLIP, DINOv2, ViT or YOLO-World checkpoint to GGUF",
+    "IN is a file written by torch.save (.pt, .pth, .bin), a .safetensors file, an index of\n"
+    "shards, or a folder in the layout of Hugging Face or open_clip. No code in it is executed.\n"
+    "Supported: CLIP from OpenAI (TorchScript files too), open_clip and Hugging Face; SigLIP from\n"
+    "Hugging Face and timm; DINOv2 from its authors, Hugging Face and timm; ViT from timm; and\n"
+    "YOLO-World v2 from Ultralytics.\n"
     "\n"
-    "A CLIP needs its vocabulary: the merges.txt or tokenizer.json beside it, or --vocab.\n"
-    "--type says how matrices are written: f32, f16, bf16 or q8_0. docs/models.md says what each\n"
-    "costs. Without it they stay what they are.\n"
+    "A CLIP needs its vocabulary: merges.txt or tokenizer.json in the same folder, or --vocab.\n"
+    "--type sets the type of the weight matrices: f32, f16, bf16 or q8_0; docs/models.md compares\n"
+    "them. By default the checkpoint's type is kept.\n"
     "\n"
-    "--image-size makes an image encoder look at larger pictures than it was trained with: its\n"
-    "positions are resampled, its features get finer, and each takes longer (twice as many\n"
-    "patches, twice the time). What it changes for your pictures says `rap calibrate`.\n"
+    "--image-size sets a larger input size for an image encoder: its position embeddings are\n"
+    "resampled, its features get finer, and the time grows with the number of patches. Use\n"
+    "`rap calibrate` to see whether it helps on your pictures.\n"
     "\n"
-    "--mean and --std say with which colours an encoder was trained, where no file beside the\n"
-    "checkpoint does: three numbers of 0 to 1 with commas between. What is assumed is said on\n"
-    "stderr.\n"
+    "--mean and --std give the normalisation that an encoder was trained with, if no file in the\n"
+    "folder of the checkpoint does: three numbers from 0 to 1, separated by commas. Assumptions\n"
+    "are reported on standard error.\n"
     "\n"
-    "OUT.gguf is replaced where it exists, unless it is a file that is read.",
+    "OUT.gguf is overwritten if it exists, unless it is one of the input files.",
     run,
     CLI_NO_MODELS,
 };
@@ -56,7 +56,7 @@ static bool read_colours(rap_convert_options *how, const char *mean, const char 
            how->std[0] > 0 && how->std[1] > 0 && how->std[2] > 0;
 }
 
-/* What was remarked: a line each on stderr, and in the JSON. */
+/* Remarks of the converter: one line each on stderr, and in the JSON. */
 typedef struct remarks {
     cli *c;
     json_t *lines;
@@ -85,12 +85,11 @@ static int run(cli *c, int argc, char **argv)
     long size = 0;
     const cli_option options[] = {
         { "--vocab", CLI_TEXT, &how.vocab, "FILE", "the BPE merges of a CLIP, plain or .gz" },
-        { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0; as it is by default" },
+        { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0 (default: unchanged)" },
         { "--image-size", CLI_NUMBER, &size, "N",
-          "pixels a side of what an encoder sees; as published by default" },
-        { "--mean", CLI_TEXT, &mean, "R,G,B",
-          "mean of the colours that an encoder was trained with" },
-        { "--std", CLI_TEXT, &std, "R,G,B", "their deviation" },
+          "input size of an image encoder in pixels (default: as published)" },
+        { "--mean", CLI_TEXT, &mean, "R,G,B", "mean of the training colours" },
+        { "--std", CLI_TEXT, &std, "R,G,B", "standard deviation of the training colours" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     char error[1024] = "";
@@ -100,12 +99,12 @@ static int run(cli *c, int argc, char **argv)
     if (code != CLI_CONTINUE)
         return code;
     if (size < 0 || size > 1024) {
-        cli_say("--image-size %ld is not 1 to 1024 pixels", size);
+        cli_say("convert: --image-size must be 1 to 1024, got %ld", size);
         return CLI_USAGE;
     }
     if (!read_colours(&how, mean, std)) {
-        cli_say("--mean and --std go together: three numbers of 0 to 1 each, as in "
-                "0.485,0.456,0.406");
+        cli_say("convert: --mean and --std must be given together, as three numbers from 0 to 1 "
+                "each, for example 0.485,0.456,0.406; those of --std above 0");
         return CLI_USAGE;
     }
     how.image_size = (int)size;

@@ -1,4 +1,4 @@
-/* cmd_correct.c: rap correct IMAGE --is NAME | --not NAME: what a photo was wrongly said to show. */
+/* cmd_correct.c: rap correct IMAGE --is NAME | --not NAME: correct a wrong match. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -7,12 +7,11 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_correct = {
     "correct",
     "IMAGE",
-    "Say what a photo does or does not show",
-    "--is NAME: this is it; the photo becomes a further view of NAME. --not NAME: this is not it, "
-    "though\n"
-    "it looked like it. Give the box that `rap see` printed where the photo shows more than the "
-    "thing.\n"
-    "Both count from the next photo on, and are forgotten with NAME.",
+    "Correct what was or was not recognised in a photo",
+    "--is NAME adds the photo, or the box in it, as a further view of NAME. --not NAME stores it\n"
+    "as a look-alike of NAME; without --box that is every region in which NAME is found now.\n"
+    "If the photo shows more than the concept, give the box that `rap see` printed.\n"
+    "Both take effect with the next photo, and `rap forget NAME` removes them.",
     run,
     CLI_USES_ALL,
 };
@@ -23,9 +22,9 @@ static int run(cli *c, int argc, char **argv)
     rap_box box = { 0, 0, 0, 0 };
     rap_image image = RAP_IMAGE_INIT;
     const cli_option options[] = {
-        { "--is", CLI_TEXT, &is, "NAME", "what it is" },
-        { "--not", CLI_TEXT, &is_not, "NAME", "what it is not" },
-        { "--box", CLI_BOX, &box, "X,Y,W,H", "where in the photo (default: all of it)" },
+        { "--is", CLI_TEXT, &is, "NAME", "the concept it shows" },
+        { "--not", CLI_TEXT, &is_not, "NAME", "the concept it does not show" },
+        { "--box", CLI_BOX, &box, "X,Y,W,H", "the region, in pixels (default: the whole photo)" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_status status;
@@ -43,9 +42,11 @@ static int run(cli *c, int argc, char **argv)
     status = rap_correct(c->r, is ? is : is_not, &image, box, is != NULL);
     if (status != RAP_OK)
         return cli_failed(c, status);
+    if (*rap_note(c->r))
+        cli_say("%s", rap_note(c->r));
     if (c->json)
         return cli_print_json(wire_corrected(is ? is : is_not, is != NULL));
     if (!c->quiet)
-        cli_line("%s %s", is ? "learnt another view of" : "learnt what is not", is ? is : is_not);
+        cli_line("%s %s", is ? "added a view of" : "added a look-alike of", is ? is : is_not);
     return cli_flush();
 }

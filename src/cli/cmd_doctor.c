@@ -1,4 +1,4 @@
-/* cmd_doctor.c: rap doctor, rap models: what this runs on, and whether it is whole. */
+/* cmd_doctor.c: rap doctor checks the installation; rap models prints the profile in use. */
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 
@@ -12,17 +12,17 @@ static int run_models(cli *c, int argc, char **argv);
 const cli_command cmd_doctor = {
     "doctor",
     "",
-    "Tell what this installation runs on and check it",
-    "Compares each file of the profile with its sha256, where profile.json gives one, opens every "
-    "model and\n"
-    "uses it once. Ends with a status other than 0 when something is missing, damaged or cannot be "
-    "opened,\n"
-    "and says what to do.",
+    "Describe this installation and check it",
+    "Compares the files of the profile with the sha256 in profile.json, where it has one, and "
+    "runs\n"
+    "every model once. Prints each problem and what to do about it; the exit status is that of "
+    "the\n"
+    "first problem, 0 if there is none.",
     run_doctor,
     CLI_USES_ALL,
 };
 const cli_command cmd_models = {
-    "models",   "",           "Tell the profile in use and its model files", "No store is opened.",
+    "models",   "",           "Print the profile in use and its model files", "No store is opened.",
     run_models, CLI_USES_ALL,
 };
 
@@ -73,7 +73,7 @@ static rap_status describe(json_t **out, rap *r)
     return status == RAP_OK && !*out ? RAP_E_MEMORY : status;
 }
 
-/* ---- what is wrong ---- */
+/* ---- problems ---- */
 
 typedef struct checkup {
     cli *c;
@@ -101,7 +101,7 @@ static const char *state_of(const json_t *file)
     return state ? state : "ok";
 }
 
-/* The profile has this file, and nothing is known against it. */
+/* The profile has this file, and no problem was found with it. */
 static bool is_usable(const checkup *check, const char *role)
 {
     const json_t *file = file_of(check, role);
@@ -138,7 +138,7 @@ static void check_files(checkup *check)
     }
 }
 
-/* ---- every model once ---- */
+/* ---- running every model once ---- */
 
 /* A grey picture of 32 x 32 pixels. */
 static const unsigned char grey_png[] = {
@@ -184,7 +184,7 @@ static void try_language_model(checkup *check, const rap_image *grey)
         note(check, status, json_string(rap_error(check->c->r)));
 }
 
-/* With an empty store, so that the user's is not looked through. */
+/* With an empty store, so that nothing is searched or embedded in the user's. */
 static int check_models(checkup *check)
 {
     const rap_image grey = { NULL, grey_png, sizeof grey_png };

@@ -1,4 +1,4 @@
-/* cmd_edit.c: rap edit NAME: rename, new category or info, further views, aliases. */
+/* cmd_edit.c: rap edit NAME: new name, category or info, further views, aliases. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -7,19 +7,17 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_edit = {
     "edit",
     "NAME",
-    "Change what is known: name, category, info, pictures, aliases",
-    "--image gives a new main picture, --view a further one that helps to recognise it. The box, "
-    "if\n"
-    "given, belongs to that picture. What is not named stays as it is. Give one of --image and "
-    "--view.\n"
-    "All of it is done, or nothing.",
+    "Change a concept: name, category, info, pictures, aliases",
+    "--image replaces the main picture, --view adds a further one to recognise it by; give one of\n"
+    "them. --box is the place of the concept in that picture. Everything else stays unchanged.\n"
+    "All changes are made, or none.",
     run,
     CLI_USES_ALL,
 };
 
 typedef struct edits {
     rap_change change;
-    const char *avatar, *view; /* where their pictures are */
+    const char *avatar, *view; /* paths of their pictures */
     rap_box box;
     cli_list add_alias, remove_alias;
 } edits;
@@ -37,13 +35,13 @@ static int run(cli *c, int argc, char **argv)
     edits e = { .change = RAP_CHANGE_INIT };
     const cli_option options[] = {
         { "--name", CLI_TEXT, &e.change.name, "NEW", "rename it" },
-        { "--category", CLI_TEXT, &e.change.category, "WORD", "what kind of thing it is" },
+        { "--category", CLI_TEXT, &e.change.category, "WORD", "the word the detector looks for" },
         { "--info", CLI_TEXT, &e.change.info, "TEXT", "what is worth knowing about it" },
         { "--image", CLI_TEXT, &e.avatar, "FILE", "a new main picture" },
         { "--view", CLI_TEXT, &e.view, "FILE", "a further picture" },
-        { "--box", CLI_BOX, &e.box, "X,Y,W,H", "where it is in that picture" },
-        { "--alias", CLI_LIST, &e.add_alias, "NAME", "a further name; may be repeated" },
-        { "--unalias", CLI_LIST, &e.remove_alias, "NAME", "drop a further name" },
+        { "--box", CLI_BOX, &e.box, "X,Y,W,H", "its place in that picture, in pixels" },
+        { "--alias", CLI_LIST, &e.add_alias, "NAME", "another name; may be repeated" },
+        { "--unalias", CLI_LIST, &e.remove_alias, "NAME", "remove an alias; may be repeated" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_status status;
@@ -56,7 +54,7 @@ static int run(cli *c, int argc, char **argv)
         return CLI_USAGE;
     }
     if (e.view && e.avatar) {
-        cli_say("edit: give --image or --view, not both at once");
+        cli_say("edit: give --image or --view, not both");
         return CLI_USAGE;
     }
     if ((e.avatar && (code = cli_picture(c, &e.change.avatar, e.avatar)) != CLI_CONTINUE) ||

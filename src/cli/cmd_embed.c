@@ -1,4 +1,4 @@
-/* cmd_embed.c: rap embed: plumbing: the encoder's feature of a picture or a text. */
+/* cmd_embed.c: rap embed: the encoder's feature of a picture or a text. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -10,7 +10,8 @@ const cli_command cmd_embed = {
     "embed",
     "(--image FILE | --text TEXT)",
     "Print the encoder's feature of a picture or a text",
-    "The feature is not normalised. For a text the tokens are given as well. No store is opened.",
+    "The feature is not normalised. With --json the tokens of a text are printed too. No store is\n"
+    "opened.",
     run,
     CLI_USES_ALL,
 };
@@ -46,7 +47,7 @@ static int run(cli *c, int argc, char **argv)
     const cli_option options[] = {
         { "--image", CLI_TEXT, &picture, "FILE", "a picture" },
         { "--text", CLI_TEXT, &text, "TEXT", "a text (the encoder must have a text tower)" },
-        { "--profile-layers", CLI_FLAG, &c->layers, NULL, "time the networks' layers, on stderr" },
+        { "--profile-layers", CLI_FLAG, &c->layers, NULL, "print layer times on stderr" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_embed, options, &argc, argv, 0, 0);
@@ -54,7 +55,7 @@ static int run(cli *c, int argc, char **argv)
     if (code != CLI_CONTINUE)
         return code;
     if ((picture != NULL) == (text != NULL)) {
-        cli_say("embed: give --image or --text");
+        cli_say("embed: give either --image or --text");
         return CLI_USAGE;
     }
     if ((picture && (code = cli_picture(c, &image, picture)) != CLI_CONTINUE) ||

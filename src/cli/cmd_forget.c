@@ -1,4 +1,4 @@
-/* cmd_forget.c: rap forget NAME...: gone, with pictures, vectors and cached tokens. */
+/* cmd_forget.c: rap forget NAME...: deletes concepts with pictures, vectors and cached tokens. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -9,8 +9,8 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_forget = {
     "forget",
     "NAME...",
-    "Forget things: rows, pictures and vectors are overwritten",
-    "All of them, or none when one is not there.",
+    "Forget concepts: rows, pictures and vectors are overwritten",
+    "If one of the names is not in the store, nothing is forgotten.",
     run,
     CLI_USES_ALL,
 };

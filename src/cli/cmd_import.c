@@ -1,4 +1,4 @@
-/* cmd_import.c: rap import FILE, rap export FILE: the store in and out. */
+/* cmd_import.c: rap import FILE, rap export FILE: bundles and the official format. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -11,19 +11,17 @@ const cli_command cmd_import = {
     "import",
     "FILE",
     "Import the official database.json or a bundle",
-    "All or nothing. Pictures named in a database.json are looked for beside it, then in the "
-    "folder\n"
-    "above, and nowhere else. A name that is taken is an error unless --replace is given.",
+    "All concepts are imported, or none. The picture paths in a database.json are relative to its\n"
+    "folder or the folder above. A name that is taken is an error, unless --replace is given.",
     run_import,
     CLI_USES_ALL,
 };
 const cli_command cmd_export = {
     "export",
     "FILE",
-    "Export everything into one bundle, or to database.json",
-    "A FILE that ends in .json gets the official format with the pictures in a folder images "
-    "beside\n"
-    "it; any other name gets a bundle that loses nothing.",
+    "Export the store to a bundle, or to database.json",
+    "A FILE ending in .json is written in the official format, with the pictures in the folder\n"
+    "images next to it. Any other name gives a lossless bundle.",
     run_export,
     CLI_USES_ALL,
 };

@@ -1,4 +1,4 @@
-/* cmd_list.c: rap list, rap find TEXT: what is remembered. Loads no model. */
+/* cmd_list.c: rap list, rap find TEXT: the concepts in the store. Loads no model. */
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "wire/wire.h"
@@ -11,17 +11,17 @@ static int run_find(cli *c, int argc, char **argv);
 const cli_command cmd_list = {
     "list",
     "",
-    "List what is remembered, by name",
-    "With --limit, the last name printed is what --after takes for the next page.",
+    "List the concepts in the store, by name",
+    "With --limit, pass the last name printed to --after for the next page.",
     run_list,
     CLI_USES_ALL,
 };
 const cli_command cmd_find = {
-    "find", "TEXT",   "Find concepts by a part of their name, alias, category or info",
+    "find", "TEXT",   "Find concepts by part of their name, alias, category or info",
     NULL,   run_find, CLI_USES_ALL,
 };
 
-/* A page of records, printed as they come: a store may hold more than memory. */
+/* A page of records, printed one by one: a store may be larger than memory. */
 typedef struct page {
     bool json;
     long limit; /* 0: all */
@@ -44,7 +44,7 @@ static int print_json(const rap_record *record, bool first)
     return cli_put_json(wire_record(record), 0);
 }
 
-/* Non-zero ends the walk: the page is full, or nothing can be printed any more. */
+/* Non-zero stops: the page is full, standard output has failed, or a signal was caught. */
 static int print_record(const rap_record *record, void *payload)
 {
     page *p = payload;
@@ -63,7 +63,7 @@ static int print_concepts(cli *c, const char *search, const char *after, long li
     rap_status status;
 
     if (limit < 0) {
-        cli_say("--limit %ld: how many concepts to print", limit);
+        cli_say("%s: --limit must not be negative, got %ld", search ? "find" : "list", limit);
         return CLI_USAGE;
     }
     if (c->json)
@@ -83,8 +83,8 @@ static int run(cli *c, const cli_command *command, int arguments, int argc, char
     const char *after = NULL;
     long limit = 0;
     const cli_option options[] = {
-        { "--limit", CLI_NUMBER, &limit, "N", "at most N of them" },
-        { "--after", CLI_TEXT, &after, "NAME", "only those whose name comes after this one" },
+        { "--limit", CLI_NUMBER, &limit, "N", "at most N concepts" },
+        { "--after", CLI_TEXT, &after, "NAME", "only concepts whose name sorts after NAME" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, command, options, &argc, argv, arguments, arguments);

@@ -1,4 +1,4 @@
-/* cmd_pull.c: rap pull NAME: the models of a profile, from the hub into the user's data folder. */
+/* cmd_pull.c: rap pull NAME: download a profile's models and convert them. */
 #include "base/threads.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -16,11 +16,11 @@ const cli_command cmd_pull = {
     "pull",
     "NAME",
     "Download the models of a profile and convert them",
-    "NAME is one of `rap pull --list`, or a recipe of your own (a .json file). Downloads go to the "
-    "model\n"
-    "hub's own cache (HF_HOME, HF_HUB_CACHE), so that files other tools have fetched are used, and "
-    "go\n"
-    "on where they were interrupted. The profile is then used with `--profile NAME`.\n\n"
+    "NAME is a profile from `rap pull --list`, or the path of a recipe (a .json file). Downloads\n"
+    "go to the cache of the model hub (HF_HOME, HF_HUB_CACHE), which other tools share, and "
+    "resume\n"
+    "where they were interrupted. Use the profile with `--profile NAME`.\n"
+    "\n"
     "HF_TOKEN is your token for models that need one; HF_ENDPOINT or RAP_MIRROR names another hub.",
     run,
     CLI_NO_MODELS,
@@ -116,7 +116,7 @@ static int on_event(pull_event event, const char *file, const char *text, int64_
         cli_note("have %s (%s, from the cache)", file, size_text(size, total));
         break;
     case PULL_RETRY:
-        cli_note("trying again: %s", text);
+        cli_note("retrying: %s", text);
         break;
     case PULL_WAIT:
         cli_note("waiting for %s: %s", file, text);
@@ -198,7 +198,7 @@ static int print_result(const cli *c, json_t *result, bool dry_run)
     if (c->json)
         return cli_print_json(result);
     if (done)
-        cli_line("%s is here already: %s", text_of(result, "name"), text_of(result, "profile"));
+        cli_line("%s is already there: %s", text_of(result, "name"), text_of(result, "profile"));
     else if (dry_run)
         print_plan(result);
     else
@@ -233,12 +233,13 @@ static int run(cli *c, int argc, char **argv)
     long retries = 5;
     pull_options o = PULL_OPTIONS_INIT;
     const cli_option options[] = {
-        { "--list", CLI_FLAG, &list, NULL, "tell the profiles there are recipes for" },
-        { "--dry-run", CLI_FLAG, &dry_run, NULL, "only tell what would be downloaded" },
+        { "--list", CLI_FLAG, &list, NULL, "list the profiles that can be downloaded" },
+        { "--dry-run", CLI_FLAG, &dry_run, NULL, "print what would be downloaded; no network" },
         { "--offline", CLI_FLAG, &o.offline, NULL, "use only what is in the cache" },
-        { "--force", CLI_FLAG, &o.force, NULL, "ask the hub and make the profile again" },
-        { "--timeout", CLI_NUMBER, &o.stall_seconds, "SECONDS", "of silence (default: 30)" },
-        { "--retries", CLI_NUMBER, &retries, "N", "in a row without progress (default: 5)" },
+        { "--force", CLI_FLAG, &o.force, NULL, "check the hub and make the profile again" },
+        { "--timeout", CLI_NUMBER, &o.stall_seconds, "SECONDS",
+          "give up a transfer after so long without data (default 30)" },
+        { "--retries", CLI_NUMBER, &retries, "N", "give up after N failures in a row (default 5)" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_pull, options, &argc, argv, 0, 1);
@@ -248,7 +249,7 @@ static int run(cli *c, int argc, char **argv)
     if (list)
         return print_list(c);
     if (argc < 1) {
-        cli_say("pull: which profile? `rap pull --list` tells those there are");
+        cli_say("pull: the NAME of a profile is missing; `rap pull --list` lists them");
         return CLI_USAGE;
     }
     if (strcmp(argv[0], "tiny") == 0) {

@@ -1,4 +1,4 @@
-/* cmd_remember.c: rap remember NAME --image F: one picture, and the thing is known. */
+/* cmd_remember.c: rap remember NAME --image FILE: a new concept from one picture. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -7,11 +7,11 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_remember = {
     "remember",
     "NAME --image FILE",
-    "Remember a thing from one picture",
-    "The picture should show mostly the thing itself; --box cuts it out of a larger photo. The\n"
-    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what there is to "
-    "say\n"
-    "about it. Further pictures are added with `rap edit NAME --view FILE`.",
+    "Remember a concept from one picture",
+    "The concept should fill most of the picture; in a larger photo, mark it with --box. The\n"
+    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what the model "
+    "is\n"
+    "told about it. Add further pictures with `rap edit NAME --view FILE`.",
     run,
     CLI_USES_ALL,
 };
@@ -23,10 +23,10 @@ static int run(cli *c, int argc, char **argv)
     cli_list aliases = { { NULL }, 0 };
     const cli_option options[] = {
         { "--image", CLI_TEXT, &picture, "FILE", "its picture (required)" },
-        { "--category", CLI_TEXT, &concept.category, "WORD", "what kind of thing it is" },
+        { "--category", CLI_TEXT, &concept.category, "WORD", "the word the detector looks for" },
         { "--info", CLI_TEXT, &concept.info, "TEXT", "what is worth knowing about it" },
         { "--alias", CLI_LIST, &aliases, "NAME", "another name; may be repeated" },
-        { "--box", CLI_BOX, &concept.box, "X,Y,W,H", "where it is in the picture, in pixels" },
+        { "--box", CLI_BOX, &concept.box, "X,Y,W,H", "its place in the picture, in pixels" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int64_t id = 0;
@@ -36,7 +36,7 @@ static int run(cli *c, int argc, char **argv)
     if (code != CLI_CONTINUE)
         return code;
     if (!picture) {
-        cli_say("remember: --image is missing: show one picture of %s", argv[0]);
+        cli_say("remember: --image is missing; give a picture of %s", argv[0]);
         return CLI_USAGE;
     }
     if ((code = cli_picture(c, &concept.image, picture)) != CLI_CONTINUE ||

@@ -1,18 +1,20 @@
-/* cmd_see.c: rap see IMAGE: who is in the photo, with boxes and scores. */
+/* cmd_see.c: rap see IMAGE: the concepts in a photo, with boxes and scores. */
 #include "cli/cli.h"
 #include "wire/wire.h"
+
+#include <string.h>
 
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_see = {
     "see",
     "IMAGE",
-    "See which remembered things are in a photo",
-    "Prints one line a match, best first: name, reason, score (0 to 1), box (x,y,w,h in pixels).\n"
+    "Find the concepts in a photo",
+    "Prints one line per match, best first: name, reason, score (0 to 1), box (x,y,w,h in "
+    "pixels).\n"
     "--out draws them onto the photo. IMAGE may be a pipe, or - for standard input.\n"
-    "--profile-layers runs the networks several times and prints each layer's best time, its speed "
-    "and the\n"
-    "part of what a large matrix product reaches here.",
+    "--profile-layers runs the networks five times and prints, for each layer, its best time, its\n"
+    "speed, and that speed as a share of a large matrix product's on this machine.",
     run,
     CLI_USES_ALL,
 };
@@ -23,9 +25,17 @@ static int print(const cli *c, const rap_matches *matches, const char *name)
         return cli_print_json(wire_matches(matches));
     cli_print_matches(matches);
     if (matches->count == 0 && !c->quiet)
-        cli_say("nothing known in %s (%zu region%s looked at)", name, matches->region_count,
+        cli_say("%s: no known concept found (%zu region%s searched)", name, matches->region_count,
                 matches->region_count == 1 ? "" : "s");
     return cli_flush();
+}
+
+/* Standard input may be a file as well. */
+static rap_status may_write(cli *c, const char *out, const char *photo)
+{
+    const rap_image source = { .path = strcmp(photo, "-") == 0 ? "/dev/stdin" : photo };
+
+    return rap_may_write(c->r, out, &source);
 }
 
 static int run(cli *c, int argc, char **argv)
@@ -37,7 +47,7 @@ static int run(cli *c, int argc, char **argv)
         { "--out", CLI_TEXT, &out, "FILE.png", "write the photo with the boxes drawn" },
         { "--text", CLI_TEXT, &text, "TEXT", "find names in this text as well" },
         { "--limit", CLI_NUMBER, &limit, "N", "at most N matches (default: the profile's K)" },
-        { "--profile-layers", CLI_FLAG, &c->layers, NULL, "time the networks' layers, on stderr" },
+        { "--profile-layers", CLI_FLAG, &c->layers, NULL, "print layer times on stderr" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_matches *matches = NULL;
@@ -48,7 +58,7 @@ static int run(cli *c, int argc, char **argv)
         (code = cli_open(c, RAP_STORE_CACHE)) != CLI_CONTINUE)
         return code;
     if (out)
-        status = rap_may_write(c->r, out, &image); /* before the work */
+        status = may_write(c, out, argv[0]); /* before the work */
     for (int i = 0; status == RAP_OK && i < (c->layers ? CLI_LAYER_RUNS : 1); i++) {
         rap_matches_free(matches);
         status = rap_retrieve(&matches, c->r, &image, text, (int)limit);

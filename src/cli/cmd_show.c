@@ -1,4 +1,4 @@
-/* cmd_show.c: rap show NAME: one concept whole, its picture with --out. */
+/* cmd_show.c: rap show NAME: all fields of one concept; --out writes its picture. */
 #include "base/file.h"
 #include "cli/cli.h"
 #include "wire/wire.h"
@@ -53,7 +53,7 @@ static int run(cli *c, int argc, char **argv)
 {
     const char *out = NULL;
     const cli_option options[] = {
-        { "--out", CLI_TEXT, &out, "FILE", "write its main picture, as it was given" },
+        { "--out", CLI_TEXT, &out, "FILE", "write its main picture, byte for byte" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_record *record = NULL;

@@ -31,7 +31,7 @@ static void on_signal(int signal_number)
         alarm(GRACE_SECONDS);
         return;
     }
-    if (!caught) /* an alarm of somebody else */
+    if (!caught) /* an alarm that is not ours */
         return;
     temp_remove_all();
     die_of(caught);
@@ -44,7 +44,7 @@ void interrupt_install(void)
 
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        /* what nohup or a shell's & had ignored stays so */
+        /* signals that nohup or a shell's & ignores stay ignored */
         if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
             sigaction(signals[i], &action, NULL);
 }

@@ -20,12 +20,12 @@ const cli_command *const cli_commands[] = {
 
 static void print_help(FILE *out)
 {
-    fputs("rap: show it one picture of a thing that matters to you, and talk about it in new "
-          "photos\n\nusage: rap COMMAND [ARGUMENTS] [FLAGS]\n\ncommands:\n",
+    fputs("rap: remember things from one picture each, recognise them in photos, talk about them\n"
+          "\nusage: rap COMMAND [ARGUMENTS] [FLAGS]\n\ncommands:\n",
           out);
     for (int i = 0; cli_commands[i]; i++)
         fprintf(out, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
-    fputs("\nflags every command takes:\n", out);
+    fputs("\nglobal flags:\n", out);
     for (const cli_option *o = cli_global_options; o->name; o++)
         fprintf(out, "  %s%s%-*s %s\n", o->name, o->argument ? " " : "",
                 (int)(20 - strlen(o->name) - (o->argument ? 1 : 0)), o->argument ? o->argument : "",
@@ -44,7 +44,7 @@ static const cli_command *find_command(const char *name)
     return NULL;
 }
 
-/* The index of the command word: the first argument that is no global flag or its value. */
+/* The index of the command: the first argument that is neither a global flag nor its value. */
 static int command_index(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
@@ -60,6 +60,22 @@ static int command_index(int argc, char **argv)
 static bool is_one_of(const char *arg, const char *one, const char *other)
 {
     return strcmp(arg, one) == 0 || strcmp(arg, other) == 0;
+}
+
+/* The first of the arguments that is no global flag; NULL: none. */
+static const char *unknown_flag(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        size_t len = strcspn(argv[i], "=");
+        const cli_option *o = cli_global_options;
+
+        while (o->name && (strncmp(argv[i], o->name, len) != 0 || o->name[len] != '\0'))
+            o++;
+        if (!o->name)
+            return argv[i];
+        i += o->argument && argv[i][len] == '\0';
+    }
+    return NULL;
 }
 
 /* Without a command, or "help" in its place. */
@@ -81,6 +97,10 @@ static int help(int argc, char **argv, int at)
 
         return command->run(&c, 2, arguments);
     }
+    if (!asked && unknown_flag(argc, argv)) {
+        cli_say("unknown flag '%s'; `rap --help` lists the flags", unknown_flag(argc, argv));
+        return CLI_USAGE;
+    }
     print_help(asked ? stdout : stderr);
     return asked ? cli_flush() : CLI_USAGE;
 }
@@ -95,15 +115,14 @@ static int run(int argc, char **argv)
         return help(argc, argv, at);
     command = find_command(argv[at]);
     if (!command) {
-        cli_say("unknown command '%s'; `rap --help` lists them", argv[at]);
+        cli_say("unknown command '%s'; `rap --help` lists the commands", argv[at]);
         return CLI_USAGE;
     }
-    for (int i = at; i > 0;
-         i--) /* the word goes first, so that a command sees only its arguments */
+    for (int i = at; i > 0; i--) /* the command moves to the front, and is taken off below */
         argv[i] = argv[i - 1];
     code = command->run(&c, argc - 1, argv + 1);
     if (code == 0 && c.store_absent)
-        cli_say("%s: there is no store yet; it was read as an empty one", c.store);
+        cli_say("%s: no such store; it was treated as empty", c.store);
     rap_close(c.r);
     rap_free(c.piped);
     return code;
@@ -114,7 +133,7 @@ int main(int argc, char **argv)
     int code;
 
     setlocale(LC_CTYPE, "C.UTF-8");
-    signal(SIGPIPE, SIG_IGN); /* a write says so, and what was begun is ended first */
+    signal(SIGPIPE, SIG_IGN); /* a write fails instead, so that the command can clean up */
     interrupt_install();
     code = run(argc, argv);
     interrupt_end();

@@ -11,8 +11,8 @@ const cli_option cli_global_options[] = {
     { "--policy", CLI_TEXT, NULL, "NAME", "retrieval: default, or paper (the official rule)" },
     { "--threads", CLI_NUMBER, NULL, "N", "cores to use (default: all)" },
     { "--json", CLI_FLAG, NULL, NULL, "print results as JSON" },
-    { "--quiet", CLI_FLAG, NULL, NULL, "no progress, no remarks" },
-    { "--help", CLI_FLAG, NULL, NULL, "explain the command; also -h" },
+    { "--quiet", CLI_FLAG, NULL, NULL, "print no progress and no remarks" },
+    { "--help", CLI_FLAG, NULL, NULL, "print this help; also -h" },
     { "--version", CLI_FLAG, NULL, NULL, "print the version; also -V" },
     { NULL, CLI_FLAG, NULL, NULL, NULL },
 };
@@ -34,7 +34,7 @@ static void *global_value(cli *c, const char *name)
     return NULL;
 }
 
-/* Would the flag do nothing here? */
+/* A global flag that has no effect on this command is an error. */
 static bool is_refused(const cli_command *command, const char *name)
 {
     static const struct {
@@ -70,7 +70,7 @@ static void print_command_help(const cli_command *command, const cli_option *opt
         puts("\nflags:");
     for (const cli_option *o = options; o->name; o++)
         print_option(o);
-    puts("\nflags every command takes:");
+    puts("\nglobal flags:");
     for (const cli_option *o = cli_global_options; o->name; o++)
         if (!is_refused(command, o->name))
             print_option(o);
@@ -158,8 +158,8 @@ static int parse_flag(cli *c, const cli_command *command, const cli_option *opti
         return CLI_USAGE;
     }
     if (is_refused(command, o->name)) {
-        cli_say("%s: %s means nothing here; leave it out (see `rap %s --help`)", command->name,
-                o->name, command->name);
+        cli_say("%s: %s has no effect on this command; leave it out (see `rap %s --help`)",
+                command->name, o->name, command->name);
         return CLI_USAGE;
     }
     if (o->kind == CLI_FLAG && equals) {
@@ -168,13 +168,13 @@ static int parse_flag(cli *c, const cli_command *command, const cli_option *opti
     }
     if (o->kind != CLI_FLAG && !text) {
         if (*i + 1 >= argc) {
-            cli_say("%s: %s needs %s", command->name, o->name, o->argument);
+            cli_say("%s: %s needs a value: %s %s", command->name, o->name, o->name, o->argument);
             return CLI_USAGE;
         }
         text = argv[++*i];
     }
     if (!set_value(o, value, text)) {
-        cli_say("%s: '%s' is no %s for %s", command->name, text, o->argument, o->name);
+        cli_say("%s: %s: expected %s, got '%s'", command->name, o->name, o->argument, text);
         return CLI_USAGE;
     }
     return CLI_CONTINUE;
@@ -211,7 +211,7 @@ int cli_parse(cli *c, const cli_command *command, const cli_option *options, int
         return CLI_USAGE;
     }
     if (c->policy && strcmp(c->policy, "default") != 0 && strcmp(c->policy, "paper") != 0) {
-        cli_say("'%s' is no policy: default or paper", c->policy);
+        cli_say("--policy must be default or paper, got '%s'", c->policy);
         return CLI_USAGE;
     }
     return CLI_CONTINUE;

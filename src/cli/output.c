@@ -1,4 +1,4 @@
-/* output.c: opening the handle, and everything that is printed. What others wrote passes through plain.c. */
+/* output.c: opens the handle, and prints lines, JSON and progress. Foreign text goes through plain.c. */
 #include "base/buf.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -68,7 +68,7 @@ int cli_print_token(const char *text, size_t len, void *payload)
 
 /* ---- the end of standard output ----------------------------------------------------------- */
 
-/* Did the reader of a pipe go? The error of the write that noticed may be lost by now. */
+/* Was the pipe closed by its reader? The errno of the write that failed may be lost by now. */
 static bool reader_is_gone(int reason)
 {
     struct pollfd end = { .fd = STDOUT_FILENO };
@@ -93,8 +93,8 @@ int cli_flush(void)
 
 /* ---- JSON --------------------------------------------------------------------------------- */
 
-/* jansson escapes what JSON demands; what a terminal must not see is escaped here. It can only stand in texts, and all
- * of it is below U+10000. */
+/* jansson escapes what JSON requires; characters that are unsafe on a terminal are escaped here. They occur only inside
+ * strings and are all below U+10000. */
 static char *escape(const char *json)
 {
     buf out = BUF_INIT;
@@ -174,7 +174,7 @@ int cli_failed(cli *c, rap_status status)
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-/* What it does not say itself: a table of ours, whose lines stay, with paths and names of models in it. */
+/* Prints a table of several lines; the paths and model names in it go through plain.c, the line breaks stay. */
 static void put_table(FILE *out, const char *text)
 {
     while (*text) {

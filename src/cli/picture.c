@@ -1,5 +1,5 @@
-/* picture.c: pictures on the command line: a file, or what comes through a pipe ("-", /dev/stdin, <(…)). A pipe gives
- * its bytes once, and a command may look at its picture twice, so that they are kept. */
+/* picture.c: picture arguments: a file, or a pipe ("-", /dev/stdin, <(…)). A pipe can be read only once, but a command
+ * may need its picture twice, so the bytes are kept. */
 #include "base/buf.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -36,12 +36,12 @@ static int slurp(buf *out, int fd, const char *name)
             return rap_status_exit_code(RAP_E_MEMORY);
         }
         if (out->len > PICTURE_LIMIT) {
-            cli_say("%s: more than %zu MiB", name, PICTURE_LIMIT >> 20);
+            cli_say("%s: larger than the limit of %zu MiB", name, PICTURE_LIMIT >> 20);
             return rap_status_exit_code(RAP_E_LIMIT);
         }
     }
     if (out->len == 0)
-        return cannot_read(name, "nothing came; a picture was expected");
+        return cannot_read(name, "is empty; expected a picture");
     return CLI_CONTINUE;
 }
 
@@ -55,9 +55,9 @@ int cli_picture(cli *c, rap_image *out, const char *path)
 
     *out = (rap_image){ .path = path };
     if (!standard && (stat(path, &info) != 0 || S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)))
-        return CLI_CONTINUE; /* a file, or nothing: the library says what is wrong with it */
+        return CLI_CONTINUE; /* the library reports what is wrong with a file */
     if (standard && c->stdin_used) {
-        cli_say("'-' is standard input, which something else here reads already; give a file");
+        cli_say("-: standard input is already used in this command; give a file");
         return CLI_USAGE;
     }
     c->stdin_used |= standard;

@@ -20,7 +20,7 @@ static void put_replacement(FILE *out)
     fputs("\xEF\xBF\xBD", out);
 }
 
-/* Bytes of the character that begins so; 0: none does. */
+/* The length of the UTF-8 sequence with this first byte; 0: no sequence has it. */
 static size_t announced(unsigned char lead)
 {
     if (lead < 0x80)
@@ -30,7 +30,7 @@ static size_t announced(unsigned char lead)
     return lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
 }
 
-/* What is held is a character, or will never be one: every byte of it counts for itself then. */
+/* Prints the held bytes: a complete character, or else one replacement for each byte. */
 static void put_held(plain_stream *s, FILE *out)
 {
     unsigned code = 0;

@@ -26,8 +26,8 @@ const rap_err *engine_failure(const rap_engine *e)
     return &e->failure;
 }
 
-/* A profile that was asked for must be there; the search for a default one may fail until a model is
- * needed, so that what is remembered can always be listed. */
+/* A profile that was named must exist. Without a name, finding none is an error only when a model is needed, so that
+ * the store can always be listed. */
 static rap_status open_profile(rap_engine *e, const char *given, rap_err *err)
 {
     const char *set = getenv("RAP_PROFILE");
@@ -41,12 +41,11 @@ static rap_status open_profile(rap_engine *e, const char *given, rap_err *err)
 static rap_status open_with(rap_engine *e, const rap_engine_options *o, rap_err *err)
 {
     if (o->threads < 0 || o->threads > 1024)
-        return err_set(err, RAP_E_LIMIT, "%d threads: 1 to 1024 make sense, 0 means all",
-                       o->threads);
+        return err_set(err, RAP_E_LIMIT,
+                       "the number of threads must be 1 to 1024, or 0 for all, got %d", o->threads);
     if (o->precision && engine_precision(&e->precision, o->precision) != RAP_OK)
         return err_set(err, RAP_E_ARGUMENT,
-                       "the precision '%.40s' is not one of auto, f32, bf16 and int8",
-                       o->precision);
+                       "the precision must be auto, f32, bf16 or int8, got '%.40s'", o->precision);
     e->has_precision = o->precision != NULL;
     e->model_threads = o->threads;
     e->threads = o->threads > 0 ? o->threads : threads_available();

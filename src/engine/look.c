@@ -1,7 +1,7 @@
-/* look.c: the models of pictures and the profile's settings, put together over a store. */
+/* look.c: a retriever for a store, from the vision models and the profile's settings. */
 #include "engine/engine.h"
 
-/* Vectors of another size belong to another encoder, and so do the settings beside them. */
+/* A center or scatter of another dimension was calibrated for another encoder. */
 static rap_status check_calibration(const profile *p, const encoder *e, rap_err *err)
 {
     int dim = encoder_dim(e), center = p->center && p->center_dim != dim;
@@ -10,7 +10,7 @@ static rap_status check_calibration(const profile *p, const encoder *e, rap_err 
         return RAP_OK;
     return err_set(err, RAP_E_FORMAT,
                    "%s: \"retrieval.%s\" has %d numbers, but the encoder makes %d: it was "
-                   "calibrated with another one",
+                   "calibrated for another encoder; run `rap calibrate`",
                    p->file, center ? "center" : "spread", center ? p->center_dim : p->scatter_dim,
                    dim);
 }

@@ -1,4 +1,4 @@
-/* models.c: a model is opened by the first call that needs it, and stays open with the engine. */
+/* models.c: opens each model when it is first needed. It stays open as long as the engine. */
 #include "engine/engine_inside.h"
 
 #include "base/buf.h"
@@ -26,8 +26,8 @@ rap_status engine_precision(precision *out, const char *name)
     return RAP_E_ARGUMENT;
 }
 
-/* The engine's own, else $RAP_PRECISION, else the profile's: f32 is for comparing with a reference, int8 for
- * speed. */
+/* The engine's option, else $RAP_PRECISION, else the profile's setting. f32 is for comparing with a reference, int8
+ * for speed. */
 static rap_status wanted_precision(precision *out, const rap_engine *e, rap_err *err)
 {
     const char *set = getenv("RAP_PRECISION");
@@ -39,10 +39,10 @@ static rap_status wanted_precision(precision *out, const rap_engine *e, rap_err 
     if (engine_precision(out, set && *set ? set : e->profile->precision) == RAP_OK)
         return RAP_OK;
     return err_set(err, RAP_E_ARGUMENT,
-                   "RAP_PRECISION is '%.40s', not one of auto, f32, bf16 and int8", set);
+                   "RAP_PRECISION must be auto, f32, bf16 or int8, got '%.40s'", set);
 }
 
-/* ---- pictures: under the lock `vision` ---- */
+/* ---- vision models: under the lock `vision` ---- */
 
 static rap_status open_encoder(rap_engine *e, rap_err *err)
 {
@@ -65,7 +65,7 @@ static rap_status open_encoder(rap_engine *e, rap_err *err)
     return RAP_OK;
 }
 
-/* An encoder without a text tower needs a CLIP beside it for the detector's names. */
+/* With an encoder without a text tower, the profile must name a CLIP that embeds the detector's vocabulary. */
 static rap_status open_texts(rap_engine *e, precision wanted, rap_err *err)
 {
     const profile_file *file = &e->profile->text_encoder;
@@ -147,6 +147,7 @@ rap_status engine_detector(yolo_world **out, encoder **out_texts, rap_engine *e,
 static rap_status open_vlm(rap_engine *e, rap_err *err)
 {
     vlm_options o = { .threads = e->threads };
+    vlm_lora lora[VLM_LORAS];
     const profile *p = NULL;
     rap_status status = engine_profile(&p, e, err);
 
@@ -159,13 +160,20 @@ static rap_status open_vlm(rap_engine *e, rap_err *err)
     status = profile_need(p, &p->llm, "llm", "`rap ask`", err);
     if (status == RAP_OK && p->mmproj.path)
         status = profile_need(p, &p->mmproj, "mmproj", "`rap ask`", err);
-    if (status == RAP_OK && p->lora.path)
-        status = profile_need(p, &p->lora, "lora", "`rap ask`", err);
+    for (int i = 0; status == RAP_OK && i < p->loras; i++) {
+        status = profile_need(p, &p->lora[i], "lora", "`rap ask`", err);
+        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
+    }
     if (status != RAP_OK)
         return status;
     o.model = p->llm.path;
     o.mmproj = p->mmproj.path;
-    o.lora = p->lora.path;
+    o.lora = lora;
+    o.loras = (size_t)p->loras;
+    o.context = p->context;
+    o.image_tokens = p->image_tokens;
+    o.concept_tokens = p->concept_tokens;
+    o.gpu_layers = p->gpu_layers;
     o.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
     o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
     o.style = p->style;
@@ -184,7 +192,7 @@ rap_status engine_vlm(vlm **out, rap_engine *e, rap_err *err)
     return status;
 }
 
-/* ---- all of them ---- */
+/* ---- all models ---- */
 
 static rap_status tell(const rap_engine *e, uint64_t done, uint64_t total, rap_err *err)
 {
@@ -220,9 +228,9 @@ void engine_models_close(rap_engine *e)
     encoder_close(e->encoder);
 }
 
-/* ---- times ---- */
+/* ---- layer times ---- */
 
-/* The title and what `text` says, which is freed. */
+/* Adds a title and `text`, which is freed. */
 static void add_part(buf *b, const char *title, const profile_file *file, char *text)
 {
     if (*text)
@@ -252,7 +260,7 @@ rap_status engine_report(char **out, rap_engine *e, rap_err *err)
 
     *out = NULL;
     if (!e->profile_layers)
-        return err_set(err, RAP_E_ARGUMENT, "layers are timed when profile_layers asks for it");
+        return err_set(err, RAP_E_ARGUMENT, "no layer times: open the handle with profile_layers");
     pthread_mutex_lock(&e->vision);
     status = report(&b, e, err);
     pthread_mutex_unlock(&e->vision);

@@ -1,4 +1,4 @@
-/* detect.c: the vocabulary of one store first, then regions. */
+/* detect.c: first the vocabulary of a store, then the regions of a photo. */
 #include "retrieve/detect.h"
 
 #include "base/mem.h"
@@ -18,7 +18,7 @@ struct detect {
     detect_settings settings;
     word *words; /* [count] */
     size_t count;
-    yolo_vocabulary *vocabulary; /* of the words; NULL without any */
+    yolo_vocabulary *vocabulary; /* of the words; NULL if there are none */
 };
 
 rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
@@ -27,12 +27,12 @@ rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
     *out = NULL;
     if (!encoder_has_text(texts))
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "the detector needs an encoder with a text tower, and %s has none: name a "
-                       "CLIP as the profile's text_encoder",
+                       "%s: has no text tower, which the detector needs: name a CLIP as the "
+                       "profile's text_encoder",
                        encoder_name(texts));
     if (yolo_world_text_dim(model) != encoder_dim(texts))
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "the detector wants text vectors of %d numbers, %s makes %d",
+                       "the detector expects text vectors of %d numbers, but %s makes %d",
                        yolo_world_text_dim(model), encoder_name(texts), encoder_dim(texts));
     *out = mem_array(1, sizeof **out);
     if (!*out)
@@ -75,7 +75,7 @@ static const word *find_word(const word *words, size_t count, const char *text)
     return count ? bsearch(&wanted, words, count, sizeof wanted, by_text) : NULL;
 }
 
-/* The store's vector of a text, or the text tower's, which the store then keeps. */
+/* The vector of a text: from the store's cache, else from the text tower, and then cached. */
 static rap_status text_vector(detect *d, store *s, const char *text, float **out, rap_err *err)
 {
     int dim = encoder_dim(d->texts), found = 0, stored = 0;
@@ -99,8 +99,8 @@ static rap_status text_vector(detect *d, store *s, const char *text, float **out
     return status;
 }
 
-/* Adds the word unless it is the last one already; a text the tower cannot take (too long) is left out, because one odd
- * category must not blind the detector to all others. */
+/* Adds the word unless it equals the last one. A text that the tower cannot encode (too long) is left out, so that one
+ * odd category does not disable the detector. */
 static rap_status add_word(detect *d, store *s, word *words, size_t *count, const char *text,
                            rap_err *err)
 {
@@ -148,7 +148,7 @@ static rap_status make_vocabulary(yolo_vocabulary **out, const detect *d, const 
     return status;
 }
 
-/* Takes the words over, unless they are those that are there. */
+/* Sets the words as the vocabulary, unless they are unchanged. */
 static rap_status use_words(detect *d, word *words, size_t count, rap_err *err)
 {
     yolo_vocabulary *vocabulary = NULL;
@@ -176,8 +176,8 @@ static int by_letters(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The categories and the profile's words, sorted; some may be there twice. Free with store_strings_free(). Words are
- * folded like the categories, so that "Dog" beside the category "dog" is one word. */
+/* The categories and the profile's words, sorted, possibly with duplicates. Free with store_strings_free(). The words
+ * are folded like the categories, so "Dog" and the category "dog" are one word. */
 static rap_status list_texts(char ***out, char *const *category, size_t categories,
                              const char *const *extra, size_t extras, rap_err *err)
 {

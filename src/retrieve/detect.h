@@ -1,4 +1,4 @@
-/* detect.h: where the things are: the open-vocabulary detector asked for the store's categories. */
+/* detect.h: finds regions: the open-vocabulary detector, with the store's categories as its vocabulary. */
 #ifndef RAP_RETRIEVE_DETECT_H
 #define RAP_RETRIEVE_DETECT_H
 
@@ -8,8 +8,8 @@
 typedef struct detect_settings {
     float confidence, iou;
     int max_regions;
-    const char *const *extra; /* words looked for besides the categories, ended by NULL; borrowed */
-    int read_only;            /* the store's cache of text vectors is only read */
+    const char *const *extra; /* further words of the vocabulary, ended by NULL; borrowed */
+    int read_only;            /* the store's cache of text vectors is not written */
 } detect_settings;
 
 typedef struct detect detect;
@@ -19,11 +19,11 @@ rap_status detect_new(detect **out, yolo_world *model, encoder *texts,
                       const detect_settings *settings, rap_err *err);
 void detect_free(detect *d);
 
-/* Brings the vocabulary to the store's categories of now. A text is encoded once: the store caches it. */
+/* Updates the vocabulary to the store's current categories. Each text is encoded once and cached in the store. */
 rap_status detect_refresh(detect *d, store *s, rap_err *err);
 
-/* Regions, most certain first, labels and array owned by the caller: detect_regions_free(). `room` more
- * entries are left unused behind them. */
+/* Regions, highest confidence first; the caller owns labels and array: detect_regions_free(). The array has `room`
+ * unused entries at its end. */
 rap_status detect_regions(detect *d, const image *photo, int room, rap_region **out, int *out_count,
                           rap_err *err);
 void detect_regions_free(rap_region *region, int count);

@@ -1,4 +1,4 @@
-/* embed.c: crop, then encode in batches that stay within a bound of memory. */
+/* embed.c: crops boxes and encodes them in batches of bounded memory. */
 #include "retrieve/embed.h"
 
 #include "base/mem.h"
@@ -13,8 +13,8 @@ rap_status embed_check_size(const image *photo, const char *name, rap_err *err)
 {
     if (photo->width >= EMBED_MIN_SIDE && photo->height >= EMBED_MIN_SIDE)
         return RAP_OK;
-    return err_set(err, RAP_E_LIMIT, "%s: a picture of %d×%d pixels is smaller than %d×%d", name,
-                   photo->width, photo->height, EMBED_MIN_SIDE, EMBED_MIN_SIDE);
+    return err_set(err, RAP_E_LIMIT, "%s: the picture has %d×%d pixels, the smallest is %d×%d",
+                   name, photo->width, photo->height, EMBED_MIN_SIDE, EMBED_MIN_SIDE);
 }
 
 rap_status embed_crop_box(image *out, const image *photo, rap_box box, const embed_crop *crop,
@@ -30,14 +30,14 @@ rap_status embed_crop_box(image *out, const image *photo, rap_box box, const emb
     return image_crop(out, photo, box, err);
 }
 
-/* Where the boxes lie: all in one photo, or each in its own. */
+/* The photo of each box: one photo for all, or one each. */
 typedef struct places {
-    const image *one, *const *each; /* each: NULL when there is one */
+    const image *one, *const *each; /* NULL: one photo for all */
     const rap_box *box;
     int count;
 } places;
 
-/* Crops from the given box on until the batch is full; returns how many through *out_count. */
+/* Crops boxes from the given one on until the batch is full; *out_count is their number. */
 static rap_status crop_batch(image *out, int *out_count, const places *p, int from,
                              const embed_crop *crop, rap_err *err)
 {
@@ -83,7 +83,7 @@ int embed_crops(const embed_crop *crop)
     return !(crop->inner > 0) ? 1 : 1 + (crop->crops > 1 ? crop->crops : 1);
 }
 
-/* With a fourth digit where the third is not enough: makers of before stay what they were. */
+/* Uses a fourth digit only where three are not exact, so that existing maker names stay valid. */
 static void add_part(char *maker, const char *name, float part)
 {
     size_t used = strlen(maker);
@@ -108,8 +108,7 @@ void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop
         snprintf(out + strlen(out), EMBED_MAKER - strlen(out), " not square");
 }
 
-/* The box (w == 0: the whole photo) tighter by `part` of the side on each side, itself where it would become too
- * small. */
+/* The box (w == 0: the whole photo) shrunk by `part` of its side on each side; unchanged if that would be too small. */
 static rap_box inner_box(rap_box box, const image *photo, float part)
 {
     if (box.w <= 0 || box.h <= 0)
@@ -120,7 +119,7 @@ static rap_box inner_box(rap_box box, const image *photo, float part)
                       box.h * (1 - 2 * part) };
 }
 
-/* One without a direction adds nothing. */
+/* A zero vector adds nothing. */
 void embed_add_direction(float *sum, const float *feature, int dim)
 {
     double scale = vector_unit_scale(feature, dim);
@@ -129,7 +128,7 @@ void embed_add_direction(float *sum, const float *feature, int dim)
         sum[i] = (float)(sum[i] + feature[i] * scale);
 }
 
-/* The crops of every box behind the first: their directions are added to out [count, dim]. */
+/* Embeds all crops of each box but the first, and adds their directions to out [count, dim]. */
 static rap_status embed_inner(float *out, encoder *e, const places *p, const embed_crop *crop,
                               rap_err *err)
 {
@@ -163,7 +162,7 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
     float share = 1 / (float)embed_crops(crop);
     rap_status status;
 
-    /* The whole photo alone is what remembering mostly asks for: no copy of it then. */
+    /* The whole photo alone, the usual case of remembering, needs no copy. */
     if (p->count == 1 && p->box->w <= 0)
         status = encoder_images(e, p->each ? p->each[0] : p->one, 1, out, err);
     else

@@ -1,4 +1,4 @@
-/* embed.h: from boxes in a photo to features, one batch for all of them. */
+/* embed.h: the features of boxes in a photo, in one call. */
 #ifndef RAP_RETRIEVE_EMBED_H
 #define RAP_RETRIEVE_EMBED_H
 
@@ -6,37 +6,36 @@
 #include "vision/encoder.h"
 
 #define EMBED_BATCH 16                      /* pictures encoded at once */
-#define EMBED_PIXELS ((size_t)48 << 20) /* held at once: many large crops of a 100-megapixel photo */
+#define EMBED_PIXELS ((size_t)48 << 20) /* of crops held at once: a 100-megapixel photo may have many large ones */
 #define EMBED_CROPS 3
-#define EMBED_MIN_SIDE 8 /* pixels; a smaller picture shows nothing to recognise */
+#define EMBED_MIN_SIDE 8 /* pixels; a smaller picture shows too little to recognise anything */
 
-/* How a box becomes a picture: the same for remembering, retrieving and showing to the language model.
- * With `inner` further crops, each by this part of the side tighter on each side than the one before, are
- * embedded too, and the feature is the mean of all directions: it no longer follows how loosely a detector's box
+/* How a box is cropped: the same for remembering, retrieving, and the picture given to the language model.
+ * With `inner`, further crops are embedded too, each smaller than the one before by this share of the side on each
+ * side, and the feature is the mean of all their directions. It then depends less on how tightly the detector's box
  * fits. */
 typedef struct embed_crop {
     float margin; /* 0.1: a tenth of the box's side is added on each side */
     int square;   /* grown to a square where the picture allows it        */
-    float inner;  /* > 0: tighter crops as well                           */
+    float inner;  /* > 0: inner crops as well                             */
     int crops;    /* how many of them, 1 to EMBED_CROPS; 0: one           */
 } embed_crop;
 
-/* What made a vector: the encoder's fingerprint, with what `crop` adds to it where it is not as profiles have it
- * unless they say otherwise (square, no margin, no inner crop); vectors with different makers are never
- * compared. */
+/* The name of how a vector was made: the encoder's fingerprint, plus the crop settings where they differ from the
+ * default (square, no margin, no inner crop). Vectors with different makers are never compared. */
 #define EMBED_MAKER 192
 void embed_maker(char out[EMBED_MAKER], const encoder *e, const embed_crop *crop);
 
-/* How many crops of each box `crop` takes, the first among them. */
+/* The number of crops per box, including the first. */
 int embed_crops(const embed_crop *crop);
 
-/* The sum of directions that the mean of several crops is made of. */
+/* Sums unit vectors, for the mean of several crops. */
 void embed_add_direction(float *sum, const float *feature, int dim);
 
-/* RAP_E_LIMIT for a picture too small; `name` is what the error calls it. */
+/* RAP_E_LIMIT for a picture that is too small; `name` is for the error. */
 rap_status embed_check_size(const image *photo, const char *name, rap_err *err);
 
-/* Crops to the box as `crop` says; w == 0 gives a copy of the whole. image_release() it. */
+/* Crops to the box with these settings; w == 0 copies the whole picture. image_release() it. */
 rap_status embed_crop_box(image *out, const image *photo, rap_box box, const embed_crop *crop,
                      rap_err *err);
 
@@ -44,8 +43,7 @@ rap_status embed_crop_box(image *out, const image *photo, rap_box box, const emb
 rap_status embed_boxes(float *out, encoder *e, const image *photo, const rap_box *box, int count,
                        const embed_crop *crop, rap_err *err);
 
-/* The direction of each crop alone, `inner` apart: out [count, crops, dim], each of length 1. For measuring how many
- * crops are worth their time. */
+/* The unit vector of each crop by itself, `inner` apart: out [count, crops, dim]. For calibration. */
 rap_status embed_each_crop(float *out, encoder *e, const image *photo, const rap_box *box,
                            int count, const embed_crop *crop, rap_err *err);
 

@@ -10,7 +10,7 @@
 
 /* ---- one score ---- */
 
-/* Along one axis of the scatter: how far from the center a unit vector lies. */
+/* The coordinate of a unit vector along one axis of the scatter, relative to the center. */
 static double along(const float *row, const judge_settings *s, const float *a, double unit, int dim)
 {
     double sum = 0;
@@ -20,7 +20,7 @@ static double along(const float *row, const judge_settings *s, const float *a, d
     return sum;
 }
 
-/* Unit length first, then without the center, then with less of the scatter, then unit length again. */
+/* Normalises, subtracts the center, shrinks along the scatter, and normalises again. */
 float judge_distance(const judge_settings *s, const float *a, const float *b, int dim)
 {
     double na = vector_unit_scale(a, dim), nb = vector_unit_scale(b, dim);
@@ -58,7 +58,7 @@ static float nearest(const judge_settings *s, const float *feature, const float 
     return best;
 }
 
-/* By how much the nearest neighbour is nearer than unlike things are; 0 where there is none. */
+/* How much nearer than unrelated concepts (√2) the nearest neighbour is; 0 without one. */
 static float crowd(const judge_settings *s, float near)
 {
     const float unlike = 1.41421356f;
@@ -94,7 +94,7 @@ float judge_score(const judge_settings *s, const float *feature, const store_evi
 
     if (nearest(s, feature, known->refusal, known->refusals, known->refusals, dim) < distance)
         return INFINITY;
-    /* A threshold of one's own says who is known, not who is nearer: the order stays the distance's. */
+    /* A concept's own threshold decides whether it is recognised, not its rank: the order stays that of the distance. */
     if (s->threshold < 2 && score + judge_shift(s, known, near, dim) > s->threshold)
         return score > s->threshold ? score : INFINITY;
     return s->threshold < 2 ? fminf(score, s->threshold) : score;
@@ -140,7 +140,7 @@ static rap_status gather(suspects *all, const judge_case *c, rap_err *err)
     return status;
 }
 
-/* How far the nearest other concept is from this one's avatar, as the settings see it. hit: two. */
+/* The distance of this concept's avatar to the nearest other concept, under the settings. hit: two. */
 static rap_status find_neighbour(suspect *one, const search_hit *hit, const judge_case *c,
                                  rap_err *err)
 {
@@ -160,7 +160,7 @@ static rap_status find_neighbour(suspect *one, const search_hit *hit, const judg
     return status;
 }
 
-/* One search for all of them: a large store is gone through once. */
+/* One search for all hits, so that a large store is scanned once. */
 static rap_status find_neighbours(suspects *all, const judge_case *c, rap_err *err)
 {
     size_t dim = (size_t)c->dim, floats;
@@ -172,7 +172,7 @@ static rap_status find_neighbours(suspects *all, const judge_case *c, rap_err *e
         !(avatar = mem_array(floats + 1, sizeof *avatar)))
         status = err_memory(err, "judging hits");
     for (int i = 0; status == RAP_OK && i < all->count; i++)
-        if (all->list[i].known.views > 0) /* otherwise zeros, which are near to nothing */
+        if (all->list[i].known.views > 0) /* else zeros, which match nothing */
             memcpy(avatar + (size_t)i * dim, all->list[i].known.view, dim * sizeof *avatar);
     if (status == RAP_OK)
         status = search_nearest(c->index, avatar, all->count, 2, c->threads, hit, err);

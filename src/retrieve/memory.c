@@ -1,5 +1,5 @@
-/* memory.c: the store's packed rows (remember/rows.h) under a search index: those of the snapshot are lent
- * to it as they lie in the mapped file, the others are added. */
+/* memory.c: a search index over the store's packed rows (remember/rows.h). Rows of the snapshot are used in place in
+ * the mapped file; the others are added. */
 #include "retrieve/memory.h"
 
 #include "base/mem.h"
@@ -13,8 +13,7 @@ struct memory {
 
 _Static_assert(STORE_SAMPLE >= SKETCH_SAMPLE, "a basis needs that many");
 
-/* In a snapshot the parts of a row are its bound, code, sketch (two lines) and unit vector; all share a
- * basis. */
+/* The parts of a row in a snapshot are its bound, code, sketch (two lines) and unit vector; all rows share a basis. */
 static int pack(void *const part[STORE_PARTS], const void *shared, const float *vector, int dim)
 {
     if (!search_pack(part[0], part[1], part[4], vector, dim))
@@ -24,7 +23,7 @@ static int pack(void *const part[STORE_PARTS], const void *shared, const float *
     return 1;
 }
 
-/* Too few vectors, or memory: a basis of zeros, with which nothing is sketched. */
+/* Too few vectors, or out of memory: a basis of zeros, which means no sketches. */
 static void prepare(void *shared, const float *sample, size_t count, int dim)
 {
     sketch_basis_make(shared, sample, count, dim);
@@ -60,7 +59,7 @@ static rap_status make_index(memory *m, int dim, rap_err *err)
 
     if (status == RAP_OK)
         status = search_index_add(m->index, fresh->data, fresh->concept_id, fresh->count, err);
-    store_vectors_release(&m->rows.fresh); /* the index has its own */
+    store_vectors_release(&m->rows.fresh); /* the index has copies */
     return status;
 }
 

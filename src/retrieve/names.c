@@ -1,4 +1,4 @@
-/* names.c: every place where a name stands becomes a hit; the longest hits win their place. */
+/* names.c: every occurrence of a name is a hit; of overlapping hits the longest is kept. */
 #include "retrieve/names.h"
 
 #include "base/buf.h"
@@ -62,7 +62,7 @@ static int add_hit(name_hits *hits, int64_t id, size_t start, size_t len)
     return 1;
 }
 
-/* Every place of one name. Searching on behind a place is safe: places of one name do not overlap. */
+/* All occurrences of one name. Those of one name do not overlap, so the search continues after each. */
 static int find_places(name_hits *hits, const text_search *text, const char *name, int64_t id)
 {
     size_t len = strlen(name), from = 0;
@@ -94,7 +94,7 @@ static int in_order(const void *left, const void *right)
     return (a->id > b->id) - (a->id < b->id);
 }
 
-/* Keeps the hits that overlap no longer one. */
+/* Drops hits that overlap a longer one. */
 static void drop_overlaps(name_hits *hits)
 {
     size_t kept = 0;
@@ -127,7 +127,7 @@ static int find_words(name_hits *hits, const names *n, const char *text)
     return ok;
 }
 
-/* The official rule; `start` is the id, so that sorting gives the order of storing. */
+/* The official rule; `start` is the id, so that sorting gives the order in which concepts were stored. */
 static int find_tags(name_hits *hits, const names *n, const char *text)
 {
     buf tag = BUF_INIT;

@@ -1,4 +1,5 @@
-/* rank.c: candidates are (region, concept, distance) in order of score; each policy then walks them. */
+/* rank.c: candidates are (region, concept, distance), sorted by score; each policy picks its matches from them. The
+ * threshold is applied here. */
 #include "retrieve/rank.h"
 
 #include "base/mem.h"
@@ -10,7 +11,7 @@ typedef struct candidate {
     int64_t id;
     float distance, score;
     int region, order, whole;
-    int64_t rival; /* as good at the same region; −1: nobody */
+    int64_t rival; /* the concept as good at the same region; −1: none */
     float rival_distance;
 } candidate;
 
@@ -21,7 +22,7 @@ int rank_capacity(const rank_input *in)
     return names > in->limit ? names : in->limit;
 }
 
-/* By score; of equals a region before the whole photo, then as found. */
+/* By score; if equal, a region before the whole photo, then in the order found. */
 static int compare(const void *left, const void *right)
 {
     const candidate *a = left, *b = right;
@@ -63,13 +64,13 @@ static float score_of(const rank_region *region, int hit)
     return region->score ? region->score[hit] : region->hit[hit].distance;
 }
 
-/* INFINITY is what a correction refuses, whatever the threshold. */
+/* A score of INFINITY (rejected by a correction) exceeds every threshold. */
 static int is_known(const rank_input *in, float score)
 {
     return isfinite(score) && (in->threshold >= 2 || score <= in->threshold);
 }
 
-/* The hit with the best score but for `but`; −1: none. */
+/* The hit with the best score other than `but`; −1: none. */
 static int best_hit(const rank_region *region, int but)
 {
     int best = -1;
@@ -80,7 +81,7 @@ static int best_hit(const rank_region *region, int but)
     return best;
 }
 
-/* The default policy's: the best of every region within the threshold, with who is as good. */
+/* The default policy's candidates: the best of every region within the threshold, with its rival. */
 static int collect_best(candidate *out, const rank_input *in)
 {
     int count = 0;
@@ -126,7 +127,7 @@ static int add_names(rank_result *out, const rank_input *in, int room)
     return count;
 }
 
-/* A named concept that is seen as well learns where; the best region comes first. */
+/* Gives a concept that was named the box of its best region, if it was found there too. */
 static void place_names(rank_result *out, int count, const candidate *c, int candidates)
 {
     for (int i = 0; i < candidates; i++) {
@@ -147,7 +148,7 @@ static int is_candidate(const candidate *c, int candidates, int64_t id)
     return 0;
 }
 
-/* The rival follows the one it cannot be told from, unless it has its own place, or there is no room. */
+/* Adds the rival after its concept, unless it has a better region of its own or there is no room. */
 static int add_rival(rank_result *out, int count, int limit, const candidate *c, int candidates,
                      int i)
 {

@@ -1,29 +1,30 @@
-/* rank.h: from hits per region and names in the text to the list of matches: the two policies. Pure. */
+/* rank.h: the two policies: from the hits of each region and the names in the text to the list of matches. Pure
+ * functions. */
 #ifndef RAP_RETRIEVE_RANK_H
 #define RAP_RETRIEVE_RANK_H
 
 #include "base/err.h"
 #include "retrieve/search.h"
 
-#define RANK_HITS 2 /* neighbours asked for per region; the paper's rule looks at both */
+#define RANK_HITS 2 /* neighbours per region; the paper's rule uses both */
 
 typedef struct rank_region {
     rap_box box;
     int whole;             /* the whole photo */
     const search_hit *hit; /* [hits], nearest first, id -1 ends early */
-    const float *score;    /* [hits] what the threshold and the order of the default policy go by
-                            * (judge.h); NULL: the distance */
+    const float *score;    /* [hits] for the threshold and order of the default policy (judge.h);
+                            * NULL: the distance */
     int hits;
 } rank_region;
 
 typedef struct rank_input {
-    const int64_t *named; /* concepts whose name or alias stands in the text, in text order */
+    const int64_t *named; /* concepts whose name or alias occurs in the text, in text order */
     int named_count;
     const rank_region *region;
     int region_count;
     rap_policy policy;
     int limit;       /* K */
-    float threshold; /* largest score that counts as known, ≥ 2: every finite one (a score may exceed every
+    float threshold; /* the largest score that is accepted; ≥ 2: every finite one (a score may exceed every
                       * distance, judge.h); default policy only */
     float
         ambiguity; /* a second concept scored at most this much worse is as good; default policy only */
@@ -43,10 +44,10 @@ int rank_capacity(const rank_input *in);
 /* Writes *out_count results, best first, into `out` (room for rank_capacity()).
  *
  * Paper: the names, then the two nearest of every region by distance until there are K; no threshold.
- * Default: the names (with the place where they were seen too), then the rest by score, K in all. A
- * region stands for its nearest concept alone, and only within the threshold; a concept is used once, in
- * its best region. Where a second concept is as good and has no better place of its own, both are given,
- * one after the other, marked as ambiguous. */
+ * Default: the names (with their box, if they were found in a region too), then the rest by score, K in all. A region
+ * gives only its nearest concept, and only within the threshold; a concept is used once, in its best region. If a
+ * second concept is as good and has no better region of its own, both are returned, one after the other, marked as
+ * ambiguous. */
 rap_status rank_matches(rank_result *out, int *out_count, const rank_input *in, rap_err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* retriever.h: the steps of retrieval put together: a photo in, its regions with their neighbours out.
- * What it keeps of the store (index, vocabulary) follows every change, whoever made it. */
+/* retriever.h: all steps of retrieval: a photo in, its regions with their nearest concepts out. Its index and
+ * vocabulary follow every change of the store, by any process. */
 #ifndef RAP_RETRIEVE_RETRIEVER_H
 #define RAP_RETRIEVE_RETRIEVER_H
 
@@ -13,7 +13,7 @@ typedef struct retriever retriever;
 typedef struct retriever_options { /* everything is borrowed */
     store *store;
     encoder *encoder;
-    encoder *texts;       /* with a detector: has its text tower; often the same */
+    encoder *texts;       /* with a detector: the encoder with its text tower; often `encoder` */
     yolo_world *detector; /* NULL: the whole photo is the one region */
     const char *maker;    /* embed_maker() of `encoder` and `crop` */
     embed_crop crop;
@@ -26,14 +26,11 @@ typedef struct retriever_options { /* everything is borrowed */
 
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err);
 void retriever_free(retriever *r);
-/* The concepts of which a picture could not be decoded when the encoder had to see it, as of the last look:
- * such a picture finds nothing. [*out_count], borrowed until the next look. */
-const char *const *retriever_unreadable(const retriever *r, size_t *out_count);
 
-/* What was seen in a photo, before any policy: it can be ranked again for another text. */
+/* The regions of a photo with their neighbours, before ranking; can be ranked again for another text. */
 typedef struct sighting {
     rap_region *region; /* [count] */
-    search_hit *hit;    /* [count, RANK_HITS]; under the default policy the nearest that no correction refuses */
+    search_hit *hit;    /* [count, RANK_HITS]; under the default policy the nearest that no correction rejects */
     float *score;       /* [count, RANK_HITS] by judge.h; NULL under the paper's policy */
     float *feature;     /* [count, dim] */
     int count, dim;
@@ -42,12 +39,12 @@ typedef struct sighting {
     double detect_ms, embed_ms, search_ms;
 } sighting;
 
-/* Detects, embeds, searches and judges. The whole photo stands in where the detector found no region
- * (under the default policy), and is the one region when there is no detector. First embeds what this encoder
- * has not seen yet. */
+/* Detects, embeds, searches and judges, after embedding the store's pictures that have no vector by this encoder. If
+ * the detector finds no region, the whole photo is used instead (default policy); without a detector it is the only
+ * region. */
 rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
                           rap_err *err);
-/* The first step of it alone: the regions, without what they show. */
+/* Detection only: the regions without features and neighbours. */
 rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
                              rap_err *err);
 void sighting_release(sighting *s); /* NULL-safe */

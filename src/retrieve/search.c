@@ -1,11 +1,11 @@
-/* search.c: exact search that reads few of the bytes.
+/* search.c: exact search that reads only a part of the bytes.
  *
- * A scan goes over the rows in blocks, all queries at once, so that a row is read from memory once. Three
- * upper bounds stand before a distance, each with more bytes of fewer rows: the sketch (sketch.h), the codes
- * (search_rows.h), f32. A row is passed over where its bound does not reach the k-th best of a query so
- * far; what is found is therefore exactly what computing every distance finds. Rows that the sketches leave
- * are gathered into blocks of their own. Reading order: the index and its two parts; the best of a query;
- * the scan by codes; the sieve of sketches before it. */
+ * A scan goes over the rows in blocks, with all queries at once, so that a row is read from memory once. Before the
+ * distance in f32 come two upper bounds of the dot product, each of which reads more bytes of fewer rows: the sketch
+ * (sketch.h), then the codes (search_rows.h). A row is skipped if its bound is below the k-th best of a query so far,
+ * so the result is exactly that of computing every distance. Rows that the sketches leave are gathered into blocks of
+ * their own. Reading order: the index and its two parts; the best of a query; the scan by codes; the sieve of sketches
+ * before it. */
 #include "retrieve/search.h"
 
 #include "base/hash.h"
@@ -19,9 +19,9 @@
 #define ROW_BLOCK 256                  /* rows a thread takes at a time */
 #define SIEVE_WORTH 2                  /* the sketches must leave less than half of a block; */
 #define SIEVE_REST 64                  /* otherwise up to so many blocks are scanned without them */
-#define THREAD_BYTES ((size_t)2 << 20) /* codes that are worth another thread */
+#define THREAD_BYTES ((size_t)2 << 20) /* bytes of codes that are worth another thread */
 
-/* Rows of the index's own. */
+/* Rows owned by the index. */
 typedef struct owned_rows {
     size_t count, room;
     int64_t *id;
@@ -33,7 +33,7 @@ typedef struct owned_rows {
 struct search_index {
     int dim, stride;
     search_rows lent; /* first */
-    owned_rows own;   /* numbered behind them */
+    owned_rows own;   /* numbered after them */
     size_t live;
 };
 
@@ -117,7 +117,7 @@ rap_status search_index_new(search_index **out, const float *data, const int64_t
 
     *out = NULL;
     if (dim < 1)
-        return err_set(err, RAP_E_ARGUMENT, "vectors of %d numbers make no sense", dim);
+        return err_set(err, RAP_E_ARGUMENT, "vectors cannot have %d numbers", dim);
     status = index_make(out, dim, err);
     if (status == RAP_OK)
         status = search_index_add(*out, data, id, count, err);
@@ -175,7 +175,7 @@ static int better(const entry *a, const entry *b)
     return a->square < b->square || (a->square == b->square && a->id < b->id);
 }
 
-/* Puts the entry in unless its id already stands better. */
+/* Inserts the entry unless its id is already there with a better one. */
 static void keep(entry *best, int k, entry e)
 {
     int last = k - 1;
@@ -187,7 +187,7 @@ static void keep(entry *best, int k, entry e)
             continue;
         if (!better(&e, &best[i]))
             return;
-        last = i; /* its own worse entry makes room */
+        last = i; /* replaces its own worse entry */
         break;
     }
     for (; last > 0 && better(&e, &best[last - 1]); last--)
@@ -197,7 +197,7 @@ static void keep(entry *best, int k, entry e)
 
 /* ---- the scan ---- */
 
-/* What one thread has for itself. */
+/* The state of one thread. */
 typedef struct worker {
     entry *best;  /* [queries, k] */
     int32_t *dot; /* [padded, ROW_BLOCK] */
@@ -207,7 +207,7 @@ typedef struct worker {
     sketch_left left; /* room for a block */
     float *wanted;    /* [groups, SKETCH_GROUP] */
     int pause,
-        rest; /* blocks without sketches: after the last failure, and of these still to come */
+        rest; /* blocks to scan without sketches after the last failure, and how many of them are left */
 } worker;
 
 typedef struct scan {
@@ -216,11 +216,11 @@ typedef struct scan {
     int16_t *code;       /* of the queries [padded, stride] */
     float *unit;         /* [padded, stride] */
     search_bound *bound; /* [padded] */
-    sketch_group *group; /* [groups] the queries once more */
+    sketch_group *group; /* [groups] the queries, for the sketches */
     int queries, padded, groups, k, threads;
     worker *worker; /* [threads] */
-    float *reach; /* [queries]: an upper bound below it cannot be among the best k of any thread */
-    int damaged;  /* a lent row is not what its sum says */
+    float *reach;   /* [queries]: rows with an upper bound below it cannot be among the best k */
+    int damaged;    /* a borrowed row does not match its sum */
 } scan;
 
 static float reach_of(const entry *last)
@@ -252,7 +252,7 @@ static float reach_now(const scan *s, int q)
     return reach;
 }
 
-/* Rows of a block: consecutive ones, or those that were gathered. */
+/* Rows of a block: consecutive or gathered. */
 typedef struct block {
     const int8_t *code; /* [count, stride] */
     size_t first;
@@ -260,7 +260,7 @@ typedef struct block {
     int count;
 } block;
 
-/* The rows of a block that may be among the best of query q. */
+/* Finds the rows of a block that may be among the best of query q. */
 static void pick(scan *s, const search_rows *rows, const block *b, int q, const int32_t *dot,
                  entry *best)
 {
@@ -274,7 +274,7 @@ static void pick(scan *s, const search_rows *rows, const block *b, int q, const 
         look_closely(s, rows, row, q, best);
         reach = fmaxf(reach, reach_of(&best[s->k - 1]));
     }
-    /* Another thread may write a smaller one at the same moment: every one of them is true. */
+    /* Another thread may write a smaller bound at the same time; both are valid. */
 #pragma omp atomic write
     s->reach[q] = reach;
 }
@@ -309,7 +309,7 @@ static void sieve(scan *s, worker *w, const search_rows *rows, size_t first, int
         sketch_sieve(&w->left, i, rows->sketch[i] + first, s->group, s->groups, w->wanted);
 }
 
-/* All are asked for before the first is waited for. */
+/* Prefetches all rows before the first is used. */
 static void gather(scan *s, worker *w, const search_rows *rows, size_t first)
 {
     const int *row = w->left.row;
@@ -333,7 +333,7 @@ static void gather(scan *s, worker *w, const search_rows *rows, size_t first)
     }
 }
 
-/* Whether the sketches have dealt with the block. Where they leave much, codes are quicker read in order. */
+/* Whether the sketches have handled the block. If they leave many rows, reading the codes in order is faster. */
 static int sieve_block(scan *s, worker *w, const search_rows *rows, size_t first, int count)
 {
     if (!rows->basis || (w->rest > 0 && w->rest--))
@@ -349,7 +349,7 @@ static int sieve_block(scan *s, worker *w, const search_rows *rows, size_t first
     return 1;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole scan ---- */
 
 static void scan_block(scan *s, worker *w, const search_rows *rows, size_t first)
 {
@@ -412,7 +412,7 @@ static int scan_threads(const search_index *index, int wanted)
     return wanted < 1 ? 1 : useful < (size_t)wanted ? (int)useful : wanted;
 }
 
-/* Queries without a direction find nobody: no row reaches them. */
+/* Zero queries match no row. */
 static rap_status pack_queries(scan *s, const float *query, rap_err *err)
 {
     const search_index *index = s->index;
@@ -511,7 +511,7 @@ rap_status search_nearest_by(const search_kernel *kernel, const search_index *in
     if (status == RAP_OK) {
         scan_all(&s);
         if (s.damaged)
-            status = err_set(err, RAP_E_FORMAT, "the copy of the vectors is damaged");
+            status = err_set(err, RAP_E_FORMAT, "the vector snapshot is damaged");
         else
             write_hits(out, &s);
     }

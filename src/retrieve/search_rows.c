@@ -1,4 +1,4 @@
-/* search_rows.c: packing, then the kernels: one in plain C and one for each kind of vector unit. */
+/* search_rows.c: packing, then the kernels: one in plain C and one for each instruction set. */
 #include "retrieve/search_rows.h"
 
 #include "base/vector.h"
@@ -11,7 +11,7 @@
 #endif
 
 #define LINE 64  /* bytes of a cache line, and codes of the smallest row */
-#define AHEAD 16 /* rows asked for ahead of time */
+#define AHEAD 16 /* rows prefetched ahead */
 
 /* ---- packing ---- */
 
@@ -32,13 +32,13 @@ static float largest(const float *unit, int dim)
     return most;
 }
 
-/* A little more than the root: the bound must hold after rounding. */
+/* Slightly more than the root, so that the bound holds after rounding. */
 static float length_of(double square)
 {
     return (float)(sqrt(square) * (1 + 1e-6)) + 1e-7f;
 }
 
-/* To the nearest, near enough: what is lost is measured, not assumed. */
+/* Rounds approximately to the nearest; the loss is measured, not assumed. */
 static inline int round_off(float x)
 {
     return (int)(x + (x < 0 ? -0.5f : 0.5f));
@@ -119,7 +119,7 @@ static inline __attribute__((always_inline)) void dots_body(tile_fn *tile, int32
         const int8_t *a = row + (size_t)r * (size_t)stride;
         const int8_t *b = r + 1 < rows ? a + stride : a;
 
-        /* Rows further on are asked for now: the hardware's own prefetching starts anew with every page. */
+        /* Prefetches rows further on, because the hardware's prefetcher stops at every page. */
         if (r + AHEAD + 2 <= rows)
             for (int d = 0; d < 2 * stride; d += LINE)
                 __builtin_prefetch(a + AHEAD * (ptrdiff_t)stride + d);
@@ -147,7 +147,7 @@ static inline __attribute__((always_inline)) double square_body(const float *a, 
     return sum;
 }
 
-/* Four rows at a time: their sums do not wait for each other. `count` is a multiple of that. */
+/* Four rows at a time, whose sums are independent. `count` is a multiple of four. */
 static inline __attribute__((always_inline)) void
 project_body(float *out, const float *basis, int count, const float *vector, int dim)
 {

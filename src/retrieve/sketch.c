@@ -10,8 +10,8 @@
 #include <string.h>
 
 #define ROUNDS 12     /* of the iteration: more gain nothing */
-#define SLOP 1e-5     /* how far a basis may be from orthonormal, and then some */
-#define WORTH_DIM 160 /* shorter rows are read as quickly as their sketches */
+#define SLOP 1e-5     /* tolerance of orthonormality, generously */
+#define WORTH_DIM 160 /* shorter rows are read as fast as their sketches */
 
 _Static_assert(sizeof(sketch_line) == SKETCH_BYTES, "a cache line");
 _Static_assert(SKETCH_DIMS % 4 == 0, "search_project");
@@ -25,7 +25,7 @@ int sketch_useful(int dim)
 
 /* ---- packing ---- */
 
-/* The squared length of what lies outside of the plane, after a line more of its coordinates. */
+/* The squared length outside the plane of the lines so far, after adding one more line. */
 static double leave_out(double outside, const float *at)
 {
     for (int i = 0; i < SKETCH_DIMS; i++)
@@ -33,14 +33,14 @@ static double leave_out(double outside, const float *at)
     return outside;
 }
 
-/* The length of what a projection in f32 may be wrong by in `lines` lines of coordinates: each is off by
- * dim · 2^-24 at most, in whatever order its products were added. */
+/* An upper bound of the error of a projection in f32 over `lines` lines of coordinates: each coordinate is off by at
+ * most dim · 2^-24, in any order of summation. */
 static double lost(int dim, int lines)
 {
     return 1.01 * dim * 0x1p-24 * sqrt(lines * SKETCH_DIMS);
 }
 
-/* Never too small: squares of lengths up to 1 are off by twice what the lengths are. */
+/* Never too small: the square of a length up to 1 has at most twice the length's error. */
 static float rest_of(double outside, int dim, int lines)
 {
     return (float)sqrt(fmax(0, outside + 2 * SLOP + 2.1 * lost(dim, lines)));
@@ -72,7 +72,7 @@ void sketch_pack(sketch_line *const out[SKETCH_LINES], const float *basis, const
 }
 
 /* With s_x, s_q the parts in the plane, c_x, c_q their codes:  s_x · s_q = c_x · c_q + (s_q − c_q) · c_x +
- * s_q · (s_x − c_x). A coordinate of x is off by half a step at most. */
+ * s_q · (s_x − c_x). The error of a coordinate of x is at most half a step. */
 void sketch_pack_query(sketch_group *out, int number, const float *basis, const float *unit,
                        int dim)
 {
@@ -127,7 +127,7 @@ static int products_of(float *product, const float *sample, size_t count, int di
             vector_normalise(unit[i], sample + (at + i) * (size_t)dim, dim);
         add_products(product, unit, dim);
     }
-    for (int d = 0; d < dim; d++) /* a sample that lies in fewer dimensions has a basis too */
+    for (int d = 0; d < dim; d++) /* a sample of lower rank has a basis too */
         product[(size_t)d * (size_t)dim + (size_t)d] += 1e-6f * (float)count;
     free(room);
     return 1;
@@ -138,7 +138,7 @@ typedef struct products {
     int dim;
 } products;
 
-/* The rows turn towards where the sample is long. */
+/* One step of the iteration: the rows turn towards the principal directions. */
 static void turn(float *out, const float *basis, void *payload)
 {
     const products *p = payload;

@@ -1,16 +1,15 @@
-/* sketch.h: two cache lines per row that tell of most rows that they are not near a query.
+/* sketch.h: two cache lines per row that rule out most rows for a query.
  *
- * The features of an encoder lie close to a plane of few dimensions. `basis` spans the 112 in which a sample
- * of the store's vectors has most of its length (principal components, the mean not taken off), the longest
- * first. A sketch is a row's coordinates there, a byte each, 56 to a line. Each line has `rest` as well: the
- * length of what neither it nor the line before it holds. For unit vectors
+ * The features of an encoder lie close to a subspace of few dimensions, the plane. `basis` spans the 112 principal
+ * components of a sample of the store's vectors (mean not subtracted), largest first. A sketch is a row's coordinates
+ * there, one byte each, 56 per line. Each line also has `rest`: the length of the part of the row that neither this
+ * line nor the one before it holds. For unit vectors
  *
  *     x · q  =  x in the plane · q in the plane  +  outside · outside  ≤  the coordinates' product + rest · rest
  *
- * for certain (Cauchy–Schwarz), whatever the basis, as long as it is orthonormal; a good one makes the bound
- * tight. So a scan that reads the first line of all rows, an eighth of the codes' bytes, and the second of
- * those that are left, looks at few codes, and the answer is exact. Vectors without such a plane, made-up noise
- * for one, gain nothing: search.c notices, and scans codes. */
+ * by Cauchy–Schwarz, for every orthonormal basis; a good basis makes the bound tight. So a scan reads the first line of
+ * all rows (an eighth of the codes' bytes), the second line of the rows that are left, and few codes, and the result is
+ * exact. Vectors without such a plane, such as random noise, gain nothing; search.c notices and scans the codes. */
 #ifndef RAP_RETRIEVE_SKETCH_H
 #define RAP_RETRIEVE_SKETCH_H
 
@@ -19,28 +18,28 @@
 #define SKETCH_LINES 2
 #define SKETCH_DIMS 56     /* of a line */
 #define SKETCH_BYTES 64    /* of a line */
-#define SKETCH_SAMPLE 4096 /* vectors that a basis is made from: no fewer */
+#define SKETCH_SAMPLE 4096 /* the least number of vectors that a basis is made from */
 
 typedef struct sketch_line {
     int8_t code[SKETCH_DIMS];
-    float scale, rest; /* where the code of a query is zero */
+    float scale, rest; /* the code of zero in a query */
 } sketch_line;
 
-/* Whether vectors of this many numbers are long enough to be worth it. */
+/* Whether sketches pay off for vectors of this dimension. */
 int sketch_useful(int dim);
 
-/* basis [SKETCH_LINES, SKETCH_DIMS, dim] from sample [count, dim], at any length. False, and all zero: too few, too
- * short, no memory. */
+/* basis [SKETCH_LINES, SKETCH_DIMS, dim] from sample [count, dim], not necessarily normalised. False, and all zero, if
+ * there are too few vectors, they are too short, or memory ran out. */
 int sketch_basis_make(float *basis, const float *sample, size_t count, int dim);
-/* Orthonormal, as every bound needs it; a basis of zeros is not. */
+/* Is the basis orthonormal, as the bounds require? A basis of zeros is not. */
 int sketch_basis_is_whole(const float *basis, int dim);
 
 /* Of a unit vector [dim]. */
 void sketch_pack(sketch_line *const out[SKETCH_LINES], const float *basis, const float *unit,
                  int dim);
-/* Queries go through a sieve eight at a time. What makes the upper bound of a row's dot product with each:
- * Σ over the lines of (dot · its `dot` + its `code`) · the row's scale + its `slack`, then `rest` · rest of the
- * last line. Of a query that is not there `slack` is −∞. */
+/* Eight queries for the sieve. The upper bound of a row's dot product with each is
+ * Σ over the lines of (dot · its `dot` + its `code`) · the row's scale + its `slack`, plus `rest` · rest of the
+ * last line. Unused queries have a `slack` of −∞. */
 #define SKETCH_GROUP 8
 
 typedef struct sketch_group {
@@ -54,19 +53,19 @@ typedef struct sketch_group {
 void sketch_pack_query(sketch_group *out, int number, const float *basis, const float *unit, int dim);
 void sketch_no_query(sketch_group *out, int number);
 
-/* Rows of a block on their way through the lines. */
+/* The rows of a block that are left after the lines so far. */
 typedef struct sketch_left {
     int count;
     int *row;    /* [count] */
     float *base; /* [count, groups, SKETCH_GROUP]: the sums of the bounds so far, without the rests */
 } sketch_left;
 
-/* Leaves the rows whose bound, with one line more, reaches that of any query: reach [groups,
- * SKETCH_GROUP]. Line 0 comes first: its `left` names the rows 0 to count − 1, and `base` is not read. */
+/* Keeps the rows whose bound, with one more line, reaches that of any query: reach [groups, SKETCH_GROUP]. For line 0
+ * `left` must name the rows 0 to count − 1, and `base` is not read. */
 void sketch_sieve(sketch_left *left, int number, const sketch_line *line,
                   const sketch_group *group, int groups, const float *reach);
 
-/* The same without vector instructions: for comparing them. */
+/* The same without vector instructions, for tests. */
 void sketch_sieve_plain(sketch_left *left, int number, const sketch_line *line,
                         const sketch_group *group, int groups, const float *reach);
 

@@ -1,14 +1,14 @@
-/* sketch_sieve.c: which rows of a block the sketches leave (sketch.h). One line of a row is read, multiplied
- * with eight queries and judged before the next row's. */
+/* sketch_sieve.c: finds the rows of a block that their sketches do not rule out (sketch.h). Each row's line is read,
+ * multiplied with eight queries and compared before the next row's. */
 #include "retrieve/sketch.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-#define AHEAD 64 /* lines asked for ahead of time */
+#define AHEAD 64 /* lines prefetched ahead */
 
-/* Whether one of eight queries may want the row; base: the sums so far, of `in` and this line. */
+/* Whether the row's bound reaches one of eight queries; base: the sums so far, of `in` and this line. */
 typedef int eight_fn(float *base, const float *in, const sketch_line *line, const sketch_group *g,
                      int number, const float *reach);
 
@@ -33,7 +33,7 @@ static inline __attribute__((always_inline)) int eight_plain(float *base, const 
     return wanted;
 }
 
-/* A row that stays is written over one that did not: never ahead of what is still to be read. */
+/* The rows that are kept move forward in place, never past the row that is read next. */
 static inline __attribute__((always_inline)) void sieve_body(eight_fn *eight, sketch_left *left,
                                                              int number, const sketch_line *line,
                                                              const sketch_group *group, int groups,
@@ -84,7 +84,7 @@ AVX2 static inline __m256i line_avx2(const __m256i x[4], const int16_t *query)
     return _mm256_add_epi32(low, high);
 }
 
-/* Of four queries, in both halves, still to be added. */
+/* The products of four queries, in both halves, still to be added up. */
 AVX2 static inline __m256i four_avx2(const __m256i x[4], const int16_t *query)
 {
     __m256i ab = _mm256_hadd_epi32(line_avx2(x, query), line_avx2(x, query + SKETCH_BYTES));

@@ -54,7 +54,7 @@ static json_t *open_set_policy(const calibrate_scores *s)
     put_number(&out, "recall_without_threshold", s->recall_open);
     put_number(&out, "false_positives", s->false_positives);
     put_count(&out, "ambiguous", s->marked);
-    put_count(&out, "things", s->objects);
+    put_count(&out, "objects", s->objects);
     put_count(&out, "photos_without", s->photos);
     return out;
 }
@@ -102,9 +102,9 @@ static json_t *fit(const calibrate_fit *f)
     put_number(&out, "crowding", (double)f->crowding);
     put_number(&out, "ambiguity", (double)f->ambiguity);
     put_number(&out, "inner_crop", (double)(f->crops > 1 ? f->inner : 0));
-    put_count(&out, "inner_cuts", f->crops - 1);
+    put_count(&out, "inner_crop_count", f->crops - 1);
     put_value(&out, "center", json_boolean(f->center != NULL));
-    put_value(&out, "spread", json_boolean(f->scatter != NULL));
+    put_value(&out, "scatter", json_boolean(f->scatter != NULL));
     put_number(&out, "recall", f->recall);
     put_number(&out, "false_positives", f->false_positives);
     return out;
@@ -115,7 +115,7 @@ json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before,
 {
     json_t *out = json_object();
 
-    put_count(&out, "things", set->concepts);
+    put_count(&out, "concepts", set->concepts);
     put_count(&out, "places", after->objects);
     put_count(&out, "open", after->open);
     put_count(&out, "photos", after->photos);

@@ -38,10 +38,10 @@ static void a_calibration(void **state)
     json_t *out = wire_calibration(&set, &before, &after, NULL);
 
     assert_non_null(out);
-    assert_int_equal(json_integer_value(json_object_get(out, "things")), 14);
+    assert_int_equal(json_integer_value(json_object_get(out, "concepts")), 14);
     assert_true(json_is_null(at(out, "before", "recall")));
     assert_true(json_real_value(at(out, "before", "inner_crop")) == 0);
-    assert_int_equal(json_integer_value(at(out, "after", "inner_cuts")), 2);
+    assert_int_equal(json_integer_value(at(out, "after", "inner_crop_count")), 2);
     assert_true(json_is_null(json_object_get(out, "written")));
     json_decref(out);
 }

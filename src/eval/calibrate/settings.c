@@ -45,6 +45,17 @@ rap_status calibrate_profile_read(calibrate_fit *out, char **out_path, int *out_
     return status;
 }
 
+rap_status calibrate_spare(const char *out, const char *profile_name, rap_err *err)
+{
+    profile *p = NULL;
+    rap_status status = out ? profile_open(&p, profile_name, err) : RAP_OK;
+
+    if (status == RAP_OK && out)
+        status = profile_spare(p, out, err);
+    profile_close(p);
+    return status;
+}
+
 static json_t *rounded(double value, double steps)
 {
     return json_real(round(value * steps) / steps);
@@ -86,10 +97,11 @@ static int put_all(json_t *retrieval, const calibrate_fit *fit)
 
     bad |= put(retrieval, "crowding", fit->crowding);
     bad |= put(retrieval, "inner_crop", fit->crops > 1 ? fit->inner : 0);
+    json_object_del(retrieval, "inner_cuts"); /* its name in older profiles */
     if (fit->crops > 2)
-        bad |= json_object_set_new(retrieval, "inner_cuts", json_integer(fit->crops - 1));
-    else if (fit->crops < 2 || json_integer_value(json_object_get(retrieval, "inner_cuts")) > 1)
-        json_object_del(retrieval, "inner_cuts");
+        bad |= json_object_set_new(retrieval, "inner_crop_count", json_integer(fit->crops - 1));
+    else
+        json_object_del(retrieval, "inner_crop_count");
     json_object_del(retrieval, "center");
     json_object_del(retrieval, "spread");
     if (fit->center)
