@@ -109,13 +109,13 @@ static void options_release(train_options *o)
     free((char *)o->folder);
 }
 
-static void eight_samples_are_learnt(void **state)
+static void a_training_learns_and_leaves_its_files(void **state)
 {
     train_options o = options_for("learnt");
     train_result r;
     rap_err err = { 0 };
 
-    o.epochs = 80;
+    o.epochs = 30;
     o.rank = 16;
     o.alpha = 32;
     o.lr = 5e-3;
@@ -124,9 +124,9 @@ static void eight_samples_are_learnt(void **state)
     printf("  loss %.4f, then %.6f; %.0f tokens/s\n", r.first_loss, r.last_loss,
            r.tokens_per_second);
     assert_int_equal(r.samples, 8);
-    assert_int_equal(r.steps, 80);
+    assert_int_equal(r.steps, 30);
     assert_true(r.first_loss > 1);
-    assert_true(r.last_loss < 0.01);
+    assert_true(r.last_loss < r.first_loss / 4);
     assert_true(file_exists(in("learnt/adapter.gguf")));
     assert_true(file_exists(in("learnt/loss.png")));
     options_release(&o);
@@ -316,7 +316,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_trained_is_refused),
         cmocka_unit_test(what_is_no_number_names_its_sample),
         cmocka_unit_test(an_interrupted_training_ends_the_same),
-        cmocka_unit_test(eight_samples_are_learnt),
+        cmocka_unit_test(a_training_learns_and_leaves_its_files),
     };
 
     return cmocka_run_group_tests(tests, start, end);
