@@ -1,5 +1,5 @@
-/* describe.c: what the handle runs on, as JSON: for `rap doctor`, `rap models` and bug reports;
- * and where the time of its layers goes. */
+/* describe.c: the handle as JSON (profile, models, store, versions), for `rap doctor`, `rap models` and bug reports;
+ * and the times of its layers. */
 #include "rap/handle.h"
 
 #include "base/file.h"
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <vips/vips.h>
 
-/* {"path","size"}, and where profile.json gives a sum whether it holds. A missing file says so. */
+/* {"path", "size"}, and "state" for a missing file or one that was compared with the checksum in profile.json. */
 static json_t *describe_file(const profile_file *file)
 {
     json_t *out = json_pack("{s:o}", "path", json_any_text(file->path));
@@ -68,7 +68,7 @@ static json_t *describe_profile(const rap *r)
                      (double)p->detector_iou, "max_regions", p->max_regions);
 }
 
-/* What is known of unreadable pictures once a photo was looked at. */
+/* Adds the concepts with unreadable pictures, if a photo was searched before. */
 static json_t *describe_store(const rap *r, int64_t concepts)
 {
     size_t count = 0;
