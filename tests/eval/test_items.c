@@ -52,7 +52,7 @@ static const wrong lists[] = {
     { "detection", "[{\"image\":\"a\",\"boxes\":[]}]", NULL },
     { "detection", "[{\"image\":\"a\",\"boxes\":[[1,2,3,4],5]}]",
       "\"boxes\" must be a list of boxes" },
-    { "trust", "[]", "no task" },
+    { "trust", "[]", "unknown task" },
 };
 
 static void each_list_is_checked(void **state)
