@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A line may quote names and bytes from untrusted files and ends on terminals and in JSON: control
- * characters, line separators and broken UTF-8 become '?'. Works in place, never grows. */
+/* A line may quote untrusted names and bytes, and is printed on terminals and in JSON: control characters, line
+ * separators and broken UTF-8 become '?'. Works in place, never grows. */
 static void err_make_line(char *text)
 {
     char *to = text;
@@ -29,7 +29,7 @@ static void err_make_line(char *text)
     *to = '\0';
 }
 
-/* vsnprintf may have cut a character in two; its head would become a row of '?'. */
+/* vsnprintf may have split a character at the end, which would become a row of '?'. */
 static void err_cut_partial(char *text, size_t size)
 {
     size_t len = strlen(text), back = 0;

@@ -9,7 +9,7 @@ const char *path_extension(const char *path);                 /* without the dot
 char *path_user_data(const char *name);          /* <user data folder>/rap/`name`; NULL: no such; free() */
 char *path_beside_program(const char *relative); /* `relative` to the program's folder; free() */
 
-/* Makes a new name in the folder of `path` last through a power cut: syncing the file alone does not. */
+/* Syncs the folder of `path`, so that a new name in it survives a power cut. */
 void path_sync(const char *path);
 
 #endif
