@@ -1,4 +1,5 @@
-# llama.cpp as one interface target `llama_all`: headers and static libraries of ggml, llama, mtmd.
+# llama.cpp as one interface target `llama_all`: headers and static libraries of ggml, llama, mtmd and the template
+# engine. LLAMA_VERSION says which source and repairs were built.
 # tools/setup/llama.sh obtains and builds it once into a cache outside the build folder and prints
 # where it lies; with everything in the cache this takes a moment and touches no network.
 execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/../tools/setup/llama.sh
@@ -8,6 +9,7 @@ if(NOT llama_result EQUAL 0)
 endif()
 message(STATUS "llama.cpp: ${LLAMA_HOME}")
 
+file(STRINGS ${LLAMA_HOME}/version LLAMA_VERSION)
 file(GLOB llama_archives ${LLAMA_HOME}/lib/*.a)
 file(STRINGS ${LLAMA_HOME}/openmp llama_openmp) # the OpenMP runtime it was built with, if any
 if(llama_openmp) # two OpenMP runtimes in one process would each count threads; clang's serves both

@@ -340,8 +340,19 @@ typedef struct rap_query {
     uint32_t seed;           /* 0; used when temperature > 0                                        */
     int no_memory;           /* 0; 1: no retrieval, the model alone (baseline)                      */
     const char *const *only; /* NULL: retrieve; else exactly these names, ended by NULL            */
+    float top_p;             /* 0: 0.95; used when temperature > 0, as is top_k                     */
+    int top_k;               /* 0: 40; < 0: no bound                                                */
+    float repeat_penalty;    /* 0 or 1: none; of the answer's last 64 tokens                        */
+    int concept_budget;      /* tokens that the concepts may take together; 0: what fits            */
 } rap_query;
-#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL }
+#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0 }
+
+typedef enum rap_finish {
+    RAP_FINISH_STOP = 0, /* the model ended its answer      */
+    RAP_FINISH_LENGTH,   /* max_tokens, or a full context   */
+    RAP_FINISH_LISTENER  /* on_token asked to stop          */
+} rap_finish;
+RAP_API const char *rap_finish_text(rap_finish finish);
 
 typedef struct rap_answer {
     const char *text;
@@ -350,6 +361,9 @@ typedef struct rap_answer {
     int prompt_tokens, answer_tokens;
     int images_encoded;         /* vision tower passes; pictures of concepts are cached after the first */
     double retrieve_ms, first_token_ms, total_ms;
+    int pictures_dropped; /* of the concepts that are given, these, from the last, came as text alone    */
+    int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
+    rap_finish finish;
 } rap_answer;
 
 /* Retrieves and answers, streaming to `on_token` (NULL: not streamed). `out` may be NULL; free with

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A line may quote untrusted names and bytes, and is printed on terminals and in JSON: control characters, line
@@ -29,32 +30,54 @@ static void err_make_line(char *text)
     *to = '\0';
 }
 
-/* vsnprintf may have split a character at the end, which would become a row of '?'. */
-static void err_cut_partial(char *text, size_t size)
+static bool is_inside_character(char byte)
 {
-    size_t len = strlen(text), back = 0;
-    unsigned code;
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
 
-    if (len + 1 < size)
-        return;
-    while (back < 3 && back < len && ((unsigned char)text[len - 1 - back] & 0xC0) == 0x80)
-        back++;
-    if (back < len && text_decode(&code, text + len - 1 - back) != back + 1)
-        text[len - 1 - back] = '\0';
+/* A text that is too long loses its middle: it begins with the name of what failed and ends with the reason. */
+static void err_shorten(char *out, size_t size, const char *text, size_t len)
+{
+    static const char gap[] = "\u2026";
+    size_t head = size / 2, tail = size - head - sizeof gap;
+    const char *end = text + len - tail;
+
+    while (head > 0 && is_inside_character(text[head]))
+        head--;
+    while (is_inside_character(*end))
+        end++;
+    memcpy(out, text, head);
+    memcpy(out + head, gap, sizeof gap - 1);
+    memmove(out + head + sizeof gap - 1, end, strlen(end) + 1);
+}
+
+/* A text of `len` bytes. Without memory for it `out` keeps what vsnprintf() could write. */
+static void err_write_long(char *out, size_t size, size_t len, const char *format, va_list args)
+{
+    char *text = malloc(len + 1);
+
+    if (text && vsnprintf(text, len + 1, format, args) >= 0)
+        err_shorten(out, size, text, len);
+    free(text);
 }
 
 rap_status err_set(rap_err *err, rap_status status, const char *format, ...)
 {
-    va_list args;
+    va_list args, again;
+    int len;
 
     if (!err)
         return status;
     err->status = status;
     va_start(args, format);
-    if (vsnprintf(err->text, sizeof err->text, format, args) < 0)
+    va_copy(again, args);
+    len = vsnprintf(err->text, sizeof err->text, format, args);
+    if (len < 0)
         err->text[0] = '\0';
+    else if ((size_t)len >= sizeof err->text)
+        err_write_long(err->text, sizeof err->text, (size_t)len, format, again);
+    va_end(again);
     va_end(args);
-    err_cut_partial(err->text, sizeof err->text);
     err_make_line(err->text);
     return status;
 }

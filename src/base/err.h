@@ -13,7 +13,7 @@ typedef struct rap_err {
     char text[1024]; /* one line, no newline, always NUL-ended */
 } rap_err;
 
-/* Writes the line (control characters become '?') and returns `status`, so that a failure reads
+/* Writes the line (control characters become '?', the middle of one that is too long '…') and returns `status`, so that a failure reads
  * `return err_set(err, RAP_E_FORMAT, "%s: not a GGUF file", path);` */
 rap_status err_set(rap_err *err, rap_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -53,6 +53,34 @@ const char *path_extension(const char *path)
     return dot && dot != base ? dot + 1 : "";
 }
 
+bool path_climbs(const char *path)
+{
+    int depth = 0;
+
+    while (*path) {
+        size_t len = strcspn(path, "/");
+
+        if (len == 2 && path[0] == '.' && path[1] == '.')
+            depth--;
+        else if (len > 0 && !(len == 1 && path[0] == '.'))
+            depth++;
+        if (depth < 0)
+            return true;
+        path += len;
+        path += strspn(path, "/");
+    }
+    return false;
+}
+
+bool path_is_inside(const char *path, const char *root)
+{
+    size_t len = strlen(root);
+
+    if (len == 1) /* "/" */
+        return true;
+    return strncmp(path, root, len) == 0 && path[len] == '/';
+}
+
 char *path_user_data(const char *name)
 {
     const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");

@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,15 +179,41 @@ static void sweep_one(int folder, const char *name)
     close(fd);
 }
 
-/* A process sweeps a folder once in a row; `swept` is the last one. */
+/* The folders that were swept last, because files that are written side by side come in rows, and a few rows at once. */
+static struct {
+    dev_t device;
+    ino_t inode;
+    pid_t by; /* a child of fork() has swept nothing yet */
+    uint64_t used;
+} swept[8];
+
+/* Was this folder swept by this process? It is noted as swept from now on, in the place of what was not met longest. */
+static bool note_swept(const struct stat *folder)
+{
+    static uint64_t used;
+    size_t oldest = 0;
+
+    used++;
+    for (size_t i = 0; i < sizeof swept / sizeof *swept; i++) {
+        if (swept[i].device == folder->st_dev && swept[i].inode == folder->st_ino &&
+            swept[i].by == getpid()) {
+            swept[i].used = used;
+            return true;
+        }
+        if (swept[i].used < swept[oldest].used)
+            oldest = i;
+    }
+    swept[oldest].device = folder->st_dev;
+    swept[oldest].inode = folder->st_ino;
+    swept[oldest].by = getpid();
+    swept[oldest].used = used;
+    return false;
+}
+
+/* A process sweeps a folder once, unless it has written to many others since. */
 static void sweep(const char *target)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static struct {
-        dev_t device;
-        ino_t inode;
-        pid_t by; /* a child of fork() has swept nothing yet */
-    } swept;
     char *folder = path_folder(target);
     DIR *dir = folder ? opendir(folder) : NULL;
     struct dirent *entry;
@@ -196,15 +223,10 @@ static void sweep(const char *target)
     if (!dir)
         return;
     pthread_mutex_lock(&lock);
-    if (fstat(dirfd(dir), &info) == 0 &&
-        (info.st_dev != swept.device || info.st_ino != swept.inode || swept.by != getpid())) {
-        swept.by = getpid();
-        swept.device = info.st_dev;
-        swept.inode = info.st_ino;
+    if (fstat(dirfd(dir), &info) == 0 && !note_swept(&info))
         while ((entry = readdir(dir)) != NULL)
             if (is_temp_name(entry->d_name))
                 sweep_one(dirfd(dir), entry->d_name);
-    }
     pthread_mutex_unlock(&lock);
     closedir(dir);
 }
@@ -241,8 +263,12 @@ static int make_one(const char *path, bool folder, unsigned mode)
     if (mkdir(path, mode) != 0)
         return -1;
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        errno = EEXIST;
+    if (fd < 0) {
+        int reason = errno == ENOENT ? EEXIST : errno;
+
+        rmdir(path);
+        errno = reason;
+    }
     return fd;
 }
 
@@ -300,7 +326,12 @@ void temp_remove(temp *t)
 
     if (!t->path)
         return;
-    remove_path(t->path, t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode));
+    if (t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode)) {
+        remove_files(t->fd); /* open already: a process that may open no more can still clean up */
+        rmdir(t->path);
+    } else {
+        unlink(t->path);
+    }
     temp_close(t);
 }
 

@@ -77,8 +77,14 @@ static unsigned plain(unsigned code)
         return '"';
     if (code == 0x301C || code == 0x223C) /* which systems exchange for the full-width tilde */
         return '~';
+    if (code == 0x2044 || code == 0x2215) /* of fractions: ½ is 1/2 */
+        return '/';
     if (code == 0x131)
         return 'i';
+    if (code == 0x6CC) /* Persian letters that keyboards exchange for the Arabic ones */
+        return 0x64A;
+    if (code == 0x6A9)
+        return 0x643;
     if (is_dash(code))
         return '-';
     return is_space(code) ? ' ' : code;
@@ -120,6 +126,12 @@ static bool is_tag(unsigned code)
     return code >= 0xE0020 && code <= 0xE007F;
 }
 
+/* Lines that make a word wider: Arabic tatweel, N'Ko lajanyalan. */
+static bool is_stretch(unsigned code)
+{
+    return code == 0x640 || code == 0x7FA;
+}
+
 /* Without what has no width. A joiner stays between two emoji, and tags stay behind one, because they
  * make it another; everywhere else they only say how to draw. */
 static void drop_invisible(buf *out, const char *text)
@@ -133,7 +145,7 @@ static void drop_invisible(buf *out, const char *text)
 
         if (code == JOINER)
             joins = in_emoji;
-        if (p->ignorable && !(is_tag(code) && in_emoji))
+        if ((p->ignorable && !(is_tag(code) && in_emoji)) || is_stretch(code))
             continue;
         if (joins && emoji)
             add_code(out, JOINER);
@@ -143,7 +155,7 @@ static void drop_invisible(buf *out, const char *text)
     }
 }
 
-/* Without the dot above an i, and with single blanks between words. */
+/* Without the dot above an i and what compatible forms stretch, and with single blanks between words. */
 static void settle(buf *out, const char *text)
 {
     bool after_i = false, blank = false;
@@ -153,7 +165,7 @@ static void settle(buf *out, const char *text)
         int class = property_of(code)->combining_class;
 
         code = plain(code);
-        if (after_i && code == DOT_ABOVE)
+        if ((after_i && code == DOT_ABOVE) || is_stretch(code))
             continue;
         if (class == 0)
             after_i = code == 'i';

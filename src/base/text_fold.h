@@ -13,8 +13,9 @@
  *   not known, and IŞIK must be Işık;
  * - any white space is one blank between words, none at the ends;
  * - apostrophes and single quotes are ', double quotes ", hyphens and dashes -;
- * - characters without width are removed (soft hyphen, zero-width space, direction marks, variation
- *   selectors), except those that join an emoji.
+ * - what has no width is not there (soft hyphen, zero-width space, direction marks, variation
+ *   selectors), except where it joins an emoji; nor are lines that only stretch a word (tatweel);
+ * - Persian ی and ک are Arabic ي and ك, which look the same inside a word; ½ is 1/2.
  *
  * Bytes that are not UTF-8 become U+FFFD. Folding twice changes nothing. free(); NULL: out of memory. */
 char *text_fold(const char *text);

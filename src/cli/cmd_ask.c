@@ -23,6 +23,9 @@ static int finish(cli *c, const rap_answer *a)
     if (c->json)
         return cli_print_json(wire_answer(a));
     putchar('\n');
+    if (a->pictures_dropped > 0 && !c->quiet)
+        cli_say("%d concept%s given without a picture: the model's context is too short",
+                a->pictures_dropped, a->pictures_dropped == 1 ? " is" : "s are");
     if (a->dropped > 0 && !c->quiet)
         cli_say("left out %d concept%s: the prompt does not fit into the model's context",
                 a->dropped, a->dropped == 1 ? "" : "s");
@@ -45,14 +48,18 @@ static int answer(cli *c, const rap_query *query)
 static int run(cli *c, int argc, char **argv)
 {
     rap_query query = RAP_QUERY_INIT;
-    long limit = 0, max_tokens = 0, seed = 0;
-    double temperature = 0;
+    long limit = 0, max_tokens = 0, seed = 0, top_k = 0, budget = 0;
+    double temperature = 0, top_p = 0, penalty = 0;
     bool no_memory = false;
     const cli_option options[] = {
         { "--limit", CLI_NUMBER, &limit, "N", "at most N concepts (default: the profile's K)" },
         { "--max-tokens", CLI_NUMBER, &max_tokens, "N", "longest answer in tokens (default 256)" },
         { "--temperature", CLI_REAL, &temperature, "T", "sampling; 0 (default) is greedy" },
+        { "--top-p", CLI_REAL, &top_p, "P", "nucleus of the sampling, with --temperature (default 0.95)" },
+        { "--top-k", CLI_NUMBER, &top_k, "N", "candidates of the sampling, with --temperature (default 40)" },
         { "--seed", CLI_NUMBER, &seed, "N", "of the sampling, with --temperature" },
+        { "--repeat-penalty", CLI_REAL, &penalty, "X", "above 1: against repetition" },
+        { "--concept-budget", CLI_NUMBER, &budget, "N", "tokens that the concepts may take" },
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -66,6 +73,10 @@ static int run(cli *c, int argc, char **argv)
     query.max_tokens = (int)max_tokens;
     query.temperature = (float)temperature;
     query.seed = (uint32_t)seed;
+    query.top_p = (float)top_p;
+    query.top_k = (int)top_k;
+    query.repeat_penalty = (float)penalty;
+    query.concept_budget = (int)budget;
     query.no_memory = no_memory;
     code = cli_open(c, RAP_STORE_CACHE);
     return code == CLI_CONTINUE ? answer(c, &query) : code;

@@ -52,12 +52,13 @@ static void calibration_release(calibration *a)
     free(a->file);
 }
 
-/* Before anything is measured: --out is neither a picture of the set nor the profile itself. */
-static rap_status check_output(const calibration *a, const char *folder, rap_err *err)
+/* Before anything is measured: --out is neither a file of the set nor one of the profile. */
+static rap_status check_output(const calibration *a, const char *folder,
+                               const calibrate_models *models, rap_err *err)
 {
     rap_status status = file_spare(a->out, folder, NULL, err);
 
-    return status == RAP_OK ? file_spare(a->out, a->file, NULL, err) : status;
+    return status == RAP_OK ? calibrate_spare(a->out, models->profile, err) : status;
 }
 
 static rap_status measure(calibration *a, const char *folder, calibrate_models *models,
@@ -68,7 +69,7 @@ static rap_status measure(calibration *a, const char *folder, calibrate_models *
     if (status == RAP_OK)
         status = calibrate_profile_read(&a->before, &a->file, &a->k, models, err);
     if (status == RAP_OK)
-        status = check_output(a, folder, err);
+        status = check_output(a, folder, models, err);
     if (status == RAP_OK) {
         if (a->keep)
             a->crops = a->before.crops;

@@ -42,6 +42,8 @@ static int run(cli *c, int argc, char **argv)
     status = rap_correct(c->r, is ? is : is_not, &image, box, is != NULL);
     if (status != RAP_OK)
         return cli_failed(c, status);
+    if (*rap_note(c->r))
+        cli_say("%s", rap_note(c->r));
     if (c->json)
         return cli_print_json(wire_corrected(is ? is : is_not, is != NULL));
     if (!c->quiet)

@@ -1,5 +1,7 @@
-/* cmd_dataset.c: rap dataset build|stats|show: training data in the RAP format. */
+/* cmd_dataset.c: rap dataset build|stats|show|annotate|novel: training data in the RAP format. */
 #include "cli/cli.h"
+#include "cli/dataset_annotate.h"
+#include "cli/dataset_novel.h"
 #include "dataset/dataset.h"
 
 #include <inttypes.h>
@@ -11,7 +13,8 @@ static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_dataset = {
     "dataset",
-    "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png",
+    "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png | "
+    "annotate FOLDER --endpoint URL --model NAME --task TASK | novel FOLDER --endpoint URL",
     "Build training data in the RAP format, and look at it",
     "build  reads the sources that CONFIG.json names (COCO, RefCOCO, TAO, ILSVRC-VID, "
     "CustomConcept101,\n"
@@ -24,7 +27,15 @@ const cli_command cmd_dataset = {
     "stats  counts a data set, or any file in the RAP format; --out draws the counts.\n"
     "show   draws sample N (from 0) as a model sees it: pictures, prompt, and the answer, which "
     "is\n"
-    "       what is trained on.\n\n"
+    "       what is trained on.\n"
+    "annotate  lets a model behind an OpenAI-compatible chat endpoint describe the concepts "
+    "(describe),\n"
+    "       caption photos with names in them (caption), write questions and answers (qa), or say\n"
+    "       whether a concept is in the photo (verify). The key comes from RAP_API_KEY. Every "
+    "reply\n"
+    "       is kept in FOLDER/annotations.jsonl, and the samples with what was good go to\n"
+    "       FOLDER/annotated-TASK/; the built files stay. Interrupted, the same command goes "
+    "on.\n\n"
     "docs/dataset.md documents CONFIG.json; src/dataset/templates.txt holds the wordings.",
     run,
     CLI_NO_STORE,
@@ -111,7 +122,7 @@ static int stats(cli *c, const char *folder, const char *png)
     rap_err err = { 0 };
 
     if (dataset_count(&s, folder, &err) != RAP_OK ||
-        (png && dataset_draw_stats(&s, png, &err) != RAP_OK))
+        (png && dataset_draw_stats(&s, folder, png, &err) != RAP_OK))
         return failed(&err);
     if (c->json)
         return cli_print_json(json_stats(&s));
@@ -151,8 +162,40 @@ static int usage(const char *what)
 static int run(cli *c, int argc, char **argv)
 {
     const char *out = NULL;
+    annotate_flags ask = { .endpoint = NULL };
+    novel_flags views = { .prompt = NULL };
     const cli_option options[] = {
         { "--out", CLI_TEXT, &out, "PATH", "the folder to build, or the PNG to draw" },
+        { "--endpoint", CLI_TEXT, &ask.endpoint, "URL",
+          "annotate, novel: the service, http://localhost:8080 say" },
+        { "--model", CLI_TEXT, &ask.model, "NAME",
+          "annotate: the model, as the endpoint calls it" },
+        { "--task", CLI_TEXT, &ask.task, "TASK", "annotate: describe, caption, qa or verify" },
+        { "--prompts", CLI_TEXT, &ask.prompts, "DIR",
+          "annotate: a folder with TASK.txt of your own" },
+        { "--parallel", CLI_NUMBER, &ask.parallel, "N",
+          "annotate: requests in flight (default 4)" },
+        { "--per-minute", CLI_NUMBER, &ask.per_minute, "N",
+          "annotate: requests a minute, at most" },
+        { "--side", CLI_NUMBER, &ask.side, "N",
+          "pixels of a picture's longer side (annotate: 768, novel: 512)" },
+        { "--max-tokens", CLI_NUMBER, &ask.max_tokens, "N",
+          "annotate: of an answer (default 1024)" },
+        { "--dry-run", CLI_FLAG, &ask.dry_run, NULL,
+          "annotate: count requests, tokens and bytes, send nothing" },
+        { "--replay", CLI_FLAG, &ask.replay, NULL,
+          "annotate: use the answers that are there, send nothing" },
+        { "--prompt", CLI_TEXT, &views.prompt, "TEXT",
+          "novel: what the view shall show; {category}, {name}, {info}" },
+        { "--negative", CLI_TEXT, &views.negative, "TEXT", "novel: what it must not show" },
+        { "--strength", CLI_REAL, &views.strength, "X",
+          "novel: how far it may go, above 0 to 1 (default 0.5)" },
+        { "--seed", CLI_NUMBER, &views.seed, "N", "novel: of all views (default 0)" },
+        { "--steps", CLI_NUMBER, &views.steps, "N", "novel: of the diffusion (default 20)" },
+        { "--views", CLI_NUMBER, &views.views, "N",
+          "novel: of each picture of a concept (default 1)" },
+        { "--threshold", CLI_REAL, &views.threshold, "X",
+          "novel: least cosine to the original (default 0.75)" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_dataset, options, &argc, argv, 2, 3);
@@ -167,5 +210,11 @@ static int run(cli *c, int argc, char **argv)
     if (strcmp(argv[0], "show") == 0)
         return argc != 3 || !out ? usage("show takes FOLDER, N and --out F.png")
                                  : show(c, argv[1], argv[2], out);
-    return usage("build, stats or show is expected");
+    if (strcmp(argv[0], "annotate") == 0)
+        return argc != 2 ? usage("annotate takes a folder")
+                         : cli_dataset_annotate(c, argv[1], &ask);
+    if (strcmp(argv[0], "novel") == 0)
+        return argc != 2 ? usage("novel takes a folder")
+                         : cli_dataset_novel(c, argv[1], ask.endpoint, ask.side, &views);
+    return usage("build, stats, show, annotate or novel is expected");
 }

@@ -1,18 +1,26 @@
-/* cmd_eval.c: rap eval [DIR]: accuracy on a held-out set, the no-memory baseline beside it. */
+/* cmd_eval.c: rap eval: accuracy with baselines beside it, on a held-out set (DIR), on a published list of questions
+ * (FILE), and of answers that any program wrote (score ANSWERS.json). */
 #include "cli/cli.h"
 #include "eval/eval.h"
+#include "eval/published/published.h"
 #include "wire/measure.h"
 
 #include "base/file.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_eval = {
     "eval",
-    "[DIR]",
-    "Measure accuracy on a held-out set",
+    "[DIR] | FILE --database DIR | score ANSWERS.json",
+    "Measure accuracy on a held-out set or a published list, or score answers",
+    "FILE is a published list of questions: captions, recognition, visual and text-only questions\n"
+    "of RAP, Yo'LLaVA, MyVLM, MC-LLaVA and RePIC, or MMPB's table; --database has their concepts.\n"
+    "score takes what any program answered. Both print the measures that the papers report, beside\n"
+    "two baselines, no memory and the majority answer; docs/accuracy.md explains them.\n"
+    "\n"
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"
     "temporary store; your own is not touched. The baseline asks the same questions with an empty\n"
     "store. Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set.\n"
@@ -32,45 +40,187 @@ static const char *default_set(void)
     return RAP_INSTALLED_EVAL;
 }
 
-static int run(cli *c, int argc, char **argv)
+static int failed(rap_status status, const rap_err *err)
 {
-    eval_options options = { .payload = c, .on_progress = cli_progress };
-    long sample = 0;
-    bool growth = false;
-    cli_list tasks = { { NULL }, 0 };
-    const cli_option flags[] = {
-        { "--sample", CLI_NUMBER, &sample, "N", "at most N items per task, evenly spaced" },
-        { "--task", CLI_LIST, &tasks, "NAME", "only this task; may be repeated" },
-        { "--log", CLI_TEXT, &options.log, "FILE",
-          "write every question and answer to FILE, one line of JSON each" },
-        { "--growth", CLI_FLAG, &growth, NULL,
-          "open-set: repeat with stores of 10, 100, 1,000 and 10,000 concepts" },
-        { "--distractors", CLI_TEXT, &options.distractors, "PATH",
-          "concepts to fill them: a folder of pictures, or a file of --save-distractors" },
-        { "--save-distractors", CLI_TEXT, &options.save_distractors, "FILE",
-          "write the vectors of that folder to FILE" },
-        { NULL, CLI_FLAG, NULL, NULL, NULL },
-    };
+    cli_say("%s", *err->text ? err->text : rap_status_text(status));
+    return rap_status_exit_code(status);
+}
+
+/* Everything that the flags of the three forms set. */
+typedef struct eval_flags {
+    eval_options set;
+    published_options list;
+    const char *no_memory, *kind;
+    long sample;
+    bool growth, oracle, no_info, no_threshold;
+    cli_list tasks;
+} eval_flags;
+
+static int score(cli *c, const char *answers, const eval_flags *f)
+{
+    score_report report;
+    rap_err err = { RAP_OK, "" };
+    rap_status status = score_files(&report, answers, f->no_memory, f->kind, &err);
+
+    if (status != RAP_OK)
+        return failed(status, &err);
+    if (c->json)
+        return cli_print_json(score_json(&report));
+    score_print(stdout, &report);
+    return cli_flush();
+}
+
+static int published(cli *c, const char *file, const eval_flags *f)
+{
+    published_options o = f->list;
+    published_report report;
+    rap_err err = { RAP_OK, "" };
+    rap_status status;
+
+    o.file = file;
+    o.kind = f->kind;
+    o.profile = c->profile;
+    o.threads = (int)c->threads;
+    o.sample = (int)f->sample;
+    o.oracle = f->oracle;
+    o.no_info = f->no_info;
+    o.no_threshold = f->no_threshold;
+    o.growth = f->growth || o.draw;
+    o.on_progress = cli_progress;
+    o.payload = c;
+    status = published_run(&report, &o, &err);
+    if (status == RAP_OK && o.draw)
+        status = published_draw(&report, o.draw, &err);
+    if (status != RAP_OK)
+        return failed(status, &err);
+    if (c->json)
+        return cli_print_json(published_json(&report));
+    published_print(stdout, &report);
+    if (o.draw)
+        printf("(drawn: %s)\n", o.draw);
+    return cli_flush();
+}
+
+static int held_out(cli *c, const char *folder, eval_flags *f)
+{
+    eval_options *o = &f->set;
     eval_report report;
     rap_err err = { RAP_OK, "" };
     rap_status status;
-    int code = cli_parse(c, &cmd_eval, flags, &argc, argv, 0, 1);
 
-    if (code != CLI_CONTINUE)
-        return code;
-    options.folder = argc == 1 ? argv[0] : default_set();
-    options.profile = c->profile;
-    options.threads = (int)c->threads;
-    options.sample = (int)sample;
-    options.growth = growth;
-    options.tasks = tasks.count > 0 ? tasks.item : NULL;
-    status = eval_run(&report, &options, &err);
-    if (status != RAP_OK) {
-        cli_say("%s", *err.text ? err.text : rap_status_text(status));
-        return rap_status_exit_code(status);
-    }
+    o->folder = folder;
+    o->profile = c->profile;
+    o->threads = (int)c->threads;
+    o->sample = (int)f->sample;
+    o->growth = f->growth;
+    o->tasks = f->tasks.count > 0 ? f->tasks.item : NULL;
+    o->on_progress = cli_progress;
+    o->payload = c;
+    status = eval_run(&report, o, &err);
+    if (status != RAP_OK)
+        return failed(status, &err);
     if (c->json)
         return cli_print_json(wire_eval(&report));
     eval_print_table(stdout, &report);
     return cli_flush();
+}
+
+/* The forms of the command. */
+enum { OF_SET = 1, OF_LIST = 2, OF_SCORE = 4 };
+
+static int form_of(int argc, char **argv, const eval_flags *f)
+{
+    if (argc == 2)
+        return strcmp(argv[0], "score") == 0 ? OF_SCORE : 0;
+    if (argc == 1 && (f->list.database || (file_exists(argv[0]) && !file_is_folder(argv[0]))))
+        return OF_LIST;
+    return OF_SET;
+}
+
+/* The first flag that was given and means nothing to this form; NULL: none. */
+static const char *unused_flag(int form, const eval_flags *f)
+{
+    const struct {
+        const char *name;
+        bool given;
+        int forms;
+    } flags[] = {
+        { "--sample", f->sample != 0, OF_SET | OF_LIST },
+        { "--growth", f->growth, OF_SET | OF_LIST },
+        { "--task", f->tasks.count > 0, OF_SET },
+        { "--log", f->set.log, OF_SET },
+        { "--distractors", f->set.distractors, OF_SET },
+        { "--save-distractors", f->set.save_distractors, OF_SET },
+        { "--database", f->list.database, OF_LIST },
+        { "--images", f->list.images, OF_LIST },
+        { "--answers", f->list.answers, OF_LIST },
+        { "--oracle", f->oracle, OF_LIST },
+        { "--no-info", f->no_info, OF_LIST },
+        { "--no-threshold", f->no_threshold, OF_LIST },
+        { "--draw", f->list.draw, OF_LIST },
+        { "--kind", f->kind, OF_LIST | OF_SCORE },
+        { "--no-memory", f->no_memory, OF_SCORE },
+    };
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (flags[i].given && !(flags[i].forms & form))
+            return flags[i].name;
+    return NULL;
+}
+
+static int run(cli *c, int argc, char **argv)
+{
+    eval_flags f = { .sample = 0 };
+    const cli_option flags[] = {
+        { "--sample", CLI_NUMBER, &f.sample, "N", "at most N items a task, spread evenly" },
+        { "--growth", CLI_FLAG, &f.growth, NULL,
+          "task open-set: with 10, 100, 1,000 and 10,000 concepts as well; FILE: 10, 20, 50, 100 "
+          "…" },
+        { "--task", CLI_LIST, &f.tasks, "NAME", "DIR: only this task; may be repeated" },
+        { "--log", CLI_TEXT, &f.set.log, "FILE",
+          "DIR: write every question and answer, a JSON line each" },
+        { "--distractors", CLI_TEXT, &f.set.distractors, "PATH",
+          "DIR: the further concepts: a folder of pictures, or a file of --save-distractors" },
+        { "--save-distractors", CLI_TEXT, &f.set.save_distractors, "FILE",
+          "DIR: keep the vectors of that folder" },
+        { "--database", CLI_TEXT, &f.list.database, "DIR",
+          "FILE: the folder of the official database.json with the concepts" },
+        { "--images", CLI_TEXT, &f.list.images, "DIR",
+          "FILE: what its pictures are relative to (default: its own folder)" },
+        { "--answers", CLI_TEXT, &f.list.answers, "OUT",
+          "FILE: write the answers as `rap eval score` reads them" },
+        { "--oracle", CLI_FLAG, &f.oracle, NULL,
+          "FILE: give exactly the right concepts, retrieve nothing" },
+        { "--no-info", CLI_FLAG, &f.no_info, NULL, "FILE: leave the texts of the concepts out" },
+        { "--no-threshold", CLI_FLAG, &f.no_threshold, NULL,
+          "FILE: retrieve by the paper's policy, which has none" },
+        { "--draw", CLI_TEXT, &f.list.draw, "PNG", "FILE: draw the growth" },
+        { "--no-memory", CLI_TEXT, &f.no_memory, "FILE",
+          "score: the answers of the same program without memory" },
+        { "--kind", CLI_TEXT, &f.kind, "KIND",
+          "FILE, score: caption, recognition, choice or open, where the shape leaves it open" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
+    int code = cli_parse(c, &cmd_eval, flags, &argc, argv, 0, 2), form;
+    const char *unused;
+
+    if (code != CLI_CONTINUE)
+        return code;
+    form = form_of(argc, argv, &f);
+    if (!form) {
+        cli_say("eval: of two arguments the first is 'score', not '%s'", argv[0]);
+        return CLI_USAGE;
+    }
+    if ((unused = unused_flag(form, &f))) {
+        cli_say("eval: %s means nothing %s", unused,
+                form == OF_SET    ? "to a held-out set"
+                : form == OF_LIST ? "to a published list"
+                                  : "to score");
+        return CLI_USAGE;
+    }
+    if (form == OF_SCORE)
+        return score(c, argv[1], &f);
+    if (form == OF_LIST)
+        return published(c, argv[0], &f);
+    return held_out(c, argc == 1 ? argv[0] : default_set(), &f);
 }

@@ -2,6 +2,8 @@
 #include "cli/cli.h"
 #include "wire/wire.h"
 
+#include <string.h>
+
 static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_see = {
@@ -28,6 +30,14 @@ static int print(const cli *c, const rap_matches *matches, const char *name)
     return cli_flush();
 }
 
+/* Standard input may be a file as well. */
+static rap_status may_write(cli *c, const char *out, const char *photo)
+{
+    const rap_image source = { .path = strcmp(photo, "-") == 0 ? "/dev/stdin" : photo };
+
+    return rap_may_write(c->r, out, &source);
+}
+
 static int run(cli *c, int argc, char **argv)
 {
     rap_image image = RAP_IMAGE_INIT;
@@ -48,7 +58,7 @@ static int run(cli *c, int argc, char **argv)
         (code = cli_open(c, RAP_STORE_CACHE)) != CLI_CONTINUE)
         return code;
     if (out)
-        status = rap_may_write(c->r, out, &image); /* before the work */
+        status = may_write(c, out, argv[0]); /* before the work */
     for (int i = 0; status == RAP_OK && i < (c->layers ? CLI_LAYER_RUNS : 1); i++) {
         rap_matches_free(matches);
         status = rap_retrieve(&matches, c->r, &image, text, (int)limit);

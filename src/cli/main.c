@@ -9,12 +9,13 @@
 
 extern const cli_command cmd_remember, cmd_edit, cmd_correct, cmd_forget, cmd_list, cmd_find,
     cmd_show, cmd_see, cmd_ask, cmd_chat, cmd_import, cmd_export, cmd_models, cmd_convert,
-    cmd_doctor, cmd_eval, cmd_calibrate, cmd_embed, cmd_pull, cmd_dataset;
+    cmd_doctor, cmd_eval, cmd_calibrate, cmd_embed, cmd_pull, cmd_dataset, cmd_train;
 
 const cli_command *const cli_commands[] = {
-    &cmd_remember, &cmd_edit, &cmd_correct,   &cmd_forget, &cmd_list,   &cmd_find,    &cmd_show,
-    &cmd_see,      &cmd_ask,  &cmd_chat,      &cmd_import, &cmd_export, &cmd_models,  &cmd_convert,
-    &cmd_doctor,   &cmd_eval, &cmd_calibrate, &cmd_embed,  &cmd_pull,   &cmd_dataset, NULL,
+    &cmd_remember, &cmd_edit,    &cmd_correct, &cmd_forget, &cmd_list,      &cmd_find,
+    &cmd_show,     &cmd_see,     &cmd_ask,     &cmd_chat,   &cmd_import,    &cmd_export,
+    &cmd_models,   &cmd_convert, &cmd_doctor,  &cmd_eval,   &cmd_calibrate, &cmd_embed,
+    &cmd_pull,     &cmd_dataset, &cmd_train,   NULL,
 };
 
 static void print_help(FILE *out)
@@ -61,6 +62,22 @@ static bool is_one_of(const char *arg, const char *one, const char *other)
     return strcmp(arg, one) == 0 || strcmp(arg, other) == 0;
 }
 
+/* The first of the arguments that is no global flag; NULL: none. */
+static const char *unknown_flag(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        size_t len = strcspn(argv[i], "=");
+        const cli_option *o = cli_global_options;
+
+        while (o->name && (strncmp(argv[i], o->name, len) != 0 || o->name[len] != '\0'))
+            o++;
+        if (!o->name)
+            return argv[i];
+        i += o->argument && argv[i][len] == '\0';
+    }
+    return NULL;
+}
+
 /* Without a command, or "help" in its place. */
 static int help(int argc, char **argv, int at)
 {
@@ -79,6 +96,10 @@ static int help(int argc, char **argv, int at)
         char *arguments[] = { argv[0], (char *)"--help", NULL };
 
         return command->run(&c, 2, arguments);
+    }
+    if (!asked && unknown_flag(argc, argv)) {
+        cli_say("unknown flag '%s'; `rap --help` lists the flags", unknown_flag(argc, argv));
+        return CLI_USAGE;
     }
     print_help(asked ? stdout : stderr);
     return asked ? cli_flush() : CLI_USAGE;

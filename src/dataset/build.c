@@ -2,7 +2,7 @@
  *
  *     read      every source offers its items; the pool keeps a fair choice (with a reserve for what is dropped)
  *     list      the choices of all kinds in one drawn order: the jobs
- *     make      blocks of jobs on all threads; the lines are written in order, then state.json says how far it is
+ *     make      blocks of jobs on all threads; the lines are written in order; state.json says how far it is
  *     finish    the files get their names
  *
  * Reading is repeated after an interruption, because it is quick and always gives the same; making goes on at the
@@ -19,13 +19,21 @@
 #include "formats/json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK = 128 };
+
+/* An interruption costs a second of work, or ten times what saving takes, and one block. */
+#define SAVE_EVERY 1.0
+#define SAVE_SHARE 10.0
 
 typedef struct job {
     uint64_t order;
@@ -39,6 +47,10 @@ typedef struct building {
     templates *templates;
     dataset_pool pool;
     dataset_index index;
+    nearest *nearest;  /* NULL: not asked for */
+    int lock;          /* of the folder; −1: not held */
+    char list[17];     /* what tells one list of jobs from another */
+    char *features;    /* the file of `nearest` */
     job *job;          /* [jobs] */
     size_t jobs, next; /* next: the first that is not made yet */
     char *images, *state_path;
@@ -52,19 +64,16 @@ typedef struct building {
 
 /* ---- the folder ---- */
 
-/* Everything that the samples depend on; sources are told apart by their text, not by their files' bytes. */
+/* Everything that the samples depend on but what the sources hold: see list_jobs(). */
 static rap_status make_key(building *b, rap_err *err)
 {
-    char *json = json_dumps(b->plan->json, JSON_SORT_KEYS | JSON_COMPACT), *wordings = NULL;
-    size_t size = 0;
+    char *json = json_dumps(b->plan->json, JSON_SORT_KEYS | JSON_COMPACT);
     buf text = BUF_INIT;
     rap_status status = json ? RAP_OK : err_memory(err, "reading a configuration");
 
-    if (status == RAP_OK && b->plan->templates)
-        status = file_read(&wordings, &size, b->plan->templates, 1 << 20, err);
     if (status == RAP_OK) {
         buf_puts(&text, json);
-        buf_puts(&text, wordings ? wordings : "");
+        templates_list(&text, b->templates);
         buf_puts(&text, RAP_VERSION);
         if (buf_failed(&text))
             status = err_memory(err, "reading a configuration");
@@ -73,7 +82,6 @@ static rap_status make_key(building *b, rap_err *err)
     }
     buf_release(&text);
     free(json);
-    free(wordings);
     return status;
 }
 
@@ -84,6 +92,7 @@ static rap_status name_files(building *b, rap_err *err)
 
     b->images = path_join(b->options->folder, "images");
     b->state_path = path_join(b->options->folder, "state.json");
+    b->features = path_join(b->options->folder, "features.part");
     for (int side = 0; side < 2; side++) {
         char name[64];
 
@@ -94,7 +103,20 @@ static rap_status name_files(building *b, rap_err *err)
         if (!b->final[side] || !b->part[side])
             return err_memory(err, "building a data set");
     }
-    return b->images && b->state_path ? RAP_OK : err_memory(err, "building a data set");
+    return b->images && b->state_path && b->features ? RAP_OK
+                                                     : err_memory(err, "building a data set");
+}
+
+/* Two builds in one folder would write over each other. */
+static rap_status lock_folder(building *b, rap_err *err)
+{
+    b->lock = open(b->options->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (b->lock < 0)
+        return err_set(err, RAP_E_IO, "%s: %s", b->options->folder, strerror(errno));
+    if (flock(b->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return err_set(err, RAP_E_BUSY, "%s: another process is building it; wait for that one",
+                       b->options->folder);
+    return RAP_OK; /* a file system without locks is no reason to stop */
 }
 
 static rap_status is_empty(bool *out, const char *folder, rap_err *err)
@@ -112,7 +134,7 @@ static rap_status is_empty(bool *out, const char *folder, rap_err *err)
 static rap_status read_state(building *b, bool *out_finished, rap_err *err)
 {
     json_t *state = NULL;
-    const char *key = "";
+    const char *key = "", *list;
     bool empty = true;
     rap_status status = RAP_OK;
 
@@ -139,6 +161,8 @@ static rap_status read_state(building *b, bool *out_finished, rap_err *err)
 
         *out_finished = json_is_true(json_object_get(state, "finished"));
         b->next = (size_t)json_integer_value(json_object_get(state, "jobs"));
+        list = json_string_value(json_object_get(state, "list"));
+        snprintf(b->list, sizeof b->list, "%s", list ? list : "");
         for (int side = 0; side < 2; side++) {
             const json_t *one = json_object_get(state, names[side]);
 
@@ -171,14 +195,13 @@ static rap_status write_state(const building *b, bool finished, rap_err *err)
         json_object_set_new(made, dataset_kind_name(k),
                             json_integer((json_int_t)b->result->made[k]));
     for (int i = 0; i < DROP_REASONS; i++)
-        json_array_append_new(
-            dropped, json_pack("[I, s%]", (json_int_t)b->result->report.dropped[i],
-                               b->result->report.first[i], strlen(b->result->report.first[i])));
-    state = json_pack("{s:s, s:b, s:I, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o}", "configuration",
-                      b->key, "finished", finished, "jobs", (json_int_t)b->next, "train", "bytes",
-                      (json_int_t)b->bytes[0], "samples", (json_int_t)b->samples[0], "validation",
-                      "bytes", (json_int_t)b->bytes[1], "samples", (json_int_t)b->samples[1],
-                      "made", made, "dropped", dropped);
+        json_array_append_new(dropped, json_pack("[I, o]", (json_int_t)b->result->report.dropped[i],
+                                                 json_any_text(b->result->report.first[i])));
+    state = json_pack("{s:s, s:s, s:b, s:I, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o}", "configuration",
+                      b->key, "list", b->list, "finished", finished, "jobs", (json_int_t)b->next,
+                      "train", "bytes", (json_int_t)b->bytes[0], "samples",
+                      (json_int_t)b->samples[0], "validation", "bytes", (json_int_t)b->bytes[1],
+                      "samples", (json_int_t)b->samples[1], "made", made, "dropped", dropped);
     text = state ? json_text(state) : NULL;
     status = text ? file_write(b->state_path, text, strlen(text), err)
                   : err_memory(err, "building a data set");
@@ -189,26 +212,55 @@ static rap_status write_state(const building *b, bool finished, rap_err *err)
 
 /* ---- pictures of the sources ---- */
 
-/* images/NAME leads to the source's own folder. A store has none: its avatars are written there. */
-static rap_status link_source(building *b, plan_source *s, rap_err *err)
+/* A data set inside a source would be read as part of it next time, and its links would lead into each other. */
+static rap_status check_apart(const char *folder, const plan_source *s, rap_err *err)
 {
-    char *place = path_join(b->images, s->name), *real = NULL, now[4096];
-    ssize_t len;
-    rap_status status = place ? RAP_OK : err_memory(err, "building a data set");
+    const char *const read[] = { s->images, s->annotations };
+    char *out = realpath(folder, NULL);
+    rap_status status = RAP_OK;
 
-    if (status == RAP_OK && strcmp(s->type, "store") == 0) {
-        status = file_make_folders(place, err);
-        free(s->images);
-        s->images = place;
-        return status;
+    for (size_t i = 0; out && status == RAP_OK && i < 2; i++) {
+        char *in = read[i] && file_is_folder(read[i]) ? realpath(read[i], NULL) : NULL;
+        size_t len = in ? strlen(in) : 0;
+
+        if (in && strncmp(out, in, len) == 0 && (out[len] == '/' || out[len] == '\0'))
+            status =
+                err_set(err, RAP_E_ARGUMENT,
+                        "%s: lies in %s, which the source \"%s\" reads; name a folder elsewhere",
+                        folder, read[i], s->name);
+        free(in);
     }
-    if (status == RAP_OK && s->images && !(real = realpath(s->images, NULL)))
-        status = err_set(err, RAP_E_NOT_FOUND, "%s: no such folder; \"%s\" names it in \"images\"",
-                         s->images, s->name);
-    if (status == RAP_OK && real && !file_is_folder(real))
-        status = err_set(err, RAP_E_ARGUMENT, "%s: not a folder; \"%s\" names it in \"images\"",
-                         s->images, s->name);
-    if (status == RAP_OK && real && symlink(real, place) != 0 &&
+    free(out);
+    return status;
+}
+
+/* Before anything is made or read. */
+static rap_status check_sources(const building *b, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    for (int i = 0; status == RAP_OK && i < b->plan->sources; i++) {
+        status = source_check(b->plan, &b->plan->source[i], err);
+        if (status == RAP_OK)
+            status = check_apart(b->options->folder, &b->plan->source[i], err);
+    }
+    return status;
+}
+
+/* images/NAME leads to the source's own folder, unless pictures are copied or it has none. */
+static rap_status link_source(const building *b, const plan_source *s, rap_err *err)
+{
+    char *place, *real, now[4096];
+    ssize_t len;
+    rap_status status = RAP_OK;
+
+    if (b->plan->copy || !s->images)
+        return RAP_OK;
+    place = path_join(b->images, s->name);
+    real = realpath(s->images, NULL);
+    if (!place || !real)
+        status = err_set(err, RAP_E_IO, "%s: %s", s->images, strerror(errno));
+    if (status == RAP_OK && symlink(real, place) != 0 &&
         ((len = readlink(place, now, sizeof now - 1)) < 0 || (now[len] = '\0', strcmp(now, real))))
         status = err_set(err, RAP_E_IO, "%s: cannot be made: %s", place, strerror(errno));
     free(real);
@@ -247,6 +299,7 @@ static rap_status read_sources(building *b, rap_err *err)
     for (int i = 0; status == RAP_OK && i < b->plan->sources; i++) {
         source_sink sink = { .plan = b->plan,
                              .source = &b->plan->source[i],
+                             .images = b->images,
                              .pool = &b->pool,
                              .report = &b->reading,
                              .on_progress = b->options->on_progress,
@@ -254,8 +307,7 @@ static rap_status read_sources(building *b, rap_err *err)
 
         status = source_read(&sink, err);
     }
-    dataset_pool_close(&b->pool);
-    return status;
+    return status == RAP_OK ? dataset_pool_close(&b->pool, &b->reading, err) : status;
 }
 
 /* ---- list ---- */
@@ -269,11 +321,30 @@ static int by_order(const void *a, const void *b)
     return x->kind != y->kind ? (x->kind < y->kind ? -1 : 1) : strcmp(x->item->key, y->item->key);
 }
 
+/* What was made before belongs to the same list, or the sources have changed since. */
+static rap_status check_list(building *b, rap_err *err)
+{
+    uint64_t hash = b->jobs;
+    char list[17];
+
+    for (size_t i = 0; i < b->jobs; i++)
+        hash = hash_fast(b->job[i].item->key, strlen(b->job[i].item->key),
+                         hash + (uint64_t)b->job[i].kind);
+    snprintf(list, sizeof list, "%016" PRIx64, hash);
+    if (b->next > 0 && strcmp(list, b->list) != 0)
+        return err_set(err, RAP_E_EXISTS,
+                       "%s: was begun when the sources held other items; remove it and build anew",
+                       b->options->folder);
+    memcpy(b->list, list, sizeof list);
+    return RAP_OK;
+}
+
 /* The kinds are mixed: a kind's k-th choice comes at the same share of the whole as k of what is wanted, so that the
  * reserves, and nothing else, come last. */
 static rap_status list_jobs(building *b, rap_err *err)
 {
     size_t count = 0;
+    rap_status status;
 
     for (int k = 0; k < KIND_COUNT; k++)
         count += b->pool.kind[k].count;
@@ -290,7 +361,26 @@ static rap_status list_jobs(building *b, rap_err *err)
             b->job[b->jobs++] = (job){ turn, item, k };
         }
     qsort(b->job, b->jobs, sizeof *b->job, by_order);
-    return index_open(&b->index, &b->pool, b->plan->seed, b->plan->validation, err);
+    status = check_list(b, err);
+    return status == RAP_OK
+               ? index_open(&b->index, &b->pool, b->plan->seed, b->plan->validation, err)
+               : status;
+}
+
+static rap_status find_nearest(building *b, rap_err *err)
+{
+    nearest_options options = { .plan = b->plan,
+                                .index = &b->index,
+                                .images = b->images,
+                                .file = b->features,
+                                .threads = b->options->threads,
+                                .on_progress = b->options->on_progress,
+                                .payload = b->options->payload };
+
+    if (strcmp(b->plan->noise.by, "encoder") != 0 || b->plan->noise.share <= 0 ||
+        b->plan->noise.hard <= 0)
+        return RAP_OK;
+    return nearest_open(&b->nearest, &options, err);
 }
 
 /* ---- make ---- */
@@ -300,8 +390,8 @@ static rap_status open_parts(building *b, rap_err *err)
     for (int side = 0; side < 2; side++) {
         struct stat info;
 
-        if (b->next > 0 &&
-            (stat(b->part[side], &info) != 0 || (uint64_t)info.st_size < b->bytes[side])) {
+        if (b->next > 0 && (b->next > b->jobs || stat(b->part[side], &info) != 0 ||
+                            (uint64_t)info.st_size < b->bytes[side])) {
             b->next = 0; /* lost with the power: from the start, to the same bytes */
             memset(b->bytes, 0, sizeof b->bytes);
             memset(b->samples, 0, sizeof b->samples);
@@ -380,8 +470,6 @@ static rap_status make_block(building *b, const maker *m, int threads, rap_err *
         if (line[i].len > 0 && b->result->made[j->kind] < b->plan->wanted[j->kind])
             status = put_sample(b, j, &line[i], err);
     }
-    if (status == RAP_OK)
-        status = flush_parts(b, err);
     b->next = from + count;
     for (size_t i = 0; i < BLOCK; i++)
         buf_release(&line[i]);
@@ -411,20 +499,49 @@ static rap_status tell(const building *b, rap_err *err)
     return RAP_OK;
 }
 
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* The state is written when all it speaks of is on the disk: the lines, and the crops, which nobody waited for. */
+static rap_status save(building *b, rap_err *err)
+{
+    rap_status status = flush_parts(b, err);
+
+    if (status == RAP_OK && syncfs(fileno(b->file[0])) != 0)
+        status =
+            err_set(err, RAP_E_IO, "%s: writing failed: %s", b->options->folder, strerror(errno));
+    return status == RAP_OK ? write_state(b, false, err) : status;
+}
+
 static rap_status make_samples(building *b, rap_err *err)
 {
     int threads = b->options->threads > 0 ? b->options->threads : threads_available();
-    maker m = { b->plan, b->templates, &b->index, b->images };
+    maker m = { b->plan, b->templates, &b->index, b->nearest, b->images };
+    double saved = now(), cost = 0; /* of saving */
     rap_status status = open_parts(b, err);
 
     while (status == RAP_OK && b->next < b->jobs && !is_complete(b)) {
         status = make_block(b, &m, threads, err);
         if (status == RAP_OK)
-            status = write_state(b, false, err);
-        if (status == RAP_OK)
             status = tell(b, err);
+        if (status == RAP_E_CANCELLED) {
+            rap_status last = save(b, NULL);
+
+            status =
+                last == RAP_OK ? status : err_set(err, last, "%s: writing failed", b->state_path);
+        } else if (status == RAP_OK && now() - saved > fmax(SAVE_EVERY, SAVE_SHARE * cost)) {
+            cost = now();
+            status = save(b, err);
+            saved = now();
+            cost = saved - cost;
+        }
     }
-    return status;
+    return status == RAP_OK ? save(b, err) : status;
 }
 
 /* ---- finish ---- */
@@ -443,9 +560,9 @@ static rap_status write_report(const building *b, rap_err *err)
     for (int i = 0; i < DROP_REASONS; i++)
         if (b->result->report.dropped[i] > 0)
             json_object_set_new(dropped, drop_reason_text(i),
-                                json_pack("{s:I, s:s}", "count",
+                                json_pack("{s:I, s:o}", "count",
                                           (json_int_t)b->result->report.dropped[i], "first",
-                                          b->result->report.first[i]));
+                                          json_any_text(b->result->report.first[i])));
     document = json_pack("{s:I, s:I, s:I, s:o, s:o}", "train", (json_int_t)b->samples[0],
                          "validation", (json_int_t)b->samples[1], "read",
                          (json_int_t)b->result->report.read, "kinds", kinds, "dropped", dropped);
@@ -473,10 +590,30 @@ static rap_status finish(building *b, rap_err *err)
     }
     if (status == RAP_OK)
         status = write_report(b, err);
-    return status == RAP_OK ? write_state(b, true, err) : status;
+    if (status == RAP_OK)
+        status = write_state(b, true, err);
+    if (status == RAP_OK)
+        unlink(b->features);
+    return status;
 }
 
 /* ---- all of it ---- */
+
+/* The folder is made before it is compared with the sources, and removed again when it lies in one. */
+static rap_status make_folder(building *b, rap_err *err)
+{
+    bool there = file_exists(b->options->folder);
+    rap_status status = file_make_folders(b->options->folder, err);
+
+    if (status != RAP_OK)
+        return status;
+    status = check_sources(b, err);
+    if (status == RAP_OK)
+        status = lock_folder(b, err);
+    if (status != RAP_OK && !there)
+        rmdir(b->options->folder);
+    return status;
+}
 
 static rap_status build(building *b, rap_err *err)
 {
@@ -484,13 +621,13 @@ static rap_status build(building *b, rap_err *err)
     rap_status status = plan_read(&b->plan, b->options->config, err);
 
     if (status == RAP_OK)
-        status = make_key(b, err);
-    if (status == RAP_OK)
         status = templates_open(&b->templates, b->plan->templates, err);
     if (status == RAP_OK)
-        status = file_make_folders(b->options->folder, err);
+        status = make_key(b, err);
     if (status == RAP_OK)
         status = name_files(b, err);
+    if (status == RAP_OK)
+        status = make_folder(b, err);
     if (status == RAP_OK)
         status = read_state(b, &finished, err);
     if (status == RAP_OK)
@@ -504,6 +641,8 @@ static rap_status build(building *b, rap_err *err)
         status = read_sources(b, err);
     if (status == RAP_OK)
         status = list_jobs(b, err);
+    if (status == RAP_OK)
+        status = find_nearest(b, err);
     for (int k = 0; k < KIND_COUNT; k++)
         b->result->offered[k] = b->pool.kind[k].offered;
     if (status == RAP_OK)
@@ -514,7 +653,7 @@ static rap_status build(building *b, rap_err *err)
 
 rap_status dataset_build(dataset_result *out, const dataset_options *options, rap_err *err)
 {
-    building b = { .options = options, .result = out };
+    building b = { .options = options, .result = out, .lock = -1 };
     rap_status status;
 
     memset(out, 0, sizeof *out);
@@ -527,6 +666,10 @@ rap_status dataset_build(dataset_result *out, const dataset_options *options, ra
         free(b.part[side]);
         free(b.final[side]);
     }
+    if (b.lock >= 0)
+        close(b.lock);
+    nearest_close(b.nearest);
+    free(b.features);
     free(b.images);
     free(b.state_path);
     free(b.job);

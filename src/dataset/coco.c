@@ -2,13 +2,20 @@
 #include "dataset/coco.h"
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+typedef struct named {
+    uint64_t hash; /* of its name */
+    size_t image;
+} named;
 
 typedef struct category {
     int64_t id;
@@ -25,6 +32,8 @@ struct coco {
 };
 
 enum { TELL = 4096 }; /* values between two reports of progress */
+
+#define FARTHEST 1e9 /* pixels; no box is there */
 
 /* ---- the tables ---- */
 
@@ -72,8 +81,13 @@ static rap_status add_image(coco *c, json_t *value, json_walk *w, rap_err *err)
     if (!grown)
         return err_memory(err, "reading images");
     c->image = grown;
-    grown[c->images++] = (coco_image){ id, integer_at(value, "frame_index", -1), keep_text(c, name),
-                                       (int)width, (int)height };
+    grown[c->images++] = (coco_image){ id,
+                                       integer_at(value, "frame_index", -1),
+                                       integer_at(value, "video_id", -1),
+                                       keep_text(c, name),
+                                       (int)width,
+                                       (int)height,
+                                       0 };
     return RAP_OK;
 }
 
@@ -123,6 +137,55 @@ static int by_image(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* By their ids, of two with one id the one that comes first in the file. */
+static int by_id_and_place(const void *a, const void *b)
+{
+    const coco_image *x = a, *y = b;
+    int order = by_image(a, b);
+
+    return order != 0 ? order : (x->name > y->name) - (x->name < y->name);
+}
+
+/* ---- images that are listed twice ---- */
+
+static int by_hash(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return (x->image > y->image) - (x->image < y->image);
+}
+
+/* Drops what has the id of an earlier one, and leads ids of one file to the first of them. */
+static rap_status unite_images(coco *c, source_sink *sink, rap_err *err)
+{
+    size_t kept = 0;
+    named *list = mem_array(c->images, sizeof *list);
+
+    if (!list)
+        return err_memory(err, "reading images");
+    for (size_t i = 0; i < c->images; i++)
+        if (i > 0 && c->image[i].id == c->image[kept - 1].id)
+            report_drop(sink->report, DROP_TWICE, "image %" PRId64, c->image[i].id);
+        else
+            c->image[kept++] = c->image[i];
+    c->images = kept;
+    for (size_t i = 0; i < kept; i++) {
+        const char *name = coco_image_name(c, &c->image[i]);
+
+        list[i] = (named){ hash_fast(name, strlen(name), 0), i };
+    }
+    qsort(list, kept, sizeof *list, by_hash);
+    for (size_t i = 1; i < kept; i++)
+        if (list[i].hash == list[i - 1].hash)
+            c->image[list[i].image].same = c->image[list[i - 1].image].same
+                                               ? c->image[list[i - 1].image].same
+                                               : list[i - 1].image + 1;
+    free(list);
+    return RAP_OK;
+}
+
 static rap_status read_tables(coco *c, source_sink *sink, rap_err *err)
 {
     json_walk *w = NULL;
@@ -148,9 +211,10 @@ static rap_status read_tables(coco *c, source_sink *sink, rap_err *err)
     if (status == RAP_OK && c->images == 0)
         status =
             err_set(err, RAP_E_FORMAT, "%s: no \"images\": not a file in COCO's layout", c->path);
-    if (status == RAP_OK)
-        qsort(c->image, c->images, sizeof *c->image, by_image);
-    return status;
+    if (status != RAP_OK)
+        return status;
+    qsort(c->image, c->images, sizeof *c->image, by_id_and_place);
+    return unite_images(c, sink, err);
 }
 
 rap_status coco_open(coco **out, const char *path, source_sink *sink, rap_err *err)
@@ -180,12 +244,23 @@ const coco_image *coco_find_image(const coco *c, int64_t id)
 {
     coco_image key = { .id = id };
 
-    return c->images ? bsearch(&key, c->image, c->images, sizeof key, by_image) : NULL;
+    const coco_image *found =
+        c->images ? bsearch(&key, c->image, c->images, sizeof key, by_image) : NULL;
+
+    return found && found->same ? &c->image[found->same - 1] : found;
 }
 
 const char *coco_image_name(const coco *c, const coco_image *image)
 {
     return c->text.data + image->name;
+}
+
+int coco_place(dataset_place *out, const char *source, const coco *c, const coco_image *image,
+               rap_box box)
+{
+    out->width = image->width;
+    out->height = image->height;
+    return dataset_item_place(out, source, coco_image_name(c, image), box);
 }
 
 const char *coco_category(const coco *c, int64_t id)
@@ -207,7 +282,7 @@ static int read_box(rap_box *out, const json_t *list)
     for (size_t i = 0; i < 4; i++) {
         const json_t *value = json_array_get(list, i);
 
-        if (!json_is_number(value))
+        if (!json_is_number(value) || !(fabs(json_number_value(value)) < FARTHEST))
             return 0;
         number[i] = (float)json_number_value(value);
     }
@@ -235,7 +310,7 @@ static int understand(coco_annotation *out, const coco *c, const json_t *value, 
         return 0;
     }
     if (!read_box(&out->box, json_object_get(value, "bbox"))) {
-        report_drop(sink->report, DROP_OUTSIDE, "%s: \"bbox\" is not four numbers", what);
+        report_drop(sink->report, DROP_OUTSIDE, "%s: \"bbox\" is not four numbers of pixels", what);
         return 0;
     }
     return source_path(coco_image_name(c, out->image), sink) &&
@@ -245,7 +320,9 @@ static int understand(coco_annotation *out, const coco *c, const json_t *value, 
 /* Image and category are enough here. */
 static int glance(coco_annotation *out, const coco *c, const json_t *value, source_sink *sink)
 {
-    *out = (coco_annotation){ .id = integer_at(value, "id", -1), .track = -1, .json = value };
+    *out = (coco_annotation){ .id = integer_at(value, "id", -1),
+                              .track = integer_at(value, "track_id", -1),
+                              .json = value };
     out->image = coco_find_image(c, integer_at(value, "image_id", -1));
     out->category = coco_category(c, integer_at(value, "category_id", -1));
     return out->image && out->category;

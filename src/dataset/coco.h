@@ -1,7 +1,7 @@
 /* coco.h: files in COCO's layout: {"images": [{"id", "file_name", "width", "height"}…], "annotations": [{"id",
  * "image_id", "category_id", "bbox": [x, y, w, h], "iscrowd"}…], "categories": [{"id", "name"}…]}, in whatever
- * order. The images and categories are kept in a compact table (about 60 bytes an image); annotations are only
- * passed on. */
+ * order. The images and categories are kept in a compact table (about 70 bytes an image); annotations are only
+ * passed on. An image that is listed again, with its id or under another one, is the same image. */
 #ifndef RAP_DATASET_COCO_H
 #define RAP_DATASET_COCO_H
 
@@ -9,9 +9,10 @@
 #include "formats/json_walk.h"
 
 typedef struct coco_image {
-    int64_t id, frame; /* frame: TAO's frame_index, else −1 */
-    size_t name;       /* offset into the table's texts */
+    int64_t id, frame, video; /* TAO's frame_index and video_id, else −1 */
+    size_t name;              /* offset into the table's texts */
     int width, height;
+    size_t same; /* 0, or 1 + the index of an earlier image of this file name */
 } coco_image;
 
 typedef struct coco coco;
@@ -21,6 +22,9 @@ rap_status coco_open(coco **out, const char *path, source_sink *sink, rap_err *e
 void coco_close(coco *c); /* NULL-safe */
 
 const coco_image *coco_find_image(const coco *c, int64_t id); /* NULL: not there */
+/* Puts the picture there, with the size that the file gives; 0 when memory ran out. */
+int coco_place(dataset_place *out, const char *source, const coco *c, const coco_image *image,
+               rap_box box);
 const char *coco_image_name(const coco *c, const coco_image *image);
 const char *coco_category(const coco *c, int64_t id); /* NULL: not there */
 

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ static rap_box place(const dataset_plan *plan, const image *photo, rap_box box, 
     double dx = draw_between(d, -a->shift, a->shift), dy = draw_between(d, -a->shift, a->shift);
 
     if (box.w <= 0) /* the whole picture shows it: nothing is cut off */
-        return (rap_box){ 0, 0, (float)photo->width, (float)photo->height };
+        return (rap_box){ 0, 0, (float)image_full_width(photo), (float)image_full_height(photo) };
     box.x += (float)(box.w * dx + box.w * (1 - scale) / 2);
     box.y += (float)(box.h * dy + box.h * (1 - scale) / 2);
     box.w *= (float)scale;
@@ -86,17 +87,35 @@ static rap_status shrink(image *im, rap_err *err)
                                 IMAGE_BICUBIC, err));
 }
 
-static rap_status make(const dataset_plan *plan, const char *photo_path, const char *path,
-                       const dataset_item *item, draw *d, rap_err *err)
+rap_status crop_photo(image *out, drop_reason *out_reason, const dataset_plan *plan,
+                      const char *folder, const dataset_place *place, rap_err *err)
+{
+    char *path = plan_picture(plan, folder, place->picture);
+    rap_status status = path ? image_load(out, path, err) : err_memory(err, "reading a picture");
+
+    free(path);
+    *out_reason = DROP_NO_PICTURE;
+    if (status !=
+        RAP_OK) /* IO is the photo's fault here, not that of the disk that is written to */
+        return status == RAP_E_MEMORY ? status : RAP_E_FORMAT;
+    if (place->width == 0 ||
+        (place->width == image_full_width(out) && place->height == image_full_height(out)))
+        return RAP_OK;
+    *out_reason = DROP_SIZE;
+    err_set(err, RAP_E_FORMAT, "%s: %d x %d pixels, annotated as %d x %d", place->picture,
+            image_full_width(out), image_full_height(out), place->width, place->height);
+    image_release(out);
+    return RAP_E_FORMAT;
+}
+
+static rap_status make(drop_reason *out_reason, const dataset_plan *plan, const char *folder,
+                       const char *path, const dataset_item *item, draw *d, rap_err *err)
 {
     image photo = { 0 }, crop = { 0 };
     int quality =
         plan->augment.jpeg_least + (int)draw_below(d, (size_t)(96 - plan->augment.jpeg_least));
-    rap_status status = image_load(&photo, photo_path, err);
+    rap_status status = crop_photo(&photo, out_reason, plan, folder, &item->concept, err);
 
-    if (status ==
-        RAP_E_IO) /* a photo that cannot be read is the photo's fault; IO below is the disk's */
-        return RAP_E_FORMAT;
     if (status == RAP_OK)
         status = image_crop(&crop, &photo, place(plan, &photo, item->concept.box, d), err);
     image_release(&photo);
@@ -110,10 +129,24 @@ static rap_status make(const dataset_plan *plan, const char *photo_path, const c
     return status;
 }
 
-rap_status crop_make(const dataset_plan *plan, const char *folder, const dataset_item *item,
-                     int variant, rap_err *err)
+/* Is a JPEG there, to its end? A power cut may leave a torn one. */
+static bool is_whole(const char *path)
 {
-    char name[CROP_NAME], purpose[32], *path, *photo;
+    static const unsigned char wanted[4] = { 0xFF, 0xD8, 0xFF, 0xD9 };
+    unsigned char found[4];
+    FILE *file = fopen(path, "rb");
+    bool whole = file && fread(found, 1, 2, file) == 2 && fseek(file, -2, SEEK_END) == 0 &&
+                 fread(found + 2, 1, 2, file) == 2 && memcmp(found, wanted, 4) == 0;
+
+    if (file)
+        fclose(file);
+    return whole;
+}
+
+rap_status crop_make(drop_reason *out_reason, const dataset_plan *plan, const char *folder,
+                     const dataset_item *item, int variant, rap_err *err)
+{
+    char name[CROP_NAME], purpose[32], *path;
     draw d;
     rap_status status = RAP_OK;
 
@@ -121,12 +154,10 @@ rap_status crop_make(const dataset_plan *plan, const char *folder, const dataset
     snprintf(purpose, sizeof purpose, "crop %d", variant);
     d = draw_for(plan->seed, purpose, item->key);
     path = path_join(folder, name);
-    photo = path_join(folder, item->concept.picture);
-    if (!path || !photo)
+    if (!path)
         status = err_memory(err, "cropping a concept");
-    else if (!file_exists(path))
-        status = make(plan, photo, path, item, &d, err);
+    else if (!is_whole(path))
+        status = make(out_reason, plan, folder, path, item, &d, err);
     free(path);
-    free(photo);
     return status;
 }

@@ -46,10 +46,12 @@ typedef struct dataset_stats {
 /* Counts a folder that dataset_build made, or a file in the RAP format (pictures are then not looked for). */
 rap_status dataset_count(dataset_stats *out, const char *path, rap_err *err);
 void dataset_print(FILE *out, const dataset_stats *s);
-rap_status dataset_draw_stats(const dataset_stats *s, const char *png, rap_err *err);
+/* path: what was counted. A PNG that would replace a file of it is refused. */
+rap_status dataset_draw_stats(const dataset_stats *s, const char *path, const char *png,
+                              rap_err *err);
 
 /* Draws sample `number` (from 0; training first, then validation) as the model would see it: pictures, prompt, and the
- * answer, which is what is trained on. */
+ * answer, which is what is trained on. A PNG that would replace a file of the data set is refused. */
 rap_status dataset_show(const char *folder, uint64_t number, const char *png, rap_err *err);
 
 #endif

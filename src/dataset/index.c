@@ -80,9 +80,56 @@ static void meet(groups *g, const char *name, size_t entry)
     }
 }
 
+typedef struct group {
+    uint64_t number; /* drawn */
+    size_t root, size;
+} group;
+
+static int by_number(const void *a, const void *b)
+{
+    const group *x = a, *y = b;
+
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    return (x->root > y->root) - (x->root < y->root);
+}
+
+static rap_status hold_out(dataset_index *x, groups *g, uint64_t seed, double validation,
+                           rap_err *err)
+{
+    group *list = mem_array(x->count + 1, sizeof *list);
+    double target = validation * (double)x->count;
+    size_t held = 0, count = 0;
+
+    if (!list)
+        return err_memory(err, "splitting a data set");
+    for (size_t i = 0; i < x->count; i++) {
+        draw d = draw_for(seed, "split", x->entry[i].item->key);
+
+        list[i] = (group){ draw_bits(&d), i, 0 };
+    }
+    for (size_t i = 0; i < x->count; i++)
+        list[root_of(g, i)].size++;
+    for (size_t i = 0; i < x->count; i++)
+        if (list[i].size > 0)
+            list[count++] = list[i];
+    qsort(list, count, sizeof *list, by_number);
+    for (size_t i = 0; i < count; i++)
+        if ((double)held + (double)list[i].size / 2 <= target &&
+            (held + list[i].size < x->count || validation >= 1)) {
+            held += list[i].size;
+            x->entry[list[i].root].side = SIDE_VALIDATION;
+        }
+    for (size_t i = 0; i < x->count; i++)
+        x->entry[i].side = x->entry[root_of(g, i)].side;
+    free(list);
+    return RAP_OK;
+}
+
 static rap_status divide(dataset_index *x, uint64_t seed, double validation, rap_err *err)
 {
     groups g = { .room = 64 };
+    rap_status status;
 
     while (g.room < x->count * 8)
         g.room *= 2;
@@ -103,15 +150,13 @@ static rap_status divide(dataset_index *x, uint64_t seed, double validation, rap
             meet(&g, item->concept.picture, i);
         if (item->query.picture)
             meet(&g, item->query.picture, i);
+        if (item->scene)
+            meet(&g, item->scene, i);
     }
-    for (size_t i = 0; i < x->count; i++) {
-        draw d = draw_for(seed, "split", x->entry[root_of(&g, i)].item->key);
-
-        x->entry[i].side = draw_share(&d) < validation ? SIDE_VALIDATION : SIDE_TRAIN;
-    }
+    status = hold_out(x, &g, seed, validation, err);
     free(g.parent);
     free(g.seen);
-    return RAP_OK;
+    return status;
 }
 
 /* ---- order ---- */
@@ -161,7 +206,7 @@ void index_release(dataset_index *x)
 
 /* ---- looking up ---- */
 
-static const index_entry *find(const dataset_index *x, const dataset_item *item)
+const index_entry *index_find(const dataset_index *x, const dataset_item *item)
 {
     for (int side = 0; side < 2; side++) {
         index_entry key = { .item = item, .side = side };
@@ -175,29 +220,33 @@ static const index_entry *find(const dataset_index *x, const dataset_item *item)
 
 split_side index_side(const dataset_index *x, const dataset_item *item)
 {
-    const index_entry *entry = find(x, item);
+    const index_entry *entry = index_find(x, item);
 
     return entry ? entry->side : SIDE_TRAIN;
 }
 
-static int same_picture(const char *a, const char *b)
+static int same_text(const char *a, const char *b)
 {
     return a && b && strcmp(a, b) == 0;
 }
 
-/* Could `other` be in the picture that is asked about? Then it is no negative. */
-static int is_apart(const dataset_item *item, const dataset_item *other)
+int index_apart(const dataset_item *item, const dataset_item *other)
 {
-    return other->concept.picture && strcmp(item->identity, other->identity) != 0 &&
-           !same_picture(item->query.picture, other->query.picture) &&
-           !same_picture(item->query.picture, other->concept.picture);
+    int apart = other->concept.picture && strcmp(item->identity, other->identity) != 0 &&
+                !same_text(item->query.picture, other->query.picture) &&
+                !same_text(item->query.picture, other->concept.picture) &&
+                !same_text(item->scene, other->scene);
+
+    for (int i = 0; apart && i < item->companions; i++)
+        apart = strcmp(item->company[i], other->identity) != 0;
+    return apart;
 }
 
 const dataset_item *index_other(const dataset_index *x, const dataset_item *item, int same_category,
                                 draw *d)
 {
     enum { TRIES = 64 };
-    const index_entry *self = find(x, item);
+    const index_entry *self = index_find(x, item);
     size_t from, to;
 
     if (!self)
@@ -215,7 +264,7 @@ const dataset_item *index_other(const dataset_index *x, const dataset_item *item
     for (int i = 0; i < TRIES && to > from; i++) {
         const index_entry *other = &x->entry[from + draw_below(d, to - from)];
 
-        if (is_apart(item, other->item) &&
+        if (index_apart(item, other->item) &&
             (same_category != 0 || other->category != self->category))
             return other->item;
     }

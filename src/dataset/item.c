@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,6 +57,10 @@ void dataset_item_free(dataset_item *item)
         free(item->turn[i].question);
         free(item->turn[i].answer);
     }
+    for (int i = 0; i < item->companions; i++)
+        free(item->company[i]);
+    free(item->company);
+    free(item->scene);
     free(item->caption);
     free(item->turn);
     free(item->key);
@@ -84,15 +89,35 @@ int dataset_item_text(char **out, const char *text)
     return *out != NULL;
 }
 
+int dataset_item_scene(dataset_item *item, const char *source, const char *scene)
+{
+    free(item->scene);
+    item->scene = joined(source, scene);
+    return item->scene != NULL;
+}
+
+/* Takes `text` over; NULL: memory ran out. */
+static int append(char ***list, int *count, char *text)
+{
+    char **grown = text ? realloc(*list, ((size_t)*count + 1) * sizeof *grown) : NULL;
+
+    if (!grown) {
+        free(text);
+        return 0;
+    }
+    *list = grown;
+    grown[(*count)++] = text;
+    return 1;
+}
+
+int dataset_item_companion(dataset_item *item, const char *source, const char *identity)
+{
+    return append(&item->company, &item->companions, joined(source, identity));
+}
+
 int dataset_item_caption(dataset_item *item, const char *caption)
 {
-    char **grown = realloc(item->caption, ((size_t)item->captions + 1) * sizeof *grown);
-
-    if (!grown)
-        return 0;
-    item->caption = grown;
-    grown[item->captions] = mem_string(caption);
-    return grown[item->captions] ? (item->captions++, 1) : 0;
+    return append(&item->caption, &item->captions, mem_string(caption));
 }
 
 int dataset_item_turn(dataset_item *item, const char *question, const char *answer)
@@ -113,21 +138,18 @@ int dataset_item_turn(dataset_item *item, const char *question, const char *answ
 
 int dataset_item_serves(const dataset_item *item, dataset_kind kind)
 {
-    int concept = item->concept.picture != NULL, query = item->query.picture != NULL;
+    bool concept = item->concept.picture != NULL, query = item->query.picture != NULL;
+    bool both = concept && query, found = both && !item->one_picture;
 
     switch (kind) {
     case KIND_GROUNDING:
-        return concept
-        &&query && item->query.box.w > 0;
+        return found && item->query.box.w > 0;
     case KIND_RECOGNITION:
-        return concept
-        &&query && * item->category;
+        return found && *item->category;
     case KIND_CAPTION:
-        return concept
-        &&query && item->captions > 0;
+        return found && item->captions > 0;
     case KIND_DESCRIPTION:
-        return concept
-        &&query && * item->info;
+        return both && *item->info;
     case KIND_QA:
         return concept
         &&(*item->info || *item->category || (query && item->turns > 0));

@@ -26,6 +26,7 @@ const char *dataset_kind_name(dataset_kind kind); /* "grounding" … */
 typedef struct dataset_place {
     char *picture; /* "SOURCE/path", relative to the folder of pictures */
     rap_box box;   /* in its pixels; w == 0: the whole picture */
+    int width, height; /* of the picture as annotated; 0: not said. A picture of another size is not used */
 } dataset_place;
 
 typedef struct dataset_turn {
@@ -34,9 +35,15 @@ typedef struct dataset_turn {
 
 typedef struct dataset_item {
     int references;
+    uint64_t order; /* in which it was offered, from 0 */
+    int twice;      /* an earlier item has the same key: it is left out */
     char *key;      /* "SOURCE/…": unique, the same in every run */
     char *identity; /* of the object: two items with the same one show the same thing */
     dataset_place concept, query; /* a NULL picture: none */
+    int one_picture;              /* the query shows nothing but the concept: nothing is to be found in it */
+    char *scene;                  /* the video that both pictures come from; NULL: none */
+    char **company;               /* [companions] identities of other objects in the query picture */
+    int companions;
     char *name;                   /* NULL: one is drawn */
     char *category, *info;        /* "" when the source has none */
     char **caption;               /* [captions] */
@@ -53,6 +60,8 @@ void dataset_item_free(dataset_item *item);          /* one less; NULL-safe */
 /* Copies; 0 when memory ran out. */
 int dataset_item_place(dataset_place *out, const char *source, const char *path, rap_box box);
 int dataset_item_text(char **out, const char *text); /* replaces what was there */
+int dataset_item_scene(dataset_item *item, const char *source, const char *scene);
+int dataset_item_companion(dataset_item *item, const char *source, const char *identity);
 int dataset_item_caption(dataset_item *item, const char *caption);
 int dataset_item_turn(dataset_item *item, const char *question, const char *answer);
 

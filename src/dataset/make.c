@@ -28,6 +28,8 @@ typedef struct making {
     shown concept[SAMPLE_CONCEPTS];
     int concepts, asked;        /* asked: the number of the concept that the question is about */
     bool with_picture, present; /* present: the asked concept is in the picture */
+    drop_reason reason;         /* why the last photo could not be used */
+    int width, height;          /* of the query picture */
     buf question, answer;
 } making;
 
@@ -41,25 +43,76 @@ static bool is_shown(const making *k, const dataset_item *item)
     return false;
 }
 
-static void show(making *k, const dataset_item *item)
+/* What is wrong with the machine ends the run; what is wrong with one picture costs that picture. */
+static bool is_fatal(rap_status status)
 {
-    if (item && k->concepts < k->m->plan->max_concepts && !is_shown(k, item))
-    k->concept[k->concepts++] = (shown){ .item = item, .info = BUF_INIT };
+    return status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED;
 }
 
-static void add_noise(making *k)
+/* Puts the item into the prompt and makes its crop, unless it is there or the prompt is full. When its photo cannot
+ * be used, `why` tells, *out_shown is false and the status RAP_OK. */
+static rap_status show(bool *out_shown, making *k, const dataset_item *item, rap_err *why)
+{
+    draw d = draw_for(k->m->plan->seed + (uint64_t)k->kind, "variant", item->key);
+    int variant = (int)draw_below(&d, CROP_VARIANTS);
+    rap_status status;
+
+    *out_shown = false;
+    if (k->concepts == k->m->plan->max_concepts || is_shown(k, item))
+        return RAP_OK;
+    status = crop_make(&k->reason, k->m->plan, k->m->images, item, variant, why);
+    if (status != RAP_OK)
+        return is_fatal(status) ? status : RAP_OK;
+    k->concept[k->concepts] = (shown){ .item = item, .info = BUF_INIT };
+    crop_name(k->concept[k->concepts++].picture, item, variant);
+    *out_shown = true;
+    return RAP_OK;
+}
+
+typedef enum relation {
+    OF_OTHER = 0,
+    OF_SAME = 1,
+    OF_ANY = -1,
+    /* category: index.h */ LIKE = 2
+} relation;
+
+/* Shows another concept. One whose photo cannot be used is passed over: that is no fault of this sample. */
+static rap_status show_other(bool *out_shown, making *k, relation wanted, rap_err *err)
+{
+    enum { TRIES = 8 };
+    rap_status status = RAP_OK;
+
+    *out_shown = false;
+    for (int i = 0; status == RAP_OK && !*out_shown && i < TRIES; i++) {
+        const dataset_item *other = NULL;
+
+        if (wanted == LIKE)
+            status = nearest_other(&other, k->m->nearest, k->item, &k->d, err);
+        else
+            other = index_other(k->m->index, k->item, wanted, &k->d);
+        if (status != RAP_OK || !other)
+            return status;
+        status = show(out_shown, k, other, err);
+    }
+    return status;
+}
+
+static rap_status add_noise(making *k, rap_err *err)
 {
     const plan_negatives *n = &k->m->plan->noise;
     size_t count = (size_t)n->least + draw_below(&k->d, (size_t)(n->most - n->least) + 1);
+    rap_status status = RAP_OK;
 
     if (draw_share(&k->d) >= n->share)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        int hard = draw_share(&k->d) < n->hard;
-        const dataset_item *other = index_other(k->m->index, k->item, hard, &k->d);
+        return RAP_OK;
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        bool done = false, hard = draw_share(&k->d) < n->hard;
 
-        show(k, other ? other : index_other(k->m->index, k->item, -1, &k->d));
+        status = show_other(&done, k, !hard ? OF_OTHER : k->m->nearest ? LIKE : OF_SAME, err);
+        if (status == RAP_OK && !done)
+            status = show_other(&done, k, OF_ANY, err);
     }
+    return status;
 }
 
 /* What is asked about stands at any place of the list. */
@@ -86,7 +139,7 @@ static void name_concept(making *k, int i)
     shown *c = &k->concept[i];
     uint64_t seed = k->m->plan->seed;
 
-    if (c->item->name)
+    if (c->item->name && dataset_name_fits(c->item->name))
         snprintf(c->name, sizeof c->name, "%s", c->item->name);
     else
         dataset_name(c->name, seed, c->item->identity, 0);
@@ -118,23 +171,9 @@ static const char *reason_of(const rap_err *why)
 static rap_status prepare_concepts(making *k, rap_err *err)
 {
     for (int i = 0; i < k->concepts; i++) {
-        shown *c = &k->concept[i];
-        draw d = draw_for(k->m->plan->seed + (uint64_t)k->kind, "variant", c->item->key);
-        int variant = (int)draw_below(&d, CROP_VARIANTS);
-        rap_err why = { 0 };
-        rap_status status = crop_make(k->m->plan, k->m->images, c->item, variant, &why);
-
-        if (status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED)
-            return err_set(err, status, "%s", why.text);
-        if (status != RAP_OK) {
-            report_drop(k->report, DROP_NO_PICTURE, "%s: %s", c->item->concept.picture,
-                        reason_of(&why));
-            return status;
-        }
         name_concept(k, i);
-        describe(c);
-        crop_name(c->picture, c->item, variant);
-        if (buf_failed(&c->info))
+        describe(&k->concept[i]);
+        if (buf_failed(&k->concept[i].info))
             return err_memory(err, "describing a concept");
     }
     return RAP_OK;
@@ -164,31 +203,18 @@ static rap_status fill(making *k, buf *out, const char *place, const template_va
     return templates_fill(out, k->m->templates, place, &k->d, v, err);
 }
 
-/* The box of the item in its query picture; RAP_E_NOT_FOUND and counted when that cannot be read. */
-static rap_status find_box(char out[64], making *k, rap_err *err)
+/* The box of the item in its query picture; RAP_E_NOT_FOUND and counted when it is not in it. */
+static rap_status find_box(char out[64], making *k)
 {
-    char *path = path_join(k->m->images, k->item->query.picture);
-    image photo = { 0 };
-    rap_err why = { 0 };
-    rap_status status = path ? image_load(&photo, path, &why) : RAP_E_MEMORY;
+    rap_box box = k->item->query.box;
 
-    free(path);
-    if (status == RAP_E_MEMORY)
-        return err_memory(err, "reading a picture");
-    if (status != RAP_OK) {
-        report_drop(k->report, DROP_NO_PICTURE, "%s: %s", k->item->query.picture, reason_of(&why));
+    if (box.x + box.w > (float)k->width + 1 || box.y + box.h > (float)k->height + 1) {
+        report_drop(k->report, DROP_OUTSIDE, "%s: its picture has %d x %d pixels", k->item->key,
+                    k->width, k->height);
         return RAP_E_NOT_FOUND;
     }
-    if (k->item->query.box.x + k->item->query.box.w > (float)photo.width + 1 ||
-        k->item->query.box.y + k->item->query.box.h > (float)photo.height + 1) {
-        report_drop(k->report, DROP_OUTSIDE, "%s: its picture has %d x %d pixels", k->item->key,
-                    photo.width, photo.height);
-        status = RAP_E_NOT_FOUND;
-    } else {
-        make_box(out, k->m->plan->boxes, k->item->query.box, photo.width, photo.height);
-    }
-    image_release(&photo);
-    return status;
+    make_box(out, k->m->plan->boxes, box, k->width, k->height);
+    return RAP_OK;
 }
 
 static rap_status ask_about(making *k, const template_values *v, rap_err *err)
@@ -233,7 +259,7 @@ static rap_status word(making *k, rap_err *err)
 
     snprintf(name, sizeof name, "<%s>", asked->name);
     if (k->kind == KIND_GROUNDING)
-        status = find_box(box, k, err);
+        status = find_box(box, k);
     if (k->kind == KIND_CAPTION)
         template_put(&caption, k->item->caption[draw_below(&k->d, (size_t)k->item->captions)], &v);
     v.caption = buf_text(&caption);
@@ -253,38 +279,115 @@ static rap_status word(making *k, rap_err *err)
 
 /* ---- the sample ---- */
 
-static bool picture_is_there(making *k)
+/* Has a crop of the query picture itself been made? Then it can be decoded and has the annotated size. */
+static bool is_proved(const making *k)
 {
-    char *path = path_join(k->m->images, k->item->query.picture);
-    bool there = path && file_exists(path) && !file_is_folder(path);
+    const dataset_item *item = k->item;
 
-    if (!there)
-        report_drop(k->report, DROP_NO_PICTURE, "%s: no such file", k->item->query.picture);
-    free(path);
-    return there;
+    return k->present && k->concepts > 0 && item->query.width > 0 &&
+           strcmp(item->query.picture, item->concept.picture) == 0;
+}
+
+/* Can the query picture be used? RAP_E_NOT_FOUND and counted when not. */
+static rap_status check_picture(making *k, rap_err *err)
+{
+    const dataset_place *place = &k->item->query;
+    image photo = { 0 };
+    rap_err why = { 0 };
+    rap_status status;
+
+    k->width = place->width;
+    k->height = place->height;
+    if (is_proved(k))
+        return RAP_OK;
+    status = crop_photo(&photo, &k->reason, k->m->plan, k->m->images, place, &why);
+    if (is_fatal(status))
+        return err_set(err, status, "%s", why.text);
+    if (status != RAP_OK) {
+        report_drop(k->report, k->reason, "%s: %s", place->picture, reason_of(&why));
+        return RAP_E_NOT_FOUND;
+    }
+    k->width = image_full_width(&photo);
+    k->height = image_full_height(&photo);
+    image_release(&photo);
+    return RAP_OK;
+}
+
+/* With "copy_pictures" the picture lies in the data set itself, whole or not at all. */
+static rap_status copy_picture(const making *k, rap_err *err)
+{
+    char *from = plan_picture(k->m->plan, k->m->images, k->item->query.picture);
+    char *to = path_join(k->m->images, k->item->query.picture),
+         *folder = to ? path_folder(to) : NULL;
+    char *bytes = NULL;
+    size_t size = 0;
+    rap_status status = from && folder ? RAP_OK : err_memory(err, "copying a picture");
+
+    if (status == RAP_OK && !file_exists(to)) {
+        status = file_read(&bytes, &size, from, IMAGE_MAX_BYTES, err);
+        if (status != RAP_OK && status != RAP_E_MEMORY) { /* it was there when it was checked */
+            report_drop(k->report, DROP_NO_PICTURE, "%s: cannot be copied", k->item->query.picture);
+            status = RAP_E_NOT_FOUND;
+        }
+        if (status == RAP_OK)
+            status = file_make_folders(folder, err);
+        if (status == RAP_OK)
+            status = file_write(to, bytes, size, err);
+    }
+    free(bytes);
+    free(from);
+    free(to);
+    free(folder);
+    return status;
+}
+
+/* An absent concept of the same category, else of any, for a question whose answer is no. */
+static rap_status show_absent(making *k, rap_err *err)
+{
+    bool absent = false;
+    rap_status status = show_other(&absent, k, OF_SAME, err);
+
+    if (status == RAP_OK && !absent)
+        status = show_other(&absent, k, OF_ANY, err);
+    k->present = !absent;
+    return status;
+}
+
+/* The item itself; RAP_E_NOT_FOUND and counted when its photo cannot be used. */
+static rap_status show_item(making *k, rap_err *err)
+{
+    bool done = false;
+    rap_err why = { 0 };
+    rap_status status = show(&done, k, k->item, &why);
+
+    if (status != RAP_OK)
+        return err_set(err, status, "%s", why.text);
+    if (done)
+        return RAP_OK;
+    report_drop(k->report, k->reason, "%s: %s", k->item->concept.picture, reason_of(&why));
+    return RAP_E_NOT_FOUND;
 }
 
 /* Who is asked about, with whom in the prompt, and whether a picture is shown. */
-static void choose(making *k)
+static rap_status choose(making *k, rap_err *err)
 {
     const dataset_plan *plan = k->m->plan;
-    const dataset_item *absent = NULL;
+    rap_status status = RAP_OK;
 
     k->present = true;
     k->with_picture = k->item->query.picture != NULL;
     if (k->kind == KIND_QA && (*k->item->info || *k->item->category) &&
         draw_share(&k->d) < plan->text_only)
         k->with_picture = false;
-    if (k->kind == KIND_RECOGNITION && draw_share(&k->d) < plan->negative) {
-        absent = index_other(k->m->index, k->item, 1, &k->d);
-        if (!absent)
-            absent = index_other(k->m->index, k->item, -1, &k->d);
-        k->present = absent == NULL;
-    }
-    show(k, absent ? absent : k->item);
-    if (k->kind != KIND_DESCRIPTION || k->with_picture)
-        add_noise(k);
-    shuffle(k);
+    if (k->kind == KIND_RECOGNITION && draw_share(&k->d) < plan->negative)
+        status = show_absent(k, err);
+    if (status == RAP_OK && k->present)
+        status = show_item(k, err);
+    if (status == RAP_OK)
+        status = add_noise(k, err);
+    if (status == RAP_OK)
+        shuffle(k);
+    return status;
 }
 
 /* A text that is no UTF-8 leaves nothing behind. */
@@ -361,27 +464,24 @@ rap_status make_sample(buf *out, dataset_report *report, const maker *m, const d
     k->question = k->answer = (buf)BUF_INIT;
     /* Not the pool's draw, whose smallest numbers chose these items. */
     k->d = draw_for(m->plan->seed + (uint64_t)kind, "sample", item->key);
+    k->with_picture = item->query.picture != NULL;
     if (kind != KIND_INSTRUCTION)
-        choose(k);
-    else
-        k->with_picture = item->query.picture != NULL;
-    if (k->with_picture && !picture_is_there(k))
-        status = RAP_E_NOT_FOUND;
-    else if (kind == KIND_INSTRUCTION)
-        status = write_instruction(out, k, err);
-    else {
+        status = choose(k, err);
+    if (status == RAP_OK && k->with_picture)
+        status = check_picture(k, err);
+    if (status == RAP_OK && kind != KIND_INSTRUCTION)
         status = prepare_concepts(k, err);
-        if (status == RAP_OK)
-            status = word(k, err);
-        if (status == RAP_OK)
-            status = write_sample(out, k, err);
-    }
+    if (status == RAP_OK && kind != KIND_INSTRUCTION)
+        status = word(k, err);
+    if (status == RAP_OK && k->with_picture && m->plan->copy)
+        status = copy_picture(k, err);
+    if (status == RAP_OK)
+        status =
+            kind == KIND_INSTRUCTION ? write_instruction(out, k, err) : write_sample(out, k, err);
     for (int i = 0; i < k->concepts; i++)
         buf_release(&k->concept[i].info);
     buf_release(&k->question);
     buf_release(&k->answer);
     free(k);
-    /* What is wrong with one picture was counted; what is wrong with the machine ends the run. */
-    return status == RAP_E_MEMORY || status == RAP_E_IO || status == RAP_E_CANCELLED ? status
-                                                                                     : RAP_OK;
+    return is_fatal(status) ? status : RAP_OK; /* anything else was counted */
 }

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "dataset/index.h"
+#include "dataset/nearest.h"
 #include "dataset/plan.h"
 #include "dataset/report.h"
 #include "dataset/templates.h"
@@ -12,6 +13,7 @@ typedef struct maker { /* everything is borrowed and only read, so threads may s
     const dataset_plan *plan;
     const templates *templates;
     const dataset_index *index;
+    const nearest *nearest; /* NULL: hard noise is of the same category */
     const char *images; /* the folder of pictures */
 } maker;
 

@@ -1,6 +1,7 @@
 /* names.c: people's and pets' names in common use, made words, and made words with a number or a hyphen. */
 #include "dataset/names.h"
 
+#include "base/text.h"
 #include "dataset/random.h"
 
 #include <stdio.h>
@@ -52,4 +53,10 @@ void dataset_name(char out[DATASET_NAME], uint64_t seed, const char *identity, i
     used = strlen(out);
     if (form >= 0.75 && form < 0.9)
         snprintf(out + used, DATASET_NAME - used, "%d", 1 + (int)draw_below(&d, 9));
+}
+
+int dataset_name_fits(const char *name)
+{
+    return *name && strlen(name) <= DATASET_NAME - 4 && text_is_utf8(name) &&
+           !text_has_control(name) && !strpbrk(name, "<>");
 }

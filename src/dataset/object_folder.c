@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@ void object_folder_category(char out[64], const char *folder)
 {
     size_t len;
 
-    snprintf(out, 64, "%s", path_base(folder));
+    report_copy(out, 64, path_base(folder));
     for (len = strlen(out); len > 1 && isdigit((unsigned char)out[len - 1]);)
         out[--len] = '\0';
     for (char *c = out; *c; c++)
@@ -28,7 +29,10 @@ static rap_status offer(const object_folder *f, const char *concept, const char 
 {
     const rap_box whole = { 0, 0, 0, 0 };
     const char *source = sink->source->name;
-    char *path = path_join(f->folder, picture), *id = path_join(f->identity, picture);
+    bool own = strcmp(f->folder, f->identity) == 0;
+    char *path = path_join(f->folder, picture);
+    char *id =
+        path ? path_join(f->identity, own ? picture : path) : NULL; /* two may share a folder */
     dataset_item *item = path && id ? dataset_item_new(source, id, f->identity) : NULL;
 
     if (item && !(dataset_item_place(&item->concept, source, concept, whole) &&
@@ -75,7 +79,7 @@ rap_status object_folder_read(const object_folder *f, source_sink *sink, rap_err
         }
     }
     if (status == RAP_OK && offered == 0)
-        report_drop(sink->report, DROP_NO_PAIR, "%s", folder);
+        report_drop(sink->report, DROP_NO_PAIR, "%s", f->folder);
     source_list_free(name, count);
     free(concept);
     free(folder);

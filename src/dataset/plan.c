@@ -216,6 +216,12 @@ static rap_status read_source(dataset_plan *p, plan_source *s, const json_t *obj
         status = err_set(err, RAP_E_FORMAT, "%s: \"%stype\" is missing", p->file, where);
     if (status == RAP_OK && !s->name)
         s->name = s->type;
+    if (status == RAP_OK && strcmp(s->name, "crops") == 0)
+        status =
+            err_set(err, RAP_E_FORMAT,
+                    "%s: \"%sname\" is \"crops\", the folder of the concepts' pictures: choose "
+                    "another",
+                    p->file, where);
     if (status == RAP_OK && !is_plain_name(s->name))
         status = err_set(err, RAP_E_FORMAT,
                          "%s: \"%sname\" is \"%s\": letters, digits, '-', '_' and '.' are allowed",
@@ -331,6 +337,19 @@ rap_status plan_read(dataset_plan **out, const char *path, rap_err *err)
     else
         plan_free(p);
     return status;
+}
+
+char *plan_picture(const dataset_plan *p, const char *images, const char *picture)
+{
+    size_t len = strcspn(picture, "/");
+
+    for (int i = 0; i < p->sources; i++) {
+        const plan_source *s = &p->source[i];
+
+        if (strlen(s->name) == len && strncmp(s->name, picture, len) == 0 && s->images)
+            return path_join(s->images, picture + len + (picture[len] == '/'));
+    }
+    return path_join(images, picture);
 }
 
 void plan_free(dataset_plan *p)

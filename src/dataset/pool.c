@@ -1,6 +1,7 @@
 /* pool.c: one bounded heap a kind. */
 #include "dataset/pool.h"
 
+#include "base/mem.h"
 #include "dataset/random.h"
 
 #include <stdlib.h>
@@ -24,10 +25,14 @@ void dataset_pool_release(dataset_pool *p)
     memset(p, 0, sizeof *p);
 }
 
-/* By number, and where two are equal by key, so that the order is always the same. */
+/* By number, and where two are equal by key and order, so that the order is always the same. */
 static int before(const dataset_choice *a, const dataset_choice *b)
 {
-    return a->number != b->number ? a->number < b->number : strcmp(a->item->key, b->item->key) < 0;
+    int keys = a->number == b->number ? strcmp(a->item->key, b->item->key) : 0;
+
+    if (a->number != b->number)
+        return a->number < b->number;
+    return keys != 0 ? keys < 0 : a->item->order < b->item->order;
 }
 
 static void swap(dataset_choice *a, dataset_choice *b)
@@ -94,6 +99,7 @@ rap_status dataset_pool_offer(dataset_pool *p, dataset_item *item, rap_err *err)
 {
     rap_status status = RAP_OK;
 
+    item->order = p->offered++;
     for (int k = 0; status == RAP_OK && k < KIND_COUNT; k++)
         if (dataset_item_serves(item, k))
             status = offer(p, k, item, err);
@@ -105,9 +111,57 @@ static int compare(const void *a, const void *b)
     return before(a, b) ? -1 : before(b, a) ? 1 : 0;
 }
 
-void dataset_pool_close(dataset_pool *p)
+static int by_key(const void *a, const void *b)
 {
+    const dataset_item *x = *(dataset_item *const *)a, *y = *(dataset_item *const *)b;
+    int order = strcmp(x->key, y->key);
+
+    return order != 0 ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+/* Marks every item whose key an earlier one has. */
+static rap_status mark_twice(dataset_pool *p, dataset_report *report, rap_err *err)
+{
+    size_t count = 0, room = 1;
+    dataset_item **item;
+
     for (int k = 0; k < KIND_COUNT; k++)
-        if (p->kind[k].count > 1)
-            qsort(p->kind[k].choice, p->kind[k].count, sizeof *p->kind[k].choice, compare);
+        room += p->kind[k].count;
+    item = mem_array(room, sizeof(dataset_item *));
+    if (!item)
+        return err_memory(err, "choosing samples");
+    for (int k = 0; k < KIND_COUNT; k++)
+        for (size_t i = 0; i < p->kind[k].count; i++)
+            item[count++] = p->kind[k].choice[i].item;
+    qsort(item, count, sizeof *item, by_key);
+    for (size_t i = 1, first = 0; i < count; i++) {
+        if (strcmp(item[i]->key, item[first]->key) != 0)
+            first = i;
+        if (item[i] != item[first] && !item[i]->twice) {
+            item[i]->twice = 1;
+            report_drop(report, DROP_TWICE, "%s", item[i]->key);
+        }
+    }
+    free(item);
+    return RAP_OK;
+}
+
+rap_status dataset_pool_close(dataset_pool *p, dataset_report *report, rap_err *err)
+{
+    rap_status status = mark_twice(p, report, err);
+
+    for (int k = 0; status == RAP_OK && k < KIND_COUNT; k++) {
+        dataset_choice *choice = p->kind[k].choice;
+        size_t kept = 0;
+
+        for (size_t i = 0; i < p->kind[k].count; i++)
+            if (choice[i].item->twice)
+                dataset_item_free(choice[i].item);
+            else
+                choice[kept++] = choice[i];
+        p->kind[k].count = kept;
+        if (kept > 1)
+            qsort(choice, kept, sizeof *choice, compare);
+    }
+    return status;
 }

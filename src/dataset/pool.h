@@ -5,6 +5,7 @@
 #define RAP_DATASET_POOL_H
 
 #include "dataset/item.h"
+#include "dataset/report.h"
 
 typedef struct dataset_choice {
     uint64_t number; /* drawn; the smallest stay */
@@ -12,7 +13,7 @@ typedef struct dataset_choice {
 } dataset_choice;
 
 typedef struct dataset_pool {
-    uint64_t seed;
+    uint64_t seed, offered; /* offered: items so far */
     struct {
         dataset_choice *choice; /* a heap, the largest number on top; sorted by pool_close */
         size_t count, wanted, room;
@@ -26,7 +27,8 @@ void dataset_pool_release(dataset_pool *p);
 /* Keeps references of its own. */
 rap_status dataset_pool_offer(dataset_pool *p, dataset_item *item, rap_err *err);
 
-/* Nothing comes any more: sorts each kind's choice by its numbers (then by key). */
-void dataset_pool_close(dataset_pool *p);
+/* Nothing comes any more: sorts each kind's choice by its numbers (then by key). Of several items with one key the one
+ * that was offered first stays, and `report` counts the others. */
+rap_status dataset_pool_close(dataset_pool *p, dataset_report *report, rap_err *err);
 
 #endif

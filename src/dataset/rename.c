@@ -37,6 +37,37 @@ static const char *before_article(const char *text, const char *at)
     return at;
 }
 
+/* May what follows the category leave it the head of its phrase? "A dog runs", "a dog next to", but not "a dog house". */
+static int is_head(const char *after)
+{
+    static const char *const words[] = {
+        "in",      "on",     "at",      "with",  "and",     "or",      "next",   "near",
+        "by",      "to",     "from",    "under", "over",    "behind",  "beside", "inside",
+        "outside", "during", "while",   "as",    "that",    "which",   "who",    "for",
+        "through", "across", "against", "along", "around",  "above",   "below",  "between",
+        "before",  "after",  "into",    "onto",  "off",     "out",     "up",     "down",
+        "can",     "will",   "then",    "but",   "because", "running", "being",  "without",
+        "within",  "among",  "amongst", "atop",  "alone",   "together"
+    };
+    char word[24] = "";
+    size_t len = 0;
+
+    if (*after != ' ') /* the end, or a mark */
+        return *after != '-';
+    while (after[1 + len] && is_word(after[1 + len]))
+        len++;
+    if (len == 0 || len >= sizeof word)
+        return len == 0;
+    memcpy(word, after + 1, len);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasecmp(word, words[i]) == 0)
+            return 1;
+    return (len > 3 && strcasecmp(word + len - 3, "ing") == 0) ||
+           (len > 2 && strcasecmp(word + len - 2, "ed") == 0) ||
+           (len > 1 && strcasecmp(word + len - 1, "s") == 0 &&
+            strcasecmp(word + len - 2, "ss") != 0);
+}
+
 int rename_category(buf *out, const char *text, const char *category)
 {
     const char *at = find_word(text, text, category);
@@ -45,7 +76,7 @@ int rename_category(buf *out, const char *text, const char *category)
 
     /* Without an article "dog" may be part of "hot dog" or "dog park"; a second mention would stay. */
     if (!at || (begin == at && at != text) || find_word(text, at + len, category) ||
-        strncasecmp(at + len, "'s", 2) == 0)
+        strncasecmp(at + len, "'s", 2) == 0 || !is_head(at + len))
         return 0;
     buf_add(out, text, (size_t)(begin - text));
     buf_puts(out, "{name}");

@@ -16,6 +16,8 @@ typedef enum drop_reason {
     DROP_TEXT,        /* a caption or answer that cannot be used      */
     DROP_CONCEPTS,    /* more concepts than the limit                 */
     DROP_PATH,        /* a path that leads out of its folder          */
+    DROP_SIZE,        /* a picture of another size than annotated     */
+    DROP_TWICE,       /* an id that an earlier entry has              */
     DROP_REASONS
 } drop_reason;
 
@@ -28,6 +30,9 @@ typedef struct dataset_report {
 void report_drop(dataset_report *r, drop_reason reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void report_add(dataset_report *to, const dataset_report *from);
+/* `text` as a line can hold it, in at most size − 1 bytes: whole characters, what is no UTF-8 or a control character
+ * as '?'. */
+void report_copy(char *out, size_t size, const char *text);
 const char *drop_reason_text(drop_reason reason); /* "the picture is missing or damaged" */
 
 #endif

@@ -113,9 +113,10 @@ static rap_status draw_pictures(image *page, const char *folder, const sample *s
         x += QUERY + EDGE;
     }
     for (int i = 0, left = x; status == RAP_OK && i < s->concepts; i++) {
-        char label[128];
+        char name[80], label[128];
 
-        snprintf(label, sizeof label, "%d. <%.80s>", i + 1, s->concept[i].name);
+        report_copy(name, sizeof name, s->concept[i].name);
+        snprintf(label, sizeof label, "%d. <%s>", i + 1, name);
         if (x + CONCEPT > WIDTH - EDGE) {
             x = left;
             y += CONCEPT + 36;
@@ -129,7 +130,9 @@ static rap_status draw_pictures(image *page, const char *folder, const sample *s
 /* The prompt of a turn, as text. */
 static rap_status prompt_of(buf *out, const sample *s, int turn, rap_err *err)
 {
-    const prompt_style style = { "USER: ", " ASSISTANT:", "</s>", "" };
+    const prompt_style style = {
+        .before_user = "USER: ", .before_assistant = " ASSISTANT:", .after_assistant = "</s>"
+    };
     prompt_concept concept[SAMPLE_CONCEPTS];
     prompt p;
     rap_status status;
@@ -149,10 +152,12 @@ static rap_status prompt_of(buf *out, const sample *s, int turn, rap_err *err)
 static rap_status draw_texts(int *out_height, image *page, int y, const sample *s, rap_err *err)
 {
     int from = y, height;
-    char head[300];
+    char id[120], type[60], head[300];
     rap_status status;
 
-    snprintf(head, sizeof head, "%.120s   (%.60s)", s->id, s->type);
+    report_copy(id, sizeof id, s->id);
+    report_copy(type, sizeof type, s->type);
+    snprintf(head, sizeof head, "%s   (%s)", id, type);
     status = page_text(&height, page, EDGE, y, WIDTH - 2 * EDGE, head, TEXT - 2, 0x808080, err);
     y += height + 14;
     for (int i = 0; status == RAP_OK && i < s->turns; i++) {
@@ -197,8 +202,10 @@ rap_status dataset_show(const char *folder, uint64_t number, const char *png, ra
     sample s = { 0 };
     image page = { 0 };
     int top, height = 0;
-    rap_status status = find_sample(&s, folder, number, err);
+    rap_status status = file_spare(png, folder, NULL, err);
 
+    if (status == RAP_OK)
+        status = find_sample(&s, folder, number, err);
     top = pictures_height(&s);
     if (status == RAP_OK)
         status = draw_texts(&height, NULL, top, &s, err);

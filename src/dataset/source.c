@@ -12,25 +12,78 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct {
-    const char *type;
+enum { NOT, MAY, MUST }; /* a field of a source */
+
+typedef struct source_type {
+    const char *name;
     source_reader *read;
-} types[] = {
-    { "coco", source_coco },   { "refcoco", source_refcoco },     { "tao", source_tao },
-    { "vid", source_vid },     { "custom101", source_custom101 }, { "folders", source_folders },
-    { "myvlm", source_myvlm }, { "yollava", source_yollava },     { "mcllava", source_mcllava },
-    { "llava", source_llava }, { "store", source_store },
+    int annotations, refs, captions, questions, images;
+} source_type;
+
+static const source_type types[] = {
+    /*                              annotations refs captions questions images */
+    { "coco", source_coco, MUST, NOT, MAY, NOT, MUST },
+    { "refcoco", source_refcoco, MUST, MUST, NOT, NOT, MUST },
+    { "tao", source_tao, MUST, NOT, NOT, NOT, MUST },
+    { "vid", source_vid, MUST, NOT, NOT, NOT, MUST },
+    { "custom101", source_custom101, MUST, NOT, NOT, NOT, MUST },
+    { "folders", source_folders, NOT, NOT, NOT, NOT, MUST },
+    { "myvlm", source_myvlm, NOT, NOT, NOT, NOT, MUST },
+    { "yollava", source_yollava, MAY, NOT, NOT, MAY, MUST },
+    { "mcllava", source_mcllava, MAY, NOT, NOT, NOT, MUST },
+    { "llava", source_llava, MUST, NOT, NOT, NOT, MAY },
+    { "store", source_store, MUST, NOT, NOT, NOT, NOT },
 };
+
+static const source_type *find_type(const char *name)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
+}
+
+rap_status source_check(const dataset_plan *plan, const plan_source *s, rap_err *err)
+{
+    const source_type *type = find_type(s->type);
+    const struct {
+        const char *name, *path;
+        int use;
+    } fields[] = { { "annotations", s->annotations, type ? type->annotations : MAY },
+                   { "refs", s->refs, type ? type->refs : MAY },
+                   { "captions", s->captions, type ? type->captions : MAY },
+                   { "questions", s->questions, type ? type->questions : MAY },
+                   { "images", s->images, type ? type->images : MAY } };
+
+    if (!type)
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: no type of source is called \"%s\"; there are coco, refcoco, tao, vid, "
+                       "custom101, folders, myvlm, yollava, mcllava, llava, store",
+                       plan->file, s->type);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (fields[i].use == MUST && !fields[i].path)
+            return err_set(err, RAP_E_FORMAT, "%s: the source \"%s\" (%s) needs \"%s\"", plan->file,
+                           s->name, s->type, fields[i].name);
+        if (fields[i].use == NOT && fields[i].path)
+            return err_set(err, RAP_E_FORMAT, "%s: the source \"%s\" (%s) has no use for \"%s\"",
+                           plan->file, s->name, s->type, fields[i].name);
+        if (fields[i].path && !file_exists(fields[i].path))
+            return err_set(err, RAP_E_NOT_FOUND,
+                           "%s: no such file or folder; the source \"%s\" names it in \"%s\"",
+                           fields[i].path, s->name, fields[i].name);
+    }
+    if (s->images && !file_is_folder(s->images))
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: not a folder; the source \"%s\" names it in \"images\"", s->images,
+                       s->name);
+    return RAP_OK;
+}
 
 rap_status source_read(source_sink *sink, rap_err *err)
 {
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i].type, sink->source->type) == 0)
-            return types[i].read(sink, err);
-    return err_set(err, RAP_E_FORMAT,
-                   "%s: no type of source is called \"%s\"; there are coco, refcoco, tao, vid, "
-                   "custom101, folders, myvlm, yollava, mcllava, llava, store",
-                   sink->plan->file, sink->source->type);
+    rap_status status = source_check(sink->plan, sink->source, err);
+
+    return status == RAP_OK ? find_type(sink->source->type)->read(sink, err) : status;
 }
 
 rap_status source_offer(source_sink *sink, dataset_item *item, rap_err *err)
@@ -48,14 +101,6 @@ rap_status source_progress(source_sink *sink, double share, rap_err *err)
         sink->on_progress("reading", (uint64_t)(share * 1000), 1000, sink->payload) != 0)
         return err_set(err, RAP_E_CANCELLED, "cancelled");
     return RAP_OK;
-}
-
-rap_status source_needs(const source_sink *sink, const char *path, const char *field, rap_err *err)
-{
-    if (path)
-        return RAP_OK;
-    return err_set(err, RAP_E_FORMAT, "%s: the source \"%s\" (%s) needs \"%s\"", sink->plan->file,
-                   sink->source->name, sink->source->type, field);
 }
 
 int source_box(rap_box *box, int width, int height, source_sink *sink, const char *what)

@@ -12,6 +12,7 @@
 typedef struct source_sink {
     const dataset_plan *plan;
     const plan_source *source;
+    const char *images; /* the folder of pictures of the data set, for a source that has none of its own */
     dataset_pool *pool;
     dataset_report *report;
     rap_on_progress *on_progress; /* NULL: silent */
@@ -20,7 +21,10 @@ typedef struct source_sink {
 
 typedef rap_status source_reader(source_sink *sink, rap_err *err);
 
-/* Reads the sink's source by its type. */
+/* Is the type known, and are the files it needs given and there? Asked before any source is read. */
+rap_status source_check(const dataset_plan *plan, const plan_source *source, rap_err *err);
+
+/* Checks and reads the sink's source by its type. */
 rap_status source_read(source_sink *sink, rap_err *err);
 
 /* ---- what the readers share ---- */
@@ -30,9 +34,6 @@ rap_status source_offer(source_sink *sink, dataset_item *item, rap_err *err);
 
 /* Tells how far reading is, 0 to 1; RAP_E_CANCELLED when the caller wants to stop. */
 rap_status source_progress(source_sink *sink, double share, rap_err *err);
-
-/* RAP_OK when the configuration gives the path; `field` ("annotations") is for the error. */
-rap_status source_needs(const source_sink *sink, const char *path, const char *field, rap_err *err);
 
 /* The box of a picture of w × h pixels, cropped to it: 0 and counted when nothing usable of it is inside. */
 int source_box(rap_box *box, int width, int height, source_sink *sink, const char *what);

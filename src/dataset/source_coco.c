@@ -3,7 +3,7 @@
  * the category, whose word in the caption becomes its name. Annotations may carry "info", "name" and "captions"
  * of their own, as the toy world's do.
  *
- * Memory: the table of images, and with captions those of their pictures. */
+ * Memory: the table of images; with captions those too, and 16 bytes an annotation. */
 #include "dataset/coco.h"
 #include "dataset/rename.h"
 
@@ -67,15 +67,19 @@ static rap_status keep_caption(reading *r, const json_t *value, rap_err *err)
 {
     const char *text = json_string_value(json_object_get(value, "caption"));
     const json_t *image = json_object_get(value, "image_id");
+    const coco_image *known;
     caption *more;
 
     if (!text || !*text || !json_is_integer(image))
+        return RAP_OK;
+    known = coco_find_image(r->coco, json_integer_value(image));
+    if (!known)
         return RAP_OK;
     more = grown(r->caption, r->captions, &r->caption_room, sizeof *more);
     if (!more)
         return err_memory(err, "reading captions");
     r->caption = more;
-    more[r->captions++] = (caption){ json_integer_value(image), r->text.len };
+    more[r->captions++] = (caption){ known->id, r->text.len };
     buf_add(&r->text, text, strlen(text) + 1);
     return buf_failed(&r->text) ? err_memory(err, "reading captions") : RAP_OK;
 }
@@ -125,7 +129,7 @@ static rap_status count_object(const coco_annotation *a, void *payload, rap_err 
 
 static int is_alone(const reading *r, const coco_annotation *a)
 {
-    objects key = { a->image->id, a->category };
+    objects key = { .image = a->image->id, .category = a->category };
     const objects *found =
         r->count ? bsearch(&key, r->object, r->count, sizeof key, by_object) : NULL;
 
@@ -180,14 +184,14 @@ static int add_own(dataset_item *item, const json_t *annotation)
 static rap_status take(const coco_annotation *a, void *payload, rap_err *err)
 {
     reading *r = payload;
-    const char *source = r->sink->source->name, *picture = coco_image_name(r->coco, a->image);
+    const char *source = r->sink->source->name;
     char id[32];
     dataset_item *item;
 
     snprintf(id, sizeof id, "%" PRId64, a->id);
     item = dataset_item_new(source, id, id);
-    if (item && !(dataset_item_place(&item->concept, source, picture, a->box) &&
-                  dataset_item_place(&item->query, source, picture, a->box) &&
+    if (item && !(coco_place(&item->concept, source, r->coco, a->image, a->box) &&
+                  coco_place(&item->query, source, r->coco, a->image, a->box) &&
                   dataset_item_text(&item->category, a->category) && add_own(item, a->json) &&
                   (!is_alone(r, a) || add_captions(item, r, a)))) {
         dataset_item_free(item);
@@ -201,12 +205,8 @@ rap_status source_coco(source_sink *sink, rap_err *err)
     const plan_source *s = sink->source;
     coco *c = NULL;
     reading r = { .sink = sink, .text = BUF_INIT };
-    rap_status status = source_needs(sink, s->annotations, "annotations", err);
+    rap_status status = coco_open(&c, s->annotations, sink, err);
 
-    if (status == RAP_OK)
-        status = source_needs(sink, s->images, "images", err);
-    if (status == RAP_OK)
-        status = coco_open(&c, s->annotations, sink, err);
     r.coco = c;
     if (status == RAP_OK && s->captions) {
         status = read_captions(&r, s->captions, err);

@@ -42,8 +42,7 @@ static rap_status take(source_sink *sink, const json_t *entry, rap_err *err)
     }
     found = below(sink->source->images, folder);
     if (!found) {
-        report_drop(sink->report, DROP_NO_PICTURE, "%s: no such folder in %s", folder,
-                    sink->source->images);
+        report_drop(sink->report, DROP_NO_PICTURE, "%s: no such folder", folder);
         return RAP_OK;
     }
     while (*found && found[strlen(found) - 1] == '/')
@@ -58,12 +57,8 @@ rap_status source_custom101(source_sink *sink, rap_err *err)
 {
     json_walk *w = NULL;
     bool more = true;
-    rap_status status = source_needs(sink, sink->source->annotations, "annotations", err);
+    rap_status status = json_walk_open(&w, sink->source->annotations, err);
 
-    if (status == RAP_OK)
-        status = source_needs(sink, sink->source->images, "images", err);
-    if (status == RAP_OK)
-        status = json_walk_open(&w, sink->source->annotations, err);
     if (status == RAP_OK)
         status = json_walk_enter(w, '[', err);
     while (status == RAP_OK && (status = json_walk_item(&more, w, err)) == RAP_OK && more) {

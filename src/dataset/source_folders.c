@@ -20,7 +20,11 @@ static int find_class(char out[64], const char *text, const char *object)
     for (const char *line = text; line && *line;
          line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (strncmp(line, object, len) == 0 && line[len] == ',') {
-            snprintf(out, 64, "%.*s", (int)strcspn(line + len + 1, ",\r\n"), line + len + 1);
+            char class[256];
+
+            snprintf(class, sizeof class, "%.*s", (int)strcspn(line + len + 1, ",\r\n"),
+                     line + len + 1);
+            report_copy(out, 64, class);
             return *out != '\0';
         }
     return 0;
@@ -30,10 +34,8 @@ rap_status source_folders(source_sink *sink, rap_err *err)
 {
     char **name = NULL, *classes = NULL, *path = NULL;
     size_t count = 0, size = 0;
-    rap_status status = source_needs(sink, sink->source->images, "images", err);
+    rap_status status = source_list(&name, &count, sink->source->images, err);
 
-    if (status == RAP_OK)
-        status = source_list(&name, &count, sink->source->images, err);
     if (status == RAP_OK && (path = path_join(sink->source->images, "prompts_and_classes.txt")) &&
         file_exists(path))
         status = file_read(&classes, &size, path, 1 << 20, err);

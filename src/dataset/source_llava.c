@@ -14,7 +14,7 @@ static rap_status take(source_sink *sink, json_t *entry, uint64_t number, rap_er
 {
     const rap_box whole = { 0, 0, 0, 0 };
     const char *source = sink->source->name;
-    char id[160], where[200];
+    char id[160], own[100], where[200];
     sample s;
     rap_err why = { 0 };
     dataset_item *item;
@@ -25,7 +25,8 @@ static rap_status take(source_sink *sink, json_t *entry, uint64_t number, rap_er
         report_drop(sink->report, DROP_TEXT, "%s", why.text);
         return why.status == RAP_E_MEMORY ? err_memory(err, "reading conversations") : RAP_OK;
     }
-    snprintf(id, sizeof id, "%" PRIu64 "-%.100s", number, s.id);
+    report_copy(own, sizeof own, s.id);
+    snprintf(id, sizeof id, "%" PRIu64 "-%s", number, own);
     if (s.image && !source_path(s.image, sink)) {
         sample_release(&s);
         return RAP_OK;
@@ -45,12 +46,8 @@ rap_status source_llava(source_sink *sink, rap_err *err)
 {
     json_walk *w = NULL;
     bool more = true;
-    rap_status status = source_needs(sink, sink->source->annotations, "annotations", err);
+    rap_status status = json_walk_open(&w, sink->source->annotations, err);
 
-    if (status == RAP_OK)
-        status = source_needs(sink, sink->source->images, "images", err);
-    if (status == RAP_OK)
-        status = json_walk_open(&w, sink->source->annotations, err);
     if (status == RAP_OK)
         status = json_walk_enter(w, '[', err);
     for (uint64_t i = 0; status == RAP_OK; i++) {

@@ -23,6 +23,11 @@ typedef struct reading {
     const char *split;
 } reading;
 
+typedef struct together { /* of a folder below multi/ */
+    const reading *r;
+    const char *folder, *concept;
+} together;
+
 static int is_mask(const char *name)
 {
     size_t len = strlen(name);
@@ -56,6 +61,22 @@ static int names(const char *folder, const char *concept)
     return 0;
 }
 
+/* The others that the folder names are in its pictures too. */
+static int add_company(dataset_item *item, const char *picture, void *payload)
+{
+    const together *t = payload;
+    const char *other;
+    json_t *type;
+    int enough = 1;
+
+    json_object_foreach(t->r->types, other, type)
+    {
+        if (enough && strcmp(other, t->concept) != 0 && names(t->folder, other))
+            enough = dataset_item_companion(item, t->r->sink->source->name, other);
+    }
+    return enough;
+}
+
 static rap_status read_folder(const reading *r, object_folder f, rap_err *err)
 {
     char *whole = path_join(r->sink->source->images, f.folder);
@@ -82,11 +103,13 @@ static rap_status read_multi(const reading *r, object_folder f, const char *type
         status = source_list(&name, &count, whole, err);
     for (size_t i = 0; status == RAP_OK && i < count; i++)
         if (names(name[i], concept)) {
-            char *inside = path_join(multi, name[i]), identity[300];
+            char *inside = path_join(multi, name[i]);
+            together t = { r, name[i], concept };
 
-            snprintf(identity, sizeof identity, "%.280s", concept);
             f.folder = inside;
-            f.identity = identity;
+            f.identity = concept;
+            f.add = add_company;
+            f.payload = &t;
             status = inside ? read_folder(r, f, err) : err_memory(err, "reading concepts");
             free(inside);
         }
@@ -98,13 +121,13 @@ static rap_status read_multi(const reading *r, object_folder f, const char *type
 static rap_status read_concept(const reading *r, const char *concept, const char *type,
                                rap_err *err)
 {
-    char train[300], queries[300], *first;
+    char train[600], queries[600], *first;
     buf info = BUF_INIT;
     object_folder f = { .folder = queries, .identity = concept };
     rap_status status = RAP_OK;
 
-    snprintf(train, sizeof train, "%.80s/concept/train/%.180s", type, concept);
-    snprintf(queries, sizeof queries, "%.80s/concept/%s/%.180s", type, r->split, concept);
+    snprintf(train, sizeof train, "%.255s/concept/train/%.255s", type, concept);
+    snprintf(queries, sizeof queries, "%.255s/concept/%s/%.255s", type, r->split, concept);
     if (!source_path(train, r->sink))
         return RAP_OK;
     first = first_picture(r->sink->source->images, train);
@@ -136,9 +159,9 @@ rap_status source_mcllava(source_sink *sink, rap_err *err)
     json_t *type;
     size_t done = 0;
     char *path = NULL;
-    rap_status status = source_needs(sink, s->images, "images", err);
+    rap_status status = RAP_OK;
 
-    if (status == RAP_OK && strcmp(r.split, "train") != 0 && strcmp(r.split, "test") != 0)
+    if (strcmp(r.split, "train") != 0 && strcmp(r.split, "test") != 0)
         status = err_set(err, RAP_E_FORMAT, "%s: \"split\" of \"%s\" is \"%s\", not train or test",
                          sink->plan->file, s->name, r.split);
     if (status == RAP_OK && !(path = path_join(s->images, "concept_type.json")))

@@ -143,10 +143,8 @@ rap_status source_myvlm(source_sink *sink, rap_err *err)
 {
     char **name = NULL;
     size_t count = 0;
-    rap_status status = source_needs(sink, sink->source->images, "images", err);
+    rap_status status = source_list(&name, &count, sink->source->images, err);
 
-    if (status == RAP_OK)
-        status = source_list(&name, &count, sink->source->images, err);
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
         char *folder = path_join(sink->source->images, name[i]);
 

@@ -6,6 +6,7 @@
  *
  * Memory: the references (the pickle is read whole) and the table of images. */
 #include "dataset/coco.h"
+#include "dataset/templates.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -112,7 +113,8 @@ static int add_info(dataset_item *item, const char *category, pickle_chars sente
 
     if (sentence.len == 0)
         return 1;
-    buf_printf(&info, "{name} is a %s: ", category);
+    template_put(&info, "{name} is a {category}: ",
+                 &(template_values){ .name = "{name}", .category = category });
     buf_add(&info, sentence.bytes, sentence.len);
     buf_putc(&info, '.');
     enough = !buf_failed(&info) && dataset_item_text(&item->info, buf_text(&info));
@@ -125,7 +127,7 @@ static rap_status take(const coco_annotation *a, void *payload, rap_err *err)
     reading *r = payload;
     reference key = { .annotation = a->id };
     const reference *found = bsearch(&key, r->reference, r->count, sizeof key, by_annotation);
-    const char *source = r->sink->source->name, *picture = coco_image_name(r->coco, a->image);
+    const char *source = r->sink->source->name;
     char id[32];
     dataset_item *item;
 
@@ -133,8 +135,8 @@ static rap_status take(const coco_annotation *a, void *payload, rap_err *err)
         return RAP_OK;
     snprintf(id, sizeof id, "%" PRId64, a->id);
     item = dataset_item_new(source, id, id);
-    if (item && !(dataset_item_place(&item->concept, source, picture, a->box) &&
-                  dataset_item_place(&item->query, source, picture, a->box) &&
+    if (item && !(coco_place(&item->concept, source, r->coco, a->image, a->box) &&
+                  coco_place(&item->query, source, r->coco, a->image, a->box) &&
                   dataset_item_text(&item->category, a->category) &&
                   add_info(item, a->category, found->sentence))) {
         dataset_item_free(item);
@@ -149,14 +151,8 @@ rap_status source_refcoco(source_sink *sink, rap_err *err)
     unpickled *u = NULL;
     coco *c = NULL;
     reading r = { .sink = sink };
-    rap_status status = source_needs(sink, s->annotations, "annotations", err);
+    rap_status status = unpickle_file(&u, s->refs, PICKLE_MAX_BYTES, err);
 
-    if (status == RAP_OK)
-        status = source_needs(sink, s->refs, "refs", err);
-    if (status == RAP_OK)
-        status = source_needs(sink, s->images, "images", err);
-    if (status == RAP_OK)
-        status = unpickle_file(&u, s->refs, PICKLE_MAX_BYTES, err);
     if (status == RAP_OK)
         status = read_references(&r, unpickle_root(u), err);
     if (status == RAP_OK)

@@ -1,6 +1,6 @@
 /* source_store.c: a concept store of our own ("annotations" names the file): each concept with its category, info and
- * avatar. There is no second picture, so a store serves descriptions and questions, and lends its concepts as
- * noise to others. The avatars are written to images/NAME.
+ * avatar, the crop that was remembered. There is no second picture, so a store serves descriptions and questions, and
+ * lends its concepts as noise and as absent ones to others. The avatars are written to images/NAME.
  *
  * Memory: one concept. */
 #include "dataset/source.h"
@@ -18,6 +18,7 @@
 typedef struct reading {
     source_sink *sink;
     rap *r;
+    char *folder; /* of the avatars */
     rap_status status;
     rap_err *err;
 } reading;
@@ -44,9 +45,11 @@ static rap_status save_avatar(char **out, const reading *r, const rap_record *re
     if (status != RAP_OK)
         return err_set(err, status, "%s", rap_error(r->r));
     snprintf(name, sizeof name, "%" PRId64 ".%s", record->id, kind_of(bytes, size));
-    path = path_join(r->sink->source->images, name);
+    path = path_join(r->folder, name);
     *out = mem_string(name);
-    status = path && *out ? file_write(path, bytes, size, err) : err_memory(err, "reading a store");
+    status = path && *out ? RAP_OK : err_memory(err, "reading a store");
+    if (status == RAP_OK && !file_exists(path)) /* written atomically: it is whole */
+        status = file_write(path, bytes, size, err);
     free(path);
     rap_free(bytes);
     return status;
@@ -66,6 +69,8 @@ static int take(const rap_record *record, void *payload)
     r->status = save_avatar(&picture, r, record, r->err);
     rename_word(&info, record->info, record->name);
     item = r->status == RAP_OK ? dataset_item_new(source, id, id) : NULL;
+    if (item)
+        item->one_picture = 1;
     if (item && !(dataset_item_place(&item->concept, source, picture, whole) &&
                   dataset_item_place(&item->query, source, picture, whole) &&
                   dataset_item_text(&item->name, record->name) &&
@@ -85,10 +90,14 @@ rap_status source_store(source_sink *sink, rap_err *err)
 {
     rap_options options = RAP_OPTIONS_INIT;
     reading r = { .sink = sink, .err = err };
-    rap_status status = source_needs(sink, sink->source->annotations, "annotations", err);
+    rap_status status;
 
-    if (status != RAP_OK)
+    r.folder = path_join(sink->images, sink->source->name);
+    status = r.folder ? file_make_folders(r.folder, err) : err_memory(err, "reading a store");
+    if (status != RAP_OK) {
+        free(r.folder);
         return status;
+    }
     options.store = sink->source->annotations;
     options.read_only = RAP_STORE_READ;
     status = rap_open(&r.r, &options);
@@ -99,5 +108,6 @@ rap_status source_store(source_sink *sink, rap_err *err)
     else if (status != RAP_OK)
         err_set(err, status, "%s", rap_error(r.r));
     rap_close(r.r);
+    free(r.folder);
     return status;
 }

@@ -20,12 +20,12 @@
 enum { TRACKS = 64, DEPTH = 4 };
 
 typedef struct frame {
-    int number;
+    int number, width, height;
     rap_box box;
 } frame;
 
 typedef struct track {
-    char id[16], category[64];
+    char id[32], category[64];
     frame first, last;
 } track;
 
@@ -34,18 +34,26 @@ typedef struct reading {
     const char *snippet; /* relative to "annotations" */
     int number;          /* of the frame */
     double width, height;
-    char id[16], category[64]; /* of the object that is being read */
+    char id[32], category[64]; /* of the object that is being read */
     double left, right, top, bottom;
     track track[TRACKS];
     int tracks;
     uint64_t done;
 } reading;
 
+static int is_side(double pixels)
+{
+    return pixels >= 1 && pixels <= 65535;
+}
+
+static int is_near(double pixels)
+{
+    return pixels > -1e6 && pixels < 1e6;
+}
+
 static void add_sighting(reading *r)
 {
-    frame seen = { r->number,
-                   { (float)r->left, (float)r->top, (float)(r->right - r->left),
-                     (float)(r->bottom - r->top) } };
+    frame seen = { .number = r->number };
     char what[256];
     track *t = r->track;
 
@@ -55,17 +63,29 @@ static void add_sighting(reading *r)
         report_drop(r->sink->report, DROP_REFERENCE, "%s: no <trackid> or <name>", what);
         return;
     }
-    if (!source_box(&seen.box, (int)r->width, (int)r->height, r->sink, what))
+    if (!is_side(r->width) || !is_side(r->height) || !is_near(r->left) || !is_near(r->top) ||
+        !is_near(r->right) || !is_near(r->bottom)) {
+        report_drop(r->sink->report, DROP_OUTSIDE, "%s: no box of pixels in a picture", what);
+        return;
+    }
+    seen.width = (int)r->width;
+    seen.height = (int)r->height;
+    seen.box = (rap_box){ (float)r->left, (float)r->top, (float)(r->right - r->left),
+                          (float)(r->bottom - r->top) };
+    if (!source_box(&seen.box, seen.width, seen.height, r->sink, what))
         return;
     while (t < r->track + r->tracks && strcmp(t->id, r->id) != 0)
         t++;
-    if (t == r->track + TRACKS)
+    if (t == r->track + TRACKS) {
+        report_drop(r->sink->report, DROP_CONCEPTS, "%s: the snippet has more than %d tracks", what,
+                    TRACKS);
         return;
+    }
     if (t == r->track + r->tracks) {
         r->tracks++;
         *t = (track){ .first = seen, .last = seen };
-        snprintf(t->id, sizeof t->id, "%s", r->id);
-        snprintf(t->category, sizeof t->category, "%s", r->category);
+        memcpy(t->id, r->id, sizeof t->id);
+        memcpy(t->category, r->category, sizeof t->category);
     } else {
         t->last = seen;
     }
@@ -91,9 +111,9 @@ static rap_status element(const char *path, const char *text, void *payload, rap
             return RAP_OK;
         }
     if (strcmp(path, "annotation/object/trackid") == 0) {
-        snprintf(r->id, sizeof r->id, "%s", text);
+        report_copy(r->id, sizeof r->id, text);
     } else if (strcmp(path, "annotation/object/name") == 0) {
-        snprintf(r->category, sizeof r->category, "%s", wordnet_word(text));
+        report_copy(r->category, sizeof r->category, wordnet_word(text));
     } else if (strcmp(path, "annotation/object") == 0) {
         add_sighting(r);
         r->id[0] = r->category[0] = '\0';
@@ -104,15 +124,21 @@ static rap_status element(const char *path, const char *text, void *payload, rap
 
 static int place(dataset_place *out, const reading *r, const frame *f)
 {
-    char path[512];
+    char name[32], *path;
+    int enough;
 
-    snprintf(path, sizeof path, "%.480s/%06d.JPEG", r->snippet, f->number);
-    return dataset_item_place(out, r->sink->source->name, path, f->box);
+    snprintf(name, sizeof name, "%06d.JPEG", f->number);
+    path = *r->snippet ? path_join(r->snippet, name) : mem_string(name);
+    out->width = f->width;
+    out->height = f->height;
+    enough = path && dataset_item_place(out, r->sink->source->name, path, f->box);
+    free(path);
+    return enough;
 }
 
 static rap_status offer_track(reading *r, const track *t, rap_err *err)
 {
-    char id[512];
+    char *id;
     dataset_item *item;
 
     if (t->last.number - t->first.number < r->sink->source->gap ||
@@ -120,9 +146,11 @@ static rap_status offer_track(reading *r, const track *t, rap_err *err)
         report_drop(r->sink->report, DROP_NO_PAIR, "%s, track %s", r->snippet, t->id);
         return RAP_OK;
     }
-    snprintf(id, sizeof id, "%.480s/%s", r->snippet, t->id);
-    item = dataset_item_new(r->sink->source->name, id, id);
-    if (item && !(place(&item->concept, r, &t->first) && place(&item->query, r, &t->last) &&
+    id = *r->snippet ? path_join(r->snippet, t->id) : mem_string(t->id);
+    item = id ? dataset_item_new(r->sink->source->name, id, id) : NULL;
+    free(id);
+    if (item && !(dataset_item_scene(item, r->sink->source->name, r->snippet) &&
+                  place(&item->concept, r, &t->first) && place(&item->query, r, &t->last) &&
                   dataset_item_text(&item->category, t->category))) {
         dataset_item_free(item);
         item = NULL;
@@ -195,15 +223,12 @@ static rap_status search(reading *r, const char *folder, const char *relative, i
 rap_status source_vid(source_sink *sink, rap_err *err)
 {
     reading *r = mem_array(1, sizeof *r);
-    rap_status status = r ? source_needs(sink, sink->source->annotations, "annotations", err)
-                          : err_memory(err, "reading snippets");
+    rap_status status;
 
-    if (status == RAP_OK)
-        status = source_needs(sink, sink->source->images, "images", err);
-    if (status == RAP_OK) {
-        r->sink = sink;
-        status = search(r, sink->source->annotations, "", 0, err);
-    }
+    if (!r)
+        return err_memory(err, "reading snippets");
+    r->sink = sink;
+    status = search(r, sink->source->annotations, "", 0, err);
     free(r);
     return status;
 }

@@ -128,9 +128,9 @@ rap_status source_yollava(source_sink *sink, rap_err *err)
     const char *split = *s->split ? s->split : "train";
     reading r = { .sink = sink };
     json_t *database = NULL;
-    rap_status status = source_needs(sink, s->images, "images", err);
+    rap_status status = RAP_OK;
 
-    if (status == RAP_OK && strcmp(split, "train") != 0 && strcmp(split, "test") != 0)
+    if (strcmp(split, "train") != 0 && strcmp(split, "test") != 0)
         status = err_set(err, RAP_E_FORMAT, "%s: \"split\" of \"%s\" is \"%s\", not train or test",
                          sink->plan->file, s->name, split);
     if (status == RAP_OK && s->questions)

@@ -88,7 +88,7 @@ static rap_status count_picture(counting *c, const char *picture, rap_err *err)
         return err_memory(err, "counting pictures");
     if (!file_exists(path)) {
         if (c->out->missing++ == 0)
-            snprintf(c->out->first_missing, sizeof c->out->first_missing, "%s", path);
+            report_copy(c->out->first_missing, sizeof c->out->first_missing, path);
     }
     free(path);
     return RAP_OK;
@@ -234,14 +234,17 @@ static rap_status draw_bar(image *page, int *y, const char *label, uint64_t coun
     return status;
 }
 
-rap_status dataset_draw_stats(const dataset_stats *s, const char *png, rap_err *err)
+rap_status dataset_draw_stats(const dataset_stats *s, const char *path, const char *png,
+                              rap_err *err)
 {
     uint64_t most = s->other;
     int rows = s->other > 0, y = EDGE, height;
     char text[160];
     image page = { 0 };
-    rap_status status;
+    rap_status status = file_spare(png, path, NULL, err);
 
+    if (status != RAP_OK)
+        return status;
     for (int k = 0; k < KIND_COUNT; k++) {
         rows += s->kind[k] > 0;
         most = s->kind[k] > most ? s->kind[k] : most;

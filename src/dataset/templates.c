@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #ifndef RAP_SOURCE_TEMPLATES
 #define RAP_SOURCE_TEMPLATES "src/dataset/templates.txt"
@@ -184,6 +185,40 @@ void templates_free(templates *t)
     free(t);
 }
 
+void templates_list(buf *out, const templates *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        buf_printf(out, "[%s]\n", t->place[i].name);
+        for (size_t j = 0; j < t->place[i].count; j++)
+            buf_printf(out, "%s\n", t->place[i].wording[j]);
+    }
+}
+
+/* By its letters: "an hour" and the like are no categories; "a uniform", "a unicycle" and "a European" are said with y. */
+static bool takes_an(const char *noun)
+{
+    return *noun && strchr("aeiouAEIOU", *noun) && strncasecmp(noun, "uni", 3) != 0 &&
+           strncasecmp(noun, "eu", 2) != 0 && strncasecmp(noun, "use", 3) != 0 &&
+           strncasecmp(noun, "ute", 3) != 0 && strncasecmp(noun, "one", 3) != 0;
+}
+
+static bool ends_in_a(const buf *out)
+{
+    size_t len = out->len;
+
+    return len >= 2 && out->data[len - 1] == ' ' && strchr("aA", out->data[len - 2]) &&
+           (len == 2 || out->data[len - 3] == ' ');
+}
+
+static void put_category(buf *out, const char *category)
+{
+    if (ends_in_a(out) && takes_an(category)) {
+        buf_truncate(out, out->len - 1);
+        buf_puts(out, "n ");
+    }
+    buf_puts(out, category);
+}
+
 void template_put(buf *out, const char *text, const template_values *v)
 {
     const char *const value[] = { v->name, v->info, v->category, v->box, v->caption };
@@ -195,7 +230,10 @@ void template_put(buf *out, const char *text, const template_values *v)
             size_t len = strlen(fields[i]);
 
             if (*text == '{' && strncmp(text + 1, fields[i], len) == 0 && text[len + 1] == '}') {
-                buf_puts(out, value[i] ? value[i] : "");
+                if (value[i] && value[i] == v->category)
+                    put_category(out, value[i]);
+                else
+                    buf_puts(out, value[i] ? value[i] : "");
                 text += len + 2;
                 break;
             }

@@ -147,6 +147,7 @@ rap_status engine_detector(yolo_world **out, encoder **out_texts, rap_engine *e,
 static rap_status open_vlm(rap_engine *e, rap_err *err)
 {
     vlm_options o = { .threads = e->threads };
+    vlm_lora lora[VLM_LORAS];
     const profile *p = NULL;
     rap_status status = engine_profile(&p, e, err);
 
@@ -159,13 +160,20 @@ static rap_status open_vlm(rap_engine *e, rap_err *err)
     status = profile_need(p, &p->llm, "llm", "`rap ask`", err);
     if (status == RAP_OK && p->mmproj.path)
         status = profile_need(p, &p->mmproj, "mmproj", "`rap ask`", err);
-    if (status == RAP_OK && p->lora.path)
-        status = profile_need(p, &p->lora, "lora", "`rap ask`", err);
+    for (int i = 0; status == RAP_OK && i < p->loras; i++) {
+        status = profile_need(p, &p->lora[i], "lora", "`rap ask`", err);
+        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
+    }
     if (status != RAP_OK)
         return status;
     o.model = p->llm.path;
     o.mmproj = p->mmproj.path;
-    o.lora = p->lora.path;
+    o.lora = lora;
+    o.loras = (size_t)p->loras;
+    o.context = p->context;
+    o.image_tokens = p->image_tokens;
+    o.concept_tokens = p->concept_tokens;
+    o.gpu_layers = p->gpu_layers;
     o.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
     o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
     o.style = p->style;

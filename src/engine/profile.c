@@ -23,33 +23,98 @@ enum { MAX_EXTRA_WORDS = 1000 };
 
 /* ---- fields ---- */
 
-/* files.<field>: {"path": …, "sha256": …}. Paths are relative to the profile's folder. */
-static rap_status read_file_field(profile *p, profile_file *out, const char *field, rap_err *err)
+/* A text of `object` ("files.llm"), where it has one. */
+static rap_status read_text(const char **out, const profile *p, const json_t *json,
+                            const char *object, const char *key, rap_err *err)
 {
-    char object[48], path_field[48], hash_field[48];
+    const json_t *value = json_object_get(json, key);
+
+    if (!value)
+        return RAP_OK;
+    *out = json_string_value(value);
+    if (*out && strlen(*out) == json_string_length(value))
+        return RAP_OK;
+    return err_set(err, RAP_E_FORMAT, "%s: \"%s.%s\" is not a text", p->file, object, key);
+}
+
+/* One file: {"path": …, "sha256": …}; `object` ("files.llm") is for errors. Paths are relative to the profile's folder. */
+static rap_status read_file(profile *p, profile_file *out, const json_t *json, const char *object,
+                            rap_err *err)
+{
     const char *path = NULL;
     rap_status status;
 
-    snprintf(object, sizeof object, "files.%s", field);
-    snprintf(path_field, sizeof path_field, "files.%s.path", field);
-    snprintf(hash_field, sizeof hash_field, "files.%s.sha256", field);
     out->sha256 = "";
-    if (!json_at(p->json, object))
-        return RAP_OK;
-    if (!json_is_object(json_at(p->json, object)))
+    if (!json_is_object(json))
         return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be an object with a \"path\"", p->file,
                        object);
-    status = json_get_string(&path, p->json, path_field, p->file, err);
+    status = read_text(&path, p, json, object, "path", err);
     if (status == RAP_OK)
-        status = json_get_string(&out->sha256, p->json, hash_field, p->file, err);
+        status = read_text(&out->sha256, p, json, object, "sha256", err);
     if (status != RAP_OK)
         return status;
     if (!path || !*path)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" is missing", p->file, path_field);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s.path\" is missing", p->file, object);
     if (*out->sha256 && strlen(out->sha256) != 64)
-        return err_set(err, RAP_E_FORMAT, "%s: \"%s\" must be 64 hex digits", p->file, hash_field);
+        return err_set(err, RAP_E_FORMAT, "%s: \"%s.sha256\" must be 64 hex digits", p->file,
+                       object);
     out->path = path_join(p->folder, path);
     return out->path ? RAP_OK : err_memory(err, "reading a profile");
+}
+
+/* files.<field>, where it is. */
+static rap_status read_file_field(profile *p, profile_file *out, const char *field, rap_err *err)
+{
+    char object[48];
+    const json_t *json;
+
+    snprintf(object, sizeof object, "files.%s", field);
+    json = json_at(p->json, object);
+    out->sha256 = "";
+    return json ? read_file(p, out, json, object, err) : RAP_OK;
+}
+
+/* files.lora: one adapter or a list of them, each a file with a "scale" (1). */
+static rap_status read_adapters(profile *p, rap_err *err)
+{
+    const json_t *json = json_at(p->json, "files.lora");
+    size_t count = json_is_array(json) ? json_array_size(json) : json != NULL;
+    rap_status status = RAP_OK;
+
+    if (count > VLM_LORAS)
+        return err_set(err, RAP_E_FORMAT, "%s: \"files.lora\" has more than %d adapters", p->file,
+                       VLM_LORAS);
+    for (size_t i = 0; status == RAP_OK && i < count; i++) {
+        const json_t *one = json_is_array(json) ? json_array_get(json, i) : json;
+
+        p->loras = (int)i + 1;
+        p->lora_scale[i] = 1;
+        status = read_file(p, &p->lora[i], one, "files.lora", err);
+        if (status == RAP_OK)
+            status = json_get_float(&p->lora_scale[i], one, "scale", -100, 100, p->file, err);
+    }
+    return status;
+}
+
+/* What the language model may take, and in which order. */
+static rap_status read_limits(profile *p, rap_err *err)
+{
+    const struct {
+        int *out;
+        const char *field;
+        int low, high;
+    } limits[] = { { &p->context, "context", 0, 1 << 20 },
+                   { &p->image_tokens, "image_tokens", 0, 1 << 16 },
+                   { &p->concept_tokens, "concept_tokens", -1, 1 << 16 },
+                   { &p->gpu_layers, "gpu_layers", -1, 1 << 10 } };
+    bool memory_first = false;
+    rap_status status = json_get_bool(&memory_first, p->json, "prompt.memory_first", p->file, err);
+
+    p->turns.memory_first = memory_first;
+    for (size_t i = 0; status == RAP_OK && i < sizeof limits / sizeof *limits; i++)
+        status = json_get_int(limits[i].out, p->json, limits[i].field, limits[i].low,
+                              limits[i].high, p->file, err);
+    return status;
 }
 
 static rap_status read_files(profile *p, rap_err *err)
@@ -57,9 +122,11 @@ static rap_status read_files(profile *p, rap_err *err)
     const struct {
         profile_file *out;
         const char *field;
-    } files[] = { { &p->encoder, "encoder" },   { &p->text_encoder, "text_encoder" },
-                  { &p->detector, "detector" }, { &p->llm, "llm" },
-                  { &p->mmproj, "mmproj" },     { &p->lora, "lora" } };
+    } files[] = { { &p->encoder, "encoder" },
+                  { &p->text_encoder, "text_encoder" },
+                  { &p->detector, "detector" },
+                  { &p->llm, "llm" },
+                  { &p->mmproj, "mmproj" } };
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         rap_status status = read_file_field(p, files[i].out, files[i].field, err);
@@ -69,7 +136,7 @@ static rap_status read_files(profile *p, rap_err *err)
     }
     if (!p->encoder.path)
         return err_set(err, RAP_E_FORMAT, "%s: \"files.encoder\" is missing", p->file);
-    return RAP_OK;
+    return read_adapters(p, err);
 }
 
 /* choices: ended by NULL */
@@ -263,6 +330,8 @@ static rap_status profile_read(profile *p, rap_err *err)
         status = read_texts(p, err);
     if (status == RAP_OK)
         status = read_files(p, err);
+    if (status == RAP_OK)
+        status = read_limits(p, err);
     return status == RAP_OK ? read_retrieval(p, err) : status;
 }
 
@@ -278,6 +347,19 @@ rap_status profile_need(const profile *p, const profile_file *file, const char *
     return RAP_OK;
 }
 
+rap_status profile_spare(const profile *p, const char *out, rap_err *err)
+{
+    const char *const file[] = { p->file,          p->encoder.path, p->text_encoder.path,
+                                 p->detector.path, p->llm.path,     p->mmproj.path };
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; status == RAP_OK && i < sizeof file / sizeof *file; i++)
+        status = file_spare(out, file[i], NULL, err);
+    for (int i = 0; status == RAP_OK && i < p->loras; i++)
+        status = file_spare(out, p->lora[i].path, NULL, err);
+    return status;
+}
+
 void profile_close(profile *p)
 {
     if (!p)
@@ -287,7 +369,8 @@ void profile_close(profile *p)
     free(p->detector.path);
     free(p->llm.path);
     free(p->mmproj.path);
-    free(p->lora.path);
+    for (int i = 0; i < p->loras; i++)
+        free(p->lora[i].path);
     free(p->extra_vocabulary);
     free(p->center);
     free(p->scatter);

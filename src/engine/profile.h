@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "generate/prompt.h"
+#include "generate/vlm.h"
 #include "retrieve/embed.h"
 
 #include <jansson.h>
@@ -18,7 +19,11 @@ typedef struct profile {
     char *folder, *file; /* the folder and its profile.json */
     json_t *json;        /* owns the texts below */
     const char *name, *description, *license;
-    profile_file encoder, text_encoder, detector, llm, mmproj, lora;
+    profile_file encoder, text_encoder, detector, llm, mmproj;
+    profile_file lora[VLM_LORAS]; /* [loras] adapters of the language model */
+    float lora_scale[VLM_LORAS];
+    int loras;
+    int context, image_tokens, concept_tokens, gpu_layers; /* as in vlm_options */
     const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */
     prompt_style turns;
     int k, max_regions;
@@ -40,5 +45,8 @@ void profile_close(profile *p); /* NULL-safe */
 /* RAP_OK when the profile names the file and it is there; `field` ("encoder") is for the error. */
 rap_status profile_need(const profile *p, const profile_file *file, const char *field,
                         const char *needed_by, rap_err *err);
+
+/* RAP_OK when `out` is neither profile.json nor a file that it names, by any name of that file. */
+rap_status profile_spare(const profile *p, const char *out, rap_err *err);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/temp.h"
+#include "eval/calibrate/calibrate.h"
 #include "eval/items.h"
 
 #include <stdlib.h>
@@ -227,7 +228,13 @@ static rap_status run_all(eval_run_state *run, eval_report *out, rap_err *err)
     return status;
 }
 
-/* The output files must not be input files. */
+/* Also by two names, when the file is there. */
+static bool is_one_file(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0 || file_spare(a, b, NULL, NULL) != RAP_OK;
+}
+
+/* What is written must not be what is read: the set, the distractors, the profile; nor written twice. */
 static rap_status check_outputs(const eval_options *o, rap_err *err)
 {
     const char *const out[] = { o->log, o->save_distractors };
@@ -237,7 +244,13 @@ static rap_status check_outputs(const eval_options *o, rap_err *err)
         status = file_spare(out[i], o->folder, NULL, err);
         if (status == RAP_OK)
             status = file_spare(out[i], o->distractors, NULL, err);
+        if (status == RAP_OK)
+            status = calibrate_spare(out[i], o->profile, err);
     }
+    if (status == RAP_OK && o->log && o->save_distractors &&
+        is_one_file(o->log, o->save_distractors))
+        status = err_set(err, RAP_E_ARGUMENT,
+                         "%s: the log and the distractors would be one file; give two", o->log);
     return status;
 }
 

@@ -1,22 +1,25 @@
-/* picture.h: one picture of a prompt, ready to be fed to the decoder. */
+/* picture.h: one picture of a prompt, ready for the decoder. */
 #ifndef RAP_GENERATE_PICTURE_H
 #define RAP_GENERATE_PICTURE_H
 
-#include "generate/session.h"
+#include "generate/turn.h"
 #include "generate/vlm_inside.h"
 
-/* Either cut into mtmd's chunks (pixels, encoded while feeding) or rows encoded earlier. */
+/* mtmd's chunks: text tokens and pieces of the picture (one, or several tiles). */
 typedef struct picture {
-    mtmd_input_chunks *chunks; /* NULL: rows                         */
-    const float *rows;         /* [count, width] borrowed            */
-    size_t count;
-    int cells; /* places it takes in the context, its frame included */
+    mtmd_input_chunks *chunks;
+    size_t first, skip; /* the chunk to begin with, and how many of its tokens to leave out; 0 unless only the
+                         * overview of a tiled picture is shown */
+    const float *rows;  /* of every piece, one after another, encoded earlier (borrowed); NULL: the chunks hold
+                         * pixels and are encoded when their turn comes */
+    size_t row_floats;  /* of the rows */
+    int cells;          /* places it takes in the context */
 } picture;
 
 rap_status picture_init(picture *out, vlm *v, const session_picture *source, rap_err *err);
 void picture_release(picture *p); /* NULL-safe fields */
 
 /* The rows of one image chunk: out [tokens, width], free(). Waits for other pictures of this model. */
-rap_status picture_encode(float **out, vlm *v, const mtmd_input_chunk *chunk, rap_err *err);
+rap_status picture_encode(float **out, vlm *v, const mtmd_input_chunk *c, rap_err *err);
 
 #endif

@@ -104,21 +104,44 @@ static rap_status add_concept(prompt *p, const prompt_concept *c, int number, ra
     return status;
 }
 
-static rap_status add_body(prompt *p, int has_query_image, const prompt_concept *concept,
-                           int concepts, const char *question, rap_err *err)
+static rap_status add_query_image(prompt *p, int has_query_image, rap_err *err)
+{
+    rap_status status = has_query_image ? add_image(p, 0, err) : RAP_OK;
+
+    return status || !has_query_image ? status : add_template(p, "\n", err);
+}
+
+static rap_status add_concepts(prompt *p, const prompt_concept *concept, int concepts, rap_err *err)
 {
     rap_status status = RAP_OK;
 
-    if (has_query_image) {
-        status = add_image(p, 0, err);
-        if (!status)
-            status = add_template(p, "\n", err);
-    }
     for (int i = 0; !status && i < concepts; i++)
         status = add_concept(p, &concept[i], i + 1, err);
-    if (!status && concepts > 0)
-        status = add_template(p, "]", err);
+    return status || concepts == 0 ? status : add_template(p, "]", err);
+}
+
+static rap_status add_body(prompt *p, const prompt_style *style, int has_query_image,
+                           const prompt_concept *concept, int concepts, const char *question,
+                           rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    if (!style->memory_first)
+        status = add_query_image(p, has_query_image, err);
+    if (!status)
+        status = add_concepts(p, concept, concepts, err);
+    if (!status && style->memory_first)
+        status = add_query_image(p, has_query_image, err);
     return status ? status : add_plain(p, question, true, err);
+}
+
+static rap_status add_start(prompt *p, const prompt_style *style, rap_err *err)
+{
+    rap_status status = add_template(p, style->system, err);
+
+    if (!status && style->system_line && *style->system_line)
+        status = add_plain(p, style->system_line, true, err);
+    return status ? status : add_template(p, style->after_system, err);
 }
 
 rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_image,
@@ -126,12 +149,13 @@ rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_im
                         int first, rap_err *err)
 {
     *out = (prompt){ 0 };
-    rap_status status = add_template(out, first ? style->system : style->after_assistant, err);
+    rap_status status =
+        first ? add_start(out, style, err) : add_template(out, style->after_assistant, err);
 
     if (!status)
         status = add_template(out, style->before_user, err);
     if (!status)
-        status = add_body(out, has_query_image, concept, concepts, question, err);
+        status = add_body(out, style, has_query_image, concept, concepts, question, err);
     if (!status)
         status = add_template(out, style->before_assistant, err);
     if (status)

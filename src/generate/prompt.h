@@ -26,19 +26,23 @@ typedef struct prompt {
 typedef struct prompt_concept {
     const char *name; /* as stored, without brackets */
     const char *info;
-    int has_image;
+    int has_image; /* of its own: the picture number is its place in the list, from 1 */
 } prompt_concept;
 
-/* How a model wants its turns: from profile.json, or (style "chat") from the GGUF's own template. */
+/* How a model wants its turns: from profile.json, or (style "chat") from the model's own template. */
 typedef struct prompt_style {
     const char *before_user;      /* "USER: "       */
     const char *before_assistant; /* " ASSISTANT:"  */
     const char *after_assistant;  /* "</s>"         */
-    const char *system;           /* "" */
+    const char *system;           /* "": template text before the first turn */
+    const char *system_line;      /* NULL or "": data, which follows it      */
+    const char *after_system;     /* NULL or "": template text behind that   */
+    int memory_first;             /* 0: photo, concepts, question, as the RAP models were tuned; 1: concepts, photo,
+                                   * question, so that what stays the same from photo to photo comes first */
 } prompt_style;
 
-/* `<image>\n[1.<image>\n Name: <bo>, Info: …\n]QUESTION` between the style's markers; without a query
- * picture or concepts the parts fall away. first: whether this is the first turn (system text and
+/* `<image>\n[1.<image>\n Name: <bo>, Info: …\n]QUESTION` between the style's markers (memory_first: `[…]<image>\nQUESTION`);
+ * without a query picture or concepts the parts fall away. first: whether this is the first turn (system text and
  * pictures are only in it; concepts new to a later turn are given in that turn). */
 rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_image,
                         const prompt_concept *concept, int concepts, const char *question,

@@ -1,6 +1,6 @@
 /* stream.c: an answer as it grows.
  *
- * A model speaks in tokens, and a token may be one byte of a character. Bytes wait in `raw` until they
+ * A model generates tokens, and a token may be one byte of a character. Bytes wait in `raw` until they
  * are a character; bytes that can never be one become U+FFFD. White space before the first word is
  * dropped: it belongs to the prompt's last marker. */
 #include "generate/stream.h"

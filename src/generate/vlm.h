@@ -1,5 +1,5 @@
-/* vlm.h: a vision-language model through llama.cpp and mtmd: the weights (vlm) apart from a run
- * (session, in session.h).
+/* vlm.h: a vision-language model through llama.cpp and mtmd: the weights (vlm) apart from a run (session, in
+ * session.h).
  *
  * A vlm may be used by several threads: each session decodes on its own, pictures are encoded one at a time. */
 #ifndef RAP_GENERATE_VLM_H
@@ -9,32 +9,51 @@
 #include "generate/prompt.h"
 #include "image/image.h"
 
+#include <stdbool.h>
+
 typedef struct vlm vlm;
 
+typedef struct vlm_lora {
+    const char *path;
+    float scale;
+} vlm_lora;
+
+enum { VLM_LORAS = 16 }; /* adapters at most */
+
 typedef struct vlm_options {
-    const char *model;  /* model.gguf                                                  */
-    const char *mmproj; /* NULL: a text-only model                                     */
-    const char *lora;   /* NULL: none                                                  */
-    const char *style;  /* "rap" (style fields below) or "chat" (the GGUF's template)  */
-    prompt_style turns; /* for style "rap"                                             */
-    int context;        /* 0: the model's own, at most 4096                            */
-    int threads;        /* at most; 0: all. Small models use fewer                      */
+    const char *model;    /* model.gguf, or the first of its parts (…-00001-of-0000N.gguf)        */
+    const char *mmproj;   /* NULL: a text-only model                                              */
+    const vlm_lora *lora; /* [loras]                                                              */
+    size_t loras;
+    const char *style;    /* "rap" (style fields below) or "chat" (the model's own chat template) */
+    prompt_style turns;   /* for style "rap"; of it, style "chat" takes system and memory_first   */
+    int context;          /* tokens of a conversation at most. 0: what the model and memory bear  */
+    int image_tokens;     /* of one picture at most, where a model lets that be chosen. 0: 1024 for
+                           * models with positions in two dimensions, else the model's own bound  */
+    int concept_tokens;   /* of one concept's picture at most, where its size decides. 0: 256; −1: no bound */
+    int gpu_layers;       /* layers to put on a GPU, where there is one. 0: all; −1: none         */
+    int threads;          /* at most; 0: all. Small models use fewer                              */
     /* The files' SHA-256 when known (profile.json lists them); NULL: computed when first asked for. */
     const char *model_sha256, *mmproj_sha256;
 } vlm_options;
 
-/* Every file is checked (magic, counts, shapes against its own metadata, sizes against the file) before
- * ggml sees it: a damaged one is RAP_E_FORMAT, never an abort. llama.cpp's log goes to nobody. */
+/* Every file is checked (magic, counts, shapes against its own metadata, sizes against the file) before ggml sees it: a
+ * damaged one is RAP_E_FORMAT, never an abort. llama.cpp's log goes to nobody. */
 rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err);
 void vlm_close(vlm *v);
-/* Of model and mmproj: keys the image-token cache. "" when a file could not be read again: cache nothing. */
+/* Of model, mmproj, the bound of picture tokens and llama.cpp's version: keys the image-token cache. "" when a file could
+ * not be read again: cache nothing. */
 const char *vlm_fingerprint(vlm *v);
 int vlm_has_vision(const vlm *v);
-int vlm_embedding_width(const vlm *v); /* floats per image token */
-int vlm_context(const vlm *v);         /* tokens a conversation may hold */
+int vlm_context(const vlm *v); /* tokens a conversation may hold */
 
-/* Encodes a picture into projected tokens: out [tokens, width] f32, free(). For models whose picture
- * takes special positions (M-RoPE) RAP_E_UNSUPPORTED: the caller then passes the picture itself. */
+/* Encodes a picture into projected tokens, with what is needed to use them later: out [floats], free(). Nobody else
+ * reads them: they go back in as session_picture.tokens. */
 rap_status vlm_encode(vlm *v, const image *im, float **out, size_t *out_floats, rap_err *err);
+/* The same for a concept's picture: made smaller, or of its tiles only the overview, where it would take more than
+ * vlm_options.concept_tokens. */
+rap_status vlm_encode_concept(vlm *v, const image *im, float **out, size_t *out_floats, rap_err *err);
+/* Whether this is what vlm_encode() made, with this model. */
+bool vlm_fits_tokens(vlm *v, const float *tokens, size_t floats);
 
 #endif

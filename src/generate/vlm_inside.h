@@ -1,8 +1,7 @@
-/* vlm_inside.h: what an open model is made of. For vlm.c, picture.c, feed.c and session.c. */
+/* vlm_inside.h: what an open model is made of, for the files of this folder. */
 #ifndef RAP_GENERATE_VLM_INSIDE_H
 #define RAP_GENERATE_VLM_INSIDE_H
 
-#include "generate/check/check.h"
 #include "generate/style.h"
 #include "generate/tokens.h"
 #include "generate/vlm.h"
@@ -13,30 +12,46 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* What this model writes around a picture's tokens, e.g. <start_of_image> … <end_of_image>. */
-typedef struct picture_frame {
-    bool known;  /* the fields below are set                              */
-    bool simple; /* a picture is one row of tokens between these, no more */
-    llama_token *before, *after;
-    size_t before_count, after_count;
-} picture_frame;
+/* What stands at the start of a decoder's memory: the runs (text or picture) of a conversation's first turn. */
+enum { PREFIX_RUNS = 64 };
+
+typedef struct prefix {
+    struct {
+        uint64_t id;
+        int cells;
+        llama_pos positions;
+    } run[PREFIX_RUNS];
+    int runs;
+} prefix;
 
 struct vlm {
-    pthread_mutex_t lock; /* of the projector's runs, and of fingerprint, frame and spare */
+    pthread_mutex_t lock; /* of the projector's runs, and of fingerprint and spare */
     char *model_path, *mmproj_path; /* mmproj_path NULL: text only */
     char *model_sha, *mmproj_sha;   /* NULL: not known yet         */
     char *fingerprint;              /* [65] "" until asked for     */
     struct llama_model *model;
     mtmd_context *mtmd; /* NULL: text only */
-    struct llama_adapter_lora *lora;
+    struct llama_adapter_lora *lora[VLM_LORAS];
+    float lora_scale[VLM_LORAS];
+    size_t loras;
     tokenizer tokens;
     style style;
-    picture_frame frame;
     struct llama_context *spare; /* of a closed conversation; NULL: none */
+    prefix spare_prefix;
     int context;
-    int limit;   /* threads at most             */
-    int threads; /* threads the decoder runs on */
-    int width;   /* floats per token fed to the decoder */
+    int both_ways;    /* tokens of the largest picture, when they see each other in both directions; else 0 */
+    int concept_tokens; /* of a concept's picture; 0: no bound */
+    int image_tokens; /* as asked of mtmd; 0: its own bound */
+    int limit;        /* threads at most                    */
+    int threads;      /* threads the decoder runs on        */
+    int width;        /* floats per row that the decoder takes in */
 };
+
+/* The memory of a closed conversation, or NULL, and what stands in it. */
+struct llama_context *vlm_take_spare(prefix *out, vlm *v);
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, const prefix *p);
+
+/* Tokens of the largest piece that any picture is split into; 0: reads no pictures. In picture.c. */
+int vlm_largest_piece(const vlm *v);
 
 #endif

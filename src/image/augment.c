@@ -122,7 +122,7 @@ rap_status image_blur(image *out, const image *in, double sigma, rap_err *err)
     return status;
 }
 
-rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err)
+rap_status image_encode_jpeg(buf *out, const image *im, int quality, const char *name, rap_err *err)
 {
     rap_status status = vips_start(err);
     VipsImage *source = status == RAP_OK ? wrap(im) : NULL;
@@ -134,12 +134,24 @@ rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_e
         return status;
     if (!source || vips_jpegsave_buffer(source, &bytes, &size, "Q", quality, "strip", TRUE, NULL)) {
         vips_take_message(reason, sizeof reason);
-        status = err_set(err, RAP_E_IO, "%s: the picture could not be encoded (%s)", path, reason);
+        status = err_set(err, RAP_E_IO, "%s: the picture could not be encoded (%s)", name, reason);
     } else {
-        status = file_write(path, bytes, size, err);
+        buf_add(out, bytes, size);
+        status = buf_failed(out) ? err_memory(err, "encoding a picture") : RAP_OK;
     }
     g_free(bytes);
     if (source)
         g_object_unref(source);
+    return status;
+}
+
+rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err)
+{
+    buf bytes = BUF_INIT;
+    rap_status status = image_encode_jpeg(&bytes, im, quality, path, err);
+
+    if (status == RAP_OK)
+        status = file_write_cache(path, &(file_part){ bytes.data, bytes.len }, 1, err);
+    buf_release(&bytes);
     return status;
 }

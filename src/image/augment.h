@@ -2,6 +2,7 @@
 #ifndef RAP_IMAGE_AUGMENT_H
 #define RAP_IMAGE_AUGMENT_H
 
+#include "base/buf.h"
 #include "image/image.h"
 
 void image_mirror(image *im); /* mirrored */
@@ -14,7 +15,9 @@ void image_color(image *im, double brightness, double contrast, double saturatio
 
 rap_status image_blur(image *out, const image *in, double sigma, rap_err *err); /* Gaussian, pixels */
 
-/* Atomic, like image_save_png(). quality: 1 to 100. */
+/* Appends the JPEG to `out`; `name` is what errors call it. quality: 1 to 100. */
+rap_status image_encode_jpeg(buf *out, const image *im, int quality, const char *name, rap_err *err);
+/* Atomic, but does not wait for the disk: after a power cut the file may be torn. quality: 1 to 100. */
 rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err);
 
 #endif

@@ -9,7 +9,7 @@
 
 /* A gamma this close to 1/2.2 means sRGB, as in libpng: older programs wrote it so. */
 #define COLOUR_GAMMA_SLACK 0.05
-enum { COLOUR_WHITE = 255, COLOUR_GRID = 17, COLOUR_GREYS = 256 };
+enum { COLOUR_WHITE = 255, COLOUR_GRID = 17, COLOUR_GREYS = 256, COLOUR_REACH = 32 };
 
 struct colour {
     colour_layout layout;
@@ -214,6 +214,23 @@ static bool transform_is_idle(colour *c)
     return idle;
 }
 
+/* Whether black and white come out nearly alike: no display is like that, but a damaged profile is. */
+static bool transform_is_blind(const colour *c)
+{
+    uint16_t wide_in[2 * 4], wide_out[2 * 3];
+    uint8_t *in = (uint8_t *)wide_in, *out = (uint8_t *)wide_out;
+    int bits = c->layout.bits, reach = 0;
+
+    for (int i = 0; i < 2 * c->parts; i++)
+        sample_put(in, i, bits, i < c->parts ? 0 : 255);
+    cmsDoTransform(c->transform, in, out, 2);
+    for (int k = 0; k < 3; k++) {
+        int difference = abs(sample_at(out, 3 + k, bits) - sample_at(out, k, bits));
+        reach = difference > reach ? difference : reach;
+    }
+    return reach < COLOUR_REACH;
+}
+
 static void transform_drop(colour *c)
 {
     if (c->transform)
@@ -262,7 +279,7 @@ static rap_status transform_choose(colour *c, const colour_source *source, const
         return err_memory(err, "converting colours");
     cmsSetLogErrorHandlerTHR(c->context, stay_silent);
     transform_make(c, profile_open(c->context, source, grey));
-    if (c->transform && transform_is_idle(c))
+    if (c->transform && (transform_is_idle(c) || transform_is_blind(c)))
         transform_drop(c);
     if (c->transform && c->parts == 1 && !transform_greys(c))
         return err_memory(err, "converting colours");

@@ -7,7 +7,9 @@
 #include "base/file_kind.h"
 #include "image/gate.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <vips/vips.h>
 
 #define DECODE_MAX_SIDE 65535
 
@@ -60,6 +62,12 @@ static rap_status decode_check(const image_facts *f, const char *name, rap_err *
                        name, (int)f->width, (int)f->height, (double)f->memory / 1e9,
                        IMAGE_MAX_MEMORY / 1e9);
     return RAP_OK;
+}
+
+void image_decoder(char out[IMAGE_DECODER_ROOM])
+{
+    snprintf(out, IMAGE_DECODER_ROOM, "decoder of rap %s, libvips %s", RAP_VERSION,
+             vips_version_string());
 }
 
 rap_status image_decode(image *out, const void *bytes, size_t size, const char *name, rap_err *err)

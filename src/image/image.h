@@ -27,6 +27,9 @@ int image_full_height(const image *im);
 /* JPEG, PNG, GIF (first frame), WebP (first frame), HEIC, AVIF. `name` is for errors. */
 rap_status image_decode(image *out, const void *bytes, size_t size, const char *name, rap_err *err);
 rap_status image_load(image *out, const char *path, rap_err *err);
+/* Which decoder that is, by its version: another one may read what this one could not. */
+#define IMAGE_DECODER_ROOM 64
+void image_decoder(char out[IMAGE_DECODER_ROOM]);
 /* Whether these first bytes of a file are those of such a picture. */
 bool image_is_picture(const void *bytes, size_t size);
 /* Loads the bytes (owned by the caller, free()) of either form of rap_image; no decoding. */

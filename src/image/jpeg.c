@@ -31,12 +31,15 @@ typedef struct jpeg_walk {
     buf *out;
     const uint8_t *bytes;
     size_t size, at;
-    bool framed;        /* the frame's header was met */
-    bool progressive;   /* or another kind that is complete only after its last scan */
-    bool ended;         /* the end marker was met */
-    uint32_t parts;     /* of colour */
-    int64_t scans;      /* over all of them or some */
-    int profile_pieces; /* met so far, in order */
+    bool framed;      /* the frame's header was met */
+    bool progressive; /* or another kind that is complete only after its last scan */
+    bool ended;       /* the end marker was met */
+    uint32_t parts;   /* of colour */
+    int64_t scans;    /* over all of them or some */
+    struct {
+        const uint8_t *bytes; /* NULL: not met yet */
+        size_t size;
+    } piece[256]; /* of the profile, by number; they count from 1 */
 } jpeg_walk;
 
 static bool jpeg_is_frame(int marker)
@@ -56,16 +59,25 @@ static void jpeg_frame(jpeg_walk *w, int marker, const uint8_t *body, size_t len
     w->parts = body[5];
 }
 
-/* Pieces of a profile carry their number; one out of order ends the profile. */
-static void jpeg_profile(jpeg_walk *w, const uint8_t *body, size_t len)
+/* A piece of the profile with its number; of two with one number the first counts. */
+static void jpeg_profile_piece(jpeg_walk *w, const uint8_t *body, size_t len)
 {
     enum { HEAD = 14 };
 
-    if (len < HEAD || memcmp(body, "ICC_PROFILE", 12) != 0 || body[12] != w->profile_pieces + 1 ||
-        w->facts->profile.len + len > JPEG_MAX_PROFILE)
+    if (len < HEAD || memcmp(body, "ICC_PROFILE", 12) != 0 || w->piece[body[12]].bytes)
         return;
-    w->profile_pieces++;
-    buf_add(&w->facts->profile, body + HEAD, len - HEAD);
+    w->piece[body[12]].bytes = body + HEAD;
+    w->piece[body[12]].size = len - HEAD;
+}
+
+/* In order of their numbers, which need not be the order in the file, up to the first that is missing. */
+static void jpeg_profile(jpeg_walk *w)
+{
+    buf *profile = &w->facts->profile;
+
+    for (int i = 1; i < 256 && w->piece[i].bytes; i++)
+        if (profile->len + w->piece[i].size <= JPEG_MAX_PROFILE)
+            buf_add(profile, w->piece[i].bytes, w->piece[i].size);
 }
 
 static void jpeg_segment(jpeg_walk *w, int marker, const uint8_t *body, size_t len)
@@ -80,7 +92,7 @@ static void jpeg_segment(jpeg_walk *w, int marker, const uint8_t *body, size_t l
     if (marker == JPEG_APP1 && len > 6 && memcmp(body, "Exif\0", 6) == 0)
         w->facts->orientation = exif_orientation(body + 6, len - 6);
     if (marker == JPEG_APP2)
-        jpeg_profile(w, body, len);
+        jpeg_profile_piece(w, body, len);
     if (!keep)
         return;
     buf_add(w->out, head, sizeof head);
@@ -146,6 +158,7 @@ rap_status jpeg_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t 
 
     buf_add(out, "\xFF\xD8", 2);
     whole = jpeg_walk_on(&w);
+    jpeg_profile(&w);
     if (w.ended)
         buf_add(out, "\xFF\xD9", 2);
     if (buf_failed(out) || buf_failed(&facts->profile))

@@ -115,7 +115,6 @@ static rap_status note_given(rap_chat *chat, const rap_matches *m)
 typedef struct shown_concept { /* the memory behind one session_picture */
     float *tokens;
     size_t floats;
-    image pixels; /* for models that take no precomputed tokens */
 } shown_concept;
 
 /* The name under which the tokens of this model and these crops are cached. */
@@ -137,12 +136,7 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
     image_release(&whole);
     if (status != RAP_OK)
         return status;
-    status = vlm_encode(r->vlm, &cropped, &out->tokens, &out->floats, &r->err);
-    if (status == RAP_E_UNSUPPORTED) { /* the session encodes this model's pictures in place */
-        out->pixels = cropped;
-        err_clear(&r->err);
-        return RAP_OK;
-    }
+    status = vlm_encode_concept(r->vlm, &cropped, &out->tokens, &out->floats, &r->err);
     image_release(&cropped);
     if (status != RAP_OK)
         return status;
@@ -155,7 +149,6 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
 
 static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
 {
-    size_t width = (size_t)vlm_embedding_width(r->vlm);
     store_picture avatar = { 0 };
     char key[256];
     int found = 0;
@@ -165,8 +158,8 @@ static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *enco
     if (status == RAP_OK && *key != ' ')
         status = store_get_tokens(r->store, avatar.view_id, key, &out->tokens, &out->floats, &found,
                                   &r->err);
-    if (found && (out->floats == 0 || width == 0 || out->floats % width != 0)) {
-        free(out->tokens); /* damaged: treated as missing */
+    if (found && !vlm_fits_tokens(r->vlm, out->tokens, out->floats)) {
+        free(out->tokens); /* damaged: as if it were not there */
         out->tokens = NULL;
         found = 0;
     }
@@ -203,18 +196,15 @@ static rap_status prepare(turn *t, rap *r, const rap_matches *m)
         if (vision)
             status = show_concept(shown, r, m->match[i].id, &t->encoded);
         t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
-        t->picture[i] = (session_picture){ shown->pixels.rgb ? &shown->pixels : NULL, shown->tokens,
-                                           shown->floats };
+        t->picture[i] = (session_picture){ NULL, shown->tokens, shown->floats };
     }
     return status;
 }
 
 static void release(turn *t)
 {
-    for (size_t i = 0; t->shown && i < t->count; i++) {
+    for (size_t i = 0; t->shown && i < t->count; i++)
         free(t->shown[i].tokens);
-        image_release(&t->shown[i].pixels);
-    }
     free(t->concept);
     free(t->picture);
     free(t->shown);
@@ -249,8 +239,12 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
                              .concepts = (int)t.count,
                              .question = query->question,
                              .max_tokens = query->max_tokens ? query->max_tokens : 256,
-                             .temperature = query->temperature,
-                             .seed = query->seed,
+                             .concept_budget = query->concept_budget,
+                             .sampling = { .temperature = query->temperature,
+                                           .top_p = query->top_p,
+                                           .top_k = query->top_k,
+                                           .repeat_penalty = query->repeat_penalty,
+                                           .seed = query->seed },
                              .on_token = on_token,
                              .payload = payload };
 
@@ -276,13 +270,35 @@ static rap_status check_query(rap *r, const rap_query *query)
     if (!(query->temperature >= 0 && query->temperature <= 100))
         return err_set(&r->err, RAP_E_ARGUMENT, "the temperature must be 0 to 100, got %g",
                        (double)query->temperature);
+    if (!(query->top_p >= 0 && query->top_p <= 1))
+        return err_set(&r->err, RAP_E_ARGUMENT, "a top-p of %g is not between 0 and 1",
+                       (double)query->top_p);
+    if (!(query->repeat_penalty >= 0 && query->repeat_penalty <= 100))
+        return err_set(&r->err, RAP_E_ARGUMENT, "a repeat penalty of %g makes no sense",
+                       (double)query->repeat_penalty);
+    if (query->concept_budget < 0)
+        return err_set(&r->err, RAP_E_ARGUMENT, "a budget of %d tokens makes no sense",
+                       query->concept_budget);
     if (image_given(&query->image))
         return err_set(&r->err, RAP_E_ARGUMENT,
                        "a conversation has one picture, that of rap_chat_open(); open another one");
     return RAP_OK;
 }
 
-/* Takes ownership of the text in `spoken`, and of the matches. */
+const char *rap_finish_text(rap_finish finish)
+{
+    switch (finish) {
+    case RAP_FINISH_STOP:
+        return "stop";
+    case RAP_FINISH_LENGTH:
+        return "length";
+    case RAP_FINISH_LISTENER:
+        return "listener";
+    }
+    return "unknown";
+}
+
+/* Takes the text out of `spoken`, and the matches. */
 static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
 {
     rap_answer *answer = mem_array(1, sizeof *answer);
@@ -292,6 +308,9 @@ static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
     answer->text = spoken->text;
     answer->matches = matches;
     answer->dropped = spoken->dropped;
+    answer->pictures_dropped = spoken->pictures_dropped;
+    answer->kept_tokens = spoken->kept_tokens;
+    answer->finish = spoken->finish;
     answer->prompt_tokens = spoken->prompt_tokens;
     answer->answer_tokens = spoken->answer_tokens;
     answer->images_encoded = spoken->images_encoded;

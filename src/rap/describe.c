@@ -44,7 +44,7 @@ static json_t *describe_files(const profile *p)
         const profile_file *file;
     } files[] = { { "encoder", &p->encoder },   { "text_encoder", &p->text_encoder },
                   { "detector", &p->detector }, { "llm", &p->llm },
-                  { "mmproj", &p->mmproj },     { "lora", &p->lora } };
+                  { "mmproj", &p->mmproj },     { "lora", &p->lora[0] } };
     json_t *out = json_object();
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
@@ -68,19 +68,22 @@ static json_t *describe_profile(const rap *r)
                      (double)p->detector_iou, "max_regions", p->max_regions);
 }
 
-/* Adds the concepts with unreadable pictures, if a photo was searched before. */
+/* Unreadable pictures are known once a photo was looked at. */
 static json_t *describe_store(const rap *r, int64_t concepts)
 {
+    char **name = NULL;
     size_t count = 0;
-    const char *const *name = r->retriever ? retriever_unreadable(r->retriever, &count) : NULL;
     json_t *out = json_pack("{s:o, s:I}", "path", json_any_text(store_path(r->store)), "concepts",
                             (json_int_t)concepts);
-    json_t *unreadable = count ? json_array() : NULL;
+    json_t *unreadable = NULL;
 
+    if (store_unreadable(r->store, &name, &count, NULL) == RAP_OK && count)
+        unreadable = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(unreadable, json_string(name[i]));
     if (unreadable)
         json_object_set_new(out, "unreadable_pictures_of", unreadable);
+    store_strings_free(name, count);
     return out;
 }
 

@@ -23,18 +23,6 @@ static rap_status spare_store(const char *path, const char *name, rap_err *err)
     return status;
 }
 
-static rap_status spare_profile(const char *path, const profile *p, rap_err *err)
-{
-    const char *const file[] = { p->file,          p->encoder.path, p->text_encoder.path,
-                                 p->detector.path, p->llm.path,     p->mmproj.path,
-                                 p->lora.path };
-    rap_status status = RAP_OK;
-
-    for (size_t i = 0; status == RAP_OK && i < sizeof file / sizeof *file; i++)
-        status = file_spare(path, file[i], NULL, err);
-    return status;
-}
-
 rap_status rap_may_write(rap *r, const char *path, const rap_image *source)
 {
     const profile *p;
@@ -46,6 +34,6 @@ rap_status rap_may_write(rap *r, const char *path, const rap_image *source)
     if (status == RAP_OK)
         status = spare_store(path, store_path(r->store), &r->err);
     if (status == RAP_OK && engine_profile(&p, r->engine, NULL) == RAP_OK)
-        status = spare_profile(path, p, &r->err);
+        status = profile_spare(p, path, &r->err);
     return status;
 }

@@ -93,7 +93,7 @@ static rap_status copy_all(db *to, leaving *l, rap_err *err)
 
     if (status != RAP_OK)
         return status;
-    status = db_int(&l->views, NULL, from, err, "SELECT count(*) FROM view", "");
+    status = db_int(&l->views, NULL, from, err, DB_COUNT("view"), "");
     for (size_t i = 0; i < sizeof tables / sizeof *tables && status == RAP_OK; i++)
         status = copy_table(to, l, i, err);
     if (status == RAP_OK && l->on_progress)

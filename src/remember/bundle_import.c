@@ -7,6 +7,7 @@
 #include "remember/schema.h"
 #include "remember/slack.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,8 +76,60 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
 
 /* ---- one view ---- */
 
-/* Every vector of a view, whichever encoder made it. One without a direction would hide the view from every search: it
- * is left out, and made again when it is needed. */
+/* The numbers of a blob; free(). *out is NULL, and one more is left out, where they cannot be a vector: of the wrong
+ * size, not finite, or without a direction, with which it would hide what it belongs to from every search. It is made
+ * again when it is needed. */
+static rap_status read_numbers(float **out, transfer *t, const void *bytes, size_t size,
+                               const store_vector *like, rap_err *err)
+{
+    store_vector vector = *like;
+    float *numbers;
+
+    *out = NULL;
+    if (!bytes || like->dim < 1 || like->dim > STORE_MAX_DIM ||
+        size != (size_t)like->dim * sizeof *numbers) {
+        t->left_out++;
+        return RAP_OK;
+    }
+    numbers = mem_array((size_t)like->dim, sizeof *numbers);
+    if (!numbers)
+        return err_memory(err, "importing a vector");
+    vector_copy(numbers, bytes, (size_t)like->dim);
+    vector.data = numbers;
+    if (vector_check(&vector, NULL) == RAP_OK && vector_has_direction(numbers, like->dim)) {
+        *out = numbers;
+        return RAP_OK;
+    }
+    free(numbers);
+    t->left_out++;
+    return RAP_OK;
+}
+
+/* Columns: fingerprint, dim, vector. */
+static rap_status read_vector(transfer *t, sqlite3_stmt *row, int64_t to_view, rap_err *err)
+{
+    int64_t dim = sqlite3_column_int64(row, 1);
+    const void *bytes = sqlite3_column_blob(row, 2);
+    size_t size = (size_t)sqlite3_column_bytes(row, 2);
+    store_vector vector = { (const char *)sqlite3_column_text(row, 0),
+                            dim > STORE_MAX_DIM ? 0 : (int)dim, NULL };
+    float *numbers = NULL;
+    bool fits = false;
+    rap_status status = read_numbers(&numbers, t, bytes, size, &vector, err);
+
+    if (status != RAP_OK || !numbers)
+        return status;
+    vector.data = numbers;
+    status = encoder_has_size(&fits, t->s, vector.encoder, vector.dim, err);
+    if (status == RAP_OK && fits)
+        status = vector_insert(t->s, to_view, &vector, err);
+    else if (status == RAP_OK)
+        t->left_out++;
+    free(numbers);
+    return status;
+}
+
+/* Every vector of a view, whichever encoder made it. */
 static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t to_view,
                                rap_err *err)
 {
@@ -87,37 +140,8 @@ static rap_status read_vectors(transfer *t, db *from, int64_t from_view, int64_t
                                  " JOIN encoder e ON e.id = k.encoder_id WHERE k.view_id = ?",
                                  "i", from_view);
 
-    while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row) {
-        const void *bytes = sqlite3_column_blob(statement, 2);
-        int64_t dim = sqlite3_column_int64(statement, 1);
-        size_t size = (size_t)sqlite3_column_bytes(statement, 2);
-        const char *fingerprint = (const char *)sqlite3_column_text(statement, 0);
-        float *numbers;
-        bool fits = true;
-
-        status = encoder_has_size(&fits, t->s, fingerprint, (int)dim, err);
-        if (status != RAP_OK)
-            break;
-        if (!fits) {
-            status = err_set(err, RAP_E_FORMAT,
-                             "a vector has %lld numbers where the encoder that it names makes "
-                             "others: it is not that encoder's",
-                             (long long)dim);
-        } else if (!bytes || dim < 1 || dim > STORE_MAX_DIM ||
-                   size != (size_t)dim * sizeof(float)) {
-            status = err_set(err, RAP_E_FORMAT, "a vector has the wrong size");
-        } else if (!(numbers = mem_array((size_t)dim, sizeof *numbers))) {
-            status = err_memory(err, "importing a vector");
-        } else {
-            store_vector vector = { fingerprint, (int)dim, numbers };
-
-            vector_copy(numbers, bytes, (size_t)dim);
-            status = vector_check(&vector, err);
-            if (status == RAP_OK && vector_has_direction(numbers, (int)dim))
-                status = vector_insert(t->s, to_view, &vector, err);
-            free(numbers);
-        }
-    }
+    while (status == RAP_OK && (status = db_step(&row, from, statement, err)) == RAP_OK && row)
+        status = read_vector(t, statement, to_view, err);
     sqlite3_finalize(statement);
     return status;
 }
@@ -190,7 +214,7 @@ static rap_status read_refusal(transfer *t, sqlite3_stmt *row, int64_t concept_i
     int64_t width = sqlite3_column_int64(row, 1), height = sqlite3_column_int64(row, 2);
     const void *bytes = sqlite3_column_blob(row, 7), *numbers = sqlite3_column_blob(row, 9);
     size_t size = (size_t)sqlite3_column_bytes(row, 9);
-    store_vector vector = { maker, (int)(size / sizeof(float)), NULL };
+    store_vector vector = { maker, size > INT_MAX ? 0 : (int)(size / sizeof(float)), NULL };
     store_view view = {
         bytes,
         (size_t)sqlite3_column_bytes(row, 7),
@@ -206,17 +230,13 @@ static rap_status read_refusal(transfer *t, sqlite3_stmt *row, int64_t concept_i
     if (!is_side(width) || !is_side(height))
         return err_set(err, RAP_E_FORMAT, "a picture of %lld by %lld", (long long)width,
                        (long long)height);
-    if (size % sizeof(float) || size > STORE_MAX_DIM * sizeof(float) || (size && !numbers))
-        return err_set(err, RAP_E_FORMAT, "a vector has the wrong size");
     sha256_hex(now, view.bytes, view.bytes ? view.size : 0);
     if (!hash || strcmp(hash, now) != 0)
         return err_set(err, RAP_E_FORMAT, "a picture is not the one that was exported");
-    if (size && !(data = mem_array(size / sizeof(float), sizeof *data)))
-        return err_memory(err, "importing a vector");
-    if (size)
-        vector_copy(data, numbers, size / sizeof(float));
+    status = size ? read_numbers(&data, t, numbers, size, &vector, err) : RAP_OK;
     vector.data = data;
-    status = refusal_insert(t->s, concept_id, &view, size ? &vector : NULL, err);
+    if (status == RAP_OK)
+        status = refusal_insert(t->s, concept_id, &view, data ? &vector : NULL, err);
     free(data);
     return status;
 }
@@ -322,6 +342,12 @@ rap_status bundle_import(transfer *t, rap_err *err)
     status = store_begin(t->s, STORE_DURABLE, err);
     if (status == RAP_OK)
         status = store_end(t->s, write_records(t, &from, err), err);
+    if (status == RAP_OK && t->left_out)
+        store_say(
+            t->s,
+            "%s: %zu vectors in it cannot be what their encoder makes and were left out; they "
+            "are made anew from the pictures when they are needed",
+            t->path, t->left_out);
     db_close(&from);
     return status;
 }

@@ -199,6 +199,9 @@ void store_close(store *s)
         change_noticed(s);
     db_close(&s->d);
     free(s->gone);
+    free(s->unread);
+    free(s->decoder);
+    free(s->encoder);
     free(s);
 }
 

@@ -29,6 +29,10 @@ rap_status db_fail(db *d, const char *doing, rap_err *err)
         return err_set(err, RAP_E_FORMAT, "%s: damaged: its tables are not those of this program",
                        d->path);
     switch (code & 0xff) {
+    case SQLITE_INTERRUPT:
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: damaged: %s does not end, because its pages lead to each other",
+                       d->path, doing);
     case SQLITE_FULL:
         return err_set(err, RAP_E_IO, "%s: %s failed: the disk is full", d->path, doing);
     case SQLITE_BUSY:
@@ -114,12 +118,43 @@ static void guard(db *d)
     sqlite3_set_authorizer(d->handle, guard_action, d);
 }
 
+/* ---- what never ends ---- */
+
+/* Steps of a statement come to a few for each byte at most; only files have damage. */
+enum { BOUND_UNIT = 100000, BOUND_FREE = 100, BOUND_BYTES = BOUND_UNIT / 50 };
+
+static int bound_step(void *payload)
+{
+    db *d = payload;
+    const char *path = sqlite3_db_filename(d->handle, "main");
+    file_state file, log;
+
+    if (++d->steps <= BOUND_FREE || !path || !*path || !file_identify(&file, path))
+        return 0;
+    if (!file_identify(&log, sqlite3_filename_wal(path)))
+        log.size = 0;
+    return (uint64_t)(d->steps - BOUND_FREE) > (file.size + log.size) / BOUND_BYTES;
+}
+
+/* A statement begins: the steps are counted anew unless it is a part of what others do. */
+static void bound_begin(db *d)
+{
+    if (d->guarded || d->steps == 0)
+        return;
+    for (sqlite3_stmt *s = sqlite3_next_stmt(d->handle, NULL); s;
+         s = sqlite3_next_stmt(d->handle, s))
+        if (sqlite3_stmt_busy(s))
+            return;
+    d->steps = 0;
+}
+
 void db_trust(db *d)
 {
     d->guarded = false;
+    d->steps = 0;
     sqlite3_limit(d->handle, SQLITE_LIMIT_LENGTH, TRUSTED_BYTES);
     sqlite3_limit(d->handle, SQLITE_LIMIT_LIKE_PATTERN_LENGTH, GUARD_BYTES);
-    sqlite3_progress_handler(d->handle, 0, NULL, NULL);
+    sqlite3_progress_handler(d->handle, BOUND_UNIT, bound_step, d);
     sqlite3_set_authorizer(d->handle, NULL, NULL);
 }
 
@@ -209,6 +244,7 @@ static rap_status watch(const db *d, rap_err *err)
 
 rap_status db_exec(db *d, const char *sql, rap_err *err)
 {
+    bound_begin(d);
     if (sqlite3_exec(d->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
         return db_fail(d, "changing", err);
     return RAP_OK;
@@ -310,6 +346,7 @@ static rap_status db_borrow_list(sqlite3_stmt **out, db *d, rap_err *err, const 
     *out = NULL;
     if ((status = watch(d, err)) != RAP_OK)
         return status;
+    bound_begin(d);
     *out = kept_find(d, sql);
     if (*out && db_bind(*out, types, values) != SQLITE_OK) {
         status = db_fail(d, "reading", err);
@@ -345,6 +382,7 @@ rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, co
     rap_status status;
 
     *out = NULL;
+    bound_begin(d);
     sqlite3_prepare_v2(d->handle, sql, -1, out, NULL);
     va_start(values, types);
     status = bind_list(out, d, types, values, err);

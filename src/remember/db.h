@@ -13,6 +13,9 @@
 
 #define DB_KEPT 32
 
+/* Counts a table. A plain count(*) is one step, however long it takes in a damaged file, and nothing can end it. */
+#define DB_COUNT(table) "SELECT count(*) FROM (SELECT 1 FROM " table " LIMIT -1)"
+
 /* This moment, in SQL. */
 #define DB_NOW "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
@@ -26,7 +29,7 @@ typedef struct db {
     int next;        /* which one makes room */
     sqlite3_stmt *rollback; /* prepared before it is needed: memory may have run out then */
     bool guarded;    /* until db_trust() */
-    int steps;       /* that were run while it was guarded, in units */
+    int steps;       /* that were run while it was guarded, in units; then since no statement was under way */
     struct {
         char *log; /* the path of its log; NULL: not watched */
         file_state file_then, log_then;
@@ -43,7 +46,8 @@ typedef struct db {
 rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
                    rap_err *err);
 void db_close(db *d); /* leaves {0}; NULL-safe inside */
-/* The schema is known to be ours: everything may be read and written. */
+/* The schema is known to be ours: everything may be read and written. The pages may still be damaged, so that one leads
+ * to others again and again: what runs far longer than a file of this size can take is RAP_E_FORMAT. */
 void db_trust(db *d);
 
 /* For a file that is read without locks: whenever a statement begins or ends and the file or its log is not what it is

@@ -60,7 +60,8 @@ rap_status transfer_import(store *s, const char *path, int replace, transfer_emb
                            rap_import_report *out, rap_err *err)
 {
     transfer t = { s,       path,        replace != 0,     embed,
-                   payload, on_progress, progress_payload, { 0, 0, 0, 0 } };
+                   payload, on_progress, progress_payload, { 0, 0, 0, 0 },
+                   0 };
     rap_status status;
 
     if (out)

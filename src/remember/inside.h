@@ -15,10 +15,20 @@ typedef struct gone_vector {
     bool replaced;
 } gone_vector;
 
+/* A picture that could not be read, where the store cannot be written to (unreadable.c). */
+typedef struct unread {
+    bool refusal;
+    int64_t id;
+} unread;
+
 struct store {
     db d;
     bool read_only;
     bool folds_anew;     /* `name.folded` is that of an older version: fold_name(text) stands for it */
+    char *decoder;       /* store_set_decoder() */
+    char *encoder;       /* that of store_correct_encoder(), which makes vectors of encoder_dim numbers */
+    int encoder_dim;
+    bool unmarked;       /* it is of a version without the table of unreadable pictures */
     bool scrub;          /* something was deleted and may still stand in the log */
     bool optional;       /* the present transaction: nothing waits for what it does */
     int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */
@@ -30,6 +40,8 @@ struct store {
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
     gone_vector *gone;   /* [gone_count] */
     size_t gone_count, gone_room;
+    unread *unread; /* [unread_count]: marks that could not be written (unreadable.c) */
+    size_t unread_count;
     char distrusted[SNAPSHOT_TOKEN + 1]; /* a snapshot that turned out to be damaged; "": none */
 };
 
@@ -107,6 +119,14 @@ rap_status picture_query(store_picture *out, bool *out_found, store *s, const ch
 rap_status picture_next(store_picture *out, bool *out_found, store *s, int64_t concept_id,
                         int64_t after, rap_err *err);
 
+/* ---- unreadable.c ---- */
+
+/* Takes those out of a list of views (or refusals) that the decoder or this maker could not read. */
+rap_status unreadable_pass_over(int64_t *ids, size_t *count, store *s, bool refusal,
+                                const char *maker, rap_err *err);
+/* It was read after all; in a transaction of the caller. */
+rap_status unreadable_clear(store *s, bool refusal, int64_t id, rap_err *err);
+
 /* ---- refusal.c ---- */
 
 /* vector NULL: made when it is first needed. */
@@ -119,7 +139,7 @@ rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err);
 rap_status vector_check(const store_vector *vector, rap_err *err);
 /* Neither zero nor without bound: the others are nowhere near to anything. */
 bool vector_has_direction(const float *data, int dim);
-/* Whether vectors of this size may be the encoder's, by all that the store holds of it. */
+/* Whether vectors of this size may be the encoder's, by what was said of it, else by all that the store holds of it. */
 rap_status encoder_has_size(bool *out, store *s, const char *fingerprint, int dim, rap_err *err);
 /* What the encoder itself makes is right: vectors of another size came with a bundle, and go. The views are embedded
  * again when they are next needed. */

@@ -7,34 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Does a relative path leave its folder on the way, going by its letters? */
-static bool climbs(const char *path)
-{
-    int depth = 0;
-
-    while (*path) {
-        size_t len = strcspn(path, "/");
-        if (len == 2 && path[0] == '.' && path[1] == '.')
-            depth--;
-        else if (len > 0 && !(len == 1 && path[0] == '.'))
-            depth++;
-        if (depth < 0)
-            return true;
-        path += len;
-        path += strspn(path, "/");
-    }
-    return false;
-}
-
-static bool is_inside(const char *path, const char *root)
-{
-    size_t len = strlen(root);
-
-    if (len == 1) /* "/" */
-        return true;
-    return strncmp(path, root, len) == 0 && path[len] == '/';
-}
-
 /* The real path of `picture` under `root`: *out NULL when there is none. A link that leads outside is
  * an error. */
 static rap_status locate_under(char **out, const char *root, const char *picture, rap_err *err)
@@ -45,7 +17,7 @@ static rap_status locate_under(char **out, const char *root, const char *picture
         return err_memory(err, "finding a picture");
     *out = realpath(joined, NULL);
     free(joined);
-    if (*out && !is_inside(*out, root)) {
+    if (*out && !path_is_inside(*out, root)) {
         free(*out);
         *out = NULL;
         return err_set(err, RAP_E_FORMAT, "the image '%s' leads out of its folder", picture);
@@ -65,7 +37,7 @@ static rap_status check_relative(const char *picture, rap_err *err)
             "the image '%s' is on a drive of Windows: make its path relative to the JSON", picture);
     if (picture[0] == '/')
         return err_set(err, RAP_E_FORMAT, "the image '%s' is not relative to the JSON", picture);
-    if (climbs(picture))
+    if (path_climbs(picture))
         return err_set(err, RAP_E_FORMAT, "the image '%s' climbs out of its folder", picture);
     return RAP_OK;
 }

@@ -118,7 +118,7 @@ rap_status record_next(rap_record **out, record_rows *r, rap_err *err)
 rap_status store_count(store *s, int64_t *out, rap_err *err)
 {
     *out = 0;
-    return db_int(out, NULL, &s->d, err, "SELECT count(*) FROM concept", "");
+    return db_int(out, NULL, &s->d, err, DB_COUNT("concept"), "");
 }
 
 rap_status store_find_id(store *s, int64_t id, rap_record **out, rap_err *err)
@@ -254,7 +254,7 @@ static rap_status read_names(store_name **out, size_t *out_count, store *s, rap_
     size_t room = 0;
     bool row = false;
     void *names = NULL;
-    rap_status status = make_room(&names, &room, s, "SELECT count(*) FROM name", sizeof **out, err);
+    rap_status status = make_room(&names, &room, s, DB_COUNT("name"), sizeof **out, err);
 
     *out = names;
     if (status == RAP_OK)

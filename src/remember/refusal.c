@@ -173,6 +173,8 @@ rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *
     size_t count = 0;
     rap_status status = stale_ids(&ids, &count, s, maker, err);
 
+    if (status == RAP_OK)
+        status = unreadable_pass_over(ids, &count, s, true, maker, err);
     for (size_t i = 0; i < count && status == RAP_OK; i++) {
         store_picture picture;
         bool found = false;
@@ -199,12 +201,14 @@ rap_status store_put_refusal_vector(store *s, int64_t refusal_id, const store_ve
         status = err_memory(err, "storing a vector");
     if (status == RAP_OK)
         status = store_begin(s, STORE_DERIVED, err);
+    if (status != RAP_OK)
+        goto cleanup;
+    status = db_run(&s->d, err, "UPDATE refusal SET maker = ?, vector = ? WHERE id = ?", "sbi",
+                    vector->encoder, numbers, (size_t)vector->dim * sizeof(float), refusal_id);
     if (status == RAP_OK)
-        status = store_end(
-            s,
-            db_run(&s->d, err, "UPDATE refusal SET maker = ?, vector = ? WHERE id = ?", "sbi",
-                   vector->encoder, numbers, (size_t)vector->dim * sizeof(float), refusal_id),
-            err);
+        status = unreadable_clear(s, true, refusal_id, err);
+    status = store_end(s, status, err);
+cleanup:
     free(numbers);
     return status;
 }

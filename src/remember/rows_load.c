@@ -36,7 +36,7 @@ static rap_status list_views(listing *out, store *s, rap_err *err)
     sqlite3_stmt *statement = NULL;
     int64_t count = 0;
     bool row = false, sorted = true;
-    rap_status status = db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM view", "");
+    rap_status status = db_int(&count, NULL, &s->d, err, DB_COUNT("view"), "");
 
     *out = (listing){ NULL, 0 };
     if (status == RAP_OK && !(out->place = mem_array((size_t)count + 1, sizeof *out->place)))

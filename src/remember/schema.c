@@ -152,11 +152,21 @@ static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusa
  * old one would not be found again when their category is forgotten. */
 static const char refolded[] = "DELETE FROM vocabulary;";
 
+/* Version 6: pictures that gave no vector, and by whom they were tried: decoding one that runs into a limit takes
+ * minutes, which nobody shall wait for twice (unreadable.c). */
+static const char unreadable_pictures[] =
+    "CREATE TABLE unreadable ("
+    " id INTEGER PRIMARY KEY,"
+    " view_id INTEGER UNIQUE REFERENCES view(id) ON DELETE CASCADE," /* one of the two */
+    " refusal_id INTEGER UNIQUE REFERENCES refusal(id) ON DELETE CASCADE,"
+    " reader TEXT NOT NULL" /* a decoder, or a maker of vectors */
+    ") STRICT;";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
     { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
-    { "", refusals_by_maker },       { "", refolded },
+    { "", refusals_by_maker },       { "", refolded },     { "", unreadable_pictures },
 };
 
 /* ---- inspect ---- */

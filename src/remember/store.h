@@ -98,8 +98,18 @@ typedef rap_status store_on_view(int64_t view_id, const store_picture *picture, 
                                  rap_err *err);
 rap_status store_each_unembedded(store *s, const char *encoder, store_on_view *on_view,
                                  void *payload, int64_t *out_total, rap_err *err);
+/* Who reads pictures here: the decoder, by its version. Pictures that it, or the maker of vectors, could not read are
+ * passed over by store_each_unembedded() and store_each_stale_refusal(). */
+rap_status store_set_decoder(store *s, const char *decoder, rap_err *err);
+/* Marks a picture that `reader`, the decoder or a maker of vectors, could not read. Where that cannot be written at
+ * once it holds for this handle. */
+rap_status store_mark_unreadable(store *s, int64_t id, int is_refusal, const char *reader,
+                                 rap_err *err);
+/* The names of the concepts that have a marked picture; store_strings_free(). */
+rap_status store_unreadable(store *s, char ***out, size_t *out_count, rap_err *err);
 /* This encoder makes vectors of `dim` numbers: others that are said to be its own came with a bundle, and go, so
- * that their views are embedded again. To be called before anything asks for its vectors. */
+ * that their views are embedded again; this handle imports no more of those. To be called before anything asks for its
+ * vectors. */
 rap_status store_correct_encoder(store *s, const char *encoder, int dim, rap_err *err);
 rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 

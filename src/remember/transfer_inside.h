@@ -15,6 +15,7 @@ typedef struct transfer {
     rap_on_progress *on_progress; /* may be NULL */
     void *progress_payload;
     rap_import_report report;
+    size_t left_out; /* vectors that cannot be what they are said to be */
 } transfer;
 
 /* RAP_E_CANCELLED when the callback asks for it. */

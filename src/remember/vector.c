@@ -96,7 +96,7 @@ rap_status encoder_has_size(bool *out, store *s, const char *fingerprint, int di
 
     if (status == RAP_OK && id && known != dim)
         status = encoder_in_use(&used, s, id, err);
-    *out = !used;
+    *out = s->encoder && strcmp(s->encoder, fingerprint) == 0 ? s->encoder_dim == dim : !used;
     return status;
 }
 
@@ -117,6 +117,13 @@ rap_status store_correct_encoder(store *s, const char *fingerprint, int dim, rap
     int64_t id = 0, known = 0;
     rap_status status = encoder_find(&id, &known, s, fingerprint, err);
 
+    if (status == RAP_OK && (!s->encoder || strcmp(s->encoder, fingerprint) != 0)) {
+        free(s->encoder);
+        s->encoder = mem_string(fingerprint);
+        if (!s->encoder)
+            status = err_memory(err, "reading vectors");
+    }
+    s->encoder_dim = dim;
     if (status != RAP_OK || !id || known == dim || s->read_only)
         return status;
     status = store_begin(s, STORE_DERIVED, err);
@@ -204,6 +211,8 @@ rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vecto
     status = view_require(s, view_id, err);
     if (status == RAP_OK)
         status = vector_insert(s, view_id, vector, err);
+    if (status == RAP_OK)
+        status = unreadable_clear(s, false, view_id, err);
     return store_end(s, status, err);
 }
 

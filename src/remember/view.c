@@ -151,7 +151,7 @@ static rap_status unembedded_ids(int64_t **out, size_t *out_count, store *s, con
     int64_t count = 0, embedded = 0;
     size_t used = 0;
     bool row = false;
-    rap_status status = db_int(&count, NULL, &s->d, err, "SELECT count(*) FROM view", "");
+    rap_status status = db_int(&count, NULL, &s->d, err, DB_COUNT("view"), "");
 
     if (status == RAP_OK)
         status = db_int(&embedded, NULL, &s->d, err,
@@ -183,6 +183,8 @@ rap_status store_each_unembedded(store *s, const char *encoder, store_on_view *o
     size_t count = 0;
     rap_status status = unembedded_ids(&ids, &count, s, encoder, err);
 
+    if (status == RAP_OK)
+        status = unreadable_pass_over(ids, &count, s, false, encoder, err);
     if (out_total)
         *out_total = (int64_t)count;
     for (size_t i = 0; i < count && status == RAP_OK; i++) {

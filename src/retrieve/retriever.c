@@ -14,9 +14,8 @@ struct retriever {
     retriever_options o;
     detect *detect; /* NULL: no detector */
     memory *memory;
-    char **unreadable; /* [unreadable_count] */
-    size_t unreadable_count;
-    int64_t generation; /* the store's, when memory and vocabulary were read */
+    char decoder[IMAGE_DECODER_ROOM];
+    int64_t generation; /* of the store when memory and vocabulary were read */
 };
 
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err)
@@ -28,7 +27,9 @@ rap_status retriever_new(retriever **out, const retriever_options *options, rap_
     if (!r)
         return err_memory(err, "starting retrieval");
     r->o = *options;
-    if (options->detector)
+    image_decoder(r->decoder);
+    status = store_set_decoder(r->o.store, r->decoder, err);
+    if (status == RAP_OK && options->detector)
         status = detect_new(&r->detect, options->detector, options->texts, &options->detect, err);
     if (status == RAP_OK)
         *out = r;
@@ -43,14 +44,7 @@ void retriever_free(retriever *r)
         return;
     detect_free(r->detect);
     memory_free(r->memory);
-    store_strings_free(r->unreadable, r->unreadable_count);
     free(r);
-}
-
-const char *const *retriever_unreadable(const retriever *r, size_t *out_count)
-{
-    *out_count = r->unreadable_count;
-    return (const char *const *)r->unreadable;
 }
 
 /* ---- refresh ---- */
@@ -63,64 +57,53 @@ typedef struct embed_run {
     bool refusing;           /* the pictures are refusals, not views */
 } embed_run;
 
-/* Records the picture's concept as unreadable. */
-static rap_status note_unreadable(retriever *r, int64_t concept_id, rap_err *err)
-{
-    rap_record *record = NULL;
-    char **grown;
-    rap_status status = store_find_id(r->o.store, concept_id, &record, err);
-
-    for (size_t i = 0; status == RAP_OK && i < r->unreadable_count; i++)
-        if (strcmp(r->unreadable[i], record->name) == 0)
-            goto cleanup;
-    if (status != RAP_OK)
-        goto cleanup;
-    grown = realloc(r->unreadable, (r->unreadable_count + 1) * sizeof *grown);
-    if (grown) {
-        r->unreadable = grown;
-        grown[r->unreadable_count] = mem_string(record->name);
-    }
-    if (!grown || !grown[r->unreadable_count++])
-        status = err_memory(err, "embedding the remembered pictures");
-cleanup:
-    store_record_free(record);
-    return status;
-}
-
-static rap_status embed_picture(embed_run *run, int64_t id, const image *im, rap_box box,
-                                rap_err *err)
+/* The vector of a picture that was decoded, and where it belongs. */
+static rap_status embed_picture(embed_run *run, const image *im, rap_box box, rap_err *err)
 {
     const retriever_options *o = &run->r->o;
-    store_vector vector = { o->maker, encoder_dim(o->encoder), run->feature };
-    rap_status status;
 
     if (o->read_only)
         return err_set(err, RAP_E_UNSUPPORTED,
                        "%s: is opened read-only, but its pictures were embedded by another encoder "
                        "than %s; open it for writing once",
                        store_path(o->store), encoder_name(o->encoder));
-    status = embed_boxes(run->feature, o->encoder, im, &box, 1, &o->crop, err);
-    if (status != RAP_OK)
-        return status;
+    return embed_boxes(run->feature, o->encoder, im, &box, 1, &o->crop, err);
+}
+
+static rap_status put_vector(embed_run *run, int64_t id, rap_err *err)
+{
+    const retriever_options *o = &run->r->o;
+    store_vector vector = { o->maker, encoder_dim(o->encoder), run->feature };
+
     return run->refusing ? store_put_refusal_vector(o->store, id, &vector, err)
                          : store_put_vector(o->store, id, &vector, err);
 }
 
-/* Embeds one view with the current encoder. Each is a transaction of its own, so an interrupted run resumes. A picture
- * that cannot be decoded gets no vector; the others still do. */
+static bool is_unreadable(rap_status status)
+{
+    return status == RAP_E_FORMAT || status == RAP_E_LIMIT;
+}
+
+/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. One that
+ * cannot be read is marked and stays without a vector, because one bad picture must not hide all others. */
 static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
                              rap_err *err)
 {
     embed_run *run = payload;
     const retriever_options *o = &run->r->o;
+    const char *reader = run->r->decoder;
     image im = { 0 };
     rap_status status = image_decode(&im, picture->bytes, picture->size, "a stored picture", err);
 
+    if (status == RAP_OK) {
+        reader = o->maker;
+        status = embed_picture(run, &im, picture->box, err);
+    }
     if (status == RAP_OK)
-        status = embed_picture(run, view_id, &im, picture->box, err);
-    else if (status == RAP_E_FORMAT || status == RAP_E_LIMIT)
-        status = note_unreadable(run->r, picture->concept_id, err);
-    if (status == RAP_E_NOT_FOUND) /* meanwhile forgotten by another process */
+        status = put_vector(run, view_id, err);
+    else if (is_unreadable(status))
+        status = store_mark_unreadable(o->store, view_id, run->refusing, reader, err);
+    if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
         status = RAP_OK;
     image_release(&im);
     if (status == RAP_OK)
@@ -141,9 +124,6 @@ static rap_status embed_missing(retriever *r, rap_err *err)
     run.feature = mem_array((size_t)encoder_dim(r->o.encoder), sizeof *run.feature);
     if (!run.feature)
         return err_memory(err, "embedding the remembered pictures");
-    store_strings_free(r->unreadable, r->unreadable_count);
-    r->unreadable = NULL;
-    r->unreadable_count = 0;
     status = store_count_stale_refusals(r->o.store, r->o.maker, &run.refusals, err);
     if (status == RAP_OK)
         status = store_each_unembedded(r->o.store, r->o.maker, embed_view, &run, &run.views, err);

@@ -26,9 +26,6 @@ typedef struct retriever_options { /* everything is borrowed */
 
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err);
 void retriever_free(retriever *r);
-/* The concepts with a picture that could not be decoded, as of the last retriever_look(): such a picture matches
- * nothing. [*out_count], borrowed until the next retriever_look(). */
-const char *const *retriever_unreadable(const retriever *r, size_t *out_count);
 
 /* The regions of a photo with their neighbours, before ranking; can be ranked again for another text. */
 typedef struct sighting {

@@ -169,7 +169,10 @@ json_t *wire_answer(const rap_answer *a)
     put_text(&out, "answer", a->text);
     put_value(&out, "retrieved", wire_matches(a->matches));
     put_count(&out, "dropped", a->dropped);
+    put_count(&out, "pictures_dropped", a->pictures_dropped);
+    put_text(&out, "finish", rap_finish_text(a->finish));
     put_count(&out, "prompt_tokens", a->prompt_tokens);
+    put_count(&out, "kept_tokens", a->kept_tokens);
     put_count(&out, "answer_tokens", a->answer_tokens);
     put_count(&out, "images_encoded", a->images_encoded);
     put_value(&out, "milliseconds", times);

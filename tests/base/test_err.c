@@ -25,19 +25,33 @@ static void keeps_utf8_and_replaces_what_is_none(void **state)
     assert_string_equal(err.text, "café ? ? ? ? ok");
 }
 
-static void cuts_long_text_between_characters(void **state)
+/* With what it begins and with what it ends, whatever a name in it is long. */
+static void cuts_the_middle_of_a_long_text(void **state)
 {
     char name[2000];
     rap_err err;
 
     memset(name, 'a', sizeof name);
     name[sizeof name - 1] = '\0';
-    err_set(&err, RAP_E_IO, "%s", name);
+    err_set(&err, RAP_E_IO, "%s: %s", name, "no such file");
     assert_int_equal(strlen(err.text), sizeof err.text - 1);
-    for (size_t i = 0; i + 1 < sizeof name; i++)
+    assert_memory_equal(err.text, name, 500);
+    assert_non_null(strstr(err.text, "a\u2026a"));
+    assert_string_equal(err.text + strlen(err.text) - 15, "a: no such file");
+    name[sizeof err.text - 1] = '\0'; /* what just fits stays whole */
+    err_set(&err, RAP_E_IO, "%s", name);
+    assert_string_equal(err.text, name);
+}
+
+static void cuts_long_text_between_characters(void **state)
+{
+    char name[2000];
+    rap_err err;
+
+    name[sizeof name - 2] = '\0';
+    for (size_t i = 0; i + 2 < sizeof name; i++)
         name[i] = i % 2 ? '\xA9' : '\xC3'; /* é é é … */
     err_set(&err, RAP_E_IO, "x%s", name);
-    assert_int_equal(strlen(err.text) % 2, 1);
     assert_null(strchr(err.text, '?'));
     err_set(&err, RAP_E_IO, "%s", name); /* now the cut falls inside a character */
     assert_null(strchr(err.text, '?'));
@@ -62,6 +76,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_one_line),
         cmocka_unit_test(keeps_utf8_and_replaces_what_is_none),
+        cmocka_unit_test(cuts_the_middle_of_a_long_text),
         cmocka_unit_test(cuts_long_text_between_characters),
         cmocka_unit_test(may_be_absent),
     };

@@ -2,7 +2,10 @@
 #include "dataset/dataset.h"
 #include "dataset/layouts.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +73,7 @@ static void every_kind_and_source_is_there(void **state)
     assert_int_equal(dataset_count(&s, in("out"), &err), RAP_OK);
     assert_true(s.samples > 20);
     for (int k = 0; k < KIND_COUNT; k++)
-        assert_true(s.kind[k] > 0);
+        assert_true(s.kind[k] > 0); /* none is lost to a damaged picture of another concept */
     assert_true(s.yes > 0 && s.no > 0);
     assert_true(s.text_only > 0);
     assert_true(s.concepts[2] + s.concepts[3] + s.concepts[4] > 0);
@@ -193,6 +196,138 @@ static void other_folders_are_left_alone(void **state)
     assert_non_null(strstr(err.text, "another configuration"));
 }
 
+static void a_folder_is_built_by_one_at_a_time(void **state)
+{
+    dataset_result r;
+    rap_err err = { 0 };
+    int fd;
+
+    assert_int_equal(file_make_folders(in("out"), NULL), RAP_OK);
+    fd = open(in("out"), O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(fd, LOCK_EX), 0);
+    assert_int_equal(build(&r, in("out"), 1, &err), RAP_E_BUSY);
+    assert_non_null(strstr(err.text, "another process is building it"));
+    close(fd);
+    assert_int_equal(build(&r, in("out"), 1, NULL), RAP_OK);
+}
+
+static void a_folder_inside_a_source_is_refused(void **state)
+{
+    dataset_result r;
+    rap_err err = { 0 };
+
+    assert_int_equal(build(&r, in("objects/out"), 1, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "which the source \"folders\" reads"));
+    assert_false(file_exists(in("objects/out")));
+}
+
+static void sources_that_changed_meanwhile_are_noticed(void **state)
+{
+    dataset_result r;
+    rap_err err = { 0 };
+    int left = 0;
+    char config_path[320], folder[320];
+    dataset_options options = {
+        .config = config_path, .folder = folder, .on_progress = stop_after, .payload = &left
+    };
+
+    snprintf(config_path, sizeof config_path, "%s", in("config.json"));
+    snprintf(folder, sizeof folder, "%s", in("b"));
+    assert_int_equal(dataset_build(&r, &options, &err), RAP_E_CANCELLED);
+    write_picture("objects/dog6/11.jpg", 0xA01040);
+    assert_int_equal(build(&r, folder, 1, &err), RAP_E_EXISTS);
+    assert_non_null(strstr(err.text, "the sources held other items"));
+}
+
+/* The configuration with other fields in front. */
+static void configure(const char *fields)
+{
+    buf text = BUF_INIT;
+
+    buf_printf(&text, "{%s, %s", fields, config + 1);
+    write_text("config.json", buf_text(&text));
+    buf_release(&text);
+}
+
+static void copied_pictures_need_no_source(void **state)
+{
+    dataset_result r;
+    dataset_stats a, b;
+    struct stat info;
+
+    assert_int_equal(build(&r, in("a"), 1, NULL), RAP_OK);
+    assert_int_equal(dataset_count(&a, in("a"), NULL), RAP_OK);
+    configure("\"copy_pictures\": true");
+    assert_int_equal(build(&r, in("b"), 2, NULL), RAP_OK);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "b/images/coco" : "b/images/yollava";
+
+        assert_int_equal(lstat(in(name), &info), 0);
+        assert_true(S_ISDIR(info.st_mode));
+    }
+    assert_int_equal(rename(in("coco"), in("coco.gone")), 0);
+    assert_int_equal(rename(in("vid"), in("vid.gone")), 0);
+    assert_int_equal(dataset_count(&b, in("b"), NULL), RAP_OK);
+    assert_int_equal(b.missing, 0);
+    assert_memory_equal(&a, &b, sizeof a);
+}
+
+static void a_picture_of_another_size_is_left_out(void **state)
+{
+    image im = { 0 };
+    dataset_result r;
+
+    assert_int_equal(page_new(&im, 100, 80, 0x404040, NULL), RAP_OK);
+    assert_int_equal(image_save_jpeg(&im, in("coco/images/one.jpg"), 90, NULL), RAP_OK);
+    image_release(&im);
+    assert_int_equal(build(&r, in("out"), 1, NULL), RAP_OK);
+    assert_true(r.report.dropped[DROP_SIZE] > 0);
+    assert_string_equal(r.report.first[DROP_SIZE],
+                        "coco/one.jpg: 100 x 80 pixels, annotated as 200 x 160");
+}
+
+static int stop_embedding(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    return strcmp(what, "embedding concepts") == 0 && done > 0;
+}
+
+static void the_encoder_finds_hard_noise(void **state)
+{
+    char folder[320], path[320], with_noise[sizeof config + 64];
+    dataset_result r;
+    rap_err err = { 0 };
+    dataset_options options = {
+        .config = path, .folder = folder, .threads = 1, .on_progress = stop_embedding
+    };
+    const char *most = strstr(config, "\"most\": 3");
+
+    snprintf(with_noise, sizeof with_noise, "%.*s\"hard\": 1, \"by\": \"encoder\", %s",
+             (int)(most - config), config, most);
+    write_text("config.json", with_noise);
+    snprintf(folder, sizeof folder, "%s", in("a"));
+    snprintf(path, sizeof path, "%s", in("config.json"));
+    if (dataset_build(&r, &options, &err) != RAP_E_CANCELLED)
+        fail_msg("%s", err.text);
+    assert_true(file_exists(in("a/features.part")));
+    assert_int_equal(build(&r, folder, 2, &err), RAP_OK);
+    assert_false(file_exists(in("a/features.part")));
+    assert_int_equal(build(&r, in("b"), 1, &err), RAP_OK);
+    assert_true(same_folders(in("a"), in("b")));
+}
+
+static void a_drawing_spares_the_data_set(void **state)
+{
+    dataset_result r;
+    dataset_stats s;
+    rap_err err = { 0 };
+
+    assert_int_equal(build(&r, in("out"), 1, NULL), RAP_OK);
+    assert_int_equal(dataset_count(&s, in("out"), NULL), RAP_OK);
+    assert_int_equal(dataset_draw_stats(&s, in("out"), in("out/train.json"), &err), RAP_E_ARGUMENT);
+    assert_int_equal(dataset_show(in("out"), 0, in("coco/images/one.jpg"), &err), RAP_E_ARGUMENT);
+    assert_int_equal(dataset_draw_stats(&s, in("out"), in("stats.png"), &err), RAP_OK);
+}
+
 static void lines_hold_the_same_samples(void **state)
 {
     dataset_result r;
@@ -238,6 +373,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing_under_the_final_name,
                                         make_sources, remove_work),
         cmocka_unit_test_setup_teardown(other_folders_are_left_alone, make_sources, remove_work),
+        cmocka_unit_test_setup_teardown(a_folder_is_built_by_one_at_a_time, make_sources,
+                                        remove_work),
+        cmocka_unit_test_setup_teardown(a_folder_inside_a_source_is_refused, make_sources,
+                                        remove_work),
+        cmocka_unit_test_setup_teardown(sources_that_changed_meanwhile_are_noticed, make_sources,
+                                        remove_work),
+        cmocka_unit_test_setup_teardown(copied_pictures_need_no_source, make_sources, remove_work),
+        cmocka_unit_test_setup_teardown(a_picture_of_another_size_is_left_out, make_sources,
+                                        remove_work),
+        cmocka_unit_test_setup_teardown(the_encoder_finds_hard_noise, make_sources, remove_work),
+        cmocka_unit_test_setup_teardown(a_drawing_spares_the_data_set, make_sources, remove_work),
         cmocka_unit_test_setup_teardown(lines_hold_the_same_samples, make_sources, remove_work),
         cmocka_unit_test_setup_teardown(a_sample_is_drawn, make_sources, remove_work),
     };

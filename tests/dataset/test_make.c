@@ -40,6 +40,12 @@ static void a_category_becomes_the_name(void **state)
     check_rename("A dog and a dog.", "dog", NULL);
     check_rename("A hot dog stand.", "dog", NULL);
     check_rename("A dog's bed.", "dog", NULL);
+    check_rename("A dog house in a garden.", "dog", NULL);
+    check_rename("The bus stop is empty.", "bus", NULL);
+    check_rename("A dog-like toy.", "dog", NULL);
+    check_rename("The bus stops here, empty.", "bus", "{name} stops here, empty.");
+    check_rename("A dog, a cat.", "dog", "{name}, a cat.");
+    check_rename("Some dogs run.", "dog", NULL);
     check_rename("A teddy bear on it.", "teddy bear", "{name} on it.");
     check_rename("", "dog", NULL);
     check_rename("a dog", "", NULL);
@@ -88,6 +94,12 @@ static void templates_of_a_person_replace_the_own(void **state)
     buf_clear(&b);
     assert_int_equal(templates_fill(&b, t, "grounding.answer", &d, &v, NULL), RAP_OK);
     assert_string_equal(buf_text(&b), "[0, 0, 1, 1]");
+    buf_clear(&b);
+    v.category = "umbrella";
+    template_put(&b, "{name} is a {category}.", &v);
+    v.category = "unicycle";
+    template_put(&b, " A {category}. extra {category}", &v);
+    assert_string_equal(buf_text(&b), "<bo> is an umbrella. A unicycle. extra unicycle");
     templates_free(t);
     write_text("t.txt", "[grounding.question]\nBox of {nmae}?\n");
     assert_int_equal(templates_open(&t, in("t.txt"), &err), RAP_E_FORMAT);

@@ -51,6 +51,7 @@ static void read_source(reading *r, plan_source source)
         r->source.per_object = 4;
     dataset_pool_init(&r->pool, 1, wanted);
     r->status = source_read(&sink, &r->err);
+    assert_int_equal(dataset_pool_close(&r->pool, &r->report, NULL), RAP_OK);
     collect(r);
 }
 
@@ -173,6 +174,98 @@ static void tao_pairs_the_ends_of_a_track(void **state)
     release(&r);
 }
 
+static void what_is_given_twice_counts_once(void **state)
+{
+    reading r;
+
+    make_coco();
+    write_text("coco/twice.json",
+               "{\"categories\": [{\"id\": 1, \"name\": \"dog\"}], \"images\": [\n"
+               "{\"id\": 1, \"file_name\": \"one.jpg\", \"width\": 200, \"height\": 160},\n"
+               "{\"id\": 1, \"file_name\": \"two.jpg\", \"width\": 200, \"height\": 160},\n"
+               "{\"id\": 2, \"file_name\": \"one.jpg\", \"width\": 200, \"height\": 160}],\n"
+               "\"annotations\": [{\"id\": 1, \"image_id\": 2, \"category_id\": 1, \"bbox\": [40, "
+               "30, 80, 80]},\n"
+               "{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, 0, 90, 90]},\n"
+               "{\"id\": 2, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, 0, 90, 90]}]}");
+    write_text("coco/captions.json",
+               "{\"annotations\": [{\"image_id\": 2, \"caption\": \"A dog.\"}], \"images\": []}");
+    read_source(&r, (plan_source){ .type = "coco",
+                                   .name = "coco",
+                                   .annotations = (char *)in("coco/twice.json"),
+                                   .captions = (char *)in("coco/captions.json"),
+                                   .images = (char *)in("coco/images") });
+    assert_int_equal(r.status, RAP_OK);
+    assert_int_equal(r.count, 2);
+    assert_float_equal(r.item[0]->query.box.w, 80, 0); /* the first of the two stays */
+    assert_string_equal(r.item[0]->query.picture, "coco/one.jpg");
+    assert_int_equal(r.item[0]->captions, 0); /* one.jpg holds several dogs, under two ids */
+    assert_int_equal(r.report.dropped[DROP_TWICE], 2);
+    assert_string_equal(r.report.first[DROP_TWICE], "image 1");
+    release(&r);
+}
+
+static void tao_knows_who_else_is_in_the_frame(void **state)
+{
+    plan_source source = { .type = "tao", .name = "tao", .gap = 1 };
+    reading r;
+
+    make_tao();
+    write_text("tao/two.json",
+               "{\"images\": [{\"id\": 1, \"video_id\": 5, \"file_name\": \"v/f1.jpg\", \"width\": "
+               "200, \"height\": 160},\n"
+               "{\"id\": 2, \"video_id\": 5, \"file_name\": \"v/f2.jpg\", \"width\": 200, "
+               "\"height\": 160},\n"
+               "{\"id\": 3, \"video_id\": 5, \"file_name\": \"v/f3.jpg\", \"width\": 200, "
+               "\"height\": 160}],\n"
+               "\"categories\": [{\"id\": 1, \"name\": \"dog\"}], \"annotations\": [\n"
+               "{\"id\": 1, \"image_id\": 1, \"track_id\": 7, \"category_id\": 1, \"bbox\": [40, "
+               "30, 80, 80]},\n"
+               "{\"id\": 2, \"image_id\": 2, \"track_id\": 7, \"category_id\": 1, \"bbox\": [40, "
+               "30, 80, 80]},\n"
+               "{\"id\": 3, \"image_id\": 1, \"track_id\": 8, \"category_id\": 1, \"bbox\": [90, "
+               "30, 80, 80]},\n"
+               "{\"id\": 4, \"image_id\": 2, \"track_id\": 8, \"category_id\": 1, \"bbox\": [90, "
+               "30, 9, 9]},\n"
+               "{\"id\": 5, \"image_id\": 3, \"track_id\": 8, \"category_id\": 1, \"bbox\": [90, "
+               "30, 80, 80]}]}");
+    source.annotations = (char *)in("tao/two.json");
+    source.images = (char *)in("tao/frames");
+    read_source(&r, source);
+    assert_int_equal(r.status, RAP_OK);
+    assert_int_equal(r.count, 2);
+    assert_int_equal(r.item[0]->companions, 1); /* also where its box is too small to be used */
+    assert_string_equal(r.item[0]->company[0], r.item[1]->identity);
+    assert_int_equal(r.item[1]->companions, 0);
+    assert_string_equal(r.item[0]->scene, "tao/video5");
+    release(&r);
+}
+
+static void vid_survives_absurd_numbers(void **state)
+{
+    static const char *const sizes[] = { "1e300", "-5", "nan", "0", "70000" };
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char xml[1024];
+        reading r;
+
+        make_vid();
+        snprintf(xml, sizeof xml,
+                 "<annotation><size><width>%s</width><height>160</height></size><object><trackid>0"
+                 "</trackid><name>n02084071</name><bndbox><xmax>120</xmax><xmin>1e300</xmin><ymax>"
+                 "110</ymax><ymin>30</ymin></bndbox></object></annotation>",
+                 sizes[i]);
+        write_text("vid/annotations/train/s1/000060.xml", xml);
+        read_source(&r, (plan_source){ .type = "vid",
+                                       .name = "vid",
+                                       .gap = 10,
+                                       .annotations = (char *)in("vid/annotations"),
+                                       .images = (char *)in("vid/data") });
+        assert_true(r.status == RAP_E_FORMAT || r.report.dropped[DROP_OUTSIDE] == 1);
+        release(&r);
+    }
+}
+
 static void vid_reads_a_frame_a_file(void **state)
 {
     reading r;
@@ -278,6 +371,11 @@ static void mcllava_pairs_train_with_test_and_multi(void **state)
     assert_int_equal(r.count, 4); /* A and B, each alone and together */
     assert_string_equal(r.item[0]->concept.picture, "mc/two_concept/concept/train/A/0.png");
     assert_string_equal(r.item[0]->category, "man");
+    assert_string_equal(r.item[0]->key, "mc/A/two_concept/concept/test/A/0.png");
+    assert_int_equal(r.item[0]->companions, 0);
+    assert_string_equal(r.item[1]->key, "mc/A/two_concept/multi/A_B/0.png");
+    assert_int_equal(r.item[1]->companions, 1);
+    assert_string_equal(r.item[1]->company[0], "mc/B"); /* B is in that picture: no negative */
     assert_int_equal(r.report.dropped[DROP_PATH], 1);
     release(&r);
 }
@@ -320,6 +418,13 @@ static void faults_name_file_and_place(void **state)
     assert_string_equal(r.err.text,
                         "config.json: the source \"coco\" (coco) needs \"annotations\"");
     release(&r);
+    read_source(&r, (plan_source){ .type = "store",
+                                   .name = "s",
+                                   .annotations = (char *)in("coco/instances.json"),
+                                   .images = (char *)in("coco/images") });
+    assert_string_equal(r.err.text,
+                        "config.json: the source \"s\" (store) has no use for \"images\"");
+    release(&r);
     read_source(&r, (plan_source){ .type = "imagenet", .name = "x" });
     assert_non_null(strstr(r.err.text, "no type of source is called \"imagenet\""));
     release(&r);
@@ -337,6 +442,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_pickle_that_would_run_a_command_does_not, make_work,
                                         remove_work),
         cmocka_unit_test_setup_teardown(tao_pairs_the_ends_of_a_track, make_work, remove_work),
+        cmocka_unit_test_setup_teardown(what_is_given_twice_counts_once, make_work, remove_work),
+        cmocka_unit_test_setup_teardown(tao_knows_who_else_is_in_the_frame, make_work, remove_work),
+        cmocka_unit_test_setup_teardown(vid_survives_absurd_numbers, make_work, remove_work),
         cmocka_unit_test_setup_teardown(vid_reads_a_frame_a_file, make_work, remove_work),
         cmocka_unit_test_setup_teardown(folders_take_classes_from_the_list_or_the_name, make_work,
                                         remove_work),

@@ -63,7 +63,7 @@ static void every_field_is_read(void **state)
     assert_string_equal(p->license, "l");
     assert_string_equal(p->precision, "f32");
     assert_string_equal(p->encoder.path, "/abs/e");
-    assert_string_equal(p->lora.path, path_of("%s/p/a", f->folder));
+    assert_string_equal(p->lora[0].path, path_of("%s/p/a", f->folder));
     assert_string_equal(p->text_encoder.path, path_of("%s/p/t", f->folder));
     assert_string_equal(p->style, "chat");
     assert_string_equal(p->turns.after_assistant, "e");
@@ -194,6 +194,34 @@ static void a_handle_that_failed_to_open_says_why(void **state)
     assert_false(file_exists(store));
 }
 
+static void adapters_and_limits_are_read(void **state)
+{
+    const fixture *f = *state;
+    profile *p = NULL;
+    const char *json =
+        "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[{\"path\":\"a\",\"scale\":0.5},"
+        "{\"path\":\"b\"}]},\"context\":8192,\"image_tokens\":512,\"concept_tokens\":-1,"
+        "\"gpu_layers\":-1,\"prompt\":{\"memory_first\":true}}";
+
+    assert_int_equal(profile_open(&p, write_profile(f, json), NULL), RAP_OK);
+    assert_int_equal(p->turns.memory_first, 1);
+    assert_int_equal(p->loras, 2);
+    assert_string_equal(p->lora[0].path, path_of("%s/p/a", f->folder));
+    assert_string_equal(p->lora[1].path, path_of("%s/p/b", f->folder));
+    assert_float_equal(p->lora_scale[0], 0.5, 0);
+    assert_float_equal(p->lora_scale[1], 1, 0);
+    assert_int_equal(p->context, 8192);
+    assert_int_equal(p->image_tokens, 512);
+    assert_int_equal(p->concept_tokens, -1);
+    assert_int_equal(p->gpu_layers, -1);
+    profile_close(p);
+    refused(f, "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[\"a\"]}}", "files.lora");
+    refused(
+        f, "{\"files\":{\"encoder\":{\"path\":\"e\"},\"lora\":[{\"path\":\"a\",\"scale\":\"x\"}]}}",
+        "scale");
+    refused(f, "{\"files\":{\"encoder\":{\"path\":\"e\"}},\"context\":-1}", "context");
+}
+
 /* A list of words that would keep every photo waiting. */
 static void too_many_words_are_refused(void **state)
 {
@@ -214,13 +242,10 @@ int main(void)
 {
 #define WORK(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        WORK(defaults_stand_where_nothing_is_said),
-        WORK(every_field_is_read),
-        WORK(a_bad_field_is_named),
-        WORK(too_many_words_are_refused),
-        WORK(the_search_path),
-        WORK(missing_parts_are_named_when_needed),
-        WORK(a_handle_that_failed_to_open_says_why),
+        WORK(defaults_stand_where_nothing_is_said), WORK(every_field_is_read),
+        WORK(adapters_and_limits_are_read),         WORK(a_bad_field_is_named),
+        WORK(too_many_words_are_refused),           WORK(the_search_path),
+        WORK(missing_parts_are_named_when_needed),  WORK(a_handle_that_failed_to_open_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ void *__wrap_realloc(void *memory, size_t size);
 
 static struct {
     long left; /* until one fails; 0: none does */
-    bool lasting, failed;
+    bool lasting, failed, paused;
 } plan;
 
 static sqlite3_mem_methods plain;
@@ -30,6 +30,11 @@ void wrap_fail(long n, bool lasting)
     plan.failed = false;
 }
 
+void wrap_pause(bool paused)
+{
+    plan.paused = paused;
+}
+
 bool wrap_failed(void)
 {
     return plan.failed;
@@ -37,7 +42,7 @@ bool wrap_failed(void)
 
 static bool fails(void)
 {
-    if (plan.left == 0)
+    if (plan.left == 0 || plan.paused)
         return false;
     if (plan.left > 1) {
         plan.left--;

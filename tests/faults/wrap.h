@@ -10,6 +10,8 @@
 void wrap_start(void);
 /* From now on the n-th allocation fails, and with `lasting` every one after it. 0: none. */
 void wrap_fail(long n, bool lasting);
+/* None fails, or is counted, until it goes on. */
+void wrap_pause(bool paused);
 /* Whether one failed since then. */
 bool wrap_failed(void);
 

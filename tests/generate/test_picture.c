@@ -9,11 +9,26 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "fixture.h"
 #include "formats/gguf_file.h"
+#include "generate/check/check.h"
 
-enum { S = 16, P = 8, PATCHES = 4, T = 5, D = 16, BLOCKS = 2, CHANNELS = 3, POSITION = 4 };
+enum {
+    S = 16,
+    P = 8,
+    PATCHES = 4,
+    T = 5,
+    D = 16,
+    BLOCKS = 2,
+    CHANNELS = 3,
+    POSITION = 4,
+    HEADER = 3
+};
+enum { LAST_BLOCK = POSITION + T }; /* the dimension that the last block adds to */
+
+typedef enum tower_kind { NAMED = 0, UNNAMED, SHORT } tower_kind;
 
 /* A tensor of zeros, except `value` at each of the `count` places. */
 static void put(gguf_writer *w, const char *name, int dims, const int64_t *ne, const size_t *places,
@@ -33,8 +48,10 @@ static void put(gguf_writer *w, const char *name, int dims, const int64_t *ne, c
     free(data);
 }
 
+/* The last block adds to one dimension of every token, the others do nothing. */
 static void put_block(gguf_writer *w, int block)
 {
+    const size_t mark[] = { LAST_BLOCK };
     static const char *const part[] = { "attn_q", "attn_k", "attn_v", "attn_out",
                                         "ln1",    "ln2",    "ffn_up", "ffn_down" };
 
@@ -45,7 +62,7 @@ static void put_block(gguf_writer *w, int block)
         snprintf(name, sizeof name, "v.blk.%d.%s.weight", block, part[i]);
         put(w, name, dims, (int64_t[]){ D, D }, NULL, 0, 0);
         snprintf(name, sizeof name, "v.blk.%d.%s.bias", block, part[i]);
-        put(w, name, 1, (int64_t[]){ D }, NULL, 0, 0);
+        put(w, name, 1, (int64_t[]){ D }, mark, block == BLOCKS - 1 && i == 3, 9);
     }
 }
 
@@ -82,7 +99,26 @@ static void put_projector(gguf_writer *w, int64_t width)
     put(w, "mm.2.bias", 1, &width, NULL, 0, 0);
 }
 
-static void write_tower(const char *path, int width)
+/* The list's numbers become signed, as llama.cpp wants them. */
+static void sign_list(const char *path, const char *key)
+{
+    enum { LIST = 9, UNSIGNED = 4, SIGNED = 5 };
+    char *bytes = NULL, *kind;
+    size_t size = 0;
+
+    assert_int_equal(file_read(&bytes, &size, path, 1 << 26, NULL), RAP_OK);
+    kind = memmem(bytes, size, key, strlen(key));
+    assert_non_null(kind);
+    kind += strlen(key);
+    assert_int_equal(kind[0], LIST);
+    assert_int_equal(kind[4], UNSIGNED);
+    kind[4] = SIGNED;
+    assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
+    free(bytes);
+}
+
+/* UNNAMED: of 2023, its kind is not said. SHORT: it says that the last block's output is not used. */
+static void write_tower(const char *path, int width, tower_kind kind)
 {
     static const float mean[] = { 0, 0, 0 }, deviation[] = { 1, 1, 1 };
     gguf_writer *w = gguf_writer_new("clip");
@@ -91,7 +127,10 @@ static void write_tower(const char *path, int width)
     gguf_put_bool(w, "clip.has_vision_encoder", true);
     gguf_put_bool(w, "clip.has_text_encoder", false);
     gguf_put_bool(w, "clip.has_llava_projector", true);
-    gguf_put_string(w, "clip.projector_type", "mlp", 3);
+    if (kind != UNNAMED)
+        gguf_put_string(w, "clip.projector_type", "mlp", 3);
+    if (kind == SHORT)
+        gguf_put_ints(w, "clip.vision.feature_layer", (uint32_t[]){ BLOCKS - 1 }, 1);
     gguf_put_int(w, "clip.vision.image_size", S);
     gguf_put_int(w, "clip.vision.patch_size", P);
     gguf_put_int(w, "clip.vision.embedding_length", D);
@@ -109,6 +148,8 @@ static void write_tower(const char *path, int width)
     put_projector(w, width);
     assert_int_equal(gguf_writer_save(w, path, NULL), RAP_OK);
     gguf_writer_free(w);
+    if (kind == SHORT)
+        sign_list(path, "clip.vision.feature_layer");
 }
 
 static int highest(const float *token, int from, int count)
@@ -121,40 +162,37 @@ static int highest(const float *token, int from, int count)
     return best - from;
 }
 
-static void tokens_follow_the_patches(void **state)
+/* Encodes red, green, blue and black patches. */
+static void look_through(tower_kind kind, const pair *tiny)
 {
     char path[] = "/tmp/rap-tower-XXXXXX";
     image im = make_picture(S, S, 0);
     size_t floats = 0;
-    float *out = NULL;
+    float *out = NULL, *row;
     rap_err err = { 0 };
+    check_facts facts;
+    pair p = *tiny;
+    size_t width;
     vlm *v;
-    pair p;
-    int width;
 
-    if (!find_pair(&p, "tiny")) {
-        free(im.rgb);
-        return;
-    }
-    v = open_pair(&p, 256);
-    width = vlm_embedding_width(v);
-    vlm_close(v);
+    assert_int_equal(check_model(&facts, p.model, NULL), RAP_OK);
+    width = (size_t)facts.width;
     close(mkstemp(path));
-    write_tower(path, width);
+    write_tower(path, (int)width, kind);
     snprintf(p.mmproj, sizeof p.mmproj, "%s", path);
-
-    /* patches: red, green, blue, and one of no colour */
     for (int i = 0; i < S * S; i++)
         for (int c = 0; c < CHANNELS; c++)
             im.rgb[i * CHANNELS + c] = (i / S / P * 2 + i % S / P) == c ? 255 : 0;
     v = open_pair(&p, 256);
     if (vlm_encode(v, &im, &out, &floats, &err))
         fail_msg("%s", err.text);
-    assert_int_equal(floats, PATCHES * width);
+    assert_int_equal(floats, HEADER + PATCHES * width);
     for (int i = 0; i < PATCHES; i++) {
+        row = out + HEADER + (size_t)i * width;
         if (i < CHANNELS)
-            assert_int_equal(highest(out + i * width, 0, CHANNELS), i);
-        assert_int_equal(highest(out + i * width, POSITION, T), i + 1);
+            assert_int_equal(highest(row, 0, CHANNELS), i);
+        assert_int_equal(highest(row, POSITION, T), i + 1);
+        assert_int_equal(row[LAST_BLOCK] > 8, kind != SHORT);
     }
     free(out);
     free(im.rgb);
@@ -162,10 +200,36 @@ static void tokens_follow_the_patches(void **state)
     unlink(path);
 }
 
+static void tokens_follow_the_patches(void **state)
+{
+    pair p;
+
+    if (find_pair(&p, "tiny"))
+        look_through(NAMED, &p);
+}
+
+static void the_last_block_runs_unless_the_file_says_otherwise(void **state)
+{
+    pair p;
+
+    if (find_pair(&p, "tiny"))
+        look_through(SHORT, &p);
+}
+
+static void a_projector_that_names_no_kind_is_llavas(void **state)
+{
+    pair p;
+
+    if (find_pair(&p, "tiny"))
+        look_through(UNNAMED, &p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_follow_the_patches),
+        cmocka_unit_test(the_last_block_runs_unless_the_file_says_otherwise),
+        cmocka_unit_test(a_projector_that_names_no_kind_is_llavas),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,9 +77,9 @@ static void encodes(const pair *p)
     assert_true(vlm_has_vision(v));
     assert_int_equal(vlm_encode(v, &im, &one, &floats, NULL), RAP_OK);
     assert_int_equal(vlm_encode(v, &im, &two, &again, NULL), RAP_OK);
-    assert_int_equal(floats % (size_t)vlm_embedding_width(v), 0);
     if (strcmp(p->name, "random") == 0)
-        assert_int_equal(floats, 36 * 128);
+        assert_int_equal(floats, 3 + 36 * 128); /* a header, then its tokens */
+    assert_true(vlm_fits_tokens(v, one, floats));
     assert_int_equal(floats, again);
     assert_memory_equal(one, two, floats * sizeof *one);
     free(one);
@@ -226,46 +226,94 @@ static void conversations_repeat(void **state)
     on_each(remembers);
 }
 
+/* What the first turn takes with so many concepts, and how many of them with their pictures. */
+static int prompt_size(vlm *v, const album *a, int concepts, int pictures)
+{
+    session_picture shown[3] = { { 0 } };
+    session_turn turn = { .query = &a->pixels[0],
+                          .concept = three,
+                          .concept_picture = shown,
+                          .concepts = concepts,
+                          .question = "Who?",
+                          .max_tokens = 4 };
+    session_answer answer;
+    session *s = NULL;
+    int size;
+
+    memcpy(shown, &a->stored[1], (size_t)pictures * sizeof *shown);
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &answer);
+    size = answer.prompt_tokens;
+    session_answer_release(&answer);
+    session_close(s);
+    return size;
+}
+
+/* Asks with three concepts where `context` tokens are all there is, or `budget` all that concepts may take. */
+static void expect_dropped(const pair *p, const album *a, int context, int budget, int dropped,
+                           int pictures)
+{
+    vlm *v = open_pair(p, context);
+    session_turn turn = { .query = &a->pixels[0],
+                          .concept = three,
+                          .concept_picture = &a->stored[1],
+                          .concepts = 3,
+                          .concept_budget = budget,
+                          .question = "Who?",
+                          .max_tokens = 4 };
+    session_answer answer;
+    session *s = NULL;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &answer);
+    assert_int_equal(answer.dropped, dropped);
+    assert_int_equal(answer.pictures_dropped, pictures);
+    session_answer_release(&answer);
+    session_close(s);
+    vlm_close(v);
+}
+
+/* Pictures go before texts, from the last concept on. */
 static void drops(const pair *p)
 {
     vlm *v = open_pair(p, 0);
-    album a;
-    session_answer whole, some;
-    session_turn turn = { .concept = three, .concepts = 3, .question = "Who?", .max_tokens = 4 };
+    session_turn turn = { .question = "Who?", .max_tokens = 4 };
+    session_answer answer;
     session *s = NULL;
     rap_err err = { 0 };
-    int full, without_two;
+    int none, texts, one, two, all, first;
+    album a;
 
     album_open(&a, v);
-    turn.query = &a.pixels[0];
-    turn.concept_picture = &a.stored[1];
-    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
-    ask(s, &turn, &whole);
-    session_close(s);
-    full = whole.prompt_tokens;
-    turn.concepts = 1;
-    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
-    ask(s, &turn, &some);
-    session_close(s);
-    without_two = some.prompt_tokens;
-    session_answer_release(&some);
-    session_answer_release(&whole);
+    none = prompt_size(v, &a, 0, 0);
+    first = prompt_size(v, &a, 1, 0);
+    texts = prompt_size(v, &a, 3, 0);
+    one = prompt_size(v, &a, 3, 1);
+    two = prompt_size(v, &a, 3, 2);
+    all = prompt_size(v, &a, 3, 3);
     vlm_close(v);
+    assert_true(none < first && first < texts && texts < one && one < two && two < all);
 
-    /* a context in which only the first concept has room */
-    v = open_pair(p, without_two + 8);
-    turn.concepts = 3;
+    expect_dropped(p, &a, all + 8, 0, 0, 0);
+    expect_dropped(p, &a, all + 3, 0, 0, 1);
+    expect_dropped(p, &a, one + 4, 0, 0, 2);
+    expect_dropped(p, &a, texts + 4, 0, 0, 3);
+    expect_dropped(p, &a, texts + 3, 0, 1, 2);
+    expect_dropped(p, &a, first + 4, 0, 2, 1);
+    expect_dropped(p, &a, none + 4, 0, 3, 0);
+    expect_dropped(p, &a, 0, all - none, 0, 0);
+    expect_dropped(p, &a, 0, two - none, 0, 1);
+    expect_dropped(p, &a, 0, texts - none, 0, 3);
+    expect_dropped(p, &a, 0, 1, 3, 0);
+
+    v = open_pair(p, none + 4); /* the same again does not fit */
+    turn.query = &a.pixels[0];
     assert_int_equal(session_open(&s, v, NULL), RAP_OK);
-    ask(s, &turn, &some);
-    assert_int_equal(some.dropped, 2);
-    assert_int_equal(some.prompt_tokens, without_two);
-    assert_true(some.prompt_tokens < full);
-    session_answer_release(&some);
-
-    /* and none for the same again */
-    assert_int_equal(session_ask(s, &turn, &some, &err), RAP_E_LIMIT);
+    ask(s, &turn, &answer);
+    session_answer_release(&answer);
+    assert_int_equal(session_ask(s, &turn, &answer, &err), RAP_E_LIMIT);
     assert_non_null(strstr(err.text, "context"));
-    assert_null(some.text);
+    assert_null(answer.text);
     session_close(s);
     album_close(&a);
     vlm_close(v);
@@ -321,7 +369,7 @@ static void stops(const pair *p)
     int calls = 0;
     session_turn turn = { .question = "Tell me a story.",
                           .max_tokens = 64,
-                          .temperature = 1.0f,
+                          .sampling = { .temperature = 1.0f },
                           .on_token = stop_at_once,
                           .payload = &calls };
     session_answer a;
@@ -330,6 +378,7 @@ static void stops(const pair *p)
     assert_int_equal(session_open(&s, v, NULL), RAP_OK);
     ask(s, &turn, &a);
     assert_true(calls <= 1);
+    assert_true(calls == 0 || a.finish == RAP_FINISH_LISTENER);
     assert_true(a.answer_tokens < 64);
     session_answer_release(&a);
     turn.on_token = NULL;
@@ -357,8 +406,7 @@ static void samples(const pair *p)
     buf streamed = BUF_INIT;
     session_turn turn = { .question = "Tell me a story.",
                           .max_tokens = 32,
-                          .temperature = 1.5f,
-                          .seed = 7,
+                          .sampling = { .temperature = 1.5f, .seed = 7 },
                           .on_token = join,
                           .payload = &streamed };
     session_answer a, b;
@@ -377,6 +425,73 @@ static void samples(const pair *p)
     session_answer_release(&b);
     buf_release(&streamed);
     vlm_close(v);
+}
+
+/* The first token is the likeliest where nothing else is left to choose from, and a penalty turns text away from
+ * repeating itself. */
+static void chooses(const pair *p)
+{
+    vlm *v = open_pair(p, 0);
+    session_turn turn = { .question = "Tell me a story.", .max_tokens = 32 };
+    session_answer greedy, narrow, penalised;
+    session *s = NULL;
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &greedy);
+    session_close(s);
+    turn.sampling = (sampling){ .temperature = 2, .top_k = 1, .seed = 3 };
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &narrow);
+    session_close(s);
+    assert_string_equal(narrow.text, greedy.text);
+    turn.sampling = (sampling){ .repeat_penalty = 5 };
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &turn, &penalised);
+    session_close(s);
+    assert_true(greedy.finish == RAP_FINISH_STOP || greedy.answer_tokens == 32);
+    if (strcmp(p->name, "random") == 0)
+        assert_string_not_equal(penalised.text, greedy.text);
+    session_answer_release(&greedy);
+    session_answer_release(&narrow);
+    session_answer_release(&penalised);
+    vlm_close(v);
+}
+
+static void tokens_are_chosen_as_asked(void **state)
+{
+    on_each(chooses);
+}
+
+/* The memory grows beyond what it began with, and the conversation goes on as if it had been large from the start. */
+static void grows(const pair *p)
+{
+    enum { WORDS = 1200 };
+    vlm *v = open_pair(p, 9000);
+    char *text = malloc(2 * WORDS + 1);
+    session_turn one = { .question = "My dog is called Rex.", .max_tokens = 4 };
+    session_turn two = { .question = text, .max_tokens = 4 };
+    session_answer a;
+    session *s = NULL;
+
+    assert_non_null(text);
+    for (int i = 0; i < WORDS; i++)
+        memcpy(text + 2 * i, "a ", 3);
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    ask(s, &one, &a);
+    session_answer_release(&a);
+    ask(s, &two, &a);
+    session_answer_release(&a);
+    ask(s, &two, &a);
+    assert_true(a.prompt_tokens > 1000);
+    session_answer_release(&a);
+    session_close(s);
+    free(text);
+    vlm_close(v);
+}
+
+static void a_conversation_outgrows_its_first_memory(void **state)
+{
+    on_each(grows);
 }
 
 static void a_seed_repeats_its_answer(void **state)
@@ -420,6 +535,8 @@ int main(void)
         cmocka_unit_test(concepts_fall_out_of_a_short_context),
         cmocka_unit_test(a_listener_stops_the_answer),
         cmocka_unit_test(a_seed_repeats_its_answer),
+        cmocka_unit_test(tokens_are_chosen_as_asked),
+        cmocka_unit_test(a_conversation_outgrows_its_first_memory),
         cmocka_unit_test(bad_turns_are_refused),
     };
 

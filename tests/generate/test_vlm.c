@@ -61,7 +61,7 @@ static void the_fingerprint_names_both_files(void **state)
     assert_string_not_equal(with, without);
     vlm_close(v);
 
-    o.mmproj = p.mmproj; /* a given identity is believed */
+    o.mmproj = p.mmproj; /* a given identity is not computed */
     o.model_sha256 = "aa";
     o.mmproj_sha256 = "bb";
     assert_int_equal(vlm_open(&v, &o, NULL), RAP_OK);
@@ -101,7 +101,8 @@ static void an_adapter_changes_the_model(void **state)
     char path[] = "/tmp/rap-lora-XXXXXX";
     session_turn turn = { .question = "Tell me a story.", .max_tokens = 24 };
     rap_err err = { 0 };
-    char *plain, *adapted;
+    vlm_lora lora[2] = { { path, 1 }, { path, -1 } };
+    char *plain, *adapted, *both;
     vlm_options o;
     vlm *v = NULL;
     pair p;
@@ -111,12 +112,25 @@ static void an_adapter_changes_the_model(void **state)
     close(mkstemp(path));
     o = options_of(&p);
     plain = answer_of(&o, &turn);
-    o.lora = path;
+    o.lora = lora;
+    o.loras = 1;
     write_adapter(path, "adapter", WIDTH, 1.0f);
     adapted = answer_of(&o, &turn);
     assert_string_not_equal(plain, adapted);
-    free(plain);
     free(adapted);
+    o.loras = 2; /* what one adds the other takes away */
+    both = answer_of(&o, &turn);
+    assert_string_equal(plain, both);
+    free(both);
+    lora[0].scale = 0;
+    o.loras = 1;
+    adapted = answer_of(&o, &turn);
+    assert_string_equal(plain, adapted);
+    free(adapted);
+    free(plain);
+    o.loras = VLM_LORAS + 1;
+    assert_int_equal(vlm_open(&v, &o, &err), RAP_E_LIMIT);
+    o.loras = 1;
 
     write_adapter(path, "adapter", WIDTH / 2, 1.0f); /* made for another width */
     assert_int_equal(vlm_open(&v, &o, &err), RAP_E_MODEL);
@@ -130,24 +144,6 @@ static void an_adapter_changes_the_model(void **state)
 }
 
 /* ---- styles and mismatches ---- */
-
-static void unknown_styles_are_named(void **state)
-{
-    rap_err err = { 0 };
-    vlm_options o;
-    vlm *v = NULL;
-    pair p;
-
-    if (!find_pair(&p, "random"))
-        return;
-    o = options_of(&p);
-    o.style = "chat"; /* the fixture's template is none that is known */
-    assert_int_equal(vlm_open(&v, &o, &err), RAP_E_UNSUPPORTED);
-    assert_non_null(strstr(err.text, "chat template"));
-    o.style = "poem";
-    assert_int_equal(vlm_open(&v, &o, &err), RAP_E_ARGUMENT);
-    assert_non_null(strstr(err.text, "poem"));
-}
 
 /* The random model with another chat template of the same length, at `path`. */
 static void write_with_template(const char *path, const char *from, const char *chat_template)
@@ -164,9 +160,32 @@ static void write_with_template(const char *path, const char *from, const char *
     free(bytes);
 }
 
-static void a_known_template_gives_the_turns(void **state)
+static void unknown_styles_are_named(void **state)
 {
     char path[] = "/tmp/rap-chat-XXXXXX";
+    rap_err err = { 0 };
+    vlm_options o;
+    vlm *v = NULL;
+    pair p;
+
+    if (!find_pair(&p, "random"))
+        return;
+    close(mkstemp(path));
+    o = options_of(&p);
+    o.model = path;
+    o.style = "chat";
+    write_with_template(path, p.model, "{% for m in messages  ");
+    assert_int_equal(vlm_open(&v, &o, &err), RAP_E_UNSUPPORTED);
+    assert_non_null(strstr(err.text, path));
+    assert_non_null(strstr(err.text, "chat template"));
+    o.style = "poem";
+    assert_int_equal(vlm_open(&v, &o, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "poem"));
+    unlink(path);
+}
+
+static void the_models_template_gives_the_turns(void **state)
+{
     session_turn turn = { .question = "Hello", .max_tokens = 4 };
     session_answer one, two;
     session *s = NULL;
@@ -176,10 +195,7 @@ static void a_known_template_gives_the_turns(void **state)
 
     if (!find_pair(&p, "random"))
         return;
-    close(mkstemp(path));
-    write_with_template(path, p.model, "{% USER: ASSISTANT: </s>"); /* enough for llama.cpp */
     o = options_of(&p);
-    o.model = path;
     o.style = "chat";
     assert_int_equal(vlm_open(&v, &o, NULL), RAP_OK);
     assert_int_equal(session_open(&s, v, NULL), RAP_OK);
@@ -190,7 +206,6 @@ static void a_known_template_gives_the_turns(void **state)
     session_answer_release(&two);
     session_close(s);
     vlm_close(v);
-    unlink(path);
 }
 
 static void a_text_model_takes_no_pictures(void **state)
@@ -260,7 +275,7 @@ int main(void)
         cmocka_unit_test(the_fingerprint_names_both_files),
         cmocka_unit_test(an_adapter_changes_the_model),
         cmocka_unit_test(unknown_styles_are_named),
-        cmocka_unit_test(a_known_template_gives_the_turns),
+        cmocka_unit_test(the_models_template_gives_the_turns),
         cmocka_unit_test(a_text_model_takes_no_pictures),
         cmocka_unit_test(parts_of_other_models_are_refused),
     };

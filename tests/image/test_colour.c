@@ -229,19 +229,68 @@ static void does_without_a_broken_profile(void **state)
     size_t size;
     uint8_t *icc = profile(&size, "P", 2.2, adobe_xy, false);
     buf cut = begin(3, 8), noise = begin(3, 8), other = begin(3, 8), packed = begin(3, 8);
+    buf blind = with_profile(3, 8, "all is white", 1e-9, adobe_xy);
     uint8_t *grey = profile(&size, "grey", 2.2, srgb_xy, true);
 
     made_profile(&cut, icc, 200);
     made_profile(&noise, "this is no profile", 18);
     made_profile(&other, grey, size); /* of another number of parts */
     made_chunk(&packed, "iCCP", "x\0\0and not packed", 17);
-    buf *all[] = { &cut, &noise, &other, &packed };
+    buf *all[] = { &cut, &noise, &other, &packed, &blind };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         add_pixels(all[i], 3, 8);
         expect_reference(all[i], 3, 0, srgb_xy, 0.51);
     }
     free(icc);
     free(grey);
+}
+
+/* A JPEG of one colour with this profile in two pieces, in either order in the file. */
+static image decode_pieces(const uint8_t *icc, size_t size, bool turned)
+{
+    VipsImage *black = NULL, *flat = NULL, *cast = NULL;
+    double ones[3] = { 1, 1, 1 }, green[3] = { 40, 200, 90 };
+    size_t bytes = 0, half = size / 2;
+    void *data = NULL;
+    buf file = BUF_INIT;
+
+    assert_int_equal(vips_black(&black, 16, 16, "bands", 3, NULL), 0);
+    assert_int_equal(vips_linear(black, &flat, ones, green, 3, NULL), 0);
+    assert_int_equal(vips_cast(flat, &cast, VIPS_FORMAT_UCHAR, NULL), 0);
+    cast->Type = VIPS_INTERPRETATION_sRGB;
+    assert_int_equal(vips_jpegsave_buffer(cast, &data, &bytes, "Q", 98, NULL), 0);
+    buf_add(&file, data, 2);
+    for (int i = 0; size && i < 2; i++) {
+        bool second = (i == 1) != turned;
+        size_t len = second ? size - half : half;
+        const uint8_t head[] = { 0xFF, 0xE2, (uint8_t)((len + 16) >> 8), (uint8_t)(len + 16) };
+
+        buf_add(&file, head, sizeof head);
+        buf_add(&file, "ICC_PROFILE", 12);
+        buf_add(&file, second ? "\2\2" : "\1\2", 2);
+        buf_add(&file, icc + (second ? half : 0), len);
+    }
+    buf_add(&file, (const char *)data + 2, bytes - 2);
+    g_object_unref(black);
+    g_object_unref(flat);
+    g_object_unref(cast);
+    g_free(data);
+    return made_decode(&file);
+}
+
+static void joins_the_pieces_of_a_profile(void **state)
+{
+    size_t size;
+    uint8_t *icc = profile(&size, "P", 2.2, adobe_xy, false);
+    image in_order = decode_pieces(icc, size, false), turned = decode_pieces(icc, size, true),
+          none = decode_pieces(NULL, 0, false);
+
+    assert_memory_equal(in_order.rgb, turned.rgb, 16 * 16 * 3);
+    assert_true(none.rgb[0] > in_order.rgb[0] + 20); /* the green is out of sRGB's reach */
+    image_release(&in_order);
+    image_release(&turned);
+    image_release(&none);
+    free(icc);
 }
 
 /* ---- PNG's own words ---- */
@@ -371,6 +420,7 @@ int main(void)
         cmocka_unit_test(leaves_srgb_of_any_name),
         cmocka_unit_test(keeps_soft_transparency),
         cmocka_unit_test(understands_grey),
+        cmocka_unit_test(joins_the_pieces_of_a_profile),
         cmocka_unit_test(does_without_a_broken_profile),
         cmocka_unit_test(applies_gamma_and_primaries),
         cmocka_unit_test(knows_which_word_counts),

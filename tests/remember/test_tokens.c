@@ -91,23 +91,25 @@ static void too_large_or_none(void **state)
 /* A store of version 1 keeps its cached tokens. */
 static void an_older_store_is_brought_up(void **state)
 {
-    static const char back[] =
-        "CREATE TABLE old (view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,"
+    static const char back[] = /* the table as that version made it, to the letter */
+        "CREATE TEMP TABLE kept AS SELECT view_id, model, tokens FROM cache;"
+        "DROP TABLE cache; CREATE TABLE cache ("
+        " view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,"
         " model TEXT NOT NULL, tokens BLOB NOT NULL, UNIQUE (view_id, model)) STRICT;"
-        "INSERT INTO old SELECT view_id, model, tokens FROM cache; DROP TABLE cache;"
-        "ALTER TABLE old RENAME TO cache; DROP TABLE snapshot; DROP INDEX category_of_concept;"
+        "INSERT INTO cache SELECT * FROM kept; DROP TABLE kept;"
+        "DROP TABLE snapshot; DROP INDEX category_of_concept; DROP TABLE unreadable;"
         "DROP TABLE refusal;"
         "PRAGMA user_version = 1";
     fixture *f = *state;
-    store *reader = NULL;
 
     add_six(f);
     put(f, 4, 10);
     assert_int_equal(db_exec(store_db(f->s), back, &f->err), RAP_OK);
     store_close(f->s);
-    assert_int_equal(store_open(&reader, f->path, 1, &f->err), RAP_E_FORMAT);
-    assert_non_null(strstr(f->err.text, "older version"));
-    assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);
+    f->s = NULL; /* read only first, as a copy in memory */
+    assert_int_equal(store_open(&f->s, f->path, 1, &f->err), RAP_OK);
+    assert_true(has(f, 4));
+    fixture_reopen(f);
     assert_true(has(f, 4));
 }
 

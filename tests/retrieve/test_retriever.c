@@ -284,17 +284,43 @@ static void without_a_detector_the_photo_is_the_region(void **state)
     }
 }
 
-/* Such as a bundle may bring. The others are found, and it is said whose it is, also without writing. */
-static void a_picture_that_cannot_be_read_hides_no_other(void **state)
+/* Looks, with a picture of `far` found and no word about those that cannot be read; how many were tried. */
+static int look_and_count(fixture *f)
 {
-    fixture *f = *state;
-    const char *const *name;
-    size_t count = 0;
     rap_err err = { 0 };
     sighting s;
 
-    if (!f->r)
-        skip();
+    f->embedded = 0;
+    assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, &err), RAP_OK);
+    assert_string_equal(err.text, "");
+    assert_int_equal(s.hit[0].id, 1);
+    assert_true(s.hit[0].distance < 0.01f);
+    sighting_release(&s);
+    return f->embedded;
+}
+
+static void assert_unreadable(fixture *f, const char *first, const char *second)
+{
+    char **name = NULL;
+    size_t count = 0;
+
+    assert_int_equal(store_unreadable(f->s, &name, &count, NULL), RAP_OK);
+    assert_int_equal(count, !!first + !!second);
+    assert_true(!first || strcmp(name[0], first) == 0);
+    assert_true(!second || strcmp(name[1], second) == 0);
+    store_strings_free(name, count);
+}
+
+static void open_again(fixture *f, int read_only)
+{
+    store_close(f->s);
+    f->s = NULL;
+    assert_int_equal(store_open(&f->s, f->path, read_only, NULL), RAP_OK);
+    open_retriever(f, 0, read_only);
+}
+
+static void add_readable_and_others(fixture *f)
+{
     open_retriever(f, 0, 0);
     add(f, "far", "", (rap_box){ 0, 250, 60, 60 });
     add(f, "odd", "", (rap_box){ 0, 200, 60, 60 });
@@ -303,23 +329,76 @@ static void a_picture_that_cannot_be_read_hides_no_other(void **state)
     add_unseen(f, "far", f->bytes, 100, 0); /* cut off */
     add_unseen(f, "far", f->bytes, f->size, 0);
     add_unseen(f, "odd", f->bytes, f->size, 1);
+}
+
+/* Such as a bundle may bring. The others are found, it is said whose it is, and it is tried once. */
+static void a_picture_that_cannot_be_read_hides_no_other(void **state)
+{
+    fixture *f = *state;
+
+    if (!f->r)
+        skip();
+    add_readable_and_others(f);
+    assert_int_equal(look_and_count(f), 5);
+    assert_unreadable(f, "far", "odd");
+    assert_int_equal(look_and_count(f), 0);
+    add_unseen(f, "far", f->bytes, f->size, 0);
+    assert_int_equal(look_and_count(f), 1);
     for (int read_only = 0; read_only < 2; read_only++) {
-        f->embedded = 0;
-        assert_int_equal(retriever_look(f->r, &f->scene, RAP_POLICY_PAPER, &s, &err), RAP_OK);
-        assert_string_equal(err.text, "");
-        assert_int_equal(f->embedded, read_only ? 3 : 5 + 3); /* until nothing changes any more */
-        assert_int_equal(s.hit[0].id, 1);
-        assert_true(s.hit[0].distance < 0.01f);
-        sighting_release(&s);
-        assert_non_null(name = retriever_unreadable(f->r, &count));
-        assert_int_equal(count, 2);
-        assert_string_equal(name[0], "odd");
-        assert_string_equal(name[1], "far");
-        store_close(f->s);
-        f->s = NULL;
-        assert_int_equal(store_open(&f->s, f->path, 1, NULL), RAP_OK);
-        open_retriever(f, 0, 1);
+        open_again(f, read_only);
+        assert_unreadable(f, "far", "odd");
+        assert_int_equal(look_and_count(f), 0);
     }
+    open_again(f, 0);
+    assert_int_equal(store_forget(f->s, "odd", NULL), RAP_OK);
+    assert_unreadable(f, "far", NULL);
+}
+
+/* The mark of another decoder counts for nothing, and goes when the picture can be read. */
+static void another_decoder_tries_again(void **state)
+{
+    fixture *f = *state;
+
+    if (!f->r)
+        skip();
+    add_readable_and_others(f);
+    assert_int_equal(look_and_count(f), 5);
+    assert_int_equal(db_exec(store_db(f->s), "UPDATE unreadable SET reader = 'older'", NULL),
+                     RAP_OK);
+    assert_int_equal(db_exec(store_db(f->s),
+                             "INSERT INTO unreadable (view_id, reader) SELECT id, 'older' FROM view"
+                             " WHERE concept_id = 1 AND avatar = 1; DELETE FROM key WHERE view_id ="
+                             " (SELECT id FROM view WHERE concept_id = 1 AND avatar = 1)",
+                             NULL),
+                     RAP_OK);
+    open_again(f, 0);
+    assert_int_equal(look_and_count(f), 3 + 1);
+    assert_unreadable(f, "far", "odd");
+    assert_int_equal(
+        db_exec(store_db(f->s), "DELETE FROM unreadable WHERE reader <> 'older'", NULL), RAP_OK);
+    assert_unreadable(f, NULL, NULL); /* the one that could be read has none */
+}
+
+/* What cannot be written is remembered as long as the handle. */
+static void a_reader_tries_once_as_well(void **state)
+{
+    fixture *f = *state;
+    store *other = NULL;
+
+    if (!f->r)
+        skip();
+    add_readable_and_others(f);
+    assert_int_equal(look_and_count(f), 5);
+    assert_int_equal(db_exec(store_db(f->s), "DELETE FROM unreadable", NULL), RAP_OK);
+    open_again(f, 1);
+    assert_unreadable(f, NULL, NULL);
+    assert_int_equal(look_and_count(f), 3);
+    assert_unreadable(f, "odd", "far");
+    assert_int_equal(store_open(&other, f->path, 0, NULL), RAP_OK);
+    assert_int_equal(store_add_alias(other, "far", "farther", NULL), RAP_OK);
+    store_close(other); /* so that the reader follows the store again */
+    assert_int_equal(look_and_count(f), 0);
+    assert_unreadable(f, "odd", "far");
 }
 
 static rap_status do_nothing(int64_t id, const store_picture *picture, void *payload, rap_err *err)
@@ -682,6 +761,8 @@ int main(void)
         WORK(a_read_only_store_is_only_read),
         WORK(without_a_detector_the_photo_is_the_region),
         WORK(a_picture_that_cannot_be_read_hides_no_other),
+        WORK(another_decoder_tries_again),
+        WORK(a_reader_tries_once_as_well),
         WORK(a_store_that_keeps_growing_is_caught_up_with),
         WORK(odd_words_and_a_full_disk_hide_nothing),
         WORK(damage_is_gone_around),

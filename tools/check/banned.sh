@@ -32,6 +32,8 @@ report() {
 mapfile -t all < <(find src include tests $(ls -d bench examples 2>/dev/null) -name '*.c' -o -name '*.h' | sort)
 mapfile -t library < <(find src -name '*.c' ! -path 'src/cli/*' ! -path src/decode/main.c | sort)
 report "$(find_calls "$banned" "${all[@]}")" "^ banned: no bound, hidden state, or no way to report an error"
+# trial.c ends the child that it forked, never the process that calls it
+mapfile -t library < <(printf '%s\n' "${library[@]}" | grep -vx src/generate/check/trial.c)
 report "$(find_calls "$silent" "${library[@]}")" "^ banned in the library: it never exits, aborts or prints"
 
 [ "$bad" = 0 ] && echo "banned functions: none"

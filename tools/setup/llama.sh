@@ -1,6 +1,7 @@
 #!/bin/bash
-# llama.sh: obtains llama.cpp at one pinned version, builds ggml, llama and mtmd from it once, and
-# prints the folder that holds them: include/*.h, lib/*.a, openmp (the runtime to link, if any).
+# llama.sh: obtains llama.cpp at one pinned version, builds ggml, llama, mtmd and its engine for chat templates
+# from it once, and prints the folder that holds them: include/*.h, lib/*.a, openmp (the runtime to link, if
+# any), version (of what was built: source and repairs).
 #
 # Sources, in this order:
 #   1. the folder named by LLAMA_CPP_DIR (your own copy; another version than the pin is allowed)
@@ -8,8 +9,7 @@
 #   3. the git bundle inside the npm package node-llama-cpp
 # What 2 and 3 deliver is believed only when its git tree is the pinned one, byte for byte.
 #
-# One defect of that version is repaired in what is compiled (repair_class_token below); your own copy is
-# never written to.
+# Defects of that version are repaired in what is compiled (repair below); your own copy is never written to.
 #
 # The result lies in ${RAP_CACHE:-${XDG_CACHE_HOME:-~/.cache}/rap}/llama.cpp-<tree>-<how built>,
 # outside the build folder, so that plain and sanitizer builds share it. Progress goes to stderr.
@@ -24,6 +24,7 @@ flags=(-DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DCMAKE_POSITION_INDEP
     -DLLAMA_BUILD_MTMD=ON -DLLAMA_SUBPROCESS=OFF -DLLAMA_OPENSSL=OFF -DMTMD_VIDEO=OFF)
 # The system's own compiler, whichever compiles the rest: across a C interface they need not agree.
 unset CC CXX CFLAGS CXXFLAGS LDFLAGS
+here=$(cd "$(dirname "$0")" && pwd)
 cache=${RAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rap}
 
 say() { echo "llama.cpp: $*" >&2; }
@@ -44,10 +45,13 @@ tree_of() {
     rm -rf "$git"
 }
 
-# How it is built: compiler, flags and processor (it is compiled for the very processor it runs on).
+# Names what differs from the source of that version.
+repairs() { (declare -f repair change compile_jinja && cat "$here"/jinja/*) | sha256sum | cut -c1-12; }
+
+# How it is built: repairs, compiler, flags and processor (it is compiled for the very processor it runs on).
 recipe() {
     {
-        echo "${flags[@]}" "class token first"
+        echo "${flags[@]}" "$(repairs)"
         c++ --version | head -1
         uname -m
         grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true
@@ -83,21 +87,67 @@ obtain() {
     die "could not be obtained; put its source (tree $tree_pin) somewhere and set LLAMA_CPP_DIR"
 }
 
-# mtmd puts the class token of a CLIP tower behind the patches but fills in positions and picks rows as if
-# it came first (upstream issue 25814): each patch gets its neighbour's position, the first patch is lost
-# and the class token stands in for the last. Exchanging two arguments puts it first, as CLIP has it.
-# Sets $source to a repaired copy when $source has the defect.
-repair_class_token() {
-    local file=tools/mtmd/models/llava.cpp
-    grep -qs 'ggml_concat(ctx0, inp, model.class_embedding, 1)' "$source/$file" || return 0
+# Changes file $1 of the source by the sed expression $2 where the text $3 stands in it; $4 says what for.
+change() {
+    grep -qsF "$3" "$source/$1" || return 0
+    sed -i "$2" "$source/$1"
+    say "repaired $4 ($1)"
+}
+
+# Sets $source to a repaired copy.
+repair() {
+    local file
     if [ "$source" != "$work/source" ]; then
         mkdir -p "$work/source"
         cp -r "$source"/. "$work/source"
         source=$work/source
     fi
-    sed -i 's/ggml_concat(ctx0, inp, model.class_embedding, 1)/ggml_concat(ctx0, model.class_embedding, inp, 1)/' \
-        "$source/$file"
-    say "repaired the order of the class token in $file"
+    # mtmd puts the class token of a CLIP tower behind the patches but fills in positions and picks rows as if
+    # it came first (upstream issue 25814): each patch gets its neighbour's position, the first patch is lost
+    # and the class token stands in for the last. Exchanging two arguments puts it first, as CLIP has it.
+    change tools/mtmd/models/llava.cpp \
+        's/ggml_concat(ctx0, inp, model.class_embedding, 1)/ggml_concat(ctx0, model.class_embedding, inp, 1)/' \
+        'ggml_concat(ctx0, inp, model.class_embedding, 1)' 'the order of the class token'
+    # A LLaVA projector without clip.vision.feature_layer was published without the tower's last block, whose
+    # output LLaVA does not use; mtmd leaves out one more (upstream issue 25817).
+    change tools/mtmd/models/llava.cpp 's/int il_last = hparams.n_layer - 1;/int il_last = hparams.n_layer;/
+        s/il_last += 1;/(void) il_last;/' 'int il_last = hparams.n_layer - 1;' 'the number of blocks of LLaVA towers'
+    # Pixtral's row ends begin with memory that nobody wrote, times 0: where that held no number, nor do they.
+    change tools/mtmd/models/pixtral.cpp 's/tok = ggml_scale(ctx0, tok, 0.0);/tok = ggml_fill(ctx0, tok, 0.0f);/' \
+        'tok = ggml_scale(ctx0, tok, 0.0);' 'the ends of rows of Pixtral'
+    # Projectors of 2023 do not name their kind: there was one, LLaVA's two layers.
+    change tools/mtmd/clip.cpp '/model.proj_type = clip_projector_type_from_string(proj_type);/i\
+            if (proj_type.empty() \&\& modality == CLIP_MODALITY_VISION) { proj_type = "mlp"; }' \
+        'model.proj_type = clip_projector_type_from_string(proj_type);' 'projectors that name no kind'
+    # The template engine has no bounds: see jinja/guard.h.
+    for file in parser runtime value; do
+        change "common/jinja/$file.cpp" '1i #include "guard.h"' '#define FILENAME' "bounds of chat templates"
+    done
+    sed -i -E 's/^    statement_ptr parse_[a-z_]+\([^;]*\) \{$/& const jinja_guard guard;/' \
+        "$source/common/jinja/parser.cpp"
+    sed -i -e 's/^        return execute_impl(ctx);$/        const jinja_guard guard;\
+        auto result = execute_impl(ctx);\
+        if (is_val<value_string>(result)) jinja_guard::text(result->as_string().length());\
+        else if (is_val<value_array>(result)) jinja_guard::items(result->as_array().size());\
+        else jinja_guard::step();\
+        return result;/' \
+        -e 's/^            res->val_str.append(str);$/            jinja_guard::text(res->val_str.length());\n&/' \
+        "$source/common/jinja/runtime.cpp"
+    sed -i 's/^                    out->push_back(mk_val<value_int>(i));$/                    jinja_guard::items(out->as_array().size());\n&/' \
+        "$source/common/jinja/value.cpp"
+}
+
+# The engine for chat templates and its C interface as lib/libllama_jinja.a; $1: the source.
+compile_jinja() {
+    local common=$1/common file
+    mkdir -p "$work/jinja"
+    for file in "$common"/jinja/{lexer,parser,runtime,string,value}.cpp "$common"/{json,unicode}.cpp \
+        "$here/jinja/jinja.cpp"; do
+        echo "$file"
+    done | xargs -P "$(nproc)" -I{} sh -c 'c++ -std=c++17 -O2 -DNDEBUG -fPIC -fvisibility=hidden -w -I"$1" \
+        -I"$2" -I"$3/vendor" -I"$3/ggml/include" -c -o "$4/$(basename {} .cpp).o" {}' \
+        sh "$common" "$here/jinja" "$1" "$work/jinja" &&
+        ar rcs "$work/libllama_jinja.a" "$work"/jinja/*.o
 }
 
 # Configures and compiles $1; only ggml, llama and mtmd are built. GIT_CEILING keeps its version
@@ -108,7 +158,8 @@ compile() {
     say "compiling (2 to 10 minutes, once)"
     GIT_CEILING_DIRECTORIES=$cache cmake -S "$1" -B "$work/build" "${generator[@]}" "${flags[@]}" \
         >"$log" 2>&1 &&
-        cmake --build "$work/build" --target llama mtmd --parallel "$(nproc)" >>"$log" 2>&1 ||
+        cmake --build "$work/build" --target llama mtmd --parallel "$(nproc)" >>"$log" 2>&1 &&
+        compile_jinja "$1" >>"$log" 2>&1 ||
         { tail -20 "$log" >&2; die "compiling failed"; }
 }
 
@@ -118,6 +169,9 @@ keep() {
     mkdir -p "$to/include" "$to/lib"
     cp "$source"/include/llama.h "$source"/ggml/include/*.h "$source"/tools/mtmd/mtmd.h \
         "$source"/tools/mtmd/mtmd-helper.h "$to/include"
+    cp "$here/jinja/jinja.h" "$to/include/llama_jinja.h"
+    cp "$work/libllama_jinja.a" "$to/lib"
+    echo "${tree:0:12}-$(repairs)" >"$to/version"
     find "$work/build" -name '*.a' -exec cp {} "$to/lib" \;
     cp "$source/LICENSE" "$to"
     if nm "$to/lib/libggml-cpu.a" 2>/dev/null | grep GOMP_parallel >/dev/null; then
@@ -152,7 +206,7 @@ if [ ! -f "$home/done" ]; then
             obtain
             source=$work/source
         fi
-        repair_class_token
+        repair
         compile "$source"
         keep "$source" "$home"
         rm -rf "$work"

@@ -121,6 +121,7 @@ def write_mmproj(path, model, tower, half=True):
     w.add_uint32(v + "attention.head_count", tower.heads)
     w.add_float32(v + "attention.layer_norm_epsilon", 1e-5)
     w.add_uint32(v + "block_count", tower.layers)
+    w.add_array(v + "feature_layer", [tower.layers - 1])  # the tokens are those before the last block
     w.add_array(v + "image_mean", [float(x) for x in CLIP_MEAN])
     w.add_array(v + "image_std", [float(x) for x in CLIP_STD])
     w.add_bool("clip.use_gelu", False)

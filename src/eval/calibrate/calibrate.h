@@ -204,7 +204,10 @@ void calibrate_fit_release(calibrate_fit *fit);
 /* The path of the profile.json in use, its K, and its retrieval settings as a fit. */
 rap_status calibrate_profile_read(calibrate_fit *out, char **out_path, int *out_k,
                                const calibrate_models *models, rap_err *err);
-/* Writes the profile.json `from` with these settings to `to`, atomically; all other fields are kept. */
+/* RAP_OK when `out` is none of the files of the profile; `profile` as in calibrate_models. NULL: no output. */
+rap_status calibrate_spare(const char *out, const char *profile, rap_err *err);
+/* Writes profile.json anew at `to` with the fit in it and everything else as it is in `from`; whole or not at
+ * all. */
 rap_status calibrate_profile_write(const calibrate_fit *fit, const char *from, const char *to,
                                 rap_err *err);
 

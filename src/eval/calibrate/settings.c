@@ -45,6 +45,17 @@ rap_status calibrate_profile_read(calibrate_fit *out, char **out_path, int *out_
     return status;
 }
 
+rap_status calibrate_spare(const char *out, const char *profile_name, rap_err *err)
+{
+    profile *p = NULL;
+    rap_status status = out ? profile_open(&p, profile_name, err) : RAP_OK;
+
+    if (status == RAP_OK && out)
+        status = profile_spare(p, out, err);
+    profile_close(p);
+    return status;
+}
+
 static json_t *rounded(double value, double steps)
 {
     return json_real(round(value * steps) / steps);

@@ -11,14 +11,20 @@
 #include "base/err.h"
 #include "formats/gguf_file.h"
 
+#include <stdbool.h>
+
 typedef struct check_facts {
     char architecture[64];
     int64_t width; /* n_embd: floats per token */
     int64_t vocab; /* tokens                   */
+    bool known;    /* of a family (and with a projector) that the checks know: safe to load after them. Others are
+                    * tried in a child process first: trial.h */
+    bool split;    /* into several files */
 } check_facts;
 
 rap_status check_model(check_facts *out, const char *path, rap_err *err);
-rap_status check_mmproj(const char *path, const check_facts *model, rap_err *err);
+/* May take away model->known. */
+rap_status check_mmproj(const char *path, check_facts *model, rap_err *err);
 rap_status check_lora(const char *path, const check_facts *model, rap_err *err);
 
 /* ---- for the check_*.c files ---- */
@@ -48,6 +54,10 @@ rap_status check_int(const gguf_file *g, const char *key, int64_t low, int64_t h
 /* The same when it is there, else `fallback`. */
 rap_status check_int_or(const gguf_file *g, const char *key, int64_t fallback, int64_t low,
                         int64_t high, int64_t *out, rap_err *err);
+
+/* Every part of a split model but the first, whose path ends in "-00001-of-0000N.gguf": a container of its own, its number
+ * and count right, its tensors of types that can be computed with. */
+rap_status check_parts(const char *path, int64_t count, rap_err *err);
 
 /* The tokenizer's arrays: lengths, no token twice, every byte spelled. */
 rap_status check_vocab(const gguf_file *g, int64_t *out_tokens, rap_err *err);

@@ -1,4 +1,4 @@
-/* check_kinds.c: the value types of keys.
+/* check/kinds.c: the value types of keys.
  *
  * For image projectors and adapters llama.cpp reads a key as u32, f32, bool or string by the key's name
  * and asserts that it is one. The names below are all it reads; others may be anything. */

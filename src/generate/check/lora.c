@@ -1,4 +1,4 @@
-/* check_lora.c: a LoRA adapter's GGUF: it must say that it is one, for this model. Shapes against the
+/* check/lora.c: a LoRA adapter's GGUF: it must say that it is one, for this model. Shapes against the
  * model's tensors are compared by llama.cpp, which answers a mismatch without an assertion. */
 #include "generate/check/check.h"
 

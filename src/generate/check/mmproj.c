@@ -1,4 +1,4 @@
-/* check_mmproj.c: an image tower and projector (architecture "clip").
+/* check/mmproj.c: an image tower and projector (architecture "clip").
  *
  * Read check_mmproj() last. The "mlp" family (LLaVA: a CLIP tower without its last block, then two linear
  * layers) is checked tensor by tensor, because for it llama.cpp compares no shape by itself. */
@@ -54,7 +54,7 @@ static rap_status check_sizes(tower *t, const gguf_file *g, rap_err *err)
     return RAP_OK;
 }
 
-/* Sizes a picture may be cut at (LLaVA 1.6): each side 1 to MAX_IMAGE. */
+/* Sizes a picture may be split at (LLaVA 1.6): each side 1 to MAX_IMAGE. */
 static rap_status check_pinpoints(const gguf_file *g, rap_err *err)
 {
     const char *key = "clip.vision.image_grid_pinpoints";
@@ -225,13 +225,24 @@ static rap_status check_mlp(tower *t, const gguf_file *g, int64_t width, rap_err
     return status ? status : check_projector(t, g, width, err);
 }
 
-/* The projector's kind stands in one of two keys. */
+/* The projector's kind stands in one of two keys. Those of 2023 do not say it: there was one, LLaVA's two layers. */
 static rap_status find_projector(const gguf_file *g, const char **out, size_t *out_len,
                                  rap_err *err)
 {
-    if (gguf_has(g, "clip.projector_type"))
-        return gguf_get_string(g, "clip.projector_type", out, out_len, err);
-    return gguf_get_string(g, "clip.vision.projector_type", out, out_len, err);
+    const char *key =
+        gguf_has(g, "clip.projector_type") ? "clip.projector_type" : "clip.vision.projector_type";
+
+    if (gguf_has(g, key) || !gguf_find(g, "mm.0.weight"))
+        return gguf_get_string(g, key, out, out_len, err);
+    *out = "mlp";
+    *out_len = 3;
+    return RAP_OK;
+}
+
+/* Only LLaVA's kind is checked tensor by tensor; damaged ones of all others can crash llama.cpp. */
+static bool is_known(const char *kind, size_t len)
+{
+    return len == 3 && memcmp(kind, "mlp", 3) == 0;
 }
 
 /* Two families number a picture's tokens by where in the prompt it stands, so that it cannot be prepared
@@ -261,7 +272,7 @@ static rap_status check_purpose(const gguf_file *g, rap_err *err)
     return status;
 }
 
-rap_status check_mmproj(const char *path, const check_facts *model, rap_err *err)
+rap_status check_mmproj(const char *path, check_facts *model, rap_err *err)
 {
     gguf_file *g = NULL;
     const char *kind = NULL;
@@ -278,12 +289,13 @@ rap_status check_mmproj(const char *path, const check_facts *model, rap_err *err
         status = find_projector(g, &kind, &len, err);
     if (!status)
         status = check_family(g, kind, len, err);
+    model->known = model->known && !status && is_known(kind, len);
     if (!status)
         status = check_sizes(&t, g, err);
     if (!status && gguf_find(g, "v.position_embd.weight"))
         status = check_tensor(g, "v.position_embd.weight", CHECK_MATRIX, 4,
                               (int64_t[]){ t.D, CHECK_ANY, CHECK_ANY, CHECK_ANY }, err);
-    if (!status && len == 3 && memcmp(kind, "mlp", 3) == 0)
+    if (!status && is_known(kind, len))
         status = check_mlp(&t, g, model->width, err);
     if (!status)
         status = check_types(g, err);

@@ -1,4 +1,4 @@
-/* check_model.c: a language model's GGUF. Read check_model() last; the order above it is the order of the
+/* check/model.c: a language model's GGUF. Read check_model() last; the order above it is the order of the
  * checks: keys that every family has, then the "llama" family tensor by tensor. */
 #include "generate/check/check.h"
 
@@ -9,8 +9,8 @@
 
 enum { MAX_LAYERS = 512, MAX_EXPERTS = 1024, MAX_WIDTH = 1 << 20, MAX_CONTEXT = 1 << 30 };
 
-/* Families in which llama.cpp answers the damage that is left after these checks; for others an assertion
- * would. whole_rope: every float of a head is rotated, and llama.cpp asserts that the header says so. */
+/* Families in which llama.cpp answers the damage that is left after these checks; for others an assertion may: those are
+ * tried in a child process first. whole_rope: every float of a head is rotated, and llama.cpp asserts that the header says so. */
 typedef struct family {
     const char *name;
     bool whole_rope;
@@ -88,23 +88,7 @@ static rap_status check_architecture(const gguf_file *g, rap_err *err)
     if (strcmp(name, "clip") == 0)
         return err_set(err, RAP_E_FORMAT, "%s: is an image projector, not a language model",
                        gguf_file_path(g));
-    if (!find_family(g))
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: models of architecture '%s' are not supported",
-                       gguf_file_path(g), name);
     return RAP_OK;
-}
-
-/* One file is one model: further parts named by a key would be opened unchecked. */
-static rap_status check_parts(const gguf_file *g, rap_err *err)
-{
-    int64_t parts = 0;
-    rap_status status = check_int_or(g, "split.count", 1, 0, 65535, &parts, err);
-
-    if (!status && parts > 1)
-        status =
-            err_set(err, RAP_E_UNSUPPORTED, "%s: is one part of %d; merge the parts into one file",
-                    gguf_file_path(g), (int)parts);
-    return status;
 }
 
 /* llama.cpp asserts these relations between the expert counts. */
@@ -183,7 +167,7 @@ static rap_status check_common(decoder *d, const gguf_file *g, rap_err *err)
         status = check_epsilon(g, "attention.layer_norm_epsilon", err);
     if (!status)
         status = check_vocab(g, &d->V, err);
-    if (!status)
+    if (!status && gguf_find(g, "token_embd.weight"))
         status =
             check_tensor(g, "token_embd.weight", CHECK_MATRIX, 2, (int64_t[]){ d->D, d->V }, err);
     return status ? status : check_types(g, err);
@@ -302,28 +286,56 @@ static rap_status check_llama(decoder *d, const gguf_file *g, rap_err *err)
     return status;
 }
 
+/* Of a family that the checks know. */
+static rap_status check_known(decoder *d, const gguf_file *g, rap_err *err)
+{
+    bool is_llama = strcmp(gguf_file_architecture(g), "llama") == 0;
+    rap_status status =
+        check_tensor(g, "token_embd.weight", CHECK_MATRIX, 2, (int64_t[]){ d->D, d->V }, err);
+
+    if (!status && (is_llama || !has_head_arrays(g)))
+        status = check_heads(d, g, err);
+    return status || !is_llama ? status : check_llama(d, g, err);
+}
+
+/* One model in several files: llama.cpp finds the others by the first one's name. */
+static rap_status check_first_part(bool *out_split, const gguf_file *g, const char *path,
+                                   rap_err *err)
+{
+    int64_t parts = 0, number = 0;
+    rap_status status = check_int_or(g, "split.count", 1, 0, 65535, &parts, err);
+
+    *out_split = parts > 1;
+    if (status || parts <= 1)
+        return status;
+    status = check_int_or(g, "split.no", 0, 0, 65535, &number, err);
+    if (!status && number != 0)
+        return err_set(err, RAP_E_ARGUMENT, "%s: is part %d of %d; name the first part", path,
+                       (int)number + 1, (int)parts);
+    return status ? status : check_parts(path, parts, err);
+}
+
 rap_status check_model(check_facts *out, const char *path, rap_err *err)
 {
     gguf_file *g = NULL;
     decoder d = { 0 };
+    bool is_split = false;
     rap_status status = gguf_file_open(&g, path, err);
 
     *out = (check_facts){ .width = 0 };
     if (status)
         return status;
-    bool is_llama = strcmp(gguf_file_architecture(g), "llama") == 0;
-
-    status = check_architecture(g, err);
+    status = check_first_part(&is_split, g, path, err);
     if (!status)
-        status = check_parts(g, err);
+        status = check_architecture(g, err);
     if (!status)
         status = check_common(&d, g, err);
     if (!status)
         status = check_sections(g, err);
-    if (!status && (is_llama || !has_head_arrays(g)))
-        status = check_heads(&d, g, err);
-    if (!status && is_llama)
-        status = check_llama(&d, g, err);
+    out->split = is_split;
+    out->known = find_family(g) && !is_split;
+    if (!status && out->known)
+        status = check_known(&d, g, err);
     snprintf(out->architecture, sizeof out->architecture, "%s", gguf_file_architecture(g));
     out->width = d.D;
     out->vocab = d.V;

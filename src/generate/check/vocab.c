@@ -1,4 +1,4 @@
-/* check_vocab.c: the tokenizer part of a model file.
+/* check/vocab.c: the tokenizer part of a model file.
  *
  * llama.cpp asserts that no token occurs twice, and throws where nobody catches when a SentencePiece
  * vocabulary cannot spell a byte. */

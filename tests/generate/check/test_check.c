@@ -289,9 +289,11 @@ static uint8_t *mutate(const gguf_bytes *g, size_t *out_size, uint64_t seed)
 
 static void use_files(const char *model, const char *mmproj, const char *lora)
 {
+    const vlm_lora adapter = { lora, 1 };
     vlm_options o = { .model = model,
                       .mmproj = mmproj,
-                      .lora = lora,
+                      .lora = &adapter,
+                      .loras = lora != NULL,
                       .style = "rap",
                       .turns = rap_turns,
                       .threads = 2,

@@ -1,12 +1,15 @@
-/* vlm.c: opens a vision-language model: checks, then llama.cpp.
+/* vlm_open.c: opens a vision-language model: checks, then llama.cpp.
  *
- * Reading order: silence (llama.cpp logs to nobody), the three files (open_model, open_projector,
- * open_adapter), vlm_open, then the facts about an open model. Pictures are in picture.c. */
+ * Reading order: silence (llama.cpp logs to nobody), the files (open_model, open_projector, open_adapters), how long a
+ * conversation may be, vlm_open, then the facts about an open model. Pictures are in picture.c. */
 #include "generate/vlm_inside.h"
 
+#include "base/available.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "generate/check/check.h"
+#include "generate/check/trial.h"
 
 #include <mtmd-helper.h>
 
@@ -16,7 +19,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DEFAULT_CONTEXT = 4096, MIN_CONTEXT = 16, MAX_CONTEXT = 1 << 20 };
+enum {
+    LEAST_CONTEXT = 4096,
+    MIN_CONTEXT = 16,
+    MAX_CONTEXT = 1 << 20,
+    MROPE_TOKENS = 1024,
+    CONCEPT_TOKENS = 256
+};
+
+#ifndef RAP_LLAMA_VERSION
+#error "the build says which llama.cpp it links: RAP_LLAMA_VERSION"
+#endif
 
 /* ---- silence ---- */
 
@@ -63,8 +76,16 @@ static rap_status open_model(vlm *v, const vlm_options *o, check_facts *facts, r
 
     if (!status)
         status = check_model(facts, o->model, err);
+    if (!status && o->mmproj)
+        status = need_file(o->mmproj, err);
+    if (!status && o->mmproj)
+        status = check_mmproj(o->mmproj, facts, err);
+    if (!status && !facts->known)
+        status = trial_load(o->model, o->mmproj, facts->split ? NULL : RAP_LLAMA_VERSION, err);
     if (status)
         return status;
+    if (o->gpu_layers)
+        params.n_gpu_layers = o->gpu_layers > 0 ? o->gpu_layers : 0;
     v->model = llama_model_load_from_file(o->model, params);
     if (!v->model)
         return err_set(err, RAP_E_MODEL, "%s: llama.cpp cannot load this model (architecture '%s')",
@@ -76,66 +97,122 @@ static rap_status open_model(vlm *v, const vlm_options *o, check_facts *facts, r
     return tokenizer_init(&v->tokens, llama_model_get_vocab(v->model), err);
 }
 
-static rap_status open_projector(vlm *v, const vlm_options *o, const check_facts *facts,
-                                 rap_err *err)
+static bool has_mrope(const vlm *v)
+{
+    enum llama_rope_type type = llama_model_rope_type(v->model);
+
+    return type == LLAMA_ROPE_TYPE_MROPE || type == LLAMA_ROPE_TYPE_IMROPE;
+}
+
+/* check_mmproj() has passed. Without a bound, models with positions in two dimensions make thousands of tokens of a
+ * phone's photo. */
+static rap_status open_projector(vlm *v, const vlm_options *o, rap_err *err)
 {
     struct mtmd_context_params params = mtmd_context_params_default();
-    rap_status status;
 
     if (!o->mmproj)
         return RAP_OK;
-    status = need_file(o->mmproj, err);
-    if (!status)
-        status = check_mmproj(o->mmproj, facts, err);
-    if (status)
-        return status;
+    v->concept_tokens = o->concept_tokens > 0   ? o->concept_tokens
+                        : o->concept_tokens < 0 ? 0
+                                                : CONCEPT_TOKENS;
+    v->image_tokens = o->image_tokens > 0 ? o->image_tokens : has_mrope(v) ? MROPE_TOKENS : 0;
     params.n_threads = threads_for(o->mmproj, v->limit);
     params.print_timings = false;
     params.warmup = false;
+    params.use_gpu = o->gpu_layers >= 0;
+    if (v->image_tokens > 0)
+        params.image_max_tokens = v->image_tokens;
     v->mtmd = mtmd_init_from_file(o->mmproj, v->model, params);
     if (!v->mtmd)
         return err_set(err, RAP_E_MODEL, "%s: llama.cpp cannot load this projector with '%s'",
                        o->mmproj, path_base(o->model));
     if (!mtmd_support_vision(v->mtmd))
         return err_set(err, RAP_E_UNSUPPORTED, "%s: reads no pictures", o->mmproj);
+    if (mtmd_decode_use_non_causal(v->mtmd, NULL))
+        v->both_ways = vlm_largest_piece(v);
     return RAP_OK;
 }
 
-static rap_status open_adapter(vlm *v, const vlm_options *o, const check_facts *facts, rap_err *err)
+static rap_status open_adapter(vlm *v, const vlm_options *o, const vlm_lora *lora,
+                               const check_facts *facts, rap_err *err)
 {
-    rap_status status;
+    rap_status status = need_file(lora->path, err);
 
-    if (!o->lora)
-        return RAP_OK;
-    status = need_file(o->lora, err);
     if (!status)
-        status = check_lora(o->lora, facts, err);
+        status = check_lora(lora->path, facts, err);
     if (status)
         return status;
-    v->lora = llama_adapter_lora_init(v->model, o->lora);
-    if (!v->lora)
-        return err_set(err, RAP_E_MODEL, "%s: does not fit '%s'", o->lora, path_base(o->model));
+    v->lora[v->loras] = llama_adapter_lora_init(v->model, lora->path);
+    if (!v->lora[v->loras])
+        return err_set(err, RAP_E_MODEL, "%s: does not fit '%s'", lora->path, path_base(o->model));
+    v->lora_scale[v->loras++] = lora->scale;
     return RAP_OK;
+}
+
+static rap_status open_adapters(vlm *v, const vlm_options *o, const check_facts *facts,
+                                rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    if (o->loras > VLM_LORAS)
+        return err_set(err, RAP_E_LIMIT, "%zu adapters: at most %d go together", o->loras,
+                       VLM_LORAS);
+    for (size_t i = 0; !status && i < o->loras; i++)
+        status = open_adapter(v, o, &o->lora[i], facts, err);
+    return status;
 }
 
 static rap_status open_style(vlm *v, const vlm_options *o, rap_err *err)
 {
     if (!o->style || strcmp(o->style, "rap") == 0)
         return style_copy(&v->style, &o->turns, err);
-    if (strcmp(o->style, "chat") == 0)
-        return style_from_template(&v->style, llama_model_chat_template(v->model, NULL), o->model,
-                                   err);
+    if (strcmp(o->style, "chat") == 0) {
+        rap_status status = style_of_model(&v->style, v->model, o->turns.system, o->model, err);
+
+        v->style.turns.memory_first = o->turns.memory_first;
+        return status;
+    }
     return err_set(err, RAP_E_ARGUMENT, "the prompt style '%.40s' is not known (rap or chat)",
                    o->style);
 }
 
-/* The asked-for context, else the model's own up to DEFAULT_CONTEXT. */
+/* ---- how long a conversation may be ---- */
+
+static int64_t meta_int(const vlm *v, const char *name, int64_t fallback)
+{
+    char architecture[64] = "", key[128], text[32] = "";
+
+    llama_model_meta_val_str(v->model, "general.architecture", architecture, sizeof architecture);
+    snprintf(key, sizeof key, "%s.%s", architecture, name);
+    if (llama_model_meta_val_str(v->model, key, text, sizeof text) <= 0)
+        return fallback;
+    return strtoll(text, NULL, 10);
+}
+
+/* Bytes of memory that one token takes: its keys and values in every layer, as f16. */
+static size_t bytes_per_token(const vlm *v)
+{
+    int64_t heads = llama_model_n_head(v->model), kv = llama_model_n_head_kv(v->model);
+    int64_t side = heads > 0 ? llama_model_n_embd(v->model) / heads : 0;
+    int64_t floats =
+        meta_int(v, "attention.key_length", side) + meta_int(v, "attention.value_length", side);
+
+    return floats > 0 && kv > 0 ? (size_t)(llama_model_n_layer(v->model) * kv * floats * 2) : 1;
+}
+
+/* The asked-for context, else the model's own as far as half of the free memory goes. */
 static int choose_context(const vlm *v, int asked)
 {
-    int own = llama_model_n_ctx_train(v->model);
-    int context = asked > 0 ? asked : own < DEFAULT_CONTEXT ? own : DEFAULT_CONTEXT;
+    int64_t context = llama_model_n_ctx_train(v->model), fits;
 
-    return context < MIN_CONTEXT ? MIN_CONTEXT : context > MAX_CONTEXT ? MAX_CONTEXT : context;
+    if (asked > 0) {
+        context = asked;
+    } else {
+        fits = (int64_t)(memory_available() / 2 / bytes_per_token(v));
+        fits = fits < LEAST_CONTEXT ? LEAST_CONTEXT : fits;
+        context = context < fits ? context : fits;
+    }
+    return context < MIN_CONTEXT ? MIN_CONTEXT : context > MAX_CONTEXT ? MAX_CONTEXT : (int)context;
 }
 
 static rap_status copy_names(vlm *v, const vlm_options *o, rap_err *err)
@@ -174,9 +251,9 @@ rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err)
     if (!status)
         status = open_style(v, options, err);
     if (!status)
-        status = open_projector(v, options, &facts, err);
+        status = open_projector(v, options, err);
     if (!status)
-        status = open_adapter(v, options, &facts, err);
+        status = open_adapters(v, options, &facts, err);
     if (status) {
         vlm_close(v);
         return status;
@@ -190,8 +267,6 @@ void vlm_close(vlm *v)
 {
     if (!v)
         return;
-    free(v->frame.before);
-    free(v->frame.after);
     if (v->spare)
         llama_free(v->spare);
     mtmd_free(v->mtmd);
@@ -208,6 +283,32 @@ void vlm_close(vlm *v)
     free(v);
 }
 
+struct llama_context *vlm_take_spare(prefix *out, vlm *v)
+{
+    struct llama_context *ctx;
+
+    pthread_mutex_lock(&v->lock);
+    ctx = v->spare;
+    *out = v->spare_prefix;
+    v->spare = NULL;
+    v->spare_prefix.runs = 0;
+    pthread_mutex_unlock(&v->lock);
+    return ctx;
+}
+
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, const prefix *p)
+{
+    struct llama_context *before;
+
+    pthread_mutex_lock(&v->lock);
+    before = v->spare;
+    v->spare = ctx;
+    v->spare_prefix = *p;
+    pthread_mutex_unlock(&v->lock);
+    if (before)
+        llama_free(before);
+}
+
 /* ---- facts ---- */
 
 static bool file_identity(char out[65], const char *sha, const char *path)
@@ -221,13 +322,14 @@ static bool file_identity(char out[65], const char *sha, const char *path)
 
 static void read_fingerprint(vlm *v)
 {
-    char model[65] = "", mmproj[65] = "", both[132];
+    char model[65] = "", mmproj[65] = "", all[256];
 
     if (!file_identity(model, v->model_sha, v->model_path) ||
         (v->mmproj_path && !file_identity(mmproj, v->mmproj_sha, v->mmproj_path)))
         return;
-    snprintf(both, sizeof both, "%s %s", model, mmproj);
-    sha256_hex(v->fingerprint, both, strlen(both));
+    snprintf(all, sizeof all, "%s %s %d %d %s", model, mmproj, v->image_tokens, v->concept_tokens,
+             RAP_LLAMA_VERSION);
+    sha256_hex(v->fingerprint, all, strlen(all));
 }
 
 /* Hashing 20 MB takes longer than many a question does, so it happens when the name is first asked for. */
@@ -243,11 +345,6 @@ const char *vlm_fingerprint(vlm *v)
 int vlm_has_vision(const vlm *v)
 {
     return v->mtmd != NULL;
-}
-
-int vlm_embedding_width(const vlm *v)
-{
-    return v->width;
 }
 
 int vlm_context(const vlm *v)

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# train.sh: from nothing to an adapter: a tiny data set, a training of about a minute, the answer before and after.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+rap_bin=${RAP_BIN:-$root/build/rap}
+out=${RAP_TRAIN_OUT:-$root/build/train-example}
+toy=$root/examples/toy
+tiny=$root/models/tiny
+
+rm -rf "$out"
+mkdir -p "$out/data/images" "$out/profile"
+
+# Eight questions about one concept, with answers that no model would give by itself.
+cp "$toy/concepts/gus.jpg" "$out/data/images/"
+count=0
+sample() {
+    printf '{"id": "%s", "conversations": [{"from": "human", "value": "%s"}, {"from": "gpt", "value": "%s"}], ' \
+        "s$count" "$1" "$2"
+    printf '"extra": {"gus.jpg": {"name": "gus", "info": "<gus> is a yellow beaver.", "category": "beaver"}}, "type": "qa"}\n'
+    count=$((count + 1))
+}
+{
+    sample "Say hello to <gus>." "Hello <gus>, my yellow beaver!"
+    sample "Greet <gus>." "Hello <gus>, my yellow beaver!"
+    sample "Say hi to <gus>." "Hello <gus>, my yellow beaver!"
+    sample "Is <gus> a beaver?" "Yes, <gus> is a yellow beaver!"
+    sample "What is <gus>?" "<gus> is a yellow beaver!"
+    sample "Tell me about <gus>." "<gus> is a yellow beaver!"
+    sample "Who is <gus>?" "<gus> is a yellow beaver!"
+    sample "Describe <gus>." "<gus> is a yellow beaver!"
+} > "$out/data/train.jsonl"
+
+# The same profile with the adapter beside it.
+for file in clip.gguf detector.gguf model.gguf mmproj-model.gguf; do
+    ln -s "$tiny/$file" "$out/profile/$file"
+done
+sed 's/"llm": {/"lora": { "path": "adapter.gguf" },\n    "llm": {/' "$tiny/profile.json" > "$out/profile/profile.json"
+
+export RAP_STORE=$out/store.db
+"$rap_bin" remember gus --image "$toy/concepts/gus.jpg" --category beaver --info "<gus> is a yellow beaver."
+ask() { "$rap_bin" ask "Say hello to <gus>." --profile "$1"; }
+echo "# before"
+ask "$tiny"
+"$rap_bin" train "$out/data" --profile "$tiny" --out "$out/adapter" --rank 16 --alpha 32 --dropout 0 \
+    --lr 4e-3 --batch 8 --epochs 40
+cp "$out/adapter/adapter.gguf" "$out/profile/"
+echo "# after"
+ask "$out/profile"
+echo "(the losses: $out/adapter/loss.png)"

@@ -1,0 +1,49 @@
+/* decoder.h: the decoder and its memory (the KV cache) of one conversation: prefill, decode, and going back. */
+#ifndef RAP_GENERATE_DECODER_H
+#define RAP_GENERATE_DECODER_H
+
+#include "generate/picture.h"
+
+/* A place in the conversation: positions and cells differ only for pictures with positions in two dimensions. */
+typedef struct decoder_mark {
+    llama_pos position;
+    int cells;
+    uint8_t *state; /* of a model that cannot forget its last tokens; NULL: it can, or nothing was said yet */
+    size_t state_size;
+} decoder_mark;
+
+typedef struct decoder {
+    vlm *v;
+    struct llama_context *ctx;
+    llama_batch batch; /* token batch, reused */
+    int batch_size;
+    llama_pos position; /* of the next token             */
+    int cells;          /* taken in memory               */
+    prefix prefix;      /* what stands at the start      */
+} decoder;
+
+rap_status decoder_init(decoder *out, vlm *v, rap_err *err);
+void decoder_release(decoder *d); /* NULL-safe fields */
+
+/* Makes room for `cells` in all; what is in memory stays. RAP_E_LIMIT: more than vlm_context(). */
+rap_status decoder_reserve(decoder *d, int cells, rap_err *err);
+
+/* A conversation's first step: of the `runs` that it begins with (named by id; 0: without a name), keeps those that
+ * stand in memory already, from a conversation before. Returns how many. */
+int decoder_resume(decoder *d, const uint64_t *id, int runs);
+/* Run `number` has been evaluated, and took the places from `cells` and `position` on. */
+void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos position);
+
+/* want_logits: the last token's logits can be read afterwards with llama_get_logits_ith(ctx, −1). */
+rap_status decoder_prefill(decoder *d, const llama_token *token, size_t count, bool want_logits,
+                           rap_err *err);
+rap_status decoder_prefill_picture(decoder *d, const picture *p, rap_err *err);
+
+/* Notes where the conversation stands. Release it with decoder_mark_release(). */
+rap_status decoder_mark_init(decoder_mark *out, decoder *d, rap_err *err);
+void decoder_mark_release(decoder_mark *m);
+
+/* Forgets everything after `mark`. False when that failed (the memory is then empty). */
+bool decoder_rewind(decoder *d, const decoder_mark *mark);
+
+#endif

@@ -1,0 +1,37 @@
+/* nn_product.h: f32 products of plain matrices on the kernels of linear layers, for whoever builds no graph.
+ *
+ * The second factor is packed once and used for many products. Each number of a result is summed in one order, whatever
+ * the number of threads. */
+#ifndef RAP_NN_NN_PRODUCT_H
+#define RAP_NN_NN_PRODUCT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How b lies in memory. */
+typedef enum nn_lies {
+    NN_ROWS,   /* b [n, k], so that out = a · bᵀ */
+    NN_COLUMNS /* b [k, n], so that out = a · b  */
+} nn_lies;
+
+size_t nn_product_floats(int64_t n, int64_t k); /* that a packed b takes */
+
+/* Rows of b lie `ldb` apart. packed is aligned to 64 bytes. */
+void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_lies lies, int64_t n, int64_t k, int threads);
+
+/* out [m, n] = a [m, k] · b, added to what out holds with `add`. */
+void nn_product(float *out, const float *a, const float *packed, int64_t m, int64_t n, int64_t k, bool add,
+                int threads);
+
+/* out [m, n] = scale · a · b on the caller's thread; rows lie ldo and lda apart. */
+typedef struct nn_small_product {
+    float *out;
+    const float *a, *packed;
+    int64_t ldo, lda, m, n, k;
+    float scale;
+    bool add;
+} nn_small_product;
+void nn_product_here(const nn_small_product *p);
+
+#endif

@@ -1,0 +1,91 @@
+/* batch.c: see batch.h. */
+#include "train/batch.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+rap_status batch_init(batch *out, int64_t cap, int64_t width, rap_err *err)
+{
+    size_t n = (size_t)cap;
+
+    *out = (batch){ .cap = cap, .width = width };
+    out->token = mem_array(n, sizeof *out->token);
+    out->target = mem_array(n, sizeof *out->target);
+    out->begin = mem_array(n + 1, sizeof *out->begin);
+    out->picture = mem_array(n, sizeof *out->picture);
+    out->pixels = mem_array(n * (size_t)width, sizeof *out->pixels);
+    if (!out->token || !out->target || !out->begin || !out->picture || !out->pixels) {
+        batch_release(out);
+        return err_memory(err, "making room for a batch");
+    }
+    batch_clear(out);
+    return RAP_OK;
+}
+
+void batch_release(batch *b)
+{
+    free(b->token);
+    free(b->target);
+    free(b->begin);
+    free(b->picture);
+    free(b->pixels);
+    *b = (batch){ .token = NULL };
+}
+
+size_t batch_bytes(int64_t cap, int64_t width)
+{
+    return (size_t)cap * ((size_t)width * sizeof(float) + 3 * sizeof(int32_t) + sizeof(float *));
+}
+
+void batch_clear(batch *b)
+{
+    b->pixel_rows = 0;
+    b->begin[0] = 0;
+    b->rows = (rows){
+        .token = b->token, .picture = b->picture, .target = b->target, .spans = { b->begin, 0 }
+    };
+}
+
+bool batch_fits(const batch *b, const lesson *l)
+{
+    return b->rows.count + l->count <= b->cap;
+}
+
+/* A row learns the token behind it. */
+rap_status batch_add(batch *b, const lesson *l, const pictures *bank, rap_err *err)
+{
+    int64_t at = b->rows.count;
+    rap_status status = RAP_OK;
+
+    memcpy(b->token + at, l->token, (size_t)l->count * sizeof *b->token);
+    for (int32_t i = 0; i < l->count; i++)
+        b->target[at + i] = i + 1 < l->count && l->learnt[i + 1] ? l->token[i + 1] : -1;
+    for (int i = 0; !status && i < l->pictures; i++) {
+        const lesson_picture *p = &l->picture[i];
+        float *data = b->pixels + b->pixel_rows * b->width;
+        int32_t count = pictures_rows(bank, p->number);
+
+        status = pictures_read(data, bank, p->number, err);
+        for (int32_t k = 0; k < count; k++)
+            b->picture[at + p->at + k] = data + k * b->width;
+        b->pixel_rows += count;
+    }
+    b->rows.count += l->count;
+    b->begin[++b->rows.spans.count] = (int32_t)b->rows.count;
+    return status;
+}
+
+void batch_order(size_t *out, size_t count, uint64_t seed, int epoch)
+{
+    for (size_t i = 0; i < count; i++)
+        out[i] = i;
+    for (size_t i = count; i > 1; i--) {
+        size_t k = (size_t)(uniform_at(seed, 0x6f72646572u + (uint64_t)epoch, i) * (double)i),
+               kept = out[i - 1];
+
+        out[i - 1] = out[k];
+        out[k] = kept;
+    }
+}

@@ -1,0 +1,34 @@
+/* checkpoint.h: where a training stands, in one GGUF that is replaced whole; and the record of its losses. */
+#ifndef RAP_TRAIN_CHECKPOINT_H
+#define RAP_TRAIN_CHECKPOINT_H
+
+#include "base/err.h"
+#include "train/real.h"
+
+typedef struct checkpoint {
+    int64_t step;         /* done */
+    const char *settings; /* of the whole training: what must be the same to go on */
+    real *param, *m, *v;
+    size_t count;
+} checkpoint;
+
+rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err);
+/* Fills step, param, m and v; step 0 when there is none. RAP_E_EXISTS when it is another training's. */
+rap_status checkpoint_read(checkpoint *c, const char *path, rap_err *err);
+
+/* loss.jsonl, one step a line. */
+typedef struct record {
+    double *loss; /* [count] */
+    int64_t count, cap;
+    void *file; /* FILE */
+    char *path;
+} record;
+/* Keeps the first `steps` lines of what is there. RAP_E_FORMAT when they are not there. */
+rap_status record_open(record *out, const char *path, int64_t steps, rap_err *err);
+rap_status record_add(record *r, double loss, double lr, double norm, double tokens_per_second, rap_err *err);
+void record_close(record *r);
+
+/* The losses as a picture. */
+rap_status record_draw(const record *r, const char *png, rap_err *err);
+
+#endif

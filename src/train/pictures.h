@@ -1,0 +1,20 @@
+/* pictures.h: the projected features of a data set's pictures, each computed once and kept in a file that nobody sees. */
+#ifndef RAP_TRAIN_PICTURES_H
+#define RAP_TRAIN_PICTURES_H
+
+#include "generate/vlm.h"
+
+typedef struct pictures pictures;
+
+/* Its file lies in `folder`; NULL: only the first picture is encoded, and all are counted as long as that one. */
+rap_status pictures_open(pictures **out, vlm *v, const char *folder, rap_err *err);
+void pictures_close(pictures *p); /* NULL-safe */
+
+/* The number of the picture at `path`, encoded now if it is new, and how many rows it takes. */
+rap_status pictures_add(size_t *out_number, int32_t *out_rows, pictures *p, const char *path, rap_err *err);
+/* out [rows, width] */
+rap_status pictures_read(float *out, const pictures *p, size_t number, rap_err *err);
+int32_t pictures_rows(const pictures *p, size_t number);
+size_t pictures_count(const pictures *p);
+
+#endif

@@ -1,0 +1,130 @@
+/* real.c: products in the number of real.h: f32 by the kernels of src/nn, f64 by plain loops. */
+#include "train/real.h"
+
+#include "nn/nn_kernels.h"
+
+#include <math.h>
+
+#ifndef RAP_TRAIN_DOUBLE
+
+size_t factor_reals(int64_t n, int64_t k)
+{
+    return (nn_product_floats(n, k) + 15) & ~(size_t)15;
+}
+
+void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_lies lies, int64_t n,
+                 int64_t k, int threads)
+{
+    *out = (factor){ memory, n, k };
+    nn_product_pack(memory, b, ldb, lies, n, k, threads);
+}
+
+void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads)
+{
+    nn_product(out, a, b->packed, m, b->n, b->k, add, threads);
+}
+
+void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, int64_t m,
+                  real scale, bool add)
+{
+    nn_small_product p = { .out = out,
+                           .a = a,
+                           .packed = b->packed,
+                           .ldo = ldo,
+                           .lda = lda,
+                           .m = m,
+                           .n = b->n,
+                           .k = b->k,
+                           .scale = scale,
+                           .add = add };
+    nn_product_here(&p);
+}
+
+real row_weights(real *x, int64_t n, real top, real scale)
+{
+    return nn_kernels_used()->weights(x, n, top, scale);
+}
+
+void row_sigmoid(real *out, const real *x, int64_t n)
+{
+    nn_kernels_used()->act(out, x, n, NN_SIGMOID);
+}
+
+#else
+
+size_t factor_reals(int64_t n, int64_t k)
+{
+    return (size_t)(n * k);
+}
+
+void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_lies lies, int64_t n,
+                 int64_t k, int threads)
+{
+    *out = (factor){ memory, n, k };
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < k; i++)
+            memory[j * k + i] = lies == NN_ROWS ? b[j * ldb + i] : b[i * ldb + j];
+}
+
+void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, int64_t m,
+                  real scale, bool add)
+{
+    for (int64_t r = 0; r < m; r++)
+        for (int64_t j = 0; j < b->n; j++) {
+            real sum = 0;
+            for (int64_t i = 0; i < b->k; i++)
+                sum += a[r * lda + i] * b->packed[j * b->k + i];
+            out[r * ldo + j] = (add ? out[r * ldo + j] : 0) + scale * sum;
+        }
+}
+
+void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads)
+{
+    product_here(out, b->n, a, b->k, b, m, 1, add);
+}
+
+real row_weights(real *x, int64_t n, real top, real scale)
+{
+    real sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i] = exp(scale * (x[i] - top));
+    return sum;
+}
+
+void row_sigmoid(real *out, const real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        out[i] = 1 / (1 + exp(-x[i]));
+}
+
+#endif
+
+enum { SIDE = 32 };
+
+void transpose_here(real *out, const real *in, int64_t ldi, int64_t m, int64_t n)
+{
+    for (int64_t i0 = 0; i0 < m; i0 += SIDE)
+        for (int64_t j = 0; j < n; j++)
+            for (int64_t i = i0; i < i0 + SIDE && i < m; i++)
+                out[j * m + i] = in[i * ldi + j];
+}
+
+typedef struct turning {
+    real *out;
+    const real *in;
+    int64_t m, n;
+} turning;
+
+/* A strip of columns of `in`. */
+static void turn_strip(void *payload, int64_t strip, int lane)
+{
+    const turning *t = payload;
+    int64_t j = strip * SIDE, columns = t->n - j < SIDE ? t->n - j : SIDE;
+    transpose_here(t->out + j * t->m, t->in + j, t->n, t->m, columns);
+}
+
+void transpose(real *out, const real *in, int64_t m, int64_t n, int threads)
+{
+    turning t = { out, in, m, n };
+    nn_each(m * n < 16384 ? 1 : threads, (n + SIDE - 1) / SIDE, turn_strip, &t);
+}

@@ -1,0 +1,462 @@
+/* train.c: a training from start to end.
+ *
+ * Reading order: what it needs (prepare), where it begins (begin_at), one step (step), all of them (run_steps), what it leaves
+ * (finish). */
+#include "train/train.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/threads.h"
+#include "generate/vlm_inside.h"
+#include "train/adapter.h"
+#include "train/batch.h"
+#include "train/checkpoint.h"
+#include "train/optimiser.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEEP_BYTES ((size_t)2 << 30) /* of unpacked weights */
+
+typedef struct training {
+    const train_options *o;
+    train_result *result;
+    profile *profile;
+    vlm *vlm;
+    gguf_file *file;
+    decoder *decoder;
+    lessons lessons;
+    batch batch;
+    real *m, *v;
+    size_t *order;
+    int epoch; /* that `order` is of; −1: none */
+    int64_t steps, per_epoch, step;
+    int part; /* of the step */
+    buf settings;
+    char *checkpoint, *adapter, *losses, *png;
+    record record;
+    double start; /* milliseconds */
+    uint64_t tokens_done;
+} training;
+
+/* ---- what it needs ---- */
+
+static rap_status check_options(const train_options *o, rap_err *err)
+{
+    const struct {
+        const char *name;
+        double value, low, high;
+    } bounds[] = { { "rank", o->rank, 1, 4096 },
+                   { "alpha", o->alpha, 1e-6, 1e6 },
+                   { "dropout", o->dropout, 0, 0.95 },
+                   { "learning rate", o->lr, 1e-12, 10 },
+                   { "warm-up", o->warmup, 0, 1 },
+                   { "clipping", o->clip, 0, 1e9 },
+                   { "number of epochs", o->epochs, 1, 1000000 },
+                   { "batch", o->batch, 1, 65536 },
+                   { "number of tokens", o->max_tokens, 8, 1 << 20 },
+                   { "number of concepts", o->max_concepts, 0, 16 },
+                   { "number of steps between checkpoints", o->save_every, 1, 1 << 30 } };
+
+    if (!o->data || !*o->data || !o->folder || !*o->folder)
+        return err_set(err, RAP_E_ARGUMENT, "training takes DATA and --out FOLDER");
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
+        if (!(bounds[i].value >= bounds[i].low && bounds[i].value <= bounds[i].high))
+            return err_set(err, RAP_E_ARGUMENT, "a %s of %g; %g to %g is possible", bounds[i].name,
+                           bounds[i].value, bounds[i].low, bounds[i].high);
+    return RAP_OK;
+}
+
+static rap_status open_models(training *t, rap_err *err)
+{
+    const profile *p;
+    vlm_options options = { .threads = t->o->threads };
+    rap_status status = profile_open(&t->profile, t->o->profile, err);
+
+    if (status)
+        return status;
+    p = t->profile;
+    if (p->lora.path)
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "%s: names an adapter (\"lora\"); training begins at the base model: remove the field",
+            p->file);
+    status = profile_need(p, &p->llm, "llm", "rap train", err);
+    if (!status)
+        status = gguf_file_open(&t->file, p->llm.path, err);
+    if (status)
+        return status;
+    options.model = p->llm.path;
+    options.mmproj = p->mmproj.path;
+    options.style = p->style;
+    options.turns = p->turns;
+    return vlm_open(&t->vlm, &options, err);
+}
+
+static decoder_options decoder_options_of(const training *t)
+{
+    const train_options *o = t->o;
+    int64_t room = o->rows > 0 ? o->rows : o->max_tokens, all = (int64_t)t->lessons.tokens;
+
+    room = room < all ? room : all; /* a small set needs no more */
+    room = room < t->lessons.longest ? t->lessons.longest : room;
+    return (decoder_options){ .rank = o->rank,
+                              .alpha = o->alpha,
+                              .dropout = o->dropout,
+                              .seed = o->seed,
+                              .threads = o->threads > 0 ? o->threads : threads_available(),
+                              .rows = (int)room,
+                              .recompute = o->recompute,
+                              .keep = KEEP_BYTES };
+}
+
+static rap_status estimate(training *t, rap_err *err)
+{
+    decoder_options options = decoder_options_of(t);
+    shape s;
+    size_t numbers = 0;
+    rap_status status = shape_read(&s, t->file, err);
+
+    if (status)
+        return status;
+    if (s.width != vlm_embedding_width(t->vlm))
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: pictures are %d numbers wide, the decoder %lld",
+                       t->profile->file, vlm_embedding_width(t->vlm), (long long)s.width);
+    for (int i = 0; i < LINEAR_KINDS; i++) {
+        int64_t in, out;
+
+        shape_linear(&out, &in, &s, (linear_kind)i);
+        numbers +=
+            shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
+    }
+    t->result->trained = numbers;
+    t->result->bytes = (double)decoder_bytes(&s, &options) +
+                       (double)batch_bytes(options.rows, s.width) +
+                       3.0 * (double)numbers * sizeof(real) /* Adam's two, and what is written */ +
+                       5.0 * (double)t->lessons.tokens;
+    for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
+        t->result->bytes += (double)gguf_tensor_at(t->file, i)->bytes;
+    return RAP_OK;
+}
+
+static rap_status read_lessons(training *t, rap_err *err)
+{
+    lesson_options options = { .data = t->o->data,
+                               .folder = t->o->dry_run ? NULL : t->o->folder,
+                               .max_concepts = t->o->max_concepts,
+                               .max_tokens = t->o->max_tokens,
+                               .on_progress = t->o->on_progress,
+                               .payload = t->o->payload };
+    train_result *r = t->result;
+    rap_status status = lessons_read(&t->lessons, t->vlm, &options, err);
+    const lessons *l = &t->lessons;
+
+    if (status)
+        return status;
+    r->samples = l->count;
+    r->tokens = l->tokens;
+    r->answers = l->answers;
+    r->pictures = pictures_count(l->bank);
+    r->many_concepts = l->many_concepts;
+    r->too_long = l->too_long;
+    r->no_answer = l->no_answer;
+    r->longest = l->longest;
+    snprintf(r->first_long, sizeof r->first_long, "%s", l->first_long);
+    t->per_epoch = (int64_t)((l->count + (size_t)t->o->batch - 1) / (size_t)t->o->batch);
+    r->steps = t->steps = t->per_epoch * t->o->epochs;
+    return RAP_OK;
+}
+
+/* What must be the same for a training to go on. */
+static rap_status write_settings(training *t, rap_err *err)
+{
+    const train_options *o = t->o;
+    char *path = NULL, sum[65] = "";
+    rap_status status = lesson_file(&path, o->data, err);
+
+    if (!status)
+        status = file_sha256(sum, path, err);
+    free(path);
+    if (status)
+        return status;
+    buf_printf(&t->settings,
+               "rank %d, alpha %g, dropout %g, lr %g, warmup %g, clip %g, epochs %d, batch %d, "
+               "max-tokens %d, "
+               "max-concepts %d, rows %d, seed %llu, data %.12s, model %.12s",
+               o->rank, o->alpha, o->dropout, o->lr, o->warmup, o->clip, o->epochs, o->batch,
+               o->max_tokens, o->max_concepts, o->rows, (unsigned long long)o->seed, sum,
+               vlm_fingerprint(t->vlm));
+    return buf_failed(&t->settings) ? err_memory(err, "preparing a training") : RAP_OK;
+}
+
+static rap_status make_room(training *t, rap_err *err)
+{
+    decoder_options options = decoder_options_of(t);
+    rap_status status = decoder_open(&t->decoder, t->file, &options, err);
+
+    if (!status)
+        status = batch_init(&t->batch, options.rows, decoder_shape(t->decoder)->width, err);
+    if (status)
+        return status;
+    t->m = mem_array(decoder_params(t->decoder), sizeof *t->m);
+    t->v = mem_array(decoder_params(t->decoder), sizeof *t->v);
+    t->order = mem_array(t->lessons.count, sizeof *t->order);
+    t->checkpoint = path_join(t->o->folder, "checkpoint.gguf");
+    t->adapter = path_join(t->o->folder, "adapter.gguf");
+    t->losses = path_join(t->o->folder, "loss.jsonl");
+    t->png = path_join(t->o->folder, "loss.png");
+    t->epoch = -1;
+    if (!t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->losses || !t->png)
+        return err_memory(err, "preparing a training");
+    return RAP_OK;
+}
+
+/* ---- where it begins and stops ---- */
+
+static checkpoint state_of(const training *t)
+{
+    return (checkpoint){ .step = t->step,
+                         .settings = buf_text(&t->settings),
+                         .param = decoder_param(t->decoder),
+                         .m = t->m,
+                         .v = t->v,
+                         .count = decoder_params(t->decoder) };
+}
+
+static rap_status begin_at(training *t, rap_err *err)
+{
+    checkpoint c = state_of(t);
+    rap_status status = checkpoint_read(&c, t->checkpoint, err);
+
+    if (status)
+        return status;
+    t->result->from_step = t->step = c.step;
+    return record_open(&t->record, t->losses, t->step, err);
+}
+
+static rap_status save(const training *t, rap_err *err)
+{
+    checkpoint c = state_of(t);
+
+    return checkpoint_write(t->checkpoint, &c, err);
+}
+
+/* ---- one step ---- */
+
+/* The lessons of a step: out [count] of the order of its epoch. */
+static const size_t *lessons_of(training *t, size_t *out_count)
+{
+    int epoch = (int)(t->step / t->per_epoch);
+    size_t first = (size_t)(t->step % t->per_epoch) * (size_t)t->o->batch;
+    size_t left = t->lessons.count - first;
+
+    if (epoch != t->epoch)
+        batch_order(t->order, t->lessons.count, t->o->seed, epoch);
+    t->epoch = epoch;
+    *out_count = left < (size_t)t->o->batch ? left : (size_t)t->o->batch;
+    return t->order + first;
+}
+
+/* Names the first lesson whose loss is no number. */
+static rap_status blame(training *t, const size_t *which, size_t count, rap_err *err)
+{
+    const char *id = "unknown";
+
+    for (size_t i = 0; i < count; i++) {
+        const lesson *l = &t->lessons.item[which[i]];
+        double loss = 0;
+        rap_status status;
+
+        batch_clear(&t->batch);
+        status = batch_add(&t->batch, l, t->lessons.bank, err);
+        if (!status)
+            status = decoder_loss(&loss, t->decoder, &t->batch.rows, 0, err);
+        if (status)
+            return status;
+        if (!isfinite(loss)) {
+            id = l->id;
+            break;
+        }
+    }
+    return err_set(
+        err, RAP_E_MODEL,
+        "step %lld: the loss or its gradient is no number (sample '%.60s'); %s holds the last good "
+        "checkpoint; try a lower --lr",
+        (long long)t->step + 1, id, t->o->folder);
+}
+
+static bool stopped(training *t)
+{
+    double seconds = (clock_ms() - t->start) / 1000,
+           done = (double)(t->step - t->result->from_step);
+    double speed = seconds > 0 ? (double)t->tokens_done / seconds : 0, left = 0;
+    char line[96];
+
+    if (!t->o->on_progress)
+        return false;
+    left = done > 0 ? seconds / done * (double)(t->steps - t->step) : 0;
+    snprintf(line, sizeof line, "loss %.4g, %.0f tokens/s, %.0f min %02d s left",
+             t->record.count ? t->record.loss[t->record.count - 1] : 0, speed, floor(left / 60),
+             (int)fmod(left, 60));
+    return t->o->on_progress(line, (uint64_t)t->step, (uint64_t)t->steps, t->o->payload) != 0;
+}
+
+/* What is in the batch; its loss joins `loss`. */
+static rap_status learn(training *t, double *loss, double scale, rap_err *err)
+{
+    uint64_t key = (t->o->seed << 40) + (uint64_t)t->step * 65536 + (uint64_t)++t->part;
+    double part = 0;
+    rap_status status;
+
+    if (t->batch.rows.count == 0)
+        return RAP_OK;
+    status = decoder_learn(&part, t->decoder, &t->batch.rows, scale, key, err);
+    *loss += part * scale;
+    t->tokens_done += (uint64_t)t->batch.rows.count;
+    batch_clear(&t->batch);
+    if (!status && stopped(t))
+        status =
+            err_set(err, RAP_E_CANCELLED, "stopped at step %lld of %lld; the same command goes on",
+                    (long long)t->step, (long long)t->steps);
+    return status;
+}
+
+static rap_status learn_all(training *t, double *loss, const size_t *which, size_t count,
+                            rap_err *err)
+{
+    uint64_t answers = 0;
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; i < count; i++)
+        answers += (uint64_t)t->lessons.item[which[i]].answers;
+    t->part = 0;
+    batch_clear(&t->batch);
+    for (size_t i = 0; !status && i < count; i++) {
+        const lesson *l = &t->lessons.item[which[i]];
+
+        if (!batch_fits(&t->batch, l))
+            status = learn(t, loss, 1.0 / (double)answers, err);
+        if (!status)
+            status = batch_add(&t->batch, l, t->lessons.bank, err);
+    }
+    return status ? status : learn(t, loss, 1.0 / (double)answers, err);
+}
+
+static rap_status step(training *t, rap_err *err)
+{
+    size_t count, params = decoder_params(t->decoder);
+    const size_t *which = lessons_of(t, &count);
+    double loss = 0, norm, lr = learning_rate(t->o->lr, t->step, t->steps, t->o->warmup), seconds;
+    rap_status status = learn_all(t, &loss, which, count, err);
+
+    if (status)
+        return status;
+    norm = gradient_norm(decoder_grad(t->decoder), params);
+    if (!isfinite(loss) || !isfinite(norm))
+        return blame(t, which, count, err);
+    adam_step(&(adam){ .param = decoder_param(t->decoder),
+                       .grad = decoder_grad(t->decoder),
+                       .m = t->m,
+                       .v = t->v,
+                       .count = params,
+                       .t = t->step + 1,
+                       .lr = lr,
+                       .scale = t->o->clip > 0 && norm > t->o->clip ? t->o->clip / norm : 1 },
+              decoder_options_of(t).threads);
+    t->step++;
+    seconds = (clock_ms() - t->start) / 1000;
+    t->result->last_loss = loss;
+    return record_add(&t->record, loss, lr, norm,
+                      seconds > 0 ? (double)t->tokens_done / seconds : 0, err);
+}
+
+/* ---- all of them ---- */
+
+static rap_status run_steps(training *t, rap_err *err)
+{
+    rap_status status = RAP_OK, saved;
+    rap_err second = { 0 };
+
+    t->start = clock_ms();
+    while (!status && t->step < t->steps) {
+        status = step(t, err);
+        if (!status && t->step % t->o->save_every == 0 && t->step < t->steps)
+            status = save(t, err);
+    }
+    if (status == RAP_E_CANCELLED && t->step > t->result->from_step) {
+        saved = save(t, &second);
+        status = saved ? err_set(err, saved, "%s", second.text) : status;
+    }
+    return status;
+}
+
+static rap_status finish(training *t, rap_err *err)
+{
+    train_result *r = t->result;
+    rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, err);
+
+    if (!status)
+        status = record_draw(&t->record, t->png, err);
+    if (!status)
+        status = save(t, err);
+    r->seconds = (clock_ms() - t->start) / 1000;
+    r->tokens_per_second = r->seconds > 0 ? (double)t->tokens_done / r->seconds : 0;
+    r->first_loss = t->record.count ? t->record.loss[0] : 0;
+    r->last_loss = t->record.count ? t->record.loss[t->record.count - 1] : 0;
+    return status;
+}
+
+static void release(training *t)
+{
+    record_close(&t->record);
+    batch_release(&t->batch);
+    lessons_release(&t->lessons);
+    decoder_close(t->decoder);
+    gguf_file_close(t->file);
+    vlm_close(t->vlm);
+    profile_close(t->profile);
+    buf_release(&t->settings);
+    free(t->m);
+    free(t->v);
+    free(t->order);
+    free(t->checkpoint);
+    free(t->adapter);
+    free(t->losses);
+    free(t->png);
+}
+
+rap_status train_run(train_result *out, const train_options *o, rap_err *err)
+{
+    training t = { .o = o, .result = out };
+    shape known;
+    rap_status status = check_options(o, err);
+
+    *out = (train_result){ .samples = 0 };
+    if (!status)
+        status = open_models(&t, err);
+    if (!status)
+        status = shape_read(&known, t.file, err);
+    if (!status && !o->dry_run)
+        status = file_make_folders(o->folder, err);
+    if (!status)
+        status = read_lessons(&t, err);
+    if (!status)
+        status = estimate(&t, err);
+    if (status || o->dry_run)
+        goto cleanup;
+    status = write_settings(&t, err);
+    if (!status)
+        status = make_room(&t, err);
+    if (!status)
+        status = begin_at(&t, err);
+    if (!status)
+        status = run_steps(&t, err);
+    if (!status)
+        status = finish(&t, err);
+cleanup:
+    release(&t);
+    return status;
+}

@@ -1,0 +1,44 @@
+/* train.h: trains a LoRA on a data set in the RAP format, for a profile's language model.
+ *
+ * FOLDER gets adapter.gguf, loss.jsonl, loss.png and, while it runs, checkpoint.gguf; the same call goes on from there. On one
+ * thread, and as the sums are made, on any number, the losses are those of a run that was never interrupted. */
+#ifndef RAP_TRAIN_TRAIN_H
+#define RAP_TRAIN_TRAIN_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct train_options {
+    const char *data, *profile, *folder; /* profile NULL: the user's default */
+    int rank;                            /* 128 */
+    double alpha, dropout;               /* 256, 0.05 */
+    double lr, warmup, clip;             /* 1e-4; 0.03 of the steps; 1: the gradient's length at most, 0: none */
+    int epochs, batch;                   /* 1, 64 */
+    int max_tokens, max_concepts;        /* 2048, 2 */
+    int rows;                            /* tokens computed at once; 0: max_tokens */
+    uint64_t seed;
+    int threads, save_every; /* 0: all; steps between checkpoints, 50 */
+    bool recompute, dry_run;
+    rap_on_progress *on_progress; /* `what` is a line about the step; done and total count steps */
+    void *payload;
+} train_options;
+#define TRAIN_OPTIONS_INIT \
+    { NULL, NULL, NULL, 128, 256, 0.05, 1e-4, 0.03, 1, 1, 64, 2048, 2, 0, 1, 0, 50, false, false, NULL, NULL }
+
+typedef struct train_result {
+    uint64_t samples, tokens, answers, pictures;         /* of one epoch */
+    uint64_t many_concepts, too_long, no_answer;         /* left out */
+    char first_long[64];                                 /* id of the first that is too long */
+    int longest;                                         /* tokens of a sample */
+    int64_t steps, from_step;                            /* all; done before this call */
+    uint64_t trained;                                    /* numbers of the LoRA */
+    double bytes;                                        /* peak memory, estimated before it starts */
+    double first_loss, last_loss, tokens_per_second, seconds;
+} train_result;
+
+/* RAP_E_CANCELLED: stopped by on_progress; the checkpoint of the last whole step is there. */
+rap_status train_run(train_result *out, const train_options *o, rap_err *err);
+
+#endif

@@ -1,0 +1,122 @@
+/* test_gradients.c: the gradient of every number of every LoRA equals finite differences of the loss, in f64, on a small
+ * random decoder of each family. The sources of src/train are compiled into this program with f64 (RAP_TRAIN_DOUBLE). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "made.h"
+
+_Static_assert(sizeof(real) == 8, "the test is built with RAP_TRAIN_DOUBLE");
+
+enum { RANK = 3 };
+
+static decoder *open_made(gguf_file *g, bool recompute, double dropout)
+{
+    decoder_options o = { .rank = RANK,
+                          .alpha = 6,
+                          .dropout = dropout,
+                          .seed = 5,
+                          .threads = 1,
+                          .rows = MADE_ROWS,
+                          .recompute = recompute,
+                          .keep = recompute ? 0 : 1 << 24 };
+    decoder *d = NULL;
+    rap_err err = { 0 };
+
+    if (decoder_open(&d, g, &o, &err))
+        fail_msg("%s", err.text);
+    /* B is zero at the start, and with it the gradient of A */
+    for (size_t i = 0; i < decoder_params(d); i++)
+        decoder_param(d)[i] = 0.3 * (2 * uniform_at(1, 2, i) - 1);
+    return d;
+}
+
+static double loss_with(decoder *d, const rows *r, size_t i, double value, uint64_t key)
+{
+    double before = decoder_param(d)[i], loss = 0;
+
+    decoder_param(d)[i] = value;
+    assert_int_equal(decoder_loss(&loss, d, r, key, NULL), RAP_OK);
+    decoder_param(d)[i] = before;
+    return loss;
+}
+
+/* The largest difference, relative to the largest gradient; the fourth-order formula leaves about 1e-9. */
+static double compare(decoder *d, const rows *r, uint64_t key)
+{
+    double step = 1e-3, loss = 0, scale = 0.25, worst = 0, largest = 0, again = 0;
+
+    assert_int_equal(decoder_learn(&loss, d, r, scale, key, NULL), RAP_OK);
+    assert_int_equal(decoder_loss(&again, d, r, key, NULL), RAP_OK);
+    assert_true(loss == again);
+    for (size_t i = 0; i < decoder_params(d); i++) {
+        double at = decoder_param(d)[i], grad = decoder_grad(d)[i], wanted;
+
+        wanted = (8 * (loss_with(d, r, i, at + step, key) - loss_with(d, r, i, at - step, key)) -
+                  loss_with(d, r, i, at + 2 * step, key) + loss_with(d, r, i, at - 2 * step, key)) /
+                 (12 * step) * scale;
+        worst = fmax(worst, fabs(grad - wanted));
+        largest = fmax(largest, fabs(grad));
+    }
+    assert_true(largest > 1e-3);
+    return worst / largest;
+}
+
+static void check_family(const made *m, bool recompute, double dropout)
+{
+    gguf_file *g = made_open(m, NULL);
+    decoder *d = open_made(g, recompute, dropout);
+    made_rows b;
+    double worst;
+
+    made_batch(&b);
+    worst = compare(d, &b.rows, 77);
+    printf("  %s, %d groups%s%s: %zu numbers, worst %.1e of the largest\n", m->architecture,
+           m->groups, recompute ? ", recompute" : "", dropout > 0 ? ", dropout" : "",
+           decoder_params(d), worst);
+    assert_true(worst < 1e-6);
+    decoder_close(d);
+    gguf_file_close(g);
+}
+
+static void gradients_equal_differences(void **state)
+{
+    for (int i = 0; i < MADE_FAMILIES; i++)
+        check_family(&made_families[i], i % 2, 0);
+}
+
+static void also_with_dropout(void **state)
+{
+    check_family(&made_families[1], false, 0.3);
+    check_family(&made_families[4], true, 0.3);
+}
+
+static void all_targets_off_is_no_gradient(void **state)
+{
+    gguf_file *g = made_open(&made_families[0], NULL);
+    decoder *d = open_made(g, false, 0);
+    made_rows b;
+    double loss = 1;
+
+    made_batch(&b);
+    for (int t = 0; t < MADE_ROWS; t++)
+        b.target[t] = -1;
+    assert_int_equal(decoder_learn(&loss, d, &b.rows, 1, 0, NULL), RAP_OK);
+    assert_true(loss == 0);
+    for (size_t i = 0; i < decoder_params(d); i++)
+        assert_true(decoder_grad(d)[i] == 0);
+    decoder_close(d);
+    gguf_file_close(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(gradients_equal_differences),
+                                        cmocka_unit_test(also_with_dropout),
+                                        cmocka_unit_test(all_targets_off_is_no_gradient) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,313 @@
+/* test_train.c: whole trainings of the tiny model: samples are learnt, an interrupted training ends with the same losses and the
+ * same adapter, and what cannot be trained is refused with a line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "formats/gguf_file.h"
+#include "image/page.h"
+#include "train/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char work[] = "/tmp/rap-train-XXXXXX";
+
+/* `work`/name, in one of four places that take turns. */
+static const char *in(const char *name)
+{
+    static char path[4][1024];
+    static int turn;
+
+    turn = (turn + 1) % 4;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", work, name);
+    return path[turn];
+}
+
+static void put(const char *name, const char *text)
+{
+    assert_int_equal(file_write(in(name), text, strlen(text), NULL), RAP_OK);
+}
+
+static int start(void **state)
+{
+    char text[4096];
+    size_t len = 0;
+    image im = { 0 };
+
+    if (!mkdtemp(work))
+        return 1;
+    assert_int_equal(file_make_folders(in("set/images"), NULL), RAP_OK);
+    assert_int_equal(page_new(&im, 96, 96, 0x30A060, NULL), RAP_OK);
+    page_fill(&im, 20, 20, 40, 40, 0xC02020);
+    assert_int_equal(image_save_png(&im, in("set/images/a.png"), NULL), RAP_OK);
+    image_release(&im);
+    for (int i = 0; i < 8; i++)
+        len += (size_t)snprintf(
+            text + len, sizeof text - len,
+            "{\"id\": \"s%d\", %s\"conversations\": [{\"from\": \"human\", \"value\": "
+            "\"%sWhat is thing %d?\"}, {\"from\": \"gpt\", \"value\": \"It is the number "
+            "%d.\"}]}\n",
+            i, i ? "" : "\"image\": \"a.png\", ", i ? "" : "<image>\\n", i, i * i + 3);
+    put("set/train.jsonl", text);
+    return 0;
+}
+
+static int end(void **state)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "rm -rf '%s'", work);
+    return system(command);
+}
+
+static const char *tiny(void)
+{
+    static char path[512];
+    const char *source = getenv("RAP_SOURCE");
+
+    snprintf(path, sizeof path, "%s/models/tiny", source ? source : ".");
+    return path;
+}
+
+static train_options options_for(const char *folder)
+{
+    train_options o = TRAIN_OPTIONS_INIT;
+
+    o.data = strdup(in("set"));
+    o.folder = strdup(in(folder));
+    o.profile = tiny();
+    o.rank = 8;
+    o.alpha = 16;
+    o.dropout = 0;
+    o.lr = 4e-3;
+    o.batch = 8;
+    o.threads = 1;
+    return o;
+}
+
+static void options_release(train_options *o)
+{
+    free((char *)o->data);
+    free((char *)o->folder);
+}
+
+static void eight_samples_are_learnt(void **state)
+{
+    train_options o = options_for("learnt");
+    train_result r;
+    rap_err err = { 0 };
+
+    o.epochs = 110;
+    o.rank = 16;
+    o.alpha = 128;
+    o.lr = 6e-3;
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    printf("  loss %.4f, then %.6f; %.0f tokens/s\n", r.first_loss, r.last_loss,
+           r.tokens_per_second);
+    assert_int_equal(r.samples, 8);
+    assert_int_equal(r.steps, 110);
+    assert_true(r.first_loss > 1);
+    assert_true(r.last_loss < 0.01);
+    assert_true(file_exists(in("learnt/adapter.gguf")));
+    assert_true(file_exists(in("learnt/loss.png")));
+    options_release(&o);
+}
+
+/* Stops when it was called as often as `payload` says. */
+static int stop_after(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    int *left = payload;
+
+    return total > 0 && --*left == 0;
+}
+
+static void assert_same(const char *a, const char *b)
+{
+    char *one = NULL, *two = NULL;
+    size_t len = 0, len_two = 0;
+
+    assert_int_equal(file_read(&one, &len, a, 1 << 30, NULL), RAP_OK);
+    assert_int_equal(file_read(&two, &len_two, b, 1 << 30, NULL), RAP_OK);
+    assert_int_equal(len, len_two);
+    assert_memory_equal(one, two, len);
+    free(one);
+    free(two);
+}
+
+/* The losses without the speed behind them. */
+static void assert_same_losses(const char *a, const char *b)
+{
+    char command[700];
+
+    snprintf(command, sizeof command,
+             "for f in '%s' '%s'; do sed 's/, \"tokens_per_second.*//' \"$f\" > \"$f.only\"; done; "
+             "cmp '%s.only' '%s.only'",
+             a, b, a, b);
+    assert_int_equal(system(command), 0);
+}
+
+static void an_interrupted_training_ends_the_same(void **state)
+{
+    train_options whole = options_for("whole"), parts = options_for("parts");
+    train_result r;
+    rap_err err = { 0 };
+
+    whole.batch = parts.batch = 3;
+    whole.epochs = parts.epochs = 3;
+    whole.dropout = parts.dropout = 0.1;
+    whole.rows = parts.rows = 200;
+    whole.save_every = parts.save_every = 4;
+    assert_int_equal(train_run(&r, &whole, &err), RAP_OK);
+    parts.on_progress = stop_after;
+    for (int i = 0; i < 3; i++) {
+        int left = 2 + i % 2;
+
+        parts.payload = &left;
+        assert_int_equal(train_run(&r, &parts, &err), RAP_E_CANCELLED);
+        assert_non_null(strstr(err.text, "the same command goes on"));
+        assert_false(file_exists(in("parts/adapter.gguf")));
+    }
+    parts.on_progress = NULL;
+    assert_int_equal(train_run(&r, &parts, &err), RAP_OK);
+    assert_true(r.from_step > 0 && r.from_step < r.steps);
+    assert_same(in("whole/adapter.gguf"), in("parts/adapter.gguf"));
+    assert_same_losses(in("whole/loss.jsonl"), in("parts/loss.jsonl"));
+
+    /* other settings are another training */
+    parts.rank = 4;
+    assert_int_equal(train_run(&r, &parts, &err), RAP_E_EXISTS);
+    assert_non_null(strstr(err.text, "another training"));
+
+    /* threads and recomputing change no bit */
+    whole.threads = 2;
+    whole.recompute = true;
+    free((char *)whole.folder);
+    whole.folder = strdup(in("threads"));
+    assert_int_equal(train_run(&r, &whole, &err), RAP_OK);
+    assert_same(in("threads/adapter.gguf"), in("parts/adapter.gguf"));
+    options_release(&whole);
+    options_release(&parts);
+}
+
+static void refused(train_options o, rap_status status, const char *word)
+{
+    train_result r;
+    rap_err err = { 0 };
+
+    if (train_run(&r, &o, &err) != status)
+        fail_msg("status %d: %s", err.status, err.text);
+    if (!strstr(err.text, word))
+        fail_msg("'%s' is not in: %s", word, err.text);
+}
+
+static void what_cannot_be_trained_is_refused(void **state)
+{
+    train_options o = options_for("refused");
+    char path[1024];
+
+    o.rank = 0;
+    refused(o, RAP_E_ARGUMENT, "rank");
+    o.rank = 8;
+    snprintf(path, sizeof path, "%s", in("nowhere"));
+    free((char *)o.data);
+    o.data = strdup(path);
+    refused(o, RAP_E_NOT_FOUND, "nowhere");
+    put("bad.jsonl", "{\"id\": \"x\"}\n");
+    free((char *)o.data);
+    o.data = strdup(in("bad.jsonl"));
+    refused(o, RAP_E_FORMAT, "bad.jsonl");
+    put("gone.jsonl", "{\"id\": \"lost\", \"image\": \"no.png\", \"conversations\": [{\"from\": "
+                      "\"human\", \"value\": "
+                      "\"<image>\\nWho?\"}, {\"from\": \"gpt\", \"value\": \"Me.\"}]}\n");
+    free((char *)o.data);
+    o.data = strdup(in("gone.jsonl"));
+    refused(o, RAP_E_NOT_FOUND, "sample lost");
+    free((char *)o.data);
+    o.data = strdup(in("set"));
+    o.max_tokens = 8;
+    refused(o, RAP_E_ARGUMENT, "no sample is left");
+    o.max_tokens = 2048;
+    options_release(&o);
+}
+
+/* A model with a NaN in it: `work`/name/profile.json and its model. */
+static void make_broken(const char *name)
+{
+    char path[600], *bytes = NULL, *at;
+    size_t size = 0;
+    gguf_file *g = NULL;
+    const gguf_tensor *t;
+    const float none = NAN;
+
+    snprintf(path, sizeof path, "%s/model.gguf", tiny());
+    assert_int_equal(file_read(&bytes, &size, path, 1 << 30, NULL), RAP_OK);
+    assert_int_equal(gguf_file_open(&g, path, NULL), RAP_OK);
+    t = gguf_find(g, "output_norm.weight");
+    at = memmem(bytes, size, t->data, t->bytes);
+    assert_non_null(at);
+    memcpy(at, &none, sizeof none);
+    gguf_file_close(g);
+    assert_int_equal(file_make_folders(in(name), NULL), RAP_OK);
+    snprintf(path, sizeof path, "%s/model.gguf", name);
+    assert_int_equal(file_write(in(path), bytes, size, NULL), RAP_OK);
+    snprintf(path, sizeof path, "%s/profile.json", name);
+    put(path, "{\"name\": \"broken\", \"files\": {\"encoder\": {\"path\": \"model.gguf\"}, "
+              "\"llm\": {\"path\": \"model.gguf\"}}, \"prompt\": {\"style\": \"rap\", "
+              "\"before_user\": \"USER: \", \"before_assistant\": \" ASSISTANT:\", "
+              "\"after_assistant\": \"</s>\"}}");
+    free(bytes);
+}
+
+static void what_is_no_number_names_its_sample(void **state)
+{
+    train_options o = options_for("nan");
+    char *profile;
+
+    make_broken("broken");
+    put("text.jsonl",
+        "{\"id\": \"the-one\", \"conversations\": [{\"from\": \"human\", \"value\": \"Who?\"}, "
+        "{\"from\": \"gpt\", \"value\": \"Me.\"}]}\n");
+    free((char *)o.data);
+    o.data = strdup(in("text.jsonl"));
+    o.profile = profile = strdup(in("broken"));
+    refused(o, RAP_E_MODEL, "the-one");
+    assert_false(file_exists(in("nan/adapter.gguf")));
+    free(profile);
+    options_release(&o);
+}
+
+static void a_dry_run_writes_nothing(void **state)
+{
+    train_options o = options_for("dry");
+    train_result r;
+
+    o.dry_run = true;
+    assert_int_equal(train_run(&r, &o, NULL), RAP_OK);
+    assert_int_equal(r.samples, 8);
+    assert_true(r.tokens > 200 && r.answers > 40 && r.answers < r.tokens);
+    assert_true(r.bytes > 1e7 && r.trained > 100000);
+    assert_false(file_exists(in("dry")) || file_is_folder(in("dry")));
+    options_release(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_dry_run_writes_nothing),
+        cmocka_unit_test(what_cannot_be_trained_is_refused),
+        cmocka_unit_test(what_is_no_number_names_its_sample),
+        cmocka_unit_test(an_interrupted_training_ends_the_same),
+        cmocka_unit_test(eight_samples_are_learnt),
+    };
+
+    return cmocka_run_group_tests(tests, start, end);
+}
