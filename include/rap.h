@@ -38,10 +38,10 @@
  * Rules that hold for every function here:
  *
  * - A call that can fail returns a rap_status. RAP_OK is 0. After a failure rap_error() is one line
- *   that names the file or thing and the reason, and nothing was changed.
+ *   that names the file or argument and the reason, and nothing was changed.
  * - Outputs come first and are named `out`. An output is set to NULL on failure.
  * - `const char *` inputs are UTF-8, copied before the call returns, and never kept.
- * - What a call gives out is owned by the caller and freed with the function named beside it, unless
+ * - The caller owns what a call returns and frees it with the function named in its comment, unless
  *   the comment says "borrowed".
  * - One handle is used by one thread at a time. Handles in different threads may share an engine, and
  *   a store file, the latter also from several processes.
@@ -68,12 +68,12 @@ extern "C" {
 
 typedef enum rap_status {
     RAP_OK = 0,
-    RAP_E_ARGUMENT,    /* the caller passed something that cannot be right                      */
-    RAP_E_NOT_FOUND,   /* a file, concept or profile is not there                               */
+    RAP_E_ARGUMENT,    /* an argument is invalid                                                */
+    RAP_E_NOT_FOUND,   /* a file, concept or profile does not exist                             */
     RAP_E_EXISTS,      /* the name or alias is taken                                            */
     RAP_E_FORMAT,      /* a file is damaged or of another kind                                  */
-    RAP_E_UNSUPPORTED, /* understood, but this build or profile cannot do it                    */
-    RAP_E_LIMIT,       /* over a documented bound: pixels, length, count                        */
+    RAP_E_UNSUPPORTED, /* valid, but this build or profile cannot do it                         */
+    RAP_E_LIMIT,       /* over a documented limit: pixels, length, count                        */
     RAP_E_IO,          /* reading or writing failed                                             */
     RAP_E_BUSY,        /* another process holds the store                                       */
     RAP_E_VERSION,     /* the file was written by a newer version                               */
@@ -91,11 +91,11 @@ RAP_API int rap_status_http(rap_status status);
 /* ---- engine ------------------------------------------------------------------------------- */
 
 /* The weights of a profile's models, apart from any store. Any number of handles, each with its own
- * store and in its own thread, may use one: a further handle costs no weights.
+ * store and in its own thread, may share one: a further handle costs no memory for weights.
  *
- * At the same time run: reading and scaling of pictures, search, everything about stores, and the
- * answers of the language model, each with threads of its own. One after the other, for each engine,
- * run: pictures in the detector, batches of at most 16 crops in the encoder, and pictures in the language
+ * These run in parallel: reading and scaling of pictures, search, everything about stores, and the
+ * answers of the language model, each with threads of its own. These run one at a time per engine:
+ * pictures in the detector, batches of at most 16 crops in the encoder, and pictures in the language
  * model's vision tower. */
 typedef struct rap_engine rap_engine;
 
@@ -108,17 +108,17 @@ typedef struct rap_engine_options {
     int threads;                  /* 0: every core this process may use                           */
     const char *precision;        /* NULL: $RAP_PRECISION, else the profile's: "auto", "f32",
                                      "bf16" or "int8"                                             */
-    int load;                     /* 1: all models now; 0: each when it is first needed           */
-    int profile_layers;           /* 1: detector and encoders time their layers for rap_layers()  */
+    int load;                     /* 1: load all models now; 0: each when it is first needed      */
+    int profile_layers;           /* 1: time the layers of detector and encoders, for rap_layers() */
     rap_on_progress *on_progress; /* NULL: silent; called while models load now                   */
-    void *payload;                /* NULL: handed to on_progress                                  */
+    void *payload;                /* NULL; passed to on_progress                                  */
 } rap_engine_options;
 #define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL }
 
-/* `*out` is an engine even on failure (so that rap_engine_error() can be read) unless memory ran out;
- * rap_engine_close() it either way. */
+/* `*out` is an engine even on failure, for rap_engine_error(), unless memory ran out; rap_engine_close() it
+ * either way. */
 RAP_API rap_status rap_engine_open(rap_engine **out, const rap_engine_options *options);
-/* Handles that use it keep the weights until the last of them is closed. NULL-safe. */
+/* The weights stay loaded until the last handle that uses them is closed. NULL-safe. */
 RAP_API void rap_engine_close(rap_engine *engine);
 /* Why opening failed, one line, "" when it did not. Borrowed until rap_engine_close(). */
 RAP_API const char *rap_engine_error(const rap_engine *engine);
@@ -128,53 +128,53 @@ RAP_API const char *rap_engine_error(const rap_engine *engine);
 typedef struct rap rap;
 
 typedef enum rap_policy {
-    RAP_POLICY_DEFAULT = 0, /* regions, else the whole photo; threshold, one identity once        */
+    RAP_POLICY_DEFAULT = 0, /* regions, else the whole photo; threshold, each concept once        */
     RAP_POLICY_PAPER        /* exactly the official rule: no threshold, two nearest per region    */
 } rap_policy;
 
 /* What a handle may do with its store. */
 typedef enum rap_store_use {
-    RAP_STORE_CHANGE = 0,    /* it is created when it is not there                                */
-    RAP_STORE_READ,          /* nothing is written; it must be there                              */
-    RAP_STORE_READ_OR_EMPTY, /* the same, but one that is not there reads as an empty one         */
-    RAP_STORE_CACHE,         /* the same, and what can be computed again (vectors, tokens) is kept
-                                in it if it can be written to                                     */
-    RAP_STORE_EMPTY          /* an empty one in memory: no file is opened, `store` is not used    */
+    RAP_STORE_CHANGE = 0,    /* read and change; created if it does not exist                     */
+    RAP_STORE_READ,          /* read only; it must exist                                          */
+    RAP_STORE_READ_OR_EMPTY, /* read only; a missing store counts as empty                        */
+    RAP_STORE_CACHE,         /* the same, but vectors and tokens that were computed are cached in it
+                                if it is writable                                                 */
+    RAP_STORE_EMPTY          /* an empty store in memory: no file is opened, `store` is unused    */
 } rap_store_use;
 
 typedef struct rap_options {
     const char *profile;          /* as in rap_engine_options; NULL with an engine                */
     const char *store;            /* NULL: $RAP_STORE, else <user data folder>/rap/store.db       */
     int threads;                  /* 0: the engine's, or every core this process may use          */
-    int read_only;                /* a rap_store_use; 0: the store is created when it is not there */
+    int read_only;                /* a rap_store_use; 0: RAP_STORE_CHANGE                         */
     rap_policy policy;            /* RAP_POLICY_DEFAULT                                           */
     rap_on_progress *on_progress; /* NULL: silent                                                 */
-    void *payload;                /* NULL: handed to on_progress                                  */
-    int token_cache_mib;          /* room for the concepts' image tokens in the store; those used
-                                     longest ago go. 0: $RAP_TOKEN_CACHE_MIB, else 1024; −1: none */
+    void *payload;                /* NULL; passed to on_progress                                  */
+    int token_cache_mib;          /* limit of the image tokens cached in the store; the least recently
+                                     used go first. 0: $RAP_TOKEN_CACHE_MIB, else 1024; −1: none  */
     int profile_layers;           /* as in rap_engine_options; unused with an engine              */
     rap_engine *engine;           /* NULL: one of its own                                         */
 } rap_options;
 #define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL }
 
-/* Opens the store; an engine of its own loads each model when it is first needed. `*out` is a handle even
- * on failure (so that rap_error() can be read) unless memory ran out; rap_close() it either way. */
+/* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
+ * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */
 RAP_API rap_status rap_open(rap **out, const rap_options *options);
 RAP_API void rap_close(rap *r); /* NULL-safe */
 
 /* The last failure on this handle, one line, "" when none. Borrowed until the next call on `r`. */
 RAP_API const char *rap_error(const rap *r);
 
-/* What the last call has to say although it returned RAP_OK, one line, "" when nothing: that what was deleted stands in
- * the store's log until another process that is reading the store ends. Borrowed until the next call on `r`. */
+/* A remark of the last call that returned RAP_OK, one line, "" when none: that deleted data remains in the store's log
+ * until another process that is reading the store is done. Borrowed until the next call on `r`. */
 RAP_API const char *rap_note(const rap *r);
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
-/* A picture: a path (of a file or a pipe), or encoded bytes: JPEG, PNG, GIF, WebP, HEIC, AVIF, by their content. At
- * most 512 MiB and 268 megapixels, of which decoding may take 2.2 GB of memory, for all threads together; one of more
- * than 100 megapixels is shrunk by half while it is decoded. WebP, HEIC and AVIF are decoded by the program rap-decode
- * that is installed with this library, in a process that may only compute. */
+/* A picture: the path of a file or pipe, or encoded bytes: JPEG, PNG, GIF, WebP, HEIC or AVIF, recognised by content. At
+ * most 512 MiB and 268 megapixels; above 100 megapixels it is halved while it is decoded. Decoding may take 2.2 GB of
+ * memory, for all threads of the process together. WebP, HEIC and AVIF are decoded by rap-decode, a sandboxed program
+ * that is installed with this library. */
 typedef struct rap_image {
     const char *path; /* NULL: use bytes                                                          */
     const void *bytes;
@@ -182,8 +182,7 @@ typedef struct rap_image {
 } rap_image;
 #define RAP_IMAGE_INIT { NULL, NULL, 0 }
 
-/* A box in pixels of the upright (EXIF-oriented) picture, at its full size even where it is shrunk while it is decoded;
- * w == 0 means the whole picture. */
+/* A box in pixels of the upright (EXIF-oriented) picture at its original size; w == 0 means the whole picture. */
 typedef struct rap_box {
     float x, y, w, h;
 } rap_box;
@@ -193,7 +192,7 @@ typedef struct rap_box {
 typedef struct rap_concept {
     const char *name;           /* required; unique (see rap_find); 1 to 128 bytes, no control chars */
     const char *category;       /* NULL or "": none; the word the detector looks for                */
-    const char *info;           /* NULL or "": none; what is worth saying, at most 64 KiB           */
+    const char *info;           /* NULL or "": none; what the language model is told, at most 64 KiB */
     rap_image image;            /* the first view; required by rap_remember                         */
     rap_box box;                /* {0}: the whole picture                                           */
     const char *const *aliases; /* NULL; other names, ended by NULL                                 */
@@ -213,13 +212,13 @@ typedef struct rap_record {
  * RAP_OK the concept survives a crash. */
 RAP_API rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept);
 
-/* What changes in a concept; what is not given stays as it is. */
+/* Changes to a concept; fields that are not given stay unchanged. */
 typedef struct rap_change {
-    const char *name, *category, *info;      /* NULL: stays                                         */
+    const char *name, *category, *info;      /* NULL: unchanged                                     */
     const char *const *add_aliases;          /* NULL: none; ended by NULL                           */
     const char *const *remove_aliases;       /* NULL: none; ended by NULL; before any other change  */
-    const char *const *aliases;              /* NULL: they stay; else exactly these, ended by NULL  */
-    rap_image avatar;                        /* none: stays; a new view that becomes the avatar     */
+    const char *const *aliases;              /* NULL: unchanged; else exactly these, ended by NULL  */
+    rap_image avatar;                        /* none: unchanged; a new view that becomes the avatar */
     rap_box avatar_box;                      /* {0}: the whole picture                              */
     rap_image view;                          /* none; a further view                                */
     rap_box view_box;                        /* {0}: the whole picture                              */
@@ -228,14 +227,14 @@ typedef struct rap_change {
     { NULL, NULL, NULL, NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, RAP_IMAGE_INIT,        \
       { 0, 0, 0, 0 } }
 
-/* All of the change in one transaction, or nothing of it. */
+/* Makes all changes in one transaction, or none. */
 RAP_API rap_status rap_update(rap *r, const char *name, const rap_change *change);
 
 RAP_API rap_status rap_add_view(rap *r, const char *name, const rap_image *image, rap_box box);
-/* Corrections: what a photo, or a box in it, shows is this concept (a further view), or is not it (a picture
- * to tell it from). "Not it" without a box means every region of the photo that is now taken for the concept;
- * RAP_E_NOT_FOUND when none is. Both count from the next photo on; rap_forget() removes them with the
- * concept. */
+/* Corrections: a photo, or a box in it, shows this concept (and becomes a further view), or does not (and is
+ * stored as a look-alike). Without a box the latter means every region in which the concept is found now;
+ * RAP_E_NOT_FOUND when there is none. Both take effect with the next photo; rap_forget() removes them with
+ * the concept. */
 RAP_API rap_status rap_correct(rap *r, const char *name, const rap_image *image, rap_box box,
                                int is_it);
 RAP_API rap_status rap_add_alias(rap *r, const char *name, const char *alias);
@@ -243,20 +242,20 @@ RAP_API rap_status rap_remove_alias(rap *r, const char *name, const char *alias)
 
 /* Removes the concept: rows, pictures, vectors, cached tokens; the bytes are overwritten. */
 RAP_API rap_status rap_forget(rap *r, const char *name);
-/* Several, ended by NULL: all of them, or none when one is not there. Names of one concept count once. */
+/* The same for several, ended by NULL: all, or none if one is not there. Two names of one concept count once. */
 RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
 
-/* Finds by name or alias, compared as people read them: without case, in any Unicode form, with any white
- * space, apostrophes or dashes, with or without <brackets>. Free with rap_record_free(). */
+/* Finds by name or alias. Case, the Unicode form, the kind of white space, apostrophes and dashes, and
+ * <brackets> make no difference. Free with rap_record_free(). */
 RAP_API rap_status rap_find(rap_record **out, rap *r, const char *name);
 RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
 
-/* Calls `on_record` for each concept in order of name; `search` (NULL: all) filters by a substring
+/* Calls `on_record` for each concept, sorted by name; `search` (NULL: all) filters by a substring
  * of name, alias, category or info, compared like names. A non-zero return stops with RAP_E_CANCELLED. The
  * record is borrowed until the callback returns. Loads no model. */
 typedef int rap_on_record(const rap_record *record, void *payload);
 RAP_API rap_status rap_each(rap *r, const char *search, rap_on_record *on_record, void *payload);
-/* The same, from the first name on that comes after `after` (NULL: all): for pages of a large store. */
+/* The same, starting after the name `after` (NULL: at the beginning), for pages of a large store. */
 RAP_API rap_status rap_each_after(rap *r, const char *after, const char *search,
                                   rap_on_record *on_record, void *payload);
 
@@ -269,21 +268,21 @@ typedef struct rap_import_report {
     int views;                   /* further pictures of those that were added or updated */
 } rap_import_report;
 
-/* Imports an official database.json (pictures relative to its folder or that folder's parent, never
- * outside; all that path_to_concept maps to a concept are its views) or a bundle written by rap_export. All or nothing. replace: 0 fails on a taken name, 1
- * replaces what it names. */
+/* Imports an official database.json (pictures relative to its folder or the parent of that, never outside;
+ * all that path_to_concept maps to a concept become its views) or a bundle of rap_export(). All or nothing.
+ * replace: 0: a taken name is an error; 1: its concept is replaced. */
 RAP_API rap_status rap_import(rap_import_report *out, rap *r, const char *path, int replace);
 
-/* Exports everything: to one bundle file (lossless), or, when `path` ends in ".json", to the official
- * format with the pictures in a folder "images" beside it. */
+/* Exports everything to a lossless bundle, or, if `path` ends in ".json", to the official format with the
+ * pictures in a folder "images" next to it. */
 RAP_API rap_status rap_export(rap *r, const char *path);
 
 /* ---- retrieve ----------------------------------------------------------------------------- */
 
 typedef enum rap_reason {
-    RAP_REASON_REGION = 0, /* a detected region looks like it   */
-    RAP_REASON_WHOLE,      /* the whole photo looks like it     */
-    RAP_REASON_NAME        /* its name stands in the text       */
+    RAP_REASON_REGION = 0, /* a detected region matches         */
+    RAP_REASON_WHOLE,      /* the whole photo matches           */
+    RAP_REASON_NAME        /* the text contains its name        */
 } rap_reason;
 RAP_API const char *rap_reason_text(rap_reason reason);
 
@@ -292,16 +291,16 @@ typedef struct rap_match {
     const char *name, *category, *info;
     float distance; /* Euclidean on unit vectors, 0..2; NaN when found by name only               */
     float score;    /* 0..1: 1 − distance / 2; 1 for a name                                       */
-    rap_box box;    /* where in the query photo; w == 0 when nowhere                              */
+    rap_box box;    /* in the query photo; w == 0: none                                           */
     rap_reason reason;
-    int ambiguous; /* 0: certain; else look-alikes: those with the same number are the candidates for
-                    * one place in the photo, and it is one of them */
+    int ambiguous; /* 0: certain; else look-alikes: matches with the same number are candidates for one place in
+                    * the photo */
 } rap_match;
 
 typedef struct rap_region {
     rap_box box;
     float confidence;  /* of the detector, 0..1; 1 for the whole photo */
-    const char *label; /* the category it answered to; "" for the whole photo */
+    const char *label; /* the detector's word for it; "" for the whole photo */
 } rap_region;
 
 typedef struct rap_matches {
@@ -313,14 +312,14 @@ typedef struct rap_matches {
     double detect_ms, embed_ms, search_ms;
 } rap_matches;
 
-/* What of the store is in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
+/* Finds the concepts in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
  * 0: the profile's K; under RAP_POLICY_PAPER all that the text names, however many. Free with rap_matches_free(). */
 RAP_API rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *image,
                                 const char *text, int limit);
 RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */
 
-/* RAP_OK, or the reason why a result should not be written to `path`: it is the picture (NULL: none), the store or a
- * file of the profile, also by another name of the same file. The library asks this itself before it writes. */
+/* RAP_OK, or an error if `path` must not be overwritten: it is the picture (NULL: none), the store or a file of the
+ * profile, even by another name of the same file. The library checks this itself before it writes. */
 RAP_API rap_status rap_may_write(rap *r, const char *path, const rap_image *image);
 
 /* Draws matches (and regions, thin) onto the photo and writes a PNG. */
@@ -335,11 +334,11 @@ typedef int rap_on_token(const char *text, size_t len, void *payload);
 typedef struct rap_query {
     rap_image image;         /* none: a text-only question                                          */
     const char *question;    /* required                                                            */
-    int limit;               /* 0: the profile's K concepts at most                                 */
+    int limit;               /* at most this many concepts; 0: the profile's K                      */
     int max_tokens;          /* 0: 256                                                              */
     float temperature;       /* 0: greedy                                                           */
     uint32_t seed;           /* 0; used when temperature > 0                                        */
-    int no_memory;           /* 0; 1 asks the bare model without retrieval: the baseline            */
+    int no_memory;           /* 0; 1: no retrieval, the model alone (baseline)                      */
     const char *const *only; /* NULL: retrieve; else exactly these names, ended by NULL            */
     float top_p;             /* 0: 0.95; used when temperature > 0, as is top_k                     */
     int top_k;               /* 0: 40; < 0: no bound                                                */
@@ -357,10 +356,10 @@ RAP_API const char *rap_finish_text(rap_finish finish);
 
 typedef struct rap_answer {
     const char *text;
-    rap_matches *matches;       /* what was put into the prompt, in its order                         */
-    int dropped;                /* concepts left out because the context was too short                */
+    rap_matches *matches;       /* the concepts in the prompt, in its order                           */
+    int dropped;                /* concepts left out because the context is too short                 */
     int prompt_tokens, answer_tokens;
-    int images_encoded;         /* vision tower passes: concept pictures are cached after the first   */
+    int images_encoded;         /* vision tower passes; pictures of concepts are cached after the first */
     double retrieve_ms, first_token_ms, total_ms;
     int pictures_dropped; /* of the concepts that are given, these, from the last, came as text alone    */
     int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
@@ -373,55 +372,53 @@ RAP_API rap_status rap_ask(rap_answer **out, rap *r, const rap_query *query, rap
                            void *payload);
 RAP_API void rap_answer_free(rap_answer *answer); /* NULL-safe */
 
-/* A conversation about one photo (or none). Several may live on one handle; close them before it. */
+/* A conversation about one photo (or none). A handle may have several; close them before it. */
 typedef struct rap_chat rap_chat;
 RAP_API rap_status rap_chat_open(rap_chat **out, rap *r, const rap_image *image);
 RAP_API rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query,
                                 rap_on_token *on_token, void *payload);
 RAP_API void rap_chat_close(rap_chat *chat); /* NULL-safe */
 
-/* ---- plumbing ----------------------------------------------------------------------------- */
+/* ---- models ------------------------------------------------------------------------------- */
 
 typedef struct rap_embedding {
-    const char *encoder; /* name and fingerprint of what made it       */
+    const char *encoder; /* name and fingerprint of the encoder        */
     int dim;
     float *feature;      /* [dim], not normalised                      */
     int token_count;     /* of a text; 0 for a picture                 */
     int32_t *token;      /* [token_count]                              */
 } rap_embedding;
 
-/* The encoder's feature of a whole picture or of a text: exactly one of both is given. Free with
- * rap_embedding_free(). */
+/* The encoder's feature of either a whole picture or a text. Free with rap_embedding_free(). */
 RAP_API rap_status rap_embed(rap_embedding **out, rap *r, const rap_image *image, const char *text);
 RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
 
 typedef struct rap_convert_options {
-    const char *vocab; /* NULL: what lies beside the checkpoint. A CLIP's BPE merges, plain or gzip */
-    const char *type;  /* NULL: as in the checkpoint. "f32", "f16", "bf16" or "q8_0"               */
-    int image_size;    /* 0: as published. Pixels a side that an image encoder shall take: its
-                        * positions are resampled, and other features come out                     */
-    float mean[3];     /* of the colours (0 to 1) an image encoder was trained with, where no file */
-    float std[3];      /* says it; their deviation. All of std 0: as published                     */
-    /* NULL: nobody listens. Called with each thing a user should know of the conversion: what was assumed
-     * and how to say otherwise, which of several weights were taken. One line without a newline.          */
+    const char *vocab; /* a CLIP's BPE merges, plain or gzip. NULL: from the checkpoint's folder   */
+    const char *type;  /* "f32", "f16", "bf16" or "q8_0". NULL: as in the checkpoint               */
+    int image_size;    /* input size of an image encoder in pixels: position embeddings are
+                        * resampled, and features change. 0: as published                          */
+    float mean[3];     /* mean and standard deviation of the training colours (0 to 1), if no file */
+    float std[3];      /* has them. All of std 0: as published                                     */
+    /* NULL: not called. Called with each remark for the user: what was assumed and how to override it, which
+     * of several sets of weights was used. One line without a newline.                                     */
     void (*remark)(void *payload, const char *line);
     rap_on_progress *on_progress; /* NULL: silent. Counts tensors; may cancel                      */
     void *payload;
 } rap_convert_options;
 
-/* Turns a published checkpoint into GGUF: a file, an index of shards, or a folder as Hugging Face lays it
- * out. `options` may be NULL. A file that is read is not written over. Needs no handle: on failure the line is written to `error` (`error_size`
- * bytes, may be NULL). */
+/* Converts a published checkpoint to GGUF: a file, an index of shards, or a folder in Hugging Face's layout.
+ * `options` may be NULL. An input file is never overwritten. Needs no handle: on failure the error line is
+ * written to `error` (`error_size` bytes, may be NULL). */
 RAP_API rap_status rap_convert(const char *in_path, const char *out_path,
                                const rap_convert_options *options, char *error, size_t error_size);
 
-/* What the handle runs on, as JSON (profile, models, store, versions, CPU). Once a photo was looked at, the store's
- * part names the concepts of which a picture cannot be decoded here: no photo is recognised by such a picture,
- * by the others it is. Free with rap_free(). */
+/* Describes the handle as JSON (profile, models, store, versions, CPU). After the first retrieval the store's part
+ * lists the concepts with a picture that cannot be decoded here; such a picture matches nothing. Free with rap_free(). */
 RAP_API rap_status rap_describe(char **out, rap *r);
 
-/* The best time of each layer of the detector and the encoders so far, as a table to read, with its part of
- * what a large matrix product reaches here; needs `profile_layers`. Free with rap_free(). */
+/* A table of the best time of each layer of the detector and the encoders so far, and its speed as a share of that of a
+ * large matrix product; needs `profile_layers`. Free with rap_free(). */
 RAP_API rap_status rap_layers(char **out, rap *r);
 
 #ifdef __cplusplus

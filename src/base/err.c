@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line may quote names and bytes from untrusted files and ends on terminals and in JSON: control
- * characters, line separators and broken UTF-8 become '?'. Works in place, never grows. */
+/* A line may quote untrusted names and bytes, and is printed on terminals and in JSON: control characters, line
+ * separators and broken UTF-8 become '?'. Works in place, never grows. */
 static void err_make_line(char *text)
 {
     char *to = text;

@@ -2,7 +2,7 @@
  *
  * Every internal function that can fail returns a rap_status and takes a `rap_err *err` last. The
  * layer that knows the file and the reason writes the one line with err_set(); the layers above hand
- * it up untouched. `err` may be NULL when nobody wants the line. */
+ * it up unchanged. `err` may be NULL if the line is not needed. */
 #ifndef RAP_BASE_ERR_H
 #define RAP_BASE_ERR_H
 

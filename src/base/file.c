@@ -17,7 +17,7 @@
 
 enum {
     PIPE_PATIENCE = 300,  /* seconds that a pipe may send nothing */
-    PIPE_FIRST = 1 << 16, /* room that a pipe begins with */
+    PIPE_FIRST = 1 << 16, /* initial buffer of a pipe */
 };
 
 /* ---- reading ---- */
@@ -27,7 +27,7 @@ static const char *file_other(mode_t mode)
     return S_ISSOCK(mode) ? "a socket" : S_ISFIFO(mode) ? "a pipe" : "a device";
 }
 
-/* Opens a regular file or, where `out_pipe` is given, a pipe. O_NONBLOCK: opening a pipe must not wait for a
+/* Opens a regular file or, if `out_pipe` is given, a pipe. O_NONBLOCK, so that opening a pipe does not wait for a
  * writer. */
 static rap_status file_open(int *out, size_t *out_size, bool *out_pipe, const char *path,
                             rap_err *err)
@@ -91,7 +91,7 @@ static ssize_t file_read_pipe(int fd, char *data, size_t size)
     }
 }
 
-/* All that a pipe sends, at most `limit` bytes. */
+/* Reads a pipe to its end, at most `limit` bytes. */
 static rap_status file_drain(char **out, size_t *out_size, int fd, const char *path, size_t limit,
                              rap_err *err)
 {
@@ -116,7 +116,7 @@ static rap_status file_drain(char **out, size_t *out_size, int fd, const char *p
     if (got < 0 || size > limit) {
         free(data);
         return got < 0 ? err_file(err, path, "reading")
-                       : err_set(err, RAP_E_LIMIT, "%s: sends more than the limit of %zu bytes",
+                       : err_set(err, RAP_E_LIMIT, "%s: is larger than the limit of %zu bytes",
                                  path, limit);
     }
     data[size] = '\0';
@@ -145,7 +145,7 @@ static rap_status file_take(char **out, size_t *out_size, int fd, size_t size, c
     return RAP_OK;
 }
 
-/* `pipes`: these as well. */
+/* `pipes`: accept pipes as well. */
 static rap_status file_read_any(char **out, size_t *out_size, const char *path, size_t limit,
                                 bool pipes, rap_err *err)
 {
@@ -163,7 +163,7 @@ static rap_status file_read_any(char **out, size_t *out_size, const char *path, 
         status = file_drain(out, out_size, fd, path, limit, err);
     else if (size > limit)
         status =
-            err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, the limit is %zu", path, size, limit);
+            err_set(err, RAP_E_LIMIT, "%s: has %zu bytes, but the limit is %zu", path, size, limit);
     else
         status = file_take(out, out_size, fd, size, path, err);
     close(fd);
@@ -326,7 +326,7 @@ static bool file_begins(const char *path, const char *text)
     return found;
 }
 
-/* Is the file in the folder, at most so many folders down? Links are followed; what cannot be read is no input. */
+/* Is the file in the folder, at most so many levels down? Links are followed; unreadable files are not inputs. */
 static bool folder_holds(const char *folder, const struct stat *file, int depth)
 {
     char *paths[] = { (char *)folder, NULL };
@@ -344,7 +344,7 @@ static bool folder_holds(const char *folder, const struct stat *file, int depth)
     return found;
 }
 
-/* An output that is there already and holds something. */
+/* The output exists and is not empty. */
 static bool is_kept(struct stat *info, const char *out)
 {
     return out && stat(out, info) == 0 && S_ISREG(info->st_mode);
@@ -357,8 +357,7 @@ static rap_status spare_folder(const char *out, const struct stat *there, const 
         !folder_holds(folder, there, depth))
         return RAP_OK;
     return err_set(err, RAP_E_ARGUMENT,
-                   "%s: is a file of %s, which is read; write the output to another file", out,
-                   folder);
+                   "%s: is a file of the input %s; write the output to another file", out, folder);
 }
 
 rap_status file_spare(const char *out, const char *in, const char *again, rap_err *err)
@@ -368,8 +367,8 @@ rap_status file_spare(const char *out, const char *in, const char *again, rap_er
     if (!is_kept(&there, out) || !in || stat(in, &input) != 0)
         return RAP_OK;
     if (is_same(&there, &input))
-        return err_set(err, RAP_E_ARGUMENT,
-                       "%s: is the input itself; write the output to another file", out);
+        return err_set(err, RAP_E_ARGUMENT, "%s: is the input; write the output to another file",
+                       out);
     return S_ISDIR(input.st_mode) ? spare_folder(out, &there, in, INT_MAX - 1, again, err) : RAP_OK;
 }
 
@@ -415,7 +414,7 @@ static rap_status file_make_folder(const char *path, rap_err *err)
         return RAP_OK;
     if (errno == EEXIST)
         return err_set(err, RAP_E_EXISTS, "%s: is a file, not a folder", path);
-    return err_file(err, path, "making the folder");
+    return err_file(err, path, "creating the folder");
 }
 
 rap_status file_make_folders(const char *path, rap_err *err)

@@ -1,4 +1,4 @@
-/* file.h: whole files, mappings, folders, sums; path.h comes with it. */
+/* file.h: whole files, mappings, folders, checksums; includes path.h. */
 #ifndef RAP_BASE_FILE_H
 #define RAP_BASE_FILE_H
 
@@ -9,13 +9,13 @@
 #include <stdint.h>
 
 /* Reads a regular file of at most `limit` bytes; out is NUL-ended past size; free() it. A folder, a pipe, a device, a
- * missing file and one over the limit are named errors. */
+ * missing file and one over the limit are errors that say so. */
 rap_status file_read(char **out, size_t *out_size, const char *path, size_t limit, rap_err *err);
-/* The same, and a pipe (/dev/stdin, /dev/fd/63, a FIFO) to its end: waits for it, up to five minutes without a byte. */
+/* The same, but also reads a pipe (/dev/stdin, /dev/fd/63, a FIFO) to its end, waiting up to five minutes for a byte. */
 rap_status file_read_stream(char **out, size_t *out_size, const char *path, size_t limit,
                             rap_err *err);
 
-/* Writes atomically: a temporary file beside it, fsync, rename, fsync of the folder. */
+/* Writes atomically: a temporary file in the same folder, fsync, rename, fsync of the folder. */
 rap_status file_write(const char *path, const void *bytes, size_t size, rap_err *err);
 typedef struct file_part {
     const void *bytes;
@@ -23,15 +23,14 @@ typedef struct file_part {
 } file_part;
 /* The same from several pieces, one after the other. */
 rap_status file_write_parts(const char *path, const file_part *parts, size_t count, rap_err *err);
-/* The same without waiting for the disk: for what can be made again, and whose reader notices when a power cut tore
- * it. */
+/* The same without fsync: for files that can be made again, and whose reader notices damage by a power cut. */
 rap_status file_write_cache(const char *path, const file_part *parts, size_t count, rap_err *err);
 
-/* What changes when a file is written to or another takes its place. */
+/* Changes when a file is written to or replaced. */
 typedef struct file_state {
     uint64_t device, inode, size, modified, changed; /* times in nanoseconds */
 } file_state;
-bool file_identify(file_state *out, const char *path); /* false: not a regular file that can be seen */
+bool file_identify(file_state *out, const char *path); /* false: not an accessible regular file */
 
 typedef struct file_map {
     const uint8_t *data; /* NULL when empty */
@@ -44,11 +43,11 @@ bool file_exists(const char *path);
 bool file_is_folder(const char *path);
 rap_status file_make_folders(const char *path, rap_err *err); /* mkdir -p of `path`, on disk when it returns */
 
-/* Refuses to write to `out` where that is the file `in`, or where `in` is a folder and `out` a file anywhere in it: the
- * same by device and inode, so that a link does not hide it. In a folder an empty file may be replaced, and one that
- * begins with `again` (NULL: none), which an earlier run wrote there. A NULL or absent file is no input. */
+/* An error if `out` is the file `in`, or a file anywhere in the folder `in`, compared by device and inode, so that links
+ * hide nothing. In a folder, an empty file may be replaced, and one that begins with `again` (NULL: none), written by an
+ * earlier run. A NULL or missing file is not an input. */
 rap_status file_spare(const char *out, const char *in, const char *again, rap_err *err);
-/* The same for what lies in the folder of the file `in`: where others beside it are read as well. */
+/* The same for the folder of the file `in`, whose other files are inputs too. */
 rap_status file_spare_beside(const char *out, const char *in, const char *again, rap_err *err);
 
 /* SHA-256 as 64 hex digits and NUL. */

@@ -1,4 +1,4 @@
-/* file_kind.c: one table of first bytes, then what is told by text. */
+/* file_kind.c: a table of signatures, then kinds of text. */
 #include "base/file_kind.h"
 
 #include <stdbool.h>
@@ -76,7 +76,7 @@ static bool is_zero(const char *bytes, size_t size)
     return !bytes[0] && !memcmp(bytes, bytes + 1, size - 1);
 }
 
-/* Printable, with line breaks and tabs; what is above ASCII may be UTF-8 or an old code page. */
+/* Printable, with line breaks and tabs; bytes above ASCII may be UTF-8 or an old code page. */
 static bool is_text(const char *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
@@ -87,7 +87,7 @@ static bool is_text(const char *bytes, size_t size)
     return true;
 }
 
-/* UTF-16 without its mark: every other byte of a plain text is 0. */
+/* UTF-16 without a byte-order mark: every other byte of plain text is 0. */
 static file_kind by_zeros(const char *bytes, size_t size)
 {
     size_t even = 0, odd = 0, pairs = size / 2;

@@ -1,5 +1,5 @@
-/* file_kind.h: what a file is, by its first bytes. For the message about a file that is not what was
- * expected: a pointer of Git LFS, a saved web page, an archive, a picture in place of a model. */
+/* file_kind.h: recognises a file by its first bytes, for the message about a file that is not what was expected: a Git
+ * LFS pointer, a saved web page, an archive, a picture instead of a model. */
 #ifndef RAP_BASE_FILE_KIND_H
 #define RAP_BASE_FILE_KIND_H
 
@@ -23,7 +23,7 @@ typedef enum file_kind {
     FILE_KIND_TAR,
     FILE_KIND_ARCHIVE, /* another archive or packed file: 7z, rar, xz, bzip2, zstd */
     FILE_KIND_GGUF,
-    FILE_KIND_GGML, /* what llama.cpp had before GGUF */
+    FILE_KIND_GGML, /* llama.cpp's formats before GGUF */
     FILE_KIND_SAFETENSORS,
     FILE_KIND_PICKLE, /* of protocol 2 or later */
     FILE_KIND_NUMPY,
@@ -35,19 +35,19 @@ typedef enum file_kind {
     FILE_KIND_COUNT
 } file_kind;
 
-enum { FILE_KIND_BYTES = 512 }; /* that are looked at; fewer will do */
+enum { FILE_KIND_BYTES = 512 }; /* that are examined; fewer will do */
 
 file_kind file_kind_of(const void *bytes, size_t size);
 
-/* Bytes of UTF-8's byte-order mark in front of a text: 3, or 0 where there is none. */
+/* The length of the UTF-8 byte-order mark before a text: 3, or 0 without one. */
 size_t file_kind_mark(const void *bytes, size_t size);
 
-/* Goes behind "FILE: "; where there is something to do about it, says so: "is a Git LFS pointer, not the
- * file itself: …". NULL for FILE_KIND_UNKNOWN. */
+/* A phrase to follow "FILE: ", with what to do if possible: "is a Git LFS pointer: run …". NULL for
+ * FILE_KIND_UNKNOWN. */
 const char *file_kind_phrase(file_kind kind);
 
 /* Writes "PATH: WANTED, it PHRASE" for a file that is not what was WANTED ("not a GGUF file"); just
- * "PATH: WANTED" when nobody knows what it is. Returns RAP_E_FORMAT. */
+ * "PATH: WANTED" if its kind is unknown. Returns RAP_E_FORMAT. */
 rap_status file_kind_refuse(const char *path, const char *wanted, const void *bytes, size_t size,
                             rap_err *err);
 

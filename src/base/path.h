@@ -13,7 +13,7 @@ bool path_is_inside(const char *path, const char *root); /* real paths both: is 
 char *path_user_data(const char *name);          /* <user data folder>/rap/`name`; NULL: no such; free() */
 char *path_beside_program(const char *relative); /* `relative` to the program's folder; free() */
 
-/* Makes a new name in the folder of `path` last through a power cut: syncing the file alone does not. */
+/* Syncs the folder of `path`, so that a new name in it survives a power cut. */
 void path_sync(const char *path);
 
 #endif

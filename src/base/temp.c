@@ -32,10 +32,10 @@ enum {
 
 enum { SLOT_FREE, SLOT_CHANGING, SLOT_READY };
 
-/* Whoever moves `state` away from SLOT_READY owns the slot: a handler that took one never gives it back. */
+/* The thread that moves `state` away from SLOT_READY owns the slot; a signal handler never gives one back. */
 static struct {
     atomic_int state;
-    pid_t pid; /* a child of fork() does not remove what is its parent's */
+    pid_t pid; /* a child of fork() must not remove its parent's files */
     bool folder;
     char path[PATH_MAX];
 } slots[TEMP_SLOTS];
@@ -66,7 +66,7 @@ static void slot_give_back(int i)
         atomic_compare_exchange_strong(&slots[i].state, &ready, SLOT_FREE);
 }
 
-/* The files of an open folder; only system calls, because a signal handler may be here. */
+/* Removes the files of an open folder. Only system calls, because it runs in a signal handler. */
 static void remove_files(int fd)
 {
     union {
@@ -126,7 +126,7 @@ void temp_remove_all(void)
 
 static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
 
-/* "TARGET.rap-tmp-…"; the middle of a name that is too long for that goes. free(). */
+/* "TARGET.rap-tmp-…"; a name that is too long is shortened. free(). */
 static char *temp_name(const char *target)
 {
     const char *base = path_base(target);
@@ -152,10 +152,10 @@ static bool is_temp_name(const char *name)
            strspn(tail + sizeof TEMP_MARK - 1, letters) == TEMP_LETTERS;
 }
 
-/* ---- what killed processes left ---- */
+/* ---- files of killed processes ---- */
 
-/* Ours by its name, its owner and its kind, and held by nobody. The name may have gone to another file between two
- * calls, so the open one is compared with it once the lock is there. */
+/* Is it ours by name, owner and kind, and unlocked? The name may have been given to another file meanwhile, so it is
+ * compared with the open file after locking. */
 static void sweep_one(int folder, const char *name)
 {
     struct stat there, opened;
@@ -165,7 +165,7 @@ static void sweep_one(int folder, const char *name)
         !(S_ISREG(there.st_mode) || S_ISDIR(there.st_mode)))
         return;
     kind = S_ISDIR(there.st_mode) ? O_RDONLY | O_DIRECTORY
-                                  : O_RDWR; /* NFS locks what can be written */
+                                  : O_RDWR; /* NFS locks only writable files */
     fd = openat(folder, name, kind | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return;
@@ -242,8 +242,8 @@ static void temp_close(temp *t)
     *t = (temp)TEMP_INIT;
 }
 
-/* Locks what was just made. Who sweeps may have been first, and then it has no name any more: false. A file system
- * without locks is fine: who sweeps cannot lock there either. */
+/* Locks a new file. False if another process swept it first, so that it has lost its name. A file system without locks is
+ * fine, because nothing is swept there either. */
 static bool temp_lock(int fd)
 {
     struct stat info;
@@ -253,7 +253,7 @@ static bool temp_lock(int fd)
     return fstat(fd, &info) == 0 && info.st_nlink > 0;
 }
 
-/* −1 and errno; EEXIST: another name is to be tried, also where who sweeps was faster. */
+/* −1 and errno; EEXIST: try another name, also after another process swept it. */
 static int make_one(const char *path, bool folder, unsigned mode)
 {
     int fd;

@@ -273,7 +273,7 @@ char *text_fold_name(const char *name)
     return folded;
 }
 
-/* ---- names as they are kept ---- */
+/* ---- the stored form of names ---- */
 
 /* One character less at both ends where these are brackets, also full-width or small ones. */
 static bool take_brackets(const char **from, size_t *len)
@@ -325,8 +325,7 @@ char *text_plain_name(const char *text)
         free(inner);
         inner = shorter;
     }
-    if (inner && whole &&
-        has_bracket(inner)) { /* "<b>bo</b>" is written so by somebody who means it */
+    if (inner && whole && has_bracket(inner)) { /* "<b>bo</b>" was meant as typed */
         free(inner);
         return whole;
     }

@@ -1,10 +1,11 @@
-/* text_fold.h: the form in which texts are compared, whoever typed them on whatever system. */
+/* text_fold.h: folds texts to the form in which they are compared, independent of keyboard and system. Names are
+ * compared here. */
 #ifndef RAP_BASE_TEXT_FOLD_H
 #define RAP_BASE_TEXT_FOLD_H
 
 #include <stdbool.h>
 
-/* Two texts are the same for a reader when their folded forms are the same bytes:
+/* Two texts are equal to a reader if their folded forms are the same bytes:
  *
  * - canonical and compatible forms are one (NFC, NFD, full-width, half-width, ligatures);
  * - case is folded in full: ß, ss and ẞ are one, as are σ and ς;
@@ -22,13 +23,13 @@ char *text_fold(const char *text);
 /* A name or alias in that form, without the <brackets> that the paper writes around names. */
 char *text_fold_name(const char *name);
 
-/* A name as it is kept: as typed, without spaces and <brackets> around it; free(); NULL: out of memory. */
+/* The stored form of a name: as typed, without surrounding spaces and <brackets>; free(); NULL: out of memory. */
 char *text_plain_name(const char *name);
 
 /* Are these the same name? false also when memory runs out. */
 bool text_same_name(const char *a, const char *b);
 
-/* Has a folded text nothing in it that could be read: only marks without a letter, or nothing? */
+/* Is there nothing readable in a folded text: empty, or only marks without a letter? */
 bool text_is_blank(const char *folded);
 
 /* The canonical composed form (NFC) of valid UTF-8; free(); NULL: out of memory. */

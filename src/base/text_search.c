@@ -11,7 +11,7 @@
 
 enum { MAY_BEGIN = 1, MAY_END = 2 };
 
-/* How a character goes together with those beside it. */
+/* How a character joins with its neighbours. */
 typedef enum joining {
     JOINS_NOTHING, /* punctuation, signs, emoji; scripts written without spaces */
     JOINS_LETTERS, /* letters, marks and digits of scripts with spaces */

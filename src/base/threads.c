@@ -15,7 +15,7 @@ static int threads_affinity(void)
     return CPU_COUNT(&set);
 }
 
-/* A container's share of the processor: more threads than that only wait for each other. 0: none. */
+/* The processor quota of a container: more threads than that only wait for each other. 0: none. */
 static int threads_quota(void)
 {
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");

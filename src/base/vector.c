@@ -48,7 +48,8 @@ float box_iou(rap_box a, rap_box b)
 
 /* ---- principal axes ----------------------------------------------------------------------- */
 
-#define NO_DIRECTION 1e-12 /* of its length is left of an axis that the ones before it span */
+#define NO_DIRECTION \
+    1e-12 /* the remaining length of an axis that lies in the span of those before it */
 
 /* x without its part along unit vector `axis`. */
 static void take_away(float *x, const float *axis, int dim)
@@ -58,7 +59,7 @@ static void take_away(float *x, const float *axis, int dim)
         x[i] = (float)(x[i] - along * axis[i]);
 }
 
-/* Gram–Schmidt, each axis twice, because once leaves what rounding lost. Gives how many have a direction. */
+/* Gram–Schmidt, twice for each axis, because of rounding. Returns the number of axes with a direction. */
 static int orthonormalise(float *axes, int count, int dim)
 {
     int found = 0;
@@ -78,7 +79,7 @@ static int orthonormalise(float *axes, int count, int dim)
     return found;
 }
 
-/* Numbers of every direction, always the same. */
+/* A fixed pseudo-random start. */
 static void start_anywhere(float *axes, ptrdiff_t count)
 {
     uint64_t state = 88172645463325252u;

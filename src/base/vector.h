@@ -20,10 +20,9 @@ float box_iou(rap_box a, rap_box b);
 /* out [count, dim] = axes [count, dim] · a symmetric matrix [dim, dim] that `payload` knows. */
 typedef void vector_times_fn(float *out, const float *axes, void *payload);
 
-/* axes [count, dim] = the orthonormal axes along which the matrix, positive semidefinite, is longest: its first principal
- * components, by orthogonal iteration, always from the same start. It ends after `rounds`, or when a round adds no more than the
- * part `enough` to the variance along all axes. next [count, dim] = axes · matrix. Gives how many axes have a direction;
- * the others are zeros. */
+/* axes [count, dim] = the first principal components of a positive semidefinite matrix, by orthogonal iteration from a
+ * fixed start. It ends after `rounds`, or when a round adds no more than the share `enough` to the variance along all axes.
+ * next [count, dim] = axes · matrix. Returns the number of axes with a direction; the others are zeros. */
 int vector_principal_axes(float *axes, float *next, int count, int dim, int rounds, double enough,
                           vector_times_fn *times, void *payload);
 

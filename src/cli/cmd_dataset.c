@@ -35,7 +35,12 @@ const cli_command cmd_dataset = {
     "reply\n"
     "       is kept in FOLDER/annotations.jsonl, and the samples with what was good go to\n"
     "       FOLDER/annotated-TASK/; the built files stay. Interrupted, the same command goes "
-    "on.\n\n"
+    "on.\n"
+    "novel  asks an image-to-image service (AUTOMATIC1111's /sdapi/v1/img2img) for new views of "
+    "the\n"
+    "       concepts, keeps those in which the profile's encoder still sees the concept, and "
+    "writes\n"
+    "       the samples with and without them to FOLDER/novel/.\n\n"
     "docs/dataset.md documents CONFIG.json; src/dataset/templates.txt holds the wordings.",
     run,
     CLI_NO_STORE,

@@ -24,7 +24,7 @@ typedef struct convert_options {
     convert_type type;
     int image_size; /* pixels a side, of an image encoder; 0: as published. Positions are resampled */
     float mean[3], std[3]; /* of the colours, 0 to 1, for an encoder; all of std 0: as published */
-    /* Called with each thing that a user should know: what was assumed, which of several weights were
+    /* Called with each remark for the user: what was assumed, which of several weights were
      * taken. One line without a newline; may be NULL. */
     void (*remark)(void *payload, const char *line);
     rap_on_progress *on_progress; /* NULL: silent; counts tensors, may cancel */

@@ -23,7 +23,7 @@ const block_names convert_hf_block = {
 
 enum { MAX_LAYERS = 256 };
 
-/* One block under way: its names begin with these. */
+/* The block being converted: its names begin with these. */
 typedef struct block {
     conversion *c;
     const block_names *names;

@@ -1,4 +1,4 @@
-/* convert_config.c: what the config.json beside a checkpoint says. It is believed only where the tensors
+/* convert_config.c: what the config.json beside a checkpoint says. It is used only where the tensors
  * cannot tell (heads, activation, epsilon); where they can, both must agree. */
 #include "convert/convert_inside.h"
 #include "formats/json.h"

@@ -1,4 +1,4 @@
-/* convert_inside.h: one conversion under way, for convert_file.c and the name maps. */
+/* convert_inside.h: the state of one conversion, for convert_file.c and the name maps. */
 #ifndef RAP_CONVERT_CONVERT_INSIDE_H
 #define RAP_CONVERT_CONVERT_INSIDE_H
 
@@ -22,7 +22,7 @@ typedef struct conversion {
 int64_t convert_size(const conversion *c, const char *name, int axis_from_end);
 bool convert_has(const conversion *c, const char *name);
 
-/* start + middle + end as one name, cut at 255 bytes; returns out. */
+/* start + middle + end as one name, truncated to 255 bytes; returns out. */
 const char *convert_name(char out[256], const char *start, const char *middle, const char *end);
 
 /* The side of the square of patches: the root of the position rows without the class token; 0: none. */
@@ -104,9 +104,9 @@ void siglip_convert_head(conversion *c, const head_names *n, const block_sizes *
 
 typedef struct picture_recipe {
     bool squash;      /* both sides become `resize`; else the shorter one, keeping proportions */
-    int resize, size; /* the side to scale to, the side of the square cut from its centre */
-    double share; /* timm's crop_pct, of which `resize` is made; 0: they are given as they are */
-    bool floor;   /* half a pixel of the cut goes down (Hugging Face), else to even (torchvision) */
+    int resize, size; /* the side to scale to, the side of the center crop */
+    double share; /* timm's crop_pct, which gives `resize`; 0: resize is given */
+    bool floor;   /* half a pixel of the crop offset is rounded down (Hugging Face), else to even (torchvision) */
     const char *interpolation; /* "bicubic", "bilinear" */
     float mean[3], std[3];
 } picture_recipe;
@@ -138,7 +138,7 @@ typedef struct position_table {
 
 /* The patches a side that are written: `grid`, or what fits into the size that was asked for. */
 int64_t convert_wanted_grid(conversion *c, int64_t patch, int64_t grid);
-/* Scale and cut of pictures for that size, as timm makes them or in the same proportion to each other. */
+/* Scaling and center crop for that size, as in timm or in the same proportion to each other. */
 void convert_size_wanted(const conversion *c, picture_recipe *r);
 /* Table `from` becomes v.position_embd.weight [lead + to_grid², D]. */
 void convert_positions(conversion *c, const char *from, const position_table *t, int64_t to_grid);
@@ -152,7 +152,7 @@ void convert_config_float(conversion *c, const char *field, float low, float hig
 void convert_config_string(conversion *c, const char *field, const char **out);
 /* Fails when the field is there and says something else than the tensors. */
 void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say);
-/* Our name for the activation that the field names, or for `usual` where there is none. */
+/* Our name for the activation that the field names, or for `usual` if there is none. */
 const char *convert_config_act(conversion *c, const char *field, const char *usual);
 
 /* ---- whose checkpoint: convert_names.c ---- */

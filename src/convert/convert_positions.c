@@ -1,7 +1,7 @@
 /* convert_positions.c: the table of positions of an image tower, for the grid of patches that is wanted.
  *
  * A ViT runs on pictures of another size than it was trained with when its positions are resampled: more
- * patches of the same picture show more of what tells two similar things apart, and cost as much more. */
+ * patches of the same picture show more of what distinguishes similar objects, and cost more time in proportion. */
 #include "base/mem.h"
 #include "convert/convert_inside.h"
 #include "convert/resample.h"

@@ -1,4 +1,4 @@
-/* convert_tensor.c: a tensor on its way from a checkpoint into our GGUF: its shape is checked, parts are
+/* convert_tensor.c: converts a tensor of a checkpoint for our GGUF: its shape is checked, parts are
  * joined or turned, and the numbers are written in the type that was asked for.
  *
  * All numbers pass as f32, which holds f16 and bf16 exactly. One that is not finite is refused: it would
@@ -170,7 +170,7 @@ static void put_as(conversion *c, const char *to, gguf_type type, convert_shape 
     count_tensor(c);
 }
 
-/* What was computed may have left the range of f32 on the way. */
+/* Computed values may have overflowed f32. */
 void convert_floats(conversion *c, const char *to, convert_shape shape, const float *values)
 {
     int64_t count = 1;

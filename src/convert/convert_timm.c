@@ -1,5 +1,5 @@
 /* convert_timm.c: what timm's config.json tells beyond the tensors: how pictures are prepared, and what
- * timm's own code knows by a model's name. Without the file timm's usual ViT is assumed. */
+ * timm's own code knows by a model's name. Without the file timm's standard ViT is assumed. */
 #include "convert/convert_inside.h"
 #include "formats/json.h"
 

@@ -108,7 +108,7 @@ static void projection(conversion *c, const clip_names *n, const char *from, con
         convert_tensor(c, from, to, (convert_shape){ 2, { width, embed } });
 }
 
-/* As OpenAI prepares pictures, also where Hugging Face's code would cut half a pixel elsewhere: one model,
+/* OpenAI's preprocessing, even where Hugging Face's code would crop half a pixel elsewhere: one model,
  * one feature. */
 static void preprocessing(conversion *c, const clip_config *k, int side)
 {

@@ -183,7 +183,7 @@ static void keys(conversion *c, block_sizes *s, int64_t patch, int64_t registers
     convert_put_recipe(c, "dinov2.vision", r);
 }
 
-/* Its authors prepare pictures in one way, and say it nowhere in the file. */
+/* Its authors' preprocessing, which the file does not contain. */
 static void read_recipe(conversion *c, const layout *l, picture_recipe *r)
 {
     char text[200];

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { IN_A_ROW = 3, MOST_VIEWS = 16, LARGEST = 2048, QUALITY = 92 };
 
@@ -444,6 +445,18 @@ static rap_status set_options(run *r, const novel_options *o, rap_err *err)
     return RAP_OK;
 }
 
+/* A source of that name has its pictures there, by a link: nothing of ours is put among them. */
+static rap_status make_folder(const char *views, rap_err *err)
+{
+    char target[16];
+
+    if (readlink(views, target, sizeof target) >= 0)
+        return err_set(err, RAP_E_EXISTS,
+                       "%s: leads to the pictures of a source; give that source another name",
+                       views);
+    return file_make_folders(views, err);
+}
+
 static rap_status open_folder(run *r, rap_err *err)
 {
     char *views = NULL;
@@ -454,7 +467,7 @@ static rap_status open_folder(run *r, rap_err *err)
     snprintf(r->out->out, sizeof r->out->out, "%s", r->folder.result);
     views = path_join(r->folder.images, "novel");
     r->log_path = path_join(r->set.folder, "novel.jsonl");
-    status = views && r->log_path ? file_make_folders(views, err) : err_memory(err, "making views");
+    status = views && r->log_path ? make_folder(views, err) : err_memory(err, "making views");
     if (status == RAP_OK)
         status = annotate_log_open(&r->log, r->log_path, true, err);
     free(views);

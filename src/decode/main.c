@@ -104,7 +104,7 @@ int main(void)
         fprintf(stderr, "rap-decode: decodes pictures for librap, which starts it itself\n");
         return 2;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* nobody is left to read what it writes */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* its reader is gone */
     if (getppid() != parent)
         return 1;
     foreign_heif_start();

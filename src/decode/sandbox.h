@@ -1,4 +1,4 @@
-/* sandbox.h: a process that may compute and talk to whoever started it, and nothing else. */
+/* sandbox.h: restricts a process to computing and talking to its parent. */
 #ifndef RAP_DECODE_SANDBOX_H
 #define RAP_DECODE_SANDBOX_H
 

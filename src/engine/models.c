@@ -39,7 +39,7 @@ static rap_status wanted_precision(precision *out, const rap_engine *e, rap_err 
     if (engine_precision(out, set && *set ? set : e->profile->precision) == RAP_OK)
         return RAP_OK;
     return err_set(err, RAP_E_ARGUMENT,
-                   "RAP_PRECISION must be auto, f32, bf16 or int8, got '%.40s'", set);
+                   "RAP_PRECISION is '%.40s': expected auto, f32, bf16 or int8", set);
 }
 
 /* ---- vision models: under the lock `vision` ---- */

@@ -1,4 +1,4 @@
-/* eval.c: two temporary stores, one full and one empty, and the same questions to both. */
+/* eval.c: runs the tasks on two temporary stores, one with the set's concepts and one empty. */
 #include "eval/eval.h"
 
 #include "base/file.h"
@@ -15,7 +15,7 @@ enum { TASKS = sizeof tasks / sizeof *tasks };
 
 #define OPEN_SET "open-set"
 
-/* Tasks by the names they had before. */
+/* Older names of tasks are accepted. */
 static const char *task_name(const char *given)
 {
     return strcmp(given, "trust") == 0 ? OPEN_SET : given;
@@ -35,8 +35,8 @@ static rap_status check_tasks(const eval_options *options, rap_err *err)
     for (const char *const *t = options->tasks; t && *t; t++)
         if (strcmp(task_name(*t), OPEN_SET) != 0 && !items_file(*t))
             return err_set(err, RAP_E_ARGUMENT,
-                           "'%s' is no task: caption, recognition, vqa, text_qa, retrieval, "
-                           "detection or open-set",
+                           "unknown task '%s': expected caption, recognition, vqa, text_qa, "
+                           "retrieval, detection or open-set",
                            *t);
     return RAP_OK;
 }
@@ -65,7 +65,7 @@ static rap_status step(eval_run_state *run, rap_err *err)
     return RAP_OK;
 }
 
-/* The line says which item it was; a cancelled run has no culprit. */
+/* Adds the item to the error, unless the run was cancelled or memory ran out. */
 static rap_status blame(rap_status status, const eval_options *o, const char *task, size_t item,
                         rap_err *err)
 {
@@ -88,7 +88,7 @@ rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, voi
     status = items_load(&items, run->options->folder, task, err);
     size = json_array_size(items);
     count = (size_t)eval_item_count(run->options, items);
-    for (size_t i = 0; status == RAP_OK && i < count; i++) { /* spread evenly over the list */
+    for (size_t i = 0; status == RAP_OK && i < count; i++) { /* evenly spaced */
         size_t at = i * size / count;
 
         status = each(run, json_array_get(items, at), payload, err);
@@ -180,7 +180,7 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
     return status;
 }
 
-/* The open-set task alone has no use for the two stores. */
+/* The open-set task does not use the two stores. */
 static int wants_stores(const eval_options *options)
 {
     for (size_t i = 0; i < TASKS; i++)

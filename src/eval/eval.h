@@ -1,12 +1,12 @@
-/* eval.h: how well the whole loop works, measured through the public API on held-out pictures.
+/* eval.h: measures accuracy on a held-out set, through the public API.
  *
  * A set is a folder: database.json (the concepts, official format), captions.json, recognition.json,
  * vqa.json, text_qa.json, detection.json, retrieval.json; examples/toy/README.md documents each. The set is
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
- * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition, VQA, text QA),
- * vision.c (retrieval, detection), open_set.c (what is invented, and larger stores), eval.c (stores and the
- * run), report.c (table and JSON). */
+ * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition,
+ * VQA, text QA), vision.c (retrieval, detection), open_set.c (false positives, larger stores), eval.c (stores and the
+ * run), report.c (the table; wire/measure.c has the JSON). */
 #ifndef RAP_EVAL_EVAL_H
 #define RAP_EVAL_EVAL_H
 
@@ -23,9 +23,9 @@ typedef struct eval_scores {
         recognition_negative;    /* accuracy of yes/no                       */
     double recognition_weighted; /* the mean of both, as in the paper        */
     double vqa, text_qa;         /* accuracy                                 */
-    double top1, top2; /* the stored thing is the first, or one of the first two, at its region */
+    double top1, top2; /* the right concept is first, or one of the first two, at its region */
     double
-        detection_recall; /* things with a region of IoU ≥ 0.5                                     */
+        detection_recall; /* objects with a region of IoU ≥ 0.5                                    */
 } eval_scores;
 
 typedef struct eval_counts {
@@ -36,13 +36,13 @@ typedef struct eval_options {
     const char *folder;  /* the set                                           */
     const char *profile; /* NULL: as rap_open                                 */
     int threads;         /* 0: all                                            */
-    int sample;          /* 0: everything; else at most so many items a task, spread evenly */
+    int sample;          /* 0: everything; else at most this many items per task, evenly spaced */
     const char *const
         *tasks;      /* NULL: every task; else their names as in the table, ended by NULL */
-    int growth;              /* the open-set task goes on to 10, 100, 1,000 and 10,000 concepts */
+    int growth;              /* the open-set task repeats with 10, 100, 1,000 and 10,000 concepts */
     const char *distractors; /* NULL: the set's distractors.gguf; else see calibrate_vectors_open() */
     const char *save_distractors; /* NULL; else their vectors are written there */
-    const char *log; /* NULL; else every question with its answers goes there, a JSON line each */
+    const char *log; /* NULL; else a file for every question and answer, one line of JSON each */
     rap_on_progress *on_progress;
     void *payload;
 } eval_options;
@@ -52,7 +52,7 @@ typedef struct eval_report {
     eval_scores baseline; /* the same with an empty store */
     eval_counts counts;
     calibrate_report open_set;
-    char note[1024]; /* "" or one line: why the growth ends where it does */
+    char note[1024]; /* "" or one line: why there are no larger stores */
 } eval_report;
 
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err);
@@ -65,15 +65,15 @@ typedef struct eval_run_state {
     const eval_options *options;
     rap_engine *engine;
     rap *r;        /* the default policy */
-    rap *paper;    /* the paper policy: it gives two candidates a region */
+    rap *paper;    /* the paper policy, with two candidates per region */
     json_t *names; /* every stored name, an array of strings */
     FILE *log;
     const char *side; /* "memory" or "baseline" */
     uint64_t done, total;
 } eval_run_state;
 
-/* Steps over the items of the task's file, an array of objects; over none when the task is not asked for.
- * `each` returns RAP_OK or stops. */
+/* Calls `each` for the items of the task's file, an array of objects; for none if the task was not selected. Stops
+ * when `each` fails. */
 typedef rap_status eval_item(eval_run_state *run, json_t *item, void *payload, rap_err *err);
 rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, void *payload,
                      rap_err *err);
@@ -84,7 +84,7 @@ const char *eval_text(const json_t *item, const char *key);
 
 rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts *counts,
                           rap_err *err);
-/* Is this task asked for? */
+/* Was this task selected? */
 int eval_wants(const eval_options *options, const char *task);
 
 rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err);

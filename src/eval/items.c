@@ -1,4 +1,4 @@
-/* items.c: which fields the items of each task have, and reading them. */
+/* items.c: the fields of each task's items, and reading them. */
 #include "eval/items.h"
 
 #include "base/file.h"
@@ -63,7 +63,7 @@ static bool is_boxes(const json_t *value)
 typedef struct item_field {
     const char *name; /* NULL: no more */
     bool (*is)(const json_t *value);
-    const char *what; /* that the value must be */
+    const char *what; /* the type of the value */
     bool optional;
 } item_field;
 
@@ -137,7 +137,7 @@ static rap_status check(const json_t *item, size_t number, const item_field *fie
             return err_set(err, RAP_E_FORMAT, "%s: item %zu has no \"%s\"", path, number,
                            field->name);
         if (!field->is(value))
-            return err_set(err, RAP_E_FORMAT, "%s: item %zu: \"%s\" is not %s", path, number,
+            return err_set(err, RAP_E_FORMAT, "%s: item %zu: \"%s\" must be %s", path, number,
                            field->name, field->what);
     }
     return RAP_OK;
@@ -152,7 +152,7 @@ static rap_status read_checked(json_t **out, const char *path, const item_field 
         return err_set(err, RAP_E_NOT_FOUND, "%s: no such file; is this an evaluation set?", path);
     status = json_read_any(out, path, ITEMS_LIMIT, err);
     if (status == RAP_OK && !json_is_array(*out))
-        status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", path);
+        status = err_set(err, RAP_E_FORMAT, "%s: must be a JSON array of items", path);
     for (size_t i = 0; status == RAP_OK && i < json_array_size(*out); i++)
         status = check(json_array_get(*out, i), i, field, path, err);
     return status;
@@ -166,7 +166,7 @@ rap_status items_load(json_t **out, const char *folder, const char *task, rap_er
 
     *out = NULL;
     if (i < 0)
-        return err_set(err, RAP_E_ARGUMENT, "'%s' is no task", task);
+        return err_set(err, RAP_E_ARGUMENT, "unknown task '%s'", task);
     path = path_join(folder, tasks[i].file);
     status = path ? read_checked(out, path, tasks[i].field, err)
                   : err_memory(err, "reading an evaluation set");

@@ -1,5 +1,5 @@
-/* items.h: the lists of an evaluation set: a file for each task, an array of objects whose fields are checked before
- * anything is asked. */
+/* items.h: reads the lists of an evaluation set: one file per task, an array of objects, whose fields are all checked
+ * before the first question is asked. */
 #ifndef RAP_EVAL_ITEMS_H
 #define RAP_EVAL_ITEMS_H
 
@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-/* The file of a task ("captions.json"), or NULL when there is no such task. */
+/* The file of a task ("captions.json"), or NULL for an unknown task. */
 const char *items_file(const char *task);
 
 /* The array in `folder` for a task; json_decref() it. RAP_E_FORMAT names the file, the item and the field. */

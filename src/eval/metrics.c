@@ -27,7 +27,7 @@ double metrics_f1(metrics_counts c)
     return metrics_ratio(2 * c.hit, 2 * c.hit + c.extra + c.missed);
 }
 
-/* Does the text name `name`, as typed? */
+/* Does the text contain `name`? */
 static bool holds_name(const text_search *text, const char *name)
 {
     char *folded = text_fold_name(name);
@@ -37,7 +37,7 @@ static bool holds_name(const text_search *text, const char *name)
     return found;
 }
 
-/* What is no text in the list names nothing. */
+/* Entries of the list that are not texts are ignored. */
 static bool is_listed(const json_t *names, const char *name)
 {
     size_t i;

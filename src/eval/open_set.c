@@ -1,4 +1,4 @@
-/* open_set.c: the open-set task: what is found and what is invented, with both policies, and as the store grows. */
+/* open_set.c: the open-set task: recall and false positives of both policies, also with larger stores. */
 #include "base/file.h"
 #include "eval/calibrate/calibrate.h"
 #include "eval/eval.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Leaves about `sample` photos, scatter evenly. */
+/* Keeps about `sample` photos, evenly spaced. */
 static void thin_out(calibrate_set *set, int sample)
 {
     int kept = 0, all = set->photos;
@@ -25,7 +25,7 @@ static void thin_out(calibrate_set *set, int sample)
     set->photos = kept;
 }
 
-/* Those that were named, or those of the set where they fit the models in use; none is no failure. */
+/* Opens the distractors that were named, else those of the set if they fit the models in use. None is not a failure. */
 static rap_status open_distractors(calibrate_vectors *out, eval_report *report,
                                    const eval_options *o, const calibrate_features *seen,
                                    const calibrate_models *models, rap_err *err)
@@ -36,20 +36,20 @@ static rap_status open_distractors(calibrate_vectors *out, eval_report *report,
 
     if (status == RAP_OK && !o->distractors && !file_exists(own))
         snprintf(report->note, sizeof report->note,
-                 "No distractors: name a folder of pictures with --distractors.");
+                 "No distractors: give a folder of pictures with --distractors.");
     else if (status == RAP_OK)
         status = calibrate_vectors_open(out, path, models, err);
     if (status == RAP_OK && out->count > 0 && strcmp(out->maker, seen->maker) != 0) {
         if (o->distractors)
             status =
                 err_set(err, RAP_E_FORMAT,
-                        "%s: its vectors were made by another encoder or crop of regions; name "
+                        "%s: its vectors were made by another encoder or with other crops; give "
                         "the folder of pictures",
                         path);
         else
             snprintf(
                 report->note, sizeof report->note,
-                "The set's distractors were made by another encoder or crop of regions: name a "
+                "The set's distractors were made by another encoder or with other crops: give a "
                 "folder of pictures with --distractors.");
         calibrate_vectors_release(out);
     }

@@ -32,7 +32,7 @@ static void log_answer(eval_run_state *run, const char *task, const json_t *item
     json_decref(line);
 }
 
-/* Asks; *out_text is the caller's to free(). */
+/* Asks; free(*out_text). */
 static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
                       const char *question, char **out_text, rap_err *err)
 {
@@ -74,7 +74,7 @@ static rap_status caption(eval_run_state *run, json_t *item, void *payload, rap_
     return status;
 }
 
-/* The official files say true, older ones "yes". */
+/* The official files have true, older ones "yes". */
 static int expects_yes(const json_t *item)
 {
     const json_t *answer = json_object_get(item, "correct_answer");

@@ -1,4 +1,4 @@
-/* report.c: the table for people; wire/measure.c has the JSON for programs. */
+/* report.c: prints the results as a table; wire/measure.c has the JSON. */
 #include "eval/eval.h"
 
 static void open_set_row(FILE *out, int concepts, const char *policy, const calibrate_scores *s)

@@ -1,5 +1,5 @@
-/* vision.c: retrieval and detection, measured end to end: a thing whose region is not found counts as
- * missed in both. */
+/* vision.c: retrieval and detection, measured end to end: an object whose region is not found counts as missed in
+ * both. */
 #include "base/file.h"
 #include "base/path_find.h"
 #include "base/text_fold.h"
@@ -41,7 +41,7 @@ static rap_status see(rap *r, eval_run_state *run, const json_t *item, int limit
     return status;
 }
 
-/* The rank (0 best) of `name` among the matches that lie on `box`, or −1. */
+/* The rank (0 best) of `name` among the matches that overlap `box`, or −1. */
 static int rank_at_box(const rap_matches *m, rap_box box, const char *name)
 {
     int rank = 0;

@@ -2,7 +2,7 @@
  *
  * A GGUF is untrusted. gguf_file_open() maps the file and verifies magic, version 2 or 3, key and tensor
  * counts against what the file could hold, string and array lengths, types, dimensions (each ≥ 1, the
- * product without overflow), alignment, and that each tensor lies inside the file, so that nobody after
+ * product without overflow), alignment, and that each tensor is inside the file, so that no code after
  * it (ggml, llama.cpp, our layers) can be led astray by the container. */
 #ifndef RAP_FORMATS_GGUF_FILE_H
 #define RAP_FORMATS_GGUF_FILE_H

@@ -22,7 +22,7 @@ void gguf_halves_to_floats(float *out, const void *in, size_t count);
 void gguf_bfloats_to_floats(float *out, const void *in, size_t count);
 void gguf_q8_0_to_floats(float *out, const void *in, size_t count); /* count: a multiple of 32 */
 
-/* The other way, for finite numbers; false when one of them is too large for the type. */
+/* The reverse, for finite numbers; false if one of them is too large for the type. */
 bool gguf_floats_to_halves(void *out, const float *in, size_t count);
 bool gguf_floats_to_bfloats(void *out, const float *in, size_t count); /* to nearest even */
 bool gguf_floats_to_q8_0(void *out, const float *in, size_t count);    /* count: a multiple of 32 */

@@ -19,8 +19,8 @@ enum { WINDOW = 1 << 16, SKIP_DEPTH = 2048 };
 struct json_walk {
     char *path;
     FILE *file;
-    double size;       /* bytes of the file; 0: not known */
-    double read;       /* bytes that were handed out */
+    double size; /* bytes of the file; 0: not known */
+    double read; /* bytes that were handed out */
     long line;
     size_t at, filled; /* in window */
     bool ended, broken;
@@ -313,8 +313,8 @@ static rap_status parse_text(json_t **out, json_walk *w, rap_err *err)
 {
     json_error_t why;
 
-    *out = json_loadb(buf_text(&w->text), w->text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
-                      &why);
+    *out =
+        json_loadb(buf_text(&w->text), w->text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
     if (*out)
         return RAP_OK;
     if (json_error_code(&why) == json_error_out_of_memory)

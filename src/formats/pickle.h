@@ -32,7 +32,7 @@ typedef enum pickle_kind {
     PICKLE_NONE,
     PICKLE_BOOL,
     PICKLE_INT,
-    PICKLE_BIG, /* an integer of more than 64 bits, which nobody needs */
+    PICKLE_BIG, /* an integer of more than 64 bits, not supported */
     PICKLE_FLOAT,
     PICKLE_TEXT,  /* Python 2's str too, whose bytes may be no UTF-8 */
     PICKLE_BYTES, /* in as.text */

@@ -544,7 +544,7 @@ static rap_status run(unpickled *u)
 rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name,
                     rap_err *err)
 {
-    rap_err own = { 0 }; /* what fails far below is found here, also when nobody wants the line */
+    rap_err own = { 0 }; /* errors from below arrive here even if the caller passed no err */
     *out = NULL;
     if (size > PICKLE_MAX_BYTES)
         return err_set(err, RAP_E_LIMIT, "%s: its pickle has %zu bytes, more than are read", name,

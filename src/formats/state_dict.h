@@ -1,4 +1,4 @@
-/* state_dict.h: the named tensors of a checkpoint, whatever it lies in: what torch.save wrote,
+/* state_dict.h: the named tensors of a checkpoint in any container: what torch.save wrote,
  * safetensors, the shards that an index lists, or a folder as Hugging Face lays it out. */
 #ifndef RAP_FORMATS_STATE_DICT_H
 #define RAP_FORMATS_STATE_DICT_H

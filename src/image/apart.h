@@ -1,5 +1,5 @@
-/* apart.h: what this library and the program rap-decode say to each other over one socket: a request, its name and its
- * bytes; then a reply and its pixels, or its text. Both come from one build, on one machine. */
+/* apart.h: the protocol between this library and rap-decode, over one socket: a request with a name and the file's bytes;
+ * then a reply with the pixels, or the text of an error. Both sides come from one build, on one machine. */
 #ifndef RAP_IMAGE_APART_H
 #define RAP_IMAGE_APART_H
 

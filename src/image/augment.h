@@ -5,12 +5,12 @@
 #include "base/buf.h"
 #include "image/image.h"
 
-void image_mirror(image *im); /* left and right exchanged */
+void image_mirror(image *im); /* mirrored */
 
-/* By `degrees` about the centre, bilinear, the size kept; the border is drawn out into the corners. */
+/* By `degrees` about the centre, bilinear, at the same size; the border is repeated into the corners. */
 rap_status image_rotate(image *out, const image *in, double degrees, rap_err *err);
 
-/* Each 1: as it is. brightness and contrast (about the mean) in sRGB values, saturation about the luma. */
+/* 1 leaves each unchanged. brightness and contrast (about the mean) in sRGB values, saturation about the luma. */
 void image_color(image *im, double brightness, double contrast, double saturation);
 
 rap_status image_blur(image *out, const image *in, double sigma, rap_err *err); /* Gaussian, pixels */

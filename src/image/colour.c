@@ -1,4 +1,4 @@
-/* colour.c: rows of samples become sRGB, by Little CMS where they are not sRGB already. */
+/* colour.c: converts rows of samples to sRGB, with Little CMS unless they are sRGB already. */
 #include "image/colour.h"
 #include "base/mem.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Within this much of 1/2.2 a gamma is the way in which older programs say sRGB, as libpng takes it. */
+/* A gamma this close to 1/2.2 means sRGB, as in libpng: older programs wrote it so. */
 #define COLOUR_GAMMA_SLACK 0.05
 enum { COLOUR_WHITE = 255, COLOUR_GRID = 17, COLOUR_GREYS = 256, COLOUR_REACH = 32 };
 
@@ -100,7 +100,7 @@ static cmsHPROFILE profile_make(cmsContext context, const double *xy, cmsToneCur
     return made;
 }
 
-/* What the file says, in the order in which it counts; NULL: nothing that can be used. */
+/* The profile that the file specifies, by precedence; NULL: none that is usable. */
 static cmsHPROFILE profile_open(cmsContext context, const colour_source *s, bool grey)
 {
     const double *xy = primaries_of_code(s->code_primaries);
@@ -131,7 +131,7 @@ static cmsUInt32Number sample_format(int parts, int bits)
            BYTES_SH(bytes);
 }
 
-/* How many parts a profile's colours have; 0: it is of no use for a picture of this layout. */
+/* The number of channels of a profile; 0: it does not fit this layout. */
 static int profile_parts(cmsHPROFILE profile, const colour_layout *layout)
 {
     cmsColorSpaceSignature space = cmsGetColorSpace(profile);
@@ -144,8 +144,8 @@ static int profile_parts(cmsHPROFILE profile, const colour_layout *layout)
     return space == cmsSigRgbData ? 3 : 0; /* grey samples are three equal ones */
 }
 
-/* Takes the profile. For 16-bit samples and for grey every stage is computed: the library's usual shortcut, a table of a
- * few dozen steps, has none for the shadows of a linear picture. */
+/* Takes the profile. For 16-bit samples and for grey every stage is computed, because the library's default, a table of a
+ * few dozen steps, is too coarse for the shadows of a linear picture. */
 static bool transform_make(colour *c, cmsHPROFILE from)
 {
     cmsHPROFILE to = cmsCreate_sRGBProfileTHR(c->context);
@@ -185,8 +185,8 @@ static void sample_put(uint8_t *samples, int i, int bits, int value)
         memcpy(samples + 2 * i, &wide, 2);
 }
 
-/* Whether the transform leaves what is given to it, within one step of 8 bits: then the colours are sRGB, whatever the
- * profile calls itself. Asked of a grid of colours and of all greys. */
+/* Whether the transform changes no colour by more than one step of 8 bits: then it is sRGB, whatever its name. Tested on
+ * a grid of colours and all greys. */
 static bool transform_is_idle(colour *c)
 {
     enum { MOST = COLOUR_GRID * COLOUR_GRID * COLOUR_GRID + COLOUR_GREYS };
@@ -239,7 +239,7 @@ static void transform_drop(colour *c)
     c->parts = c->layout.ink ? 4 : 3;
 }
 
-/* So that a grey picture costs no more than a look into a table. */
+/* A table for grey pictures. */
 static bool transform_greys(colour *c)
 {
     uint32_t count = c->layout.bits == 16 ? 65536 : 256;

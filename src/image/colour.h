@@ -1,5 +1,5 @@
-/* colour.h: rows of samples as a file has them become rows of sRGB, 8 bits, laid on white. The colours are those that
- * the file's profile says, or its codes, or its gamma and primaries; a profile that cannot be used says nothing. */
+/* colour.h: converts rows of samples as they are in a file to 8-bit sRGB on white. The file's colour codes, its ICC
+ * profile, or its gamma and primaries define the colours; an unusable profile is ignored. */
 #ifndef RAP_IMAGE_COLOUR_H
 #define RAP_IMAGE_COLOUR_H
 

@@ -1,8 +1,8 @@
-/* decode.c: bytes from anywhere become an upright 8-bit sRGB picture, or one line saying why not.
+/* decode.c: decodes untrusted bytes to an upright 8-bit sRGB picture, or fails with one line.
  *
- * Order: which kind is it, by its content; are its dimensions sane, and what would decoding take, from the header
- * alone; then, when there is room for it, the pixels, strictly (a file that is cut short is an error, not half a
- * picture). decode_plain.c and decode_apart.c decode; raster.c does the rest. */
+ * Steps: recognise the kind by content; check the size and the memory for decoding, from the header alone; wait until
+ * that memory is free; decode strictly (a truncated file is an error, not half a picture). decode_plain.c and
+ * decode_apart.c decode; raster.c does the rest. */
 #include "image/decode.h"
 #include "base/file_kind.h"
 #include "image/gate.h"

@@ -1,4 +1,4 @@
-/* decode.h: how a picture of a known kind and size is decoded: here, by libvips, or by a process of its own. */
+/* decode.h: decodes a picture of known kind and size: in this process with libvips, or in a process of its own. */
 #ifndef RAP_IMAGE_DECODE_H
 #define RAP_IMAGE_DECODE_H
 
@@ -14,7 +14,7 @@ rap_status decode_read(image_facts *facts, buf *pixels, image_kind kind, const v
 rap_status decode_plain(image *out, image_kind kind, const image_facts *facts, const void *bytes,
                         size_t size, const char *name, rap_err *err);
 
-/* WebP, HEIC and AVIF: by the program rap-decode, which may do nothing but compute. */
+/* WebP, HEIC and AVIF, in the sandboxed program rap-decode. */
 rap_status decode_apart(image *out, const image_facts *facts, const void *bytes, size_t size,
                         const char *name, rap_err *err);
 

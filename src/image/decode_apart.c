@@ -1,6 +1,6 @@
-/* decode_apart.c: WebP, HEIC and AVIF are decoded by a process of its own, the program rap-decode, which may do nothing
- * but compute: their decoders are large, and a fault in one must cost a picture and not the program that uses this
- * library. One process a picture; what it says is checked like any foreign bytes. */
+/* decode_apart.c: decodes WebP, HEIC and AVIF in a sandboxed process, the program rap-decode: their decoders are large,
+ * and a fault in one must cost one picture, not the program that uses this library. One process per picture; its reply is
+ * checked like any foreign bytes. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "image/apart.h"
@@ -44,7 +44,7 @@ static char *only_if_runnable(char *path)
     return NULL;
 }
 
-/* Where it lies: as the environment says; beside an installed program; in the build; as installed. free() */
+/* The path of rap-decode: $RAP_DECODER; next to an installed program; in the build; as installed. free() */
 static char *apart_program(void)
 {
     const char *named = secure_getenv("RAP_DECODER");
@@ -60,7 +60,7 @@ static char *apart_program(void)
     return found;
 }
 
-/* Of the environment only what the dynamic linker may need. */
+/* The environment contains only what the dynamic linker may need. */
 static char *apart_libraries(void)
 {
     const char *folders = secure_getenv("LD_LIBRARY_PATH");
@@ -89,7 +89,7 @@ static int apart_prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *h
     return 0;
 }
 
-/* It gets one end of a socket and nothing else of ours. An errno, 0: it runs. */
+/* Starts it with one end of a socket and nothing else of ours. Returns an errno, 0 on success. */
 static int apart_spawn(apart *a, const char *program, int socket)
 {
     char *libraries = apart_libraries();
@@ -146,7 +146,7 @@ static rap_status apart_open(apart *a, const char *name, rap_err *err)
                    strerrordesc_np(failed));
 }
 
-/* Returns how it ended, 0 when nobody knows. */
+/* Returns its wait status, 0 if unknown. */
 static int apart_close(apart *a, bool kill_it)
 {
     int how = 0;
@@ -160,7 +160,7 @@ static int apart_close(apart *a, bool kill_it)
     while (waitpid(a->pid, &how, 0) < 0) {
         if (errno == EINTR)
             continue;
-        how = 0; /* the program that uses this library collects all children */
+        how = 0; /* the calling program has reaped it */
         break;
     }
     return how;
@@ -223,7 +223,7 @@ static bool apart_ask(apart *a, const void *bytes, size_t size, const char *name
            apart_send(a, bytes, size);
 }
 
-/* Whether the reply can be true of a picture of these facts. A HEIC may turn and crop what it announces. */
+/* Is the reply consistent with the picture's header? A HEIC may be rotated and cropped from its announced size. */
 static bool apart_is_sane(const apart_reply *r, const image_facts *f)
 {
     int64_t width = r->full_width, height = r->full_height;
@@ -236,7 +236,7 @@ static bool apart_is_sane(const apart_reply *r, const image_facts *f)
     return r->width == (width + factor - 1) / factor && r->height == (height + factor - 1) / factor;
 }
 
-/* RAP_E_IO: the process ended before it had answered. */
+/* RAP_E_IO: the process ended without a reply. */
 static rap_status apart_answer(image *out, apart *a, const image_facts *facts, const char *name,
                                rap_err *err)
 {

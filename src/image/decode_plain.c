@@ -14,8 +14,9 @@ static rap_status plain_fail(rap_err *err, const char *name)
     return image_damaged(err, name, reason);
 }
 
-/* No pixel is decoded yet. Sequential access: rows come as they are asked for, and nothing is kept in a file. (The
- * option "memory", which promises the same, decodes in threads and loses errors.) A large JPEG is shrunk while it is decoded, which takes a quarter of the time. */
+/* Opens without decoding a pixel. Sequential access: rows are decoded on demand, and nothing is kept in a file. (The
+ * option "memory", which promises the same, decodes in threads and loses errors.) A large JPEG is shrunk while it is
+ * decoded, which takes a quarter of the time. */
 static VipsImage *plain_open(image_kind kind, const image_facts *facts, const void *bytes,
                              size_t size)
 {
@@ -98,8 +99,8 @@ static rap_status plain_pixels(image *out, VipsImage *im, const image_facts *fac
     return status;
 }
 
-/* What a loader makes of the header must be what was read of it: sizes were checked by that. A GIF's frames may be
- * larger than the screen that it announces. */
+/* The loader's size must equal that of our header reader, by which it was checked. A GIF's frames may be larger than the
+ * screen size in its header. */
 static bool plain_agrees(const VipsImage *im, image_kind kind, const image_facts *facts)
 {
     if (kind == IMAGE_GIF)

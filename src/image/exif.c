@@ -1,4 +1,4 @@
-/* exif.c: the one thing that is read of EXIF: which side of the picture is up. */
+/* exif.c: reads the orientation from EXIF, and nothing else. */
 #include "image/kind.h"
 
 #include <string.h>

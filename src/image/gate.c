@@ -1,4 +1,4 @@
-/* gate.c: pictures that take much memory to decode wait for each other. */
+/* gate.c: see gate.h. */
 #include "image/gate.h"
 #include "image/image.h"
 

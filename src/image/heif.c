@@ -1,6 +1,6 @@
-/* heif.c: the boxes of a HEIC or AVIF file that say how large its picture is and of which items it is made. A decoder
- * that follows items which name each other recurses without end, so such a file ends here: what is made of other items may
- * be made of coded ones only. */
+/* heif.c: reads the boxes of a HEIC or AVIF file that hold its size and the references between its items. A decoder that
+ * follows a cycle of items recurses without end, so derived items may refer only to coded ones. The file is decoded in
+ * src/decode/heif.c. */
 #include "base/mem.h"
 #include "image/kind.h"
 
@@ -142,7 +142,7 @@ static void read_items(heif *h, const heif_box *box)
     }
 }
 
-/* One item that refers to others: one that is made of them, or helps them. */
+/* An item's references to others, from which it is derived or which it supplements. */
 static void read_reference(heif *h, const heif_box *box, size_t id_size)
 {
     heif_reader r = { box->body, box->end, false };
@@ -177,7 +177,7 @@ static void read_references(heif *h, const heif_box *box)
 
 /* ---- the size ---- */
 
-/* Property `index`, from 1: takes it when it is a size. */
+/* Property `index`, from 1: stores it if it is a size. */
 static void read_size(heif *h, uint32_t index)
 {
     const uint8_t *at = h->properties.body;
@@ -233,7 +233,7 @@ static void read_primary(heif *h, const heif_box *box)
     h->primary = take(&r, version == 0 ? 2 : 4);
 }
 
-/* The items first, whatever the order of the boxes: references speak of them. */
+/* Reads the items first, whatever the order of the boxes, because references need them. */
 static void read_meta(heif *h, const heif_box *meta)
 {
     const uint8_t *start = meta->end - meta->body < 4 ? meta->end : meta->body + 4, *at = start;

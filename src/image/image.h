@@ -1,6 +1,6 @@
-/* image.h: pictures as plain RGB memory: upright by EXIF, alpha laid on white, every colour space turned to sRGB, 8
- * bits. What is larger than IMAGE_MAX_PIXELS is shrunk by a whole factor while it is decoded; every rap_box is in pixels
- * of the picture as it was before that, and the functions here that take one know the scale. */
+/* image.h: pictures as plain 8-bit RGB memory: upright by EXIF, alpha on white, converted to sRGB. A picture larger than
+ * IMAGE_MAX_PIXELS is shrunk by a whole factor while it is decoded; every rap_box is in pixels of the original, and the
+ * functions here that take one apply the scale. */
 #ifndef RAP_IMAGE_IMAGE_H
 #define RAP_IMAGE_IMAGE_H
 
@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMAGE_MAX_PIXELS 100000000      /* that are held: a larger picture is shrunk */
+#define IMAGE_MAX_PIXELS 100000000      /* in memory: a larger picture is shrunk */
 #define IMAGE_MAX_FILE_PIXELS 268435456 /* of a file: 2 to the 28th, checked on the header before decoding */
-#define IMAGE_MAX_MEMORY 2200000000u    /* bytes that decoding takes beside the picture, for all threads together */
+#define IMAGE_MAX_MEMORY 2200000000u    /* bytes that decoding may take besides the picture, for all threads together */
 #define IMAGE_MAX_BYTES (512u << 20)
 
 typedef struct image {
@@ -24,7 +24,7 @@ typedef struct image {
 int image_full_width(const image *im);
 int image_full_height(const image *im);
 
-/* JPEG, PNG, GIF (first frame), WebP (first frame), HEIC, AVIF. `name` is what errors call it. */
+/* JPEG, PNG, GIF (first frame), WebP (first frame), HEIC, AVIF. `name` is for errors. */
 rap_status image_decode(image *out, const void *bytes, size_t size, const char *name, rap_err *err);
 rap_status image_load(image *out, const char *path, rap_err *err);
 /* Which decoder that is, by its version: another one may read what this one could not. */
@@ -39,7 +39,7 @@ void image_release(image *im); /* NULL-safe, leaves {0} */
 rap_status image_new(image *out, int width, int height, rap_err *err); /* zeroed */
 rap_status image_copy(image *out, const image *in, rap_err *err);
 
-/* Cuts box (clamped to the picture; at least 1×1; w == 0: the whole). */
+/* Copies the box (clamped to the picture; at least 1×1; w == 0: the whole). */
 rap_status image_crop(image *out, const image *in, rap_box box, rap_err *err);
 /* The box grown by `margin` (0.1 = a tenth of its side on each side) and then to a square where the
  * picture allows it, moved inside the picture. */
@@ -55,8 +55,8 @@ rap_status image_save_png(const image *im, const char *path, rap_err *err); /* a
 
 /* Drawing for `rap see --out`: colours 0xRRGGBB; the box in pixels of the full picture, the thickness in those held. */
 void image_draw_box(image *im, rap_box box, int thickness, uint32_t color);
-/* Text in a filled plate whose top-left is (x, y) of the full picture, moved inside the picture. Real font via libvips/pango;
- * a missing font falls back to nothing drawn. Text is data: no markup is interpreted. */
+/* Text on a filled plate whose top-left is (x, y) of the full picture, moved inside the picture. Drawn with pango through
+ * libvips; without a font nothing is drawn. No markup is interpreted. */
 rap_status image_draw_label(image *im, int x, int y, const char *text, int pixels, uint32_t color,
                             rap_err *err);
 

@@ -1,10 +1,10 @@
-/* jpeg.c: the segments of a JPEG file. A decoder gets those that the pixels need; the profile and the orientation are
- * read here; EXIF, XMP, comments, thumbnails and what follows the picture are left out. */
+/* jpeg.c: reads the segments of a JPEG file. The decoder gets only those that the pixels need; profile and orientation
+ * are read here; EXIF, XMP, comments, thumbnails and trailing data are dropped. */
 #include "image/kind.h"
 
 #include <string.h>
 
-/* Each scan of a progressive picture goes over all of it, and a scan may be a few bytes long. */
+/* Each scan of a progressive picture is decoded over all of it, even if it is only a few bytes long. */
 #define JPEG_MAX_WORK 4000000000 /* pixels times scans */
 enum { JPEG_MAX_PROFILE = 16 << 20 };
 

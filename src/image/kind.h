@@ -1,4 +1,4 @@
-/* kind.h: which kind of picture a file is, by its content, and what its header says before a pixel is decoded. */
+/* kind.h: recognises the kind of a picture by its content, and reads its header before a pixel is decoded. */
 #ifndef RAP_IMAGE_KIND_H
 #define RAP_IMAGE_KIND_H
 
@@ -18,7 +18,7 @@ typedef enum image_kind {
     IMAGE_HEIF /* HEIC and AVIF */
 } image_kind;
 image_kind image_kind_of(const void *bytes, size_t size);
-/* What it shows in another kind that can be converted: "a TIFF picture"; NULL: nothing that is known. */
+/* The name of an unsupported kind that the user can convert: "a TIFF picture"; NULL: unknown. */
 const char *image_other_kind(const void *bytes, size_t size);
 
 typedef struct image_facts {
@@ -30,8 +30,8 @@ typedef struct image_facts {
 } image_facts;
 void image_facts_release(image_facts *facts);
 
-/* Each reads the header of one kind. The two that write `out` leave in it what a decoder needs for the pixels, and no
- * texts, thumbnails and other pictures: a decoder does not see those. */
+/* Each reads the header of one kind. The two that write `out` put into it only what a decoder needs for the pixels, without
+ * texts, thumbnails and further pictures. */
 rap_status jpeg_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t size,
                      const char *name, rap_err *err);
 rap_status png_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t size,

@@ -1,5 +1,5 @@
-/* png.c: the chunks of a PNG file. A decoder gets those that the pixels need; what says the colours and the orientation
- * is read here; texts, which may inflate to a thousand times their size, and the frames of an animation are left out. */
+/* png.c: reads the chunks of a PNG file. The decoder gets only those that the pixels need; colour and orientation are read
+ * here; texts, which may inflate a thousandfold, and the frames of an animation are dropped. */
 #include "image/kind.h"
 
 #include <string.h>
@@ -38,7 +38,7 @@ static rap_status png_head(png_walk *w, const uint8_t *body, size_t len, const c
     return RAP_OK;
 }
 
-/* A profile that does not inflate, or to too much, is none. */
+/* A profile that does not inflate, or to too much, is ignored. */
 static void png_profile(png_walk *w, const uint8_t *body, size_t len)
 {
     const uint8_t *end = memchr(body, 0, len < 80 ? len : 80);
@@ -147,7 +147,7 @@ static rap_status png_walk_on(png_walk *w, const uint8_t *bytes, size_t size, co
     return status;
 }
 
-/* Which of several statements about the colours counts: codes, then a profile, then sRGB, then gAMA and cHRM. */
+/* Precedence of colour chunks: cICP, then iCCP, then sRGB, then gAMA and cHRM. */
 static void png_decide(const png_walk *w)
 {
     colour_source *c = &w->facts->colour;

@@ -1,5 +1,5 @@
-/* raster.c: decoded rows become an upright picture. A row's colours are converted, then it is added to those that make
- * one row of the result, and that one is written to where the orientation puts it. */
+/* raster.c: makes an upright picture from decoded rows. Each row is converted and added to a row of the result, which is
+ * then written where the orientation puts it. */
 #include "image/raster.h"
 #include "base/mem.h"
 
@@ -13,7 +13,7 @@ struct raster {
     int row, summed; /* of the input; how many of them are in `sum` */
     uint8_t *rgb;    /* [width, 3]: a row of the input */
     uint32_t *sum;   /* [width of the result, 3]; NULL: nothing is shrunk */
-    uint8_t *corner; /* the first pixel of the file, and the ways to the next */
+    uint8_t *corner; /* where the file's first pixel goes, and the steps to the next ones */
     ptrdiff_t right, down;
 };
 
@@ -26,7 +26,7 @@ int raster_factor(int64_t width, int64_t height)
     return factor;
 }
 
-/* Where the file's first pixel comes to lie, and in which direction the next ones do. */
+/* Sets where the file's first pixel goes, and the directions of the next ones. */
 static void raster_aim(raster *r)
 {
     image *im = &r->made;
@@ -126,7 +126,7 @@ static void raster_add(raster *r)
     r->summed++;
 }
 
-/* The sums become means, in `rgb`, and nothing again. */
+/* Writes the means to `rgb`, and clears the sums. */
 static int raster_mean(raster *r)
 {
     int width = r->plan.layout.width, made = (width + r->factor - 1) / r->factor;

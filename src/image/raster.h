@@ -1,4 +1,4 @@
-/* raster.h: decoded rows become an upright picture: colours converted, shrunk to what is held at most, turned. */
+/* raster.h: makes an upright picture from decoded rows: converts colours, shrinks to the largest size, rotates. */
 #ifndef RAP_IMAGE_RASTER_H
 #define RAP_IMAGE_RASTER_H
 
@@ -16,13 +16,13 @@ typedef struct raster_plan {
     size_t ink_size;
 } raster_plan;
 
-/* By which whole factor a picture of this size is shrunk: 1 up to IMAGE_MAX_PIXELS. */
+/* The whole factor by which a picture of this size is shrunk: 1 up to IMAGE_MAX_PIXELS. */
 int raster_factor(int64_t width, int64_t height);
 
 rap_status raster_open(raster **out, const raster_plan *plan, const colour_source *source,
                        rap_err *err);
 void raster_row(raster *r, const void *samples); /* the next one, from the top */
-/* Gives out the picture and closes. All rows must have come. */
+/* Returns the picture and closes. All rows must have been added. */
 void raster_finish(image *out, raster *r);
 void raster_close(raster *r); /* NULL-safe; after a failure */
 

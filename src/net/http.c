@@ -1,5 +1,5 @@
-/* http.c: the handle, URLs, then one transfer: its settings, its bounds, what became of it. Heads of replies
- * are read in http_reply.c, streams of events in sse.c. */
+/* http.c: the handle, URLs, then one transfer: settings, limits, result. Headers of replies are read in
+ * http_reply.c, event streams in sse.c. */
 #include "net/http.h"
 
 #include "base/mem.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* Bounds on what nobody has asked for: the head, and the body of an error. */
+/* Limits of headers, and of the body of an error. */
 enum { HEAD_BYTES = 256 << 10, ERROR_BYTES = 64 << 10, ERROR_MS = 5000 };
 enum { EVENT_BYTES = 1 << 20, LONGEST_LINE = 300 << 10 };
 
@@ -21,20 +21,20 @@ struct http {
     http_settings set;
 };
 
-/* One transfer under way. */
+/* One running transfer. */
 typedef struct transfer {
     http *h;
     const http_request *request;
-    const http_sink *sink; /* NULL: the body is thrown away */
+    const http_sink *sink; /* NULL: the body is discarded */
     http_reply *reply;
     int64_t head, body; /* bytes so far */
     double heard;       /* when the last byte came or went */
-    curl_off_t sent;    /* bytes of the request's body by then */
+    curl_off_t sent;    /* bytes of the request's body sent by then */
     bool silent;        /* for too long */
-    double error_since; /* when the head of an error was complete; 0: it is none */
-    bool begun;         /* the sink knows the reply */
-    bool enough;        /* the rest of the reply is of no interest */
-    rap_status status;  /* of the sink, or of a bound */
+    double error_since; /* when the headers of an error were complete; 0: not an error */
+    bool begun;         /* the sink was given the reply */
+    bool enough;        /* the rest of the reply is not needed */
+    rap_status status;  /* of the sink, or of a limit */
     rap_err *err;
 } transfer;
 
@@ -121,7 +121,7 @@ bool http_is_private(const char *url)
     return private;
 }
 
-/* ---- what arrives ---- */
+/* ---- receiving ---- */
 
 static bool is_good(long code)
 {
@@ -158,7 +158,7 @@ static bool begin(transfer *t)
     return t->status == RAP_OK;
 }
 
-/* The empty line behind a head: a redirection has nothing more to say. */
+/* The empty line after the headers. The body of a redirection is not read. */
 static bool end_head(transfer *t)
 {
     long code = 0;
@@ -179,7 +179,7 @@ static size_t on_header(char *data, size_t one, size_t size, void *payload)
     t->heard = clock_ms();
     t->head += (int64_t)size;
     if (t->head > HEAD_BYTES) {
-        fail(t, err_set(t->err, RAP_E_IO, "%s: the head of the reply is longer than %d KiB",
+        fail(t, err_set(t->err, RAP_E_IO, "%s: the headers of the reply are longer than %d KiB",
                         t->request->url, HEAD_BYTES >> 10));
         return 0;
     }
@@ -210,13 +210,13 @@ static size_t on_body(char *data, size_t one, size_t size, void *payload)
     return t->status == RAP_OK ? size : 0;
 }
 
-/* libcurl's own limit is on the rate over the last seconds; this one is on silence. */
+/* libcurl's limit is on the rate over the last seconds; this one is on silence. */
 static bool is_silent(transfer *t, curl_off_t sent)
 {
     curl_off_t ready = 0;
 
     curl_easy_getinfo(t->h->curl, CURLINFO_PRETRANSFER_TIME_T, &ready);
-    if (ready == 0 || sent != t->sent) /* connecting has a limit of its own */
+    if (ready == 0 || sent != t->sent) /* connecting has its own limit */
         t->heard = clock_ms();
     t->sent = sent;
     return clock_ms() - t->heard > 1000.0 * (double)t->request->silence_seconds;
@@ -238,7 +238,7 @@ static int on_progress(void *payload, curl_off_t total, curl_off_t now, curl_off
     return t->enough || t->silent;
 }
 
-/* ---- what is asked for ---- */
+/* ---- the request ---- */
 
 static void set_bounds(CURL *c, const http_request *r)
 {
@@ -278,7 +278,7 @@ static rap_status add_header(struct curl_slist **list, const char *line, rap_err
     struct curl_slist *longer;
 
     if (strpbrk(line, "\r\n"))
-        return err_set(err, RAP_E_ARGUMENT, "a header with a line break in it");
+        return err_set(err, RAP_E_ARGUMENT, "a request header contains a line break");
     longer = curl_slist_append(*list, line);
     if (!longer)
         return err_memory(err, "making a request");
@@ -309,7 +309,7 @@ static rap_status add_body(CURL *c, struct curl_slist **list, const http_request
     snprintf(line, sizeof line, "Content-Type: %s",
              r->body_type ? r->body_type : "application/json");
     status = add_header(list, line, err);
-    if (status == RAP_OK) /* the answer "100 Continue" is not worth waiting for */
+    if (status == RAP_OK) /* do not wait for "100 Continue" */
         status = add_header(list, "Expect:", err);
     curl_easy_setopt(c, CURLOPT_POST, 1L);
     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
@@ -317,9 +317,9 @@ static rap_status add_body(CURL *c, struct curl_slist **list, const http_request
     return status;
 }
 
-/* ---- what became of it ---- */
+/* ---- the result ---- */
 
-/* libcurl says "out of memory" of a line of the head that is longer than it takes. */
+/* libcurl reports "out of memory" for a header line that is too long. */
 static bool is_endless_line(CURL *c, CURLcode code)
 {
     long sent = 0;
@@ -350,10 +350,10 @@ static rap_status timed_out(transfer *t)
 
     curl_easy_getinfo(t->h->curl, CURLINFO_TOTAL_TIME, &took);
     t->reply->failure = HTTP_TIMEOUT;
-    /* libcurl counts this limit in milliseconds, and may be one early */
+    /* libcurl rounds this limit to milliseconds, and may be one early */
     t->reply->again = r->whole_seconds == 0 || took < (double)r->whole_seconds - 0.05;
     if (!t->reply->again)
-        return err_set(t->err, RAP_E_IO, "%s: not done within %ld seconds", r->url,
+        return err_set(t->err, RAP_E_IO, "%s: not complete within %ld seconds", r->url,
                        r->whole_seconds);
     return err_set(t->err, RAP_E_IO, "%s: no answer within the time limit", r->url);
 }
@@ -366,7 +366,7 @@ static rap_status transfer_failed(transfer *t, CURLcode code)
     if (t->silent)
         return timed_out(t);
     if (is_endless_line(t->h->curl, code))
-        return broken(t, "a line in the head of the reply has no end");
+        return broken(t, "a header line of the reply is too long");
     switch (code) {
     case CURLE_OUT_OF_MEMORY:
         return err_memory(t->err, "asking a server");
@@ -388,7 +388,7 @@ static rap_status transfer_failed(transfer *t, CURLcode code)
     }
 }
 
-/* What a status code of 400 and more means. */
+/* The error for a status code of 400 or more. */
 static rap_status reply_failed(transfer *t)
 {
     const char *url = t->request->url;
@@ -399,10 +399,10 @@ static rap_status reply_failed(transfer *t)
     switch (code) {
     case 401:
     case 403:
-        return err_set(t->err, RAP_E_NOT_FOUND, "%s: %ld: this needs a permission", url, code);
+        return err_set(t->err, RAP_E_NOT_FOUND, "%s: %ld: no permission", url, code);
     case 404:
     case 410:
-        return err_set(t->err, RAP_E_NOT_FOUND, "%s: %ld: there is no such thing", url, code);
+        return err_set(t->err, RAP_E_NOT_FOUND, "%s: %ld: not found", url, code);
     case 429:
         return err_set(t->err, RAP_E_BUSY, "%s: 429: too many requests; try again later", url);
     default:
@@ -418,13 +418,13 @@ static rap_status perform(transfer *t)
         t->reply->failure = HTTP_STOPPED;
         return t->status;
     }
-    if (code != CURLE_OK && !t->enough && t->error_since == 0) /* an error has said what matters */
+    if (code != CURLE_OK && !t->enough && t->error_since == 0) /* enough of the error was read */
         return transfer_failed(t, code);
     curl_easy_getinfo(t->h->curl, CURLINFO_RESPONSE_CODE, &t->reply->code);
     return t->reply->code >= 400 ? reply_failed(t) : RAP_OK;
 }
 
-/* A reply without a body has not begun yet. */
+/* A reply without a body never called the sink. */
 static rap_status finish(transfer *t)
 {
     long code = t->reply->code;
@@ -523,8 +523,8 @@ static rap_status begin_events(const http_reply *reply, void *payload, rap_err *
     const event_stream *e = payload;
 
     if (strcmp(reply->type, "text/event-stream") != 0)
-        return err_set(err, RAP_E_FORMAT, "%s: the reply is %s, not a stream of events", e->url,
-                       *reply->type ? reply->type : "of no stated type");
+        return err_set(err, RAP_E_FORMAT, "%s: expected an event stream, got %s", e->url,
+                       *reply->type ? reply->type : "no content type");
     return RAP_OK;
 }
 

@@ -1,4 +1,4 @@
-/* http_reply.c: the lines of a reply's head, which come from anywhere. */
+/* http_reply.c: reads the untrusted header lines of a reply. */
 #include "net/http_reply.h"
 
 #include "base/text.h"
@@ -34,7 +34,7 @@ static void read_range(http_reply *r, const char *value)
     r->range_total = total;
 }
 
-/* Without W/ and quotes; nothing that could not be a file's name. */
+/* An ETag without W/ and quotes; "" if it could not be a file name. */
 static bool read_etag(char out[128], const char *value)
 {
     bool weak = strncmp(value, "W/", 2) == 0;

@@ -1,5 +1,5 @@
-/* sse.c: see sse.h. Lines end in LF, CR or both; "id" and "retry" are for reconnecting, which nobody here
- * does, and are left aside like unknown fields. */
+/* sse.c: see sse.h. Lines end in LF, CR or both. "id" and "retry" are for reconnecting, which we do not do, and are
+ * ignored like unknown fields. */
 #include "net/sse.h"
 
 #include <stdio.h>
@@ -21,7 +21,7 @@ static rap_status too_long(const sse *s, rap_err *err)
     return err_set(err, RAP_E_LIMIT, "the server sent an event of more than %zu bytes", s->limit);
 }
 
-/* An empty line: the event is complete. One without data is none. */
+/* An empty line completes the event; one without data is dropped. */
 static rap_status dispatch(sse *s, rap_err *err)
 {
     rap_status status = RAP_OK;

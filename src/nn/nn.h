@@ -15,7 +15,7 @@
  *         ...
  *     }
  *     nn_output(g, x);
- *     nn_graph_compile(g, err);                              // the first mistake above is told here
+ *     nn_graph_compile(g, err);                              // reports the first mistake above
  *     nn_graph_run(g, (const void *[]){ pixels }, (float *[]){ features }, err);
  *
  * Rules:

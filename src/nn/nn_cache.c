@@ -53,7 +53,7 @@ struct nn_cache {
     char *path;
     head wanted; /* what the file's head must say, up to `count` */
     file_map map;
-    const head *head; /* in the mapping; NULL: nothing to be believed */
+    const head *head; /* in the mapping; NULL: no valid cache */
     const entry *entries;
     /* what is being written, while writer_of is this process */
     const nn_packed *list;

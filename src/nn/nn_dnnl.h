@@ -1,4 +1,4 @@
-/* nn_dnnl.h: the few things that are asked of oneDNN. Everything that differs between its API 2.6
+/* nn_dnnl.h: the few oneDNN functions that are used. Everything that differs between its API 2.6
  * (Debian 12) and 3.x is in nn_dnnl.c, and no other file includes its headers.
  *
  * oneDNN works on the caller's thread alone: it would share work out to OpenMP's threads, which wait for each other. What

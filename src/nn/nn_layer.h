@@ -1,4 +1,4 @@
-/* nn_layer.h: a convolution or linear layer, as all that can run one are told of it. */
+/* nn_layer.h: the description of a convolution or linear layer, for all implementations that can run it. */
 #ifndef RAP_NN_NN_LAYER_H
 #define RAP_NN_NN_LAYER_H
 
@@ -16,7 +16,7 @@ typedef struct nn_layer_spec {
     int64_t n, h, w, c;       /* src [n, h, w, c] */
     int64_t o, oh, ow;        /* out [n, oh, ow, o] */
     int64_t kh, kw, stride, groups;
-    int64_t pad, pad_above, pad_below; /* zeros at each side; above and below only oneDNN may be told otherwise */
+    int64_t pad, pad_above, pad_below; /* zeros at each side; only oneDNN supports other values above and below */
 } nn_layer_spec;
 
 /* One run of it by our own kernels: dst = act(src · packed + bias) + residual; bias and residual may be NULL, residual may

@@ -1,6 +1,6 @@
 /* nn_linear.c: linear layers as products with panels.
  *
- * The work is cut into tasks: a chunk of rows × a group of panels. For each panel the sum runs in pieces, so that a piece of the
+ * The work is split into tasks: a chunk of rows × a group of panels. For each panel the sum runs in pieces, so that a piece of the
  * panel stays in the nearest caches while all rows of the chunk pass; the one after it is fetched meanwhile. Sums wait in `acc`
  * until bias, activation and residual are applied at once. A group's panels are few enough to stay in a shared cache until the
  * next chunk comes. */

@@ -25,7 +25,7 @@ void nn_panel_multiply(const nn_kernels *k, float *out, int64_t ldo, const float
                        int64_t rows, const float *panel, int64_t width, int64_t depth);
 
 /* out [rows, width] += the sum s of these rows, at most NN_MAX_CHUNK, in tiles. For as many numbers from s->ahead on as
- * s->weights has, the cache is told that they will be needed. */
+ * s->weights has, they are prefetched into the cache. */
 void nn_panel_add(const nn_kernels *k, float *out, int64_t ldo, int64_t rows, int64_t width, nn_sum s);
 
 /* The end of layer l for rows first … of panel p, whose sums are acc [rows, p.width], which it

@@ -2,8 +2,8 @@
  *
  * Why not OpenMP alone: its teams wait for all of their threads at the end of each loop, spinning. On a
  * machine with other work a thread that is not given a core holds up all others at every layer, and what
- * takes 30 ms takes seconds. Here a loop waits only for threads that have begun a piece of it: whoever
- * runs takes the next piece, the caller included, so that a thread without a core delays nobody. Waiting
+ * takes 30 ms takes seconds. Here a loop waits only for threads that have begun a piece of it: every running
+ * thread takes the next piece, the caller included, so that a thread without a core delays no one. Waiting
  * threads spin for a moment, because the next layer is mostly microseconds away, and then sleep.
  *
  * A loop is open while pool.open is its number. A thread that wants to help announces itself in
@@ -32,7 +32,7 @@ static struct {
     int lanes;
     _Atomic uint64_t open; /* its number; 0: none */
     uint64_t last;         /* number of the last loop; under busy */
-    _Atomic int64_t next;  /* the first piece that nobody has taken */
+    _Atomic int64_t next;  /* the first piece that is not taken */
     atomic_int lane, inside, sleeping;
     pthread_mutex_t lock;
     pthread_cond_t wake;

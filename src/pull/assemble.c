@@ -1,4 +1,4 @@
-/* assemble.c: what is in the folder already, the steps of a recipe, and the exchange at the end. */
+/* assemble.c: inspects the profile's folder, runs the steps of a recipe, and swaps the new folder in. */
 #include "pull/assemble.h"
 
 #include "base/buf.h"
@@ -21,7 +21,7 @@
 
 #define PROFILE_LIMIT ((size_t)1 << 20)
 
-/* ---- what is there ---- */
+/* ---- the folder so far ---- */
 
 static bool file_is(const char *folder, const json_t *file)
 {
@@ -71,8 +71,7 @@ typedef struct work {
     rap_err *err;
 } work;
 
-/* One more name for the bytes where the file system can, so that they outlive a cleaning of the cache; else
- * a link to the cache. */
+/* A hard link if the file system allows it, so that the file survives a cleaning of the cache; else a symbolic link. */
 static rap_status take(const work *w, const char *from, const char *to)
 {
     char *real = realpath(from, NULL);
@@ -102,7 +101,7 @@ static rap_status convert(const work *w, const recipe_step *s, const char *from,
     return status;
 }
 
-/* A model file is looked at before anybody relies on it. mmproj and lora are compared with the llm. */
+/* Checks a model file before it is used. mmproj and lora are compared with the llm. */
 static rap_status check_made(work *w, const recipe_step *s, const char *path)
 {
     gguf_file *g = NULL;
@@ -149,10 +148,10 @@ static rap_status do_step(work *w, const recipe_step *s)
 
     if (status == RAP_OK && in->on_step &&
         in->on_step(s->convert ? "converting" : "checking", s->as, in->payload))
-        status = err_set(w->err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+        status = err_set(w->err, RAP_E_CANCELLED, "stopped; run the same command to resume");
     if (status == RAP_OK)
         status = s->convert ? convert(w, s, from, to) : take(w, from, to);
-    if (status == RAP_OK) /* a complaint names a file that stays */
+    if (status == RAP_OK) /* so that an error names a file that still exists */
         status = check_made(w, s, s->convert ? to : from);
     if (status == RAP_OK)
         status = note(w, s, to);
@@ -161,7 +160,7 @@ static rap_status do_step(work *w, const recipe_step *s)
     return status;
 }
 
-/* llm before what is compared with it. */
+/* llm before the files that are compared with it. */
 static rap_status do_steps(work *w)
 {
     const recipe *r = w->in->recipe;
@@ -174,7 +173,7 @@ static rap_status do_steps(work *w)
     return status;
 }
 
-/* The recipe's own fields of profile.json, then what was made. */
+/* The recipe's fields of profile.json, then the files that were made. */
 static rap_status write_profile(work *w)
 {
     const recipe *r = w->in->recipe;
@@ -200,7 +199,7 @@ static rap_status write_profile(work *w)
 
 /* ---- folders ---- */
 
-/* A folder without folders in it: what a profile is. */
+/* Removes a profile: a folder without subfolders. */
 static void remove_flat(const char *folder)
 {
     DIR *dir = opendir(folder);
@@ -214,7 +213,7 @@ static void remove_flat(const char *folder)
     rmdir(folder);
 }
 
-/* A folder for the work beside the profile. */
+/* Makes a temporary folder next to the profile. */
 static rap_status make_folder(work *w)
 {
     char *parent = path_folder(w->in->profile), *target = NULL;
@@ -232,7 +231,7 @@ static rap_status make_folder(work *w)
     return status;
 }
 
-/* The new profile takes its place; an older one changes places with it, so that it goes with the temporary folder. */
+/* Swaps the new profile in; an older one ends up in the temporary folder, and is removed with it. */
 static rap_status put_in_place(const work *w)
 {
     const char *made = w->folder.path, *profile = w->in->profile;
@@ -240,11 +239,11 @@ static rap_status put_in_place(const work *w)
     if (rename(made, profile) == 0)
         return RAP_OK;
     if (errno != EEXIST && errno != ENOTEMPTY)
-        return err_set(w->err, RAP_E_IO, "%s: putting the profile there failed: %m", profile);
+        return err_set(w->err, RAP_E_IO, "%s: cannot create the profile: %m", profile);
     if (renameat2(AT_FDCWD, made, AT_FDCWD, profile, RENAME_EXCHANGE) != 0) {
         remove_flat(profile);
         if (rename(made, profile) != 0)
-            return err_set(w->err, RAP_E_IO, "%s: replacing the profile failed: %m", profile);
+            return err_set(w->err, RAP_E_IO, "%s: cannot replace the profile: %m", profile);
     }
     return RAP_OK;
 }

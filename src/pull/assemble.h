@@ -1,5 +1,5 @@
-/* assemble.h: downloaded files become a profile's folder: conversion, checks, profile.json, and a rename
- * that makes all of it appear at once. */
+/* assemble.h: makes a profile's folder from downloaded files: conversion, checks, profile.json, and a rename
+ * that puts all of it in place at once. */
 #ifndef RAP_PULL_ASSEMBLE_H
 #define RAP_PULL_ASSEMBLE_H
 
@@ -13,7 +13,7 @@ typedef struct assemble_input {
     void *payload;
 } assemble_input;
 
-/* Makes the profile beside `profile` and then puts it there; an older one made by rap pull is replaced. */
+/* Makes the profile next to `profile`, then renames it; an older one made by rap pull is replaced. */
 rap_status assemble(const assemble_input *in, rap_err *err);
 
 typedef enum assemble_state {

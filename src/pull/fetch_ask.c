@@ -1,4 +1,4 @@
-/* fetch_ask.c: what the hub says a file is: size, checksum, commit (fetch.h). */
+/* fetch_ask.c: asks the hub for a file's size, checksum and commit (fetch.h). */
 #include "pull/fetch_inside.h"
 
 #include "base/mem.h"
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A hub redirects a repository that was renamed with a path of its own; a path elsewhere is where the
- * bytes lie, and the headers wanted came with that reply. */
+/* For a renamed repository the hub redirects to another path of its own. A redirection to another host leads to the
+ * bytes; the headers that we need came with that reply. */
 static rap_status head_on_hub(const fetch_settings *set, const char *url, http_reply *reply,
                               rap_err *err)
 {
@@ -47,12 +47,12 @@ static rap_status use_commit(fetch *f, const char *revision, const http_reply *r
         memcpy(f->commit, reply->commit, 41);
     else
         return err_set(err, RAP_E_FORMAT,
-                       "%s: the answer names no commit (X-Repo-Commit): is this a model hub?", url);
+                       "%s: the reply has no commit (X-Repo-Commit): is this a model hub?", url);
     return RAP_OK;
 }
 
-/* The blob's name and size: the hub's, compared with the recipe's. A plain mirror that says nothing will do
- * where the recipe says everything. */
+/* The blob's name and size from the hub, compared with the recipe. A plain mirror that sends neither is enough if the
+ * recipe has both. */
 static rap_status use_reply(fetch *f, const http_reply *reply, const char *url, rap_err *err)
 {
     bool linked = *reply->linked_etag != '\0', plain = reply->code < 300;
@@ -73,12 +73,12 @@ static rap_status use_reply(fetch *f, const http_reply *reply, const char *url, 
         etag = file->sha256;
     if (!*etag)
         return err_set(err, RAP_E_FORMAT,
-                       "%s: neither the server nor the recipe gives a checksum; nothing is "
-                       "downloaded unchecked",
+                       "%s: neither the server nor the recipe has a checksum, so the file is "
+                       "not downloaded",
                        url);
     f->bytes = file->bytes >= 0 ? file->bytes : bytes;
     if (f->bytes > RECIPE_FILE_LIMIT)
-        return err_set(err, RAP_E_LIMIT, "%s: %" PRId64 " bytes are more than any model has", url,
+        return err_set(err, RAP_E_LIMIT, "%s: a size of %" PRId64 " bytes is over the limit", url,
                        f->bytes);
     snprintf(f->etag, sizeof f->etag, "%s", etag);
     return RAP_OK;

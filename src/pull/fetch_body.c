@@ -1,5 +1,5 @@
-/* fetch_body.c: the bytes of one blob: resumed where they stopped, bounded by the size that was announced,
- * compared with the checksum, and only then given their name. */
+/* fetch_body.c: downloads one blob: resumes it, enforces the announced size, compares the checksum, and only then
+ * renames it. */
 #include "pull/fetch_inside.h"
 
 #include "base/file.h"
@@ -18,7 +18,8 @@
 
 #define UNKNOWN_SPARE ((int64_t)1 << 30) /* left free on the disk by a file of unknown size */
 #define UNKNOWN_STEP ((int64_t)64 << 20)
-#define PROGRESS_STEP ((int64_t)1 << 20) /* so many new bytes make a failure forgotten */
+#define PROGRESS_STEP \
+    ((int64_t)1 << 20) /* after this many new bytes failures are counted from zero */
 
 typedef struct body {
     const fetch *f;
@@ -29,10 +30,10 @@ typedef struct body {
     int64_t have;      /* bytes in the file */
     int64_t total;     /* −1 until some reply says it */
     int64_t asked;     /* the request's first byte */
-    char etag[128];    /* of the server that sends the bytes: its own name for this version */
+    char etag[128];    /* the ETag of the server that sends the bytes */
     bool resumed;      /* some of the bytes come from an earlier request */
-    int64_t limit;     /* bytes of a file whose size nobody has said */
-    int64_t next_look; /* at how many bytes the disk is asked again */
+    int64_t limit;     /* the most bytes of a file of unknown size */
+    int64_t next_look; /* at this size free disk space is checked again */
 } body;
 
 /* ---- the sink ---- */
@@ -40,7 +41,7 @@ typedef struct body {
 static rap_status restart(body *b, rap_err *err)
 {
     if (ftruncate(b->fd, 0) != 0 || lseek(b->fd, 0, SEEK_SET) != 0)
-        return err_set(err, RAP_E_IO, "%s: emptying failed: %m", b->part);
+        return err_set(err, RAP_E_IO, "%s: cannot truncate: %m", b->part);
     b->have = 0;
     b->resumed = false;
     return RAP_OK;
@@ -49,8 +50,8 @@ static rap_status restart(body *b, rap_err *err)
 static rap_status wrong_size(const body *b, int64_t said, rap_err *err)
 {
     return err_set(err, RAP_E_FORMAT,
-                   "%s: the server announces %" PRId64 " bytes, not the %" PRId64 " it should have",
-                   b->url, said, b->total);
+                   "%s: the server announces %" PRId64 " bytes, expected %" PRId64, b->url, said,
+                   b->total);
 }
 
 static rap_status begin_body(const http_reply *reply, void *payload, rap_err *err)
@@ -59,9 +60,10 @@ static rap_status begin_body(const http_reply *reply, void *payload, rap_err *er
     int64_t total = reply->code == 206 ? reply->range_total : reply->length;
 
     if (reply->code == 206 && (b->asked == 0 || reply->range_from != b->asked))
-        return err_set(err, RAP_E_FORMAT, "%s: the server sends another part than was asked for",
+        return err_set(err, RAP_E_FORMAT, "%s: the server sends another range than was requested",
                        b->url);
-    if (reply->code == 200 && b->have > 0) { /* it knows no ranges, or the file has changed */
+    if (reply->code == 200 &&
+        b->have > 0) { /* the server does not support ranges, or the file has changed */
         rap_status status = restart(b, err);
 
         if (status != RAP_OK)
@@ -85,7 +87,7 @@ static rap_status write_bytes(body *b, const char *data, size_t size, rap_err *e
         if (put < 0 && errno == EINTR)
             continue;
         if (put < 0)
-            return err_set(err, RAP_E_IO, "%s: writing failed: %m", b->part);
+            return err_set(err, RAP_E_IO, "%s: cannot write: %m", b->part);
         data += put;
         size -= (size_t)put;
         b->have += put;
@@ -93,8 +95,7 @@ static rap_status write_bytes(body *b, const char *data, size_t size, rap_err *e
     return RAP_OK;
 }
 
-/* How many bytes a file may have whose size nobody has said: what the disk can spare, asked anew
- * now and then. */
+/* The most bytes of a file of unknown size: what the disk can spare, checked again from time to time. */
 static int64_t spare_bytes(const body *b)
 {
     struct statvfs space;
@@ -118,9 +119,9 @@ static rap_status check_unannounced(body *b, size_t size, rap_err *err)
     if ((int64_t)size <= b->limit - b->have)
         return RAP_OK;
     return err_set(err, RAP_E_LIMIT,
-                   "%s: the server does not say how large the file is, and sent more than the "
+                   "%s: the server does not announce a size, and sent more than the "
                    "%" PRId64
-                   " bytes that the disk can spare; make room, or put the size into the recipe",
+                   " bytes that the disk can spare; free some space, or add the size to the recipe",
                    b->url, b->limit);
 }
 
@@ -143,7 +144,7 @@ static rap_status take_bytes(const void *data, size_t size, void *payload, rap_e
     return status;
 }
 
-/* ---- requests until it is whole ---- */
+/* ---- requests until it is complete ---- */
 
 static rap_status request(body *b, http_reply *reply, rap_err *err)
 {
@@ -244,7 +245,7 @@ static rap_status check(digest *d, const body *b, rap_err *err)
     return status;
 }
 
-/* Bytes that are wrong after a resumed transfer may be two versions put together: once more, from zero. */
+/* A resumed transfer may have joined two versions of a file: on a wrong checksum it starts again from zero, once. */
 static rap_status transfer_checked(body *b, rap_err *err)
 {
     digest d = { 0 };
@@ -263,8 +264,8 @@ static rap_status transfer_checked(body *b, rap_err *err)
         return status;
     unlink(b->part);
     return err_set(err, RAP_E_FORMAT,
-                   "%s: wrong bytes arrived (checksum %s, not %s); they were thrown away", b->url,
-                   d.got, d.want);
+                   "%s: wrong checksum %s, expected %s; the download was discarded", b->url, d.got,
+                   d.want);
 }
 
 static rap_status open_part(body *b, rap_err *err)
@@ -273,13 +274,13 @@ static rap_status open_part(body *b, rap_err *err)
 
     b->fd = open(b->part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (b->fd < 0 || fstat(b->fd, &info) != 0)
-        return err_set(err, RAP_E_IO, "%s: opening failed: %m", b->part);
+        return err_set(err, RAP_E_IO, "%s: cannot open: %m", b->part);
     b->have = (int64_t)info.st_size;
     b->resumed = b->have > 0;
     if (b->total >= 0 && b->have > b->total)
         return restart(b, err);
     if (lseek(b->fd, b->have, SEEK_SET) != b->have)
-        return err_set(err, RAP_E_IO, "%s: seeking failed: %m", b->part);
+        return err_set(err, RAP_E_IO, "%s: cannot seek: %m", b->part);
     return RAP_OK;
 }
 
@@ -299,7 +300,7 @@ rap_status fetch_body(fetch *f, const fetch_settings *set, const char *blob, rap
     if (status == RAP_OK)
         status = transfer_checked(&b, err);
     if (status == RAP_OK && (fsync(b.fd) != 0 || rename(b.part, blob) != 0))
-        status = err_set(err, RAP_E_IO, "%s: saving failed: %m", blob);
+        status = err_set(err, RAP_E_IO, "%s: cannot save: %m", blob);
     f->have = b.have;
     if (b.fd >= 0)
         close(b.fd);

@@ -1,4 +1,4 @@
-/* fetch_find.c: what of a file is in the cache already (fetch.h). */
+/* fetch_find.c: looks for a file in the cache (fetch.h). */
 #include "pull/fetch_inside.h"
 
 #include "base/file.h"
@@ -27,7 +27,7 @@ static bool has_sha256(const char *path, const char *want)
     return file_sha256(digest, path, NULL) == RAP_OK && strcmp(digest, want) == 0;
 }
 
-/* Has a blob the bytes that its name says? A name of another kind says nothing. */
+/* Does a blob have the checksum that is its name? True for names that are no checksum. */
 static bool is_as_named(const char *path, const char *name)
 {
     char digest[41];
@@ -38,8 +38,8 @@ static bool is_as_named(const char *path, const char *name)
            (fetch_git_name(digest, path, NULL) == RAP_OK && strcmp(digest, name) == 0);
 }
 
-/* Is this the file that the recipe means? A blob of large files is named by its SHA-256, so that most need
- * not be read. Where the recipe says neither size nor checksum, the bytes must be those of the name. */
+/* Is this the recipe's file? Blobs of large files are named by their SHA-256, so most need not be read. If the recipe
+ * has neither size nor checksum, the bytes must match the name. */
 static bool is_wanted(const fetch *f, const char *path)
 {
     int64_t bytes = fetch_size(path);

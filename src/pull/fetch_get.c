@@ -1,11 +1,11 @@
-/* fetch_get.c: a file that is missing: its lock, its bytes (fetch_body.c), its link in the cache (fetch.h). */
+/* fetch_get.c: downloads a missing file: lock, bytes (fetch_body.c), link in the cache (fetch.h). */
 #include "pull/fetch_inside.h"
 
 #include "base/file.h"
 
 #include <stdlib.h>
 
-/* Waits as long as another process writes this blob. */
+/* Waits while another process downloads this blob. */
 static rap_status take_lock(int *out, const fetch *f, const fetch_settings *set, rap_err *err)
 {
     char *path = hub_lock(set->hub, f->source, f->etag);
@@ -17,7 +17,7 @@ static rap_status take_lock(int *out, const fetch *f, const fetch_settings *set,
         if (status != RAP_E_BUSY)
             break;
         if (!told && fetch_tell(set, FETCH_WAIT, "another process is downloading it", 0, 0))
-            status = err_set(err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+            status = err_set(err, RAP_E_CANCELLED, "stopped; run the same command to resume");
         told = true;
         if (status == RAP_E_BUSY)
             status = fetch_pause(set, 200, err);

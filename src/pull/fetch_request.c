@@ -1,5 +1,4 @@
-/* fetch_request.c: a request to the hub as this program makes it: the token, time limits, redirections, trying
- * again, and what a failure means to a user. */
+/* fetch_request.c: requests to the hub: token, time limits, redirections, retries, and error messages for the user. */
 #include "pull/fetch_inside.h"
 
 #include "base/mem.h"
@@ -19,7 +18,7 @@ int fetch_tell(const fetch_settings *set, fetch_event event, const char *text, i
 
 rap_status fetch_stopped(rap_err *err)
 {
-    return err_set(err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+    return err_set(err, RAP_E_CANCELLED, "stopped; run the same command to resume");
 }
 
 http_request fetch_request(const fetch_settings *set, const char *url)
@@ -44,7 +43,7 @@ static rap_status next_hop(char **out, const char *at, const http_reply *reply, 
         return RAP_OK;
     free(*out);
     *out = NULL;
-    return err_set(err, RAP_E_IO, "%s: redirected to a URL that is not followed: '%s'", at,
+    return err_set(err, RAP_E_IO, "%s: redirects to a URL that is not allowed: '%s'", at,
                    reply->location);
 }
 
@@ -78,7 +77,7 @@ rap_status fetch_follow(http_reply *out, const fetch_settings *set, const http_r
 
 /* ---- failures ---- */
 
-/* The line of a failure, where a user of the hub can do something about it. */
+/* Adds to the error of a failed request what the user can do about it. */
 static void explain(const fetch_settings *set, const char *url, const http_reply *reply,
                     rap_err *err)
 {
@@ -91,8 +90,7 @@ static void explain(const fetch_settings *set, const char *url, const http_reply
         err_set(err, err->status, "%s; is this machine online? HF_ENDPOINT names another hub",
                 line);
     else if (reply->failure == HTTP_REFUSED && (reply->code == 401 || reply->code == 403))
-        err_set(err, err->status, "%s: %ld: no such file, or one that needs a permission: %s", url,
-                reply->code,
+        err_set(err, err->status, "%s: %ld: no such file, or no permission: %s", url, reply->code,
                 set->hub->token ? "accept the model's terms on its page, with the account "
                                   "that the token belongs to"
                                 : "set HF_TOKEN to a token of your account");

@@ -1,4 +1,4 @@
-/* hub.c: settings first, then the names of things, then links and locks. */
+/* hub.c: settings, names of files, links, locks. */
 #include "pull/hub.h"
 
 #include "base/buf.h"
@@ -79,7 +79,8 @@ static rap_status read_endpoint(hub *out, rap_err *err)
 
     value = value ? value : DEFAULT_ENDPOINT;
     if (strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0)
-        return err_set(err, RAP_E_ARGUMENT, "%s: '%s' is no URL (https://…)", variable, value);
+        return err_set(err, RAP_E_ARGUMENT, "%s is '%s': expected a URL (https://…)", variable,
+                       value);
     out->endpoint = mem_string(value);
     if (!out->endpoint)
         return err_memory(err, "opening the hub");
@@ -97,7 +98,7 @@ rap_status hub_open(hub *out, bool offline, rap_err *err)
     *out = (hub){ .offline = offline || is_set("HF_HUB_OFFLINE") };
     status = read_endpoint(out, err);
     if (status == RAP_OK && !cache && !home)
-        status = err_set(err, RAP_E_ARGUMENT, "no place for downloads: set HF_HOME or HOME");
+        status = err_set(err, RAP_E_ARGUMENT, "no folder for downloads: set HF_HOME or HOME");
     if (status == RAP_OK) {
         out->cache = cache ? mem_string(cache) : path_join(home, "hub");
         out->token = read_token(home);
@@ -217,7 +218,7 @@ static rap_status make_folder_of(const char *path, rap_err *err)
     return status;
 }
 
-/* A new name that replaces what was there at once: another process never sees it missing. */
+/* Replaces a link atomically, so that other processes never see it missing. */
 static rap_status replace_link(const char *target, const char *path, rap_err *err)
 {
     char *temporary = NULL;
@@ -227,7 +228,7 @@ static rap_status replace_link(const char *target, const char *path, rap_err *er
         return err_memory(err, "linking a file");
     unlink(temporary);
     if (symlink(target, temporary) != 0 || rename(temporary, path) != 0) {
-        status = err_set(err, RAP_E_IO, "%s: cannot make the link: %m", path);
+        status = err_set(err, RAP_E_IO, "%s: cannot create the link: %m", path);
         unlink(temporary);
     }
     free(temporary);
@@ -292,11 +293,11 @@ rap_status hub_try_lock(int *out, const char *path, rap_err *err)
         return status;
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
-        return err_set(err, RAP_E_IO, "%s: cannot make the lock file: %m", path);
+        return err_set(err, RAP_E_IO, "%s: cannot create the lock file: %m", path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         status = errno == EWOULDBLOCK
-                     ? err_set(err, RAP_E_BUSY, "%s: another process holds this lock", path)
-                     : err_set(err, RAP_E_IO, "%s: locking failed: %m", path);
+                     ? err_set(err, RAP_E_BUSY, "%s: locked by another process", path)
+                     : err_set(err, RAP_E_IO, "%s: cannot lock: %m", path);
         close(fd);
         return status;
     }

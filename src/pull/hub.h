@@ -1,9 +1,9 @@
-/* hub.h: where a model hub's files are: on the hub, and in the cache that its tools share.
+/* hub.h: the URLs of a model hub's files, and their paths in the cache that its tools share.
  *
- * The cache is the hub's own, so that what another tool has downloaded is not downloaded again:
+ * The cache is the hub's own, so files that another tool has downloaded are not downloaded again:
  *
  *     <cache>/models--OWNER--NAME/blobs/ETAG               the bytes
- *                                 refs/REVISION            the commit that a branch or tag was
+ *                                 refs/REVISION            the commit of a branch or tag
  *                                 snapshots/COMMIT/PATH    a relative link to ../../blobs/ETAG
  *     <cache>/.locks/models--OWNER--NAME/ETAG.lock         held while a blob is written
  */
@@ -33,14 +33,14 @@ char *hub_lock(const hub *h, const recipe_source *s, const char *etag);
 
 bool hub_is_commit(const char *text); /* 40 lower-case hex digits */
 
-/* The commit that the source's revision is, as far as the cache knows; "" when it does not. */
+/* The commit of the source's revision according to the cache; "" if unknown. */
 void hub_cached_commit(char out[41], const hub *h, const recipe_source *s);
 
-/* Makes snapshots/COMMIT/PATH point to the blob, and refs/REVISION say COMMIT. */
+/* Links snapshots/COMMIT/PATH to the blob, and writes COMMIT to refs/REVISION. */
 rap_status hub_link(const hub *h, const recipe_source *s, const char *commit, const char *path,
                     const char *etag, rap_err *err);
 
-/* Holds a lock file (made when absent) until hub_unlock(); RAP_E_BUSY when another process has it. */
+/* Holds a lock file (created if missing) until hub_unlock(); RAP_E_BUSY if another process holds it. */
 rap_status hub_try_lock(int *out, const char *path, rap_err *err);
 void hub_unlock(int fd);
 

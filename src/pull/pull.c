@@ -1,4 +1,4 @@
-/* pull.c: find the recipe, look into the cache, ask the hub, check the disk, download, assemble. */
+/* pull.c: finds the recipe, looks in the cache, asks the hub, checks the disk, downloads, assembles. */
 #include "pull/pull.h"
 
 #include "base/buf.h"
@@ -71,7 +71,7 @@ static int on_fetch(fetch_event event, const char *text, int64_t done, int64_t t
         return tell(p, PULL_RETRY, p->current, text, 0, 0);
     case FETCH_CHECK:
         return is_cancelled(payload);
-    case FETCH_WAIT: /* without a text it only asks whether to go on */
+    case FETCH_WAIT: /* without a text it only checks whether to continue */
         return text ? tell(p, PULL_WAIT, p->current, text, 0, 0) : is_cancelled(payload);
     }
     return 0;
@@ -107,7 +107,7 @@ static rap_status list_files(pull *p)
     return RAP_OK;
 }
 
-/* The old profile goes with all that is in it. */
+/* The old profile is removed with everything in it, so no recipe may be there. */
 static rap_status spare_recipe(const pull *p, const char *path)
 {
     char *folder = path_folder(path);
@@ -116,9 +116,8 @@ static rap_status spare_recipe(const pull *p, const char *path)
 
     if (folder && stat(folder, &here) == 0 && stat(p->profile, &there) == 0 &&
         here.st_dev == there.st_dev && here.st_ino == there.st_ino)
-        status =
-            err_set(p->err, RAP_E_ARGUMENT,
-                    "%s: lies in the folder that its profile replaces; move it elsewhere", path);
+        status = err_set(p->err, RAP_E_ARGUMENT,
+                         "%s: is in the folder that its profile replaces; move it elsewhere", path);
     free(folder);
     return status;
 }
@@ -132,7 +131,7 @@ static rap_status find_recipe(pull *p)
         status = recipe_read(&p->r, path, p->err);
     if (status == RAP_OK && !(p->profile = profile_folder(p->r->name)))
         status =
-            err_set(p->err, RAP_E_ARGUMENT, "no place for profiles: set XDG_DATA_HOME or HOME");
+            err_set(p->err, RAP_E_ARGUMENT, "no folder for profiles: set XDG_DATA_HOME or HOME");
     if (status == RAP_OK)
         status = spare_recipe(p, path);
     free(path);
@@ -193,8 +192,8 @@ static rap_status report(json_t **out, const pull *p, const char *state)
 
 /* ---- before the download ---- */
 
-/* A source's files come from one commit: what the first answer names is asked for by the others, and what
- * the cache has of another commit is asked for again. */
+/* A source's files come from one commit: that of the first reply is used for the others, and cached files of another
+ * commit are requested again. */
 static rap_status ask_source(pull *p, const fetch_settings *set, const recipe_source *source)
 {
     char commit[41] = "";
@@ -223,7 +222,7 @@ static rap_status ask_hub(pull *p, const fetch_settings *set)
 
         if (!f->here)
             return err_set(p->err, RAP_E_NOT_FOUND,
-                           "%s of %s is not in %s, and offline nothing is downloaded",
+                           "%s of %s is not in the cache %s, and offline nothing is downloaded",
                            f->file->path, f->source->hub, p->hub.cache);
     }
     for (int i = 0; !p->hub.offline && i < p->r->source_count && status == RAP_OK; i++)
@@ -262,12 +261,12 @@ static rap_status need_space(const pull *p, const char *path, const struct statv
         return RAP_OK;
     return err_set(
         p->err, RAP_E_IO,
-        "%s: %.1f GB are needed and %.1f GB are free; make room, or set HF_HUB_CACHE and "
+        "%s: needs %.1f GB, but %.1f GB are free; free some space, or set HF_HUB_CACHE and "
         "XDG_DATA_HOME to another disk",
         path, ((double)need + (double)DISK_SPARE) / 1e9, available / 1e9);
 }
 
-/* Room for what is still to come, and for what is converted (about as large as it was). */
+/* Space for the remaining downloads and for the converted files (about the size of their sources). */
 static rap_status check_disk(const pull *p)
 {
     struct statvfs cache_space, profile_space;
@@ -310,8 +309,7 @@ static rap_status get_files(pull *p, const fetch_settings *set)
         status = fetch_get(f, set, p->err);
         if (status == RAP_OK && tell(p, here ? PULL_REUSED : PULL_FETCHED, p->current, NULL,
                                      here ? 0 : f->bytes - before, f->bytes))
-            status =
-                err_set(p->err, RAP_E_CANCELLED, "stopped; the same command goes on from here");
+            status = err_set(p->err, RAP_E_CANCELLED, "stopped; run the same command to resume");
     }
     return status;
 }
@@ -356,7 +354,7 @@ static rap_status fetch_all(pull *p)
     return status == RAP_OK ? get_files(p, &set) : status;
 }
 
-/* Two pulls of one profile do their work one after the other; the second finds it done. */
+/* Two pulls of one profile run one after the other; the second finds it done. */
 static rap_status lock_profile(int *out, const pull *p)
 {
     char *folder = path_folder(p->profile), *path = NULL;
@@ -392,7 +390,7 @@ static rap_status run_locked(json_t **out, pull *p)
 
     if (state == ASSEMBLE_FOREIGN)
         return err_set(p->err, RAP_E_EXISTS,
-                       "%s: is there already and was not made by rap pull; move it away first",
+                       "%s: already exists and was not made by rap pull; move it away first",
                        p->profile);
     if (state == ASSEMBLE_DONE && !p->o->force)
         return report(out, p, "done");

@@ -70,7 +70,7 @@ static bool ends_in(const char *text, const char *end)
 
 /* ---- fields ---- */
 
-/* A text of bounded length without control characters; `fallback` NULL: it must be there. */
+/* A text of bounded length without control characters; `fallback` NULL: it is required. */
 static rap_status read_text(const reader *in, const json_t *object, const char *field,
                             const char *fallback, const char **out)
 {
@@ -97,12 +97,12 @@ static rap_status read_file(const reader *in, const json_t *value, recipe_file *
     if (status != RAP_OK)
         return status;
     if (!is_path(out->path, 8))
-        return complain(in, out->path, "is no path inside a repository");
+        return complain(in, out->path, "is not a path inside a repository");
     if (*out->sha256 && !is_hex(out->sha256, 64))
-        return complain(in, out->path, "has a sha256 that is not 64 lower-case hex digits");
+        return complain(in, out->path, "has an invalid sha256: expected 64 lower-case hex digits");
     out->bytes = bytes ? (int64_t)json_integer_value(bytes) : -1;
     if (bytes && (!json_is_integer(bytes) || out->bytes < 0 || out->bytes > RECIPE_FILE_LIMIT))
-        return complain(in, out->path, "has a number of bytes that cannot be");
+        return complain(in, out->path, "has an invalid number of bytes");
     return RAP_OK;
 }
 
@@ -127,11 +127,11 @@ static rap_status read_source(const reader *in, const char *name, const json_t *
     if (status != RAP_OK)
         return status;
     if (!is_word(name, strlen(name)))
-        return complain(in, name, "is no name for a source");
+        return complain(in, name, "is not a valid name of a source");
     if (!is_path(out->hub, 2))
-        return complain(in, out->hub, "is no repository (OWNER/NAME)");
+        return complain(in, out->hub, "is not a repository (OWNER/NAME)");
     if (!is_word(out->revision, strlen(out->revision)))
-        return complain(in, out->revision, "is no revision");
+        return complain(in, out->revision, "is not a valid revision");
     if (count < 1 || count > FILES)
         return complain(in, name, "needs \"files\": a list of 1 to 64 files");
     out->file = mem_array(count, sizeof *out->file);
@@ -142,7 +142,7 @@ static rap_status read_source(const reader *in, const char *name, const json_t *
 
         status = read_file(in, json_array_get(files, i), &file);
         if (status == RAP_OK && find_file(out, file.path) >= 0)
-            status = complain(in, file.path, "is there twice");
+            status = complain(in, file.path, "is listed twice");
         if (status == RAP_OK)
             out->file[out->file_count++] = file;
     }
@@ -156,7 +156,7 @@ static rap_status read_sources(const reader *in)
     const char *name;
 
     if (count < 1 || count > SOURCES)
-        return complain(in, "sources", "is not an object of 1 to 16 repositories");
+        return complain(in, "sources", "must be an object of 1 to 16 repositories");
     in->r->source = mem_array(count, sizeof *in->r->source);
     if (!in->r->source)
         return err_memory(in->err, "reading a recipe");
@@ -202,7 +202,7 @@ static rap_status read_vocab(const reader *in, recipe_step *out)
     if (status != RAP_OK)
         return status;
     if (place.source != out->source || !place.from)
-        return complain(in, out->vocab, "is no file of the source it goes with");
+        return complain(in, out->vocab, "must be a file of the same source");
     out->vocab = place.from;
     return RAP_OK;
 }
@@ -238,9 +238,9 @@ static rap_status read_step(const reader *in, const char *role, const json_t *va
     if (status != RAP_OK)
         return status;
     if (!is_role(role))
-        return complain(in, role, "is no part of a profile");
+        return complain(in, role, "is not a file of a profile");
     if (!is_word(out->as, strlen(out->as)) || !ends_in(out->as, ".gguf"))
-        return complain(in, out->as, "is no name for a model file (NAME.gguf)");
+        return complain(in, out->as, "is not a valid name of a model file (NAME.gguf)");
     for (int i = 0; i + 1 < in->r->step_count; i++)
         if (strcmp(in->r->step[i].as, out->as) == 0)
             return complain(in, out->as, "is made twice");
@@ -261,7 +261,7 @@ static rap_status read_steps(const reader *in)
     bool encoder = false;
 
     if (count < 1 || count > STEPS)
-        return complain(in, "make", "is not an object of 1 to 8 model files");
+        return complain(in, "make", "must be an object of 1 to 8 model files");
     in->r->step = mem_array(count, sizeof *in->r->step);
     if (!in->r->step)
         return err_memory(in->err, "reading a recipe");
@@ -283,10 +283,10 @@ static rap_status read_profile(const reader *in)
 
     in->r->profile = profile;
     if (profile && !json_is_object(profile))
-        return complain(in, "profile", "is not an object");
+        return complain(in, "profile", "must be an object");
     for (size_t i = 0; i < sizeof written / sizeof *written; i++)
         if (json_object_get(profile, written[i]))
-            return complain(in, written[i], "may not stand in \"profile\": it is written there");
+            return complain(in, written[i], "is not allowed in \"profile\": rap pull writes it");
     return RAP_OK;
 }
 
@@ -299,20 +299,21 @@ static rap_status read_head(const reader *in)
     if (status != RAP_OK)
         return status;
     if (version < 1)
-        return complain(in, "recipe", "is missing: this is no recipe of a profile");
+        return complain(in, "recipe", "is missing: this is not a recipe");
     if (version > 1)
-        return err_set(in->err, RAP_E_VERSION, "%s: is a recipe of a newer rap", in->file);
+        return err_set(in->err, RAP_E_VERSION, "%s: this recipe needs a newer version of rap",
+                       in->file);
     status = read_text(in, r->json, "name", NULL, &r->name);
     if (status == RAP_OK)
         status = read_text(in, r->json, "description", "", &r->description);
     if (status == RAP_OK)
         status = read_text(in, r->json, "license", "", &r->license);
     if (status == RAP_OK && (!is_word(r->name, strlen(r->name)) || !strcmp(r->name, "default")))
-        status = complain(in, r->name, "is no name for a profile");
+        status = complain(in, r->name, "is not a valid name of a profile");
     return status;
 }
 
-/* The digest of what it says, not of how it is laid out. */
+/* The digest of the content, independent of the layout of the JSON. */
 static rap_status digest(const reader *in)
 {
     char *text = json_dumps(in->r->json, JSON_COMPACT);

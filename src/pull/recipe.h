@@ -1,8 +1,8 @@
-/* recipe.h: what a profile is made of: a JSON file that names repositories of a model hub, their files and
- * what becomes of them (docs/models.md documents the fields).
+/* recipe.h: a JSON file that says how to make a profile: repositories of a model hub, their files, and the conversion
+ * of each (docs/models.md documents the fields).
  *
- * A recipe may come from anywhere, so that every name in it is checked before it becomes a path or a
- * URL, and every count and length has a bound. */
+ * A recipe may come from anywhere, so every name in it is checked before it becomes a path or a URL, and every count and
+ * length is bounded. */
 #ifndef RAP_PULL_RECIPE_H
 #define RAP_PULL_RECIPE_H
 
@@ -31,12 +31,12 @@ typedef struct recipe_source {
 typedef struct recipe_step {
     const char *role;  /* "encoder": the name in profile.json */
     const char *as;    /* "clip.gguf": the file in the profile's folder */
-    bool convert;      /* else the file is taken as it is */
+    bool convert;      /* false: the file is used unchanged */
     int source;        /* index of the source */
     const char *from;  /* the file in it; NULL: the repository's whole folder */
-    const char *vocab; /* the BPE merges, a file of the same source; NULL: beside the checkpoint */
-    const char *type;  /* what the weights are written in: "f32", "f16", "bf16", "q8_0"; "": as they are */
-    int image_size;    /* pixels a side of what an encoder shall see; 0: as published */
+    const char *vocab; /* the BPE merges, a file of the same source; NULL: in the checkpoint's folder */
+    const char *type;  /* of the weights: "f32", "f16", "bf16", "q8_0"; "": unchanged */
+    int image_size;    /* input size of an encoder in pixels; 0: as published */
 } recipe_step;
 
 typedef struct recipe {
@@ -47,20 +47,20 @@ typedef struct recipe {
     recipe_step *step; /* [step_count] */
     int step_count;
     const json_t *profile; /* the rest of profile.json; NULL: nothing */
-    char digest[65];       /* of the whole recipe: tells whether a profile was made by it */
+    char digest[65];       /* of the whole recipe: identifies the profiles made by it */
 } recipe;
 
-/* `file` is what errors call it. */
+/* `file` is its name in errors. */
 rap_status recipe_parse(recipe **out, const char *text, size_t len, const char *file, rap_err *err);
 rap_status recipe_read(recipe **out, const char *path, rap_err *err);
 void recipe_free(recipe *r); /* NULL-safe */
 
-/* Where `name` lies: itself when it is a path (has a slash or ends in ".json"), else NAME.json in
- * $RAP_RECIPES, beside the program, in the source tree, as installed. free(). */
+/* The path of the recipe `name`: `name` itself if it is a path (has a slash or ends in ".json"), else NAME.json in
+ * $RAP_RECIPES, next to the program, in the source tree, or installed. free(). */
 rap_status recipe_find(char **out, const char *name, rap_err *err);
 
-/* Every recipe of those folders, each name once, in order. The visitor's failure stops the walk; a recipe
- * that cannot be read does not, `why` names it. */
+/* All recipes of those folders, each name once, in order. A failure of the visitor stops; a recipe that cannot be read
+ * does not: the visitor gets its error in `why`. */
 typedef rap_status recipe_visit(const recipe *r, void *payload, rap_err *err);
 typedef void recipe_broken(const char *why, void *payload);
 rap_status recipe_each(recipe_visit *visit, recipe_broken *broken, void *payload, rap_err *err);

@@ -1,4 +1,4 @@
-/* recipe_find.c: the folders that hold recipes, one recipe by name, and all of them. */
+/* recipe_find.c: the folders of recipes; finds one recipe by name, or all. */
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -17,7 +17,7 @@
 
 enum { FOLDERS = 5 };
 
-/* The folders in the order in which they are asked; free() each. */
+/* The folders in search order; free() each. */
 static void folders(char *out[FOLDERS])
 {
     const char *own = getenv("RAP_RECIPES");
@@ -67,8 +67,7 @@ rap_status recipe_find(char **out, const char *name, rap_err *err)
     }
     free_folders(list);
     return *out ? RAP_OK
-                : err_set(err, RAP_E_NOT_FOUND,
-                          "%s: no recipe of that name; `rap pull --list` tells those there are",
+                : err_set(err, RAP_E_NOT_FOUND, "%s: no such recipe; `rap pull --list` lists them",
                           name);
 }
 

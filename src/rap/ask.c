@@ -16,7 +16,7 @@ rap_status rap_ask(rap_answer **out, rap *r, const rap_query *query, rap_on_toke
     status = rap_chat_open(&chat, r, image_given(&query->image) ? &query->image : NULL);
     if (status == RAP_OK) {
         question = *query;
-        question.image = (rap_image)RAP_IMAGE_INIT; /* the chat has it */
+        question.image = (rap_image)RAP_IMAGE_INIT; /* the chat has opened it */
         status = rap_chat_ask(out, chat, &question, on_token, payload);
     }
     rap_chat_close(chat);

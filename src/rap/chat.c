@@ -1,5 +1,5 @@
-/* chat.c: a conversation. A turn is: what is asked about (retrieve), the concepts' pictures as
- * image tokens (from the store's cache, or encoded once and kept there), and the answer. */
+/* chat.c: a conversation. A turn retrieves the concepts, gets their pictures as image tokens (from the store's cache,
+ * or encoded once and cached there), and generates the answer. */
 #include "rap/matches.h"
 #include "rap/models.h"
 #include "rap/picture.h"
@@ -19,8 +19,8 @@ struct rap_chat {
     session *session; /* NULL until the first question */
     image photo;
     int has_photo, looked, turns;
-    sighting seen;  /* of the photo: looked at once a conversation */
-    int64_t *given; /* [given_count] concepts that stand in the conversation already */
+    sighting seen;  /* of the photo: detected and embedded once per conversation */
+    int64_t *given; /* [given_count] concepts that are already in the conversation */
     size_t given_count;
 };
 
@@ -50,7 +50,7 @@ rap_status rap_chat_open(rap_chat **out, rap *r, const rap_image *source)
         free(chat);
         return status;
     }
-    chat->photo = shown.pixels; /* handed on; the bytes are not needed any more */
+    chat->photo = shown.pixels; /* moved; the bytes are no longer needed */
     shown.pixels = (image){ 0 };
     picture_close(&shown);
     *out = chat;
@@ -68,10 +68,10 @@ void rap_chat_close(rap_chat *chat)
     free(chat);
 }
 
-/* ---- what goes into the turn ---- */
+/* ---- the concepts of a turn ---- */
 
-/* The concepts of this turn. The photo's are given in the first turn; later ones only bring what the
- * question newly names. */
+/* The concepts of this turn: in the first those found in the photo and the question; in later ones those that the
+ * question names and that are not in the conversation yet. */
 static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **out)
 {
     static const char *const nobody[] = { NULL };
@@ -96,7 +96,7 @@ static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **o
     return status;
 }
 
-/* Notes what the turn has given, so that it is not given twice. */
+/* Records the concepts of the turn, so that they are not given again. */
 static rap_status note_given(rap_chat *chat, const rap_matches *m)
 {
     int64_t *more = realloc(chat->given, (chat->given_count + m->count + 1) * sizeof *more);
@@ -112,7 +112,7 @@ static rap_status note_given(rap_chat *chat, const rap_matches *m)
 
 /* ---- the concepts' pictures ---- */
 
-typedef struct shown_concept { /* what backs one session_picture */
+typedef struct shown_concept { /* the memory behind one session_picture */
     float *tokens;
     size_t floats;
 } shown_concept;
@@ -224,7 +224,7 @@ static rap_status open_session(rap_chat *chat)
     return status;
 }
 
-/* Runs the turn on the session. `start`: when the question came, by clock_ms(). */
+/* Runs the turn on the session. `start`: the time of the question, by clock_ms(). */
 static rap_status generate(rap_chat *chat, const rap_query *query, const rap_matches *m,
                            rap_on_token *on_token, void *payload, double start, session_answer *out)
 {
@@ -265,10 +265,10 @@ static rap_status check_query(rap *r, const rap_query *query)
     if (!text_is_utf8(query->question))
         return err_set(&r->err, RAP_E_ARGUMENT, "the question is not valid UTF-8");
     if (query->max_tokens < 0 || query->max_tokens > 1 << 20)
-        return err_set(&r->err, RAP_E_LIMIT, "an answer of %d tokens makes no sense",
+        return err_set(&r->err, RAP_E_LIMIT, "max_tokens must be 0 to 1048576, got %d",
                        query->max_tokens);
     if (!(query->temperature >= 0 && query->temperature <= 100))
-        return err_set(&r->err, RAP_E_ARGUMENT, "a temperature of %g makes no sense",
+        return err_set(&r->err, RAP_E_ARGUMENT, "the temperature must be 0 to 100, got %g",
                        (double)query->temperature);
     if (!(query->top_p >= 0 && query->top_p <= 1))
         return err_set(&r->err, RAP_E_ARGUMENT, "a top-p of %g is not between 0 and 1",
@@ -281,7 +281,7 @@ static rap_status check_query(rap *r, const rap_query *query)
                        query->concept_budget);
     if (image_given(&query->image))
         return err_set(&r->err, RAP_E_ARGUMENT,
-                       "a conversation keeps the picture that it was opened with");
+                       "a conversation has one picture, that of rap_chat_open(); open another one");
     return RAP_OK;
 }
 

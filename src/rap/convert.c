@@ -1,4 +1,4 @@
-/* convert.c: published checkpoints into GGUF. */
+/* convert.c: rap_convert(): published checkpoints to GGUF. */
 #include "rap.h"
 
 #include "base/file.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* None given, or three of each that can be. */
+/* Either none is given, or three valid numbers of each. */
 static bool good_colours(const convert_options *o)
 {
     bool given = false, good = true;
@@ -19,7 +19,7 @@ static bool good_colours(const convert_options *o)
     return good || !given;
 }
 
-/* Beside a checkpoint lie its configuration, its vocabulary and other shards. */
+/* The folder of a checkpoint also holds its configuration, its vocabulary and other shards. */
 static rap_status spare_inputs(const char *in, const char *out, const char *vocab, rap_err *err)
 {
     rap_status status = file_spare(out, in, "GGUF", err);
@@ -47,13 +47,13 @@ rap_status rap_convert(const char *in_path, const char *out_path,
         inside.payload = options->payload;
     }
     if (!in_path || !out_path)
-        status = err_set(&err, RAP_E_ARGUMENT, "converting needs a file to read and one to write");
+        status = err_set(&err, RAP_E_ARGUMENT, "rap_convert() needs an input and an output path");
     else if (inside.image_size < 0)
         status = err_set(&err, RAP_E_ARGUMENT, "pictures of %d pixels", inside.image_size);
     else if (!good_colours(&inside))
         status = err_set(&err, RAP_E_ARGUMENT,
-                         "mean and deviation of the colours are three numbers of 0 to 1 each, a "
-                         "deviation larger than 0");
+                         "mean and std must be three numbers from 0 to 1 each, those of std "
+                         "above 0");
     else
         status = convert_type_of(&inside.type, options ? options->type : NULL, &err);
     if (status == RAP_OK)

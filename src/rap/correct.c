@@ -1,4 +1,4 @@
-/* correct.c: what a photo does not show. */
+/* correct.c: rap_correct(): a photo, or a box in it, that does or does not show a concept. */
 #include "rap/models.h"
 #include "rap/picture.h"
 #include "rap/retrieve.h"
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Nearer to a view than this a region is that view: refusing it would refuse the concept's own picture. */
+/* A region nearer to a view than this is that view. Refusing it would refuse the concept's own picture. */
 #define OWN_PICTURE 0.01f
 
 /* ---- a box that is given ---- */
@@ -27,7 +27,7 @@ static rap_status refuse_box(rap *r, const char *name, const rap_image *source, 
 
 /* ---- the regions in which it is found ---- */
 
-/* Is the concept what the region is taken for, alone or as one of two candidates? */
+/* Is the concept matched at this region, alone or as one of two candidates? */
 static int is_taken_for(const profile *p, const sighting *seen, int region, int64_t id)
 {
     const search_hit *hit = seen->hit + region * RANK_HITS;
@@ -57,7 +57,7 @@ typedef struct refusals { /* [count] */
     size_t count;
 } refusals;
 
-/* The features are those by which the regions were recognised, so that these are no more. */
+/* Stores the very features by which the regions were matched, so that they are not matched again. */
 static rap_status gather(refusals *out, rap *r, const picture *shown, const sighting *seen,
                          int64_t id)
 {
@@ -72,8 +72,8 @@ static rap_status gather(refusals *out, rap *r, const picture *shown, const sigh
             continue;
         if (distance_to(seen, i, id) < OWN_PICTURE)
             return err_set(&r->err, RAP_E_ARGUMENT,
-                           "the photo is one of the concept's own pictures; forget the concept, or "
-                           "remember it anew by another picture");
+                           "the photo is one of the concept's own pictures; forget the concept and "
+                           "remember it from another picture");
         out->view[out->count] =
             (store_view){ shown->bytes, shown->size, image_full_width(&shown->pixels),
                           image_full_height(&shown->pixels),
@@ -98,7 +98,7 @@ static rap_status refuse_regions(rap *r, const char *name, int64_t id, const rap
         status = gather(&all, r, &shown, &seen, id);
     if (status == RAP_OK && all.count == 0)
         status = err_set(&r->err, RAP_E_NOT_FOUND,
-                         "%s: nothing in it is taken for %s; give the box of what is not it", photo,
+                         "%s: %s is not found in it; give the box of the look-alike (--box)", photo,
                          name);
     if (status == RAP_OK)
         status = store_add_refusals(r->store, name, all.view, all.vector, all.count, &r->err);
@@ -121,7 +121,7 @@ rap_status rap_correct(rap *r, const char *name, const rap_image *source, rap_bo
     if (!rap_ready(r) || !name)
         return RAP_E_ARGUMENT;
     if (!image_given(source))
-        return err_set(&r->err, RAP_E_ARGUMENT, "a correction needs a picture");
+        return err_set(&r->err, RAP_E_ARGUMENT, "rap_correct() needs a picture");
     if (box.w != 0 || box.h != 0)
         return refuse_box(r, name, source, box);
     status = store_find(r->store, name, &record, &r->err);

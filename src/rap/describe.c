@@ -1,5 +1,5 @@
-/* describe.c: what the handle runs on, as JSON: for `rap doctor`, `rap models` and bug reports;
- * and where the time of its layers goes. */
+/* describe.c: the handle as JSON (profile, models, store, versions), for `rap doctor`, `rap models` and bug reports;
+ * and the times of its layers. */
 #include "rap/handle.h"
 
 #include "base/file.h"
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <vips/vips.h>
 
-/* {"path","size"}, and where profile.json gives a sum whether it holds. A missing file says so. */
+/* {"path", "size"}, and "state" for a missing file or one that was compared with the checksum in profile.json. */
 static json_t *describe_file(const profile_file *file)
 {
     json_t *out = json_pack("{s:o}", "path", json_any_text(file->path));

@@ -1,4 +1,4 @@
-/* draw.c: matches drawn onto their photo. */
+/* draw.c: draws matches onto their photo. */
 #include "rap/handle.h"
 #include "rap/picture.h"
 
@@ -14,7 +14,7 @@ static rap_status draw_match(image *im, const rap_match *match, uint32_t color, 
     int thickness = side / 160 > 2 ? side / 160 : 2, pixels = side / 26 > 12 ? side / 26 : 12;
     char label[192];
 
-    if (match->box.w <= 0) /* found by its name alone: it has no place */
+    if (match->box.w <= 0) /* found by name only: no box */
         return RAP_OK;
     if (isnan(match->distance))
         snprintf(label, sizeof label, "%.150s", match->name);
@@ -32,14 +32,15 @@ rap_status rap_draw(rap *r, const rap_image *source, const rap_matches *matches,
     if (!rap_ready(r) || !matches || !path)
         return RAP_E_ARGUMENT;
     if (!image_given(source))
-        return err_set(&r->err, RAP_E_ARGUMENT, "drawing needs a picture");
+        return err_set(&r->err, RAP_E_ARGUMENT, "rap_draw() needs a picture");
     status = rap_may_write(r, path, source);
     if (status == RAP_OK)
         status = picture_open(&shown, source, &r->err);
     for (size_t i = 0; status == RAP_OK && i < matches->region_count; i++)
         if (*matches->region[i].label)
             image_draw_box(&shown.pixels, matches->region[i].box, 1, 0xB0B0B0);
-    for (size_t i = matches->count; status == RAP_OK && i-- > 0;) /* the best is drawn on top */
+    for (size_t i = matches->count;
+         status == RAP_OK && i-- > 0;) /* the best is drawn last, on top */
         status = draw_match(&shown.pixels, &matches->match[i],
                             colors[i % (sizeof colors / sizeof *colors)], &r->err);
     if (status == RAP_OK)

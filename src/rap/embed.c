@@ -42,7 +42,7 @@ rap_status rap_embed(rap_embedding **out, rap *r, const rap_image *source, const
     if (!rap_ready(r) || !out)
         return RAP_E_ARGUMENT;
     if (image_given(source) == (text != NULL))
-        return err_set(&r->err, RAP_E_ARGUMENT, "embed takes a picture or a text, one of both");
+        return err_set(&r->err, RAP_E_ARGUMENT, "rap_embed() needs either a picture or a text");
     status = models_encoder(r);
     if (status != RAP_OK)
         return status;

@@ -1,4 +1,4 @@
-/* engine.c: engines, for programs with several handles. */
+/* engine.c: rap_engine_*(): engines that several handles share. */
 #include "engine/engine.h"
 #include "rap/environment.h"
 

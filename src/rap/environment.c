@@ -1,4 +1,4 @@
-/* environment.c: what RAP_PRECISION, RAP_TOKEN_CACHE_MIB and RAP_PACK_CACHE may say. Empty is as if not set. */
+/* environment.c: checks RAP_PRECISION, RAP_TOKEN_CACHE_MIB and RAP_PACK_CACHE. An empty value counts as not set. */
 #include "rap/environment.h"
 
 #include "base/text.h"
@@ -22,20 +22,21 @@ static rap_status check_precision(rap_err *err)
     for (size_t i = 0; set && i < sizeof names / sizeof *names; i++)
         if (strcmp(set, names[i]) == 0)
             return RAP_OK;
-    return set ? err_set(err, RAP_E_ARGUMENT, "RAP_PRECISION is '%s': auto, f32, bf16 or int8", set)
+    return set ? err_set(err, RAP_E_ARGUMENT,
+                         "RAP_PRECISION is '%s': expected auto, f32, bf16 or int8", set)
                : RAP_OK;
 }
 
-/* A word is more likely a misspelt switch than a folder beside the user's files. */
+/* A word without a slash is more likely a misspelt switch than a folder in the current one. */
 static rap_status check_pack_cache(rap_err *err)
 {
     const char *set = setting("RAP_PACK_CACHE");
 
     if (!set || strcmp(set, "0") == 0 || strchr(set, '/'))
         return RAP_OK;
-    return err_set(err, RAP_E_ARGUMENT,
-                   "RAP_PACK_CACHE is '%s': the path of a folder (with a slash), or 0 for none",
-                   set);
+    return err_set(
+        err, RAP_E_ARGUMENT,
+        "RAP_PACK_CACHE is '%s': expected the path of a folder (with a slash), or 0 for none", set);
 }
 
 int environment_token_cache_mib(void)
@@ -56,7 +57,7 @@ static rap_status check_token_cache(rap_err *err)
     if (!set || (text_parse_long(&mib, set) && mib >= 0 && mib <= INT_MAX))
         return RAP_OK;
     return err_set(err, RAP_E_ARGUMENT,
-                   "RAP_TOKEN_CACHE_MIB is '%s': a number of MiB is wanted, 0 for none", set);
+                   "RAP_TOKEN_CACHE_MIB is '%s': expected a number of MiB, or 0 for none", set);
 }
 
 rap_status environment_check(rap_err *err)

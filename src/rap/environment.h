@@ -1,4 +1,4 @@
-/* environment.h: settings from the environment, checked once: a misspelt one is refused as in a file. */
+/* environment.h: settings from environment variables. Invalid values are errors, as in a file. */
 #ifndef RAP_RAP_ENVIRONMENT_H
 #define RAP_RAP_ENVIRONMENT_H
 
@@ -7,7 +7,7 @@
 /* RAP_PRECISION, RAP_TOKEN_CACHE_MIB, RAP_PACK_CACHE. */
 rap_status environment_check(rap_err *err);
 
-/* $RAP_TOKEN_CACHE_MIB once it was checked: 0: not set; −1: none is kept. */
+/* The value of $RAP_TOKEN_CACHE_MIB, after environment_check(). 0: not set; −1: no cache. */
 int environment_token_cache_mib(void);
 
 #endif

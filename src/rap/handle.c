@@ -1,4 +1,4 @@
-/* handle.c: what every handle can be asked. */
+/* handle.c: rap_error(), rap_note() and the check that starts every call. */
 #include "rap/handle.h"
 
 #include <stdlib.h>
@@ -15,7 +15,7 @@ const char *rap_note(const rap *r)
 
 int rap_ready(rap *r)
 {
-    if (!r || !r->store) /* the reason why opening failed stays readable */
+    if (!r || !r->store) /* keeps the reason why opening failed */
         return 0;
     err_clear(&r->err);
     store_clear_note(r->store);

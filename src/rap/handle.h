@@ -1,4 +1,4 @@
-/* handle.h: what a handle is: a store, an engine, and what was made ready of both. */
+/* handle.h: the fields of a handle: a store, an engine, and what was prepared from both. */
 #ifndef RAP_RAP_HANDLE_H
 #define RAP_RAP_HANDLE_H
 
@@ -9,7 +9,7 @@
 
 struct rap {
     rap_err err;
-    rap_options options; /* its texts are not used after rap_open() */
+    rap_options options; /* its strings are not used after rap_open() */
     int threads;
     rap_engine *engine;
     store *store;
@@ -18,14 +18,13 @@ struct rap {
     encoder *encoder;
     const char *maker; /* of vectors */
     vlm *vlm;
-    /* made of the store, NULL until first needed */
+    /* made from the store, NULL until first needed */
     retriever *retriever;
     names *names; /* as of names_generation */
     int64_t names_generation;
 };
 
-/* Every public call starts with this: the last error is forgotten. False for a NULL handle or one
- * whose opening failed. */
+/* Every public call starts with this. Clears the last error. False for a NULL handle or one whose opening failed. */
 int rap_ready(rap *r);
 
 #endif

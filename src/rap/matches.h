@@ -1,18 +1,18 @@
-/* matches.h: the list of matches that a caller gets. */
+/* matches.h: builds the rap_matches that a caller gets. */
 #ifndef RAP_RAP_MATCHES_H
 #define RAP_RAP_MATCHES_H
 
 #include "retrieve/retriever.h"
 
-/* An empty list with room for `room` matches, and the regions of what was seen (NULL: none). To be freed after a
- * failure too. */
+/* An empty list with room for `room` matches, and the regions of `seen` (NULL: none). Must be freed even after a
+ * failure. */
 rap_status matches_new(rap_matches **out, const sighting *seen, int room, rap_err *err);
 /* Appends a match with the concept's texts. */
 rap_status matches_add(rap_matches *m, const rap_record *record, const rank_result *from,
                        rap_err *err);
 /* Removes the matches whose concept is in given [count]. */
 void matches_without(rap_matches *m, const int64_t *given, size_t count);
-/* Leaves the first `count` matches. */
+/* Keeps only the first `count` matches. */
 void matches_cut(rap_matches *m, size_t count);
 
 #endif

@@ -1,4 +1,4 @@
-/* models.c: the engine's models, and the retriever that looks with them into the handle's store. */
+/* models.c: gets models from the engine, and makes the retriever of the handle's store. */
 #include "rap/models.h"
 
 rap_status models_profile(rap *r)

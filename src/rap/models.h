@@ -1,4 +1,4 @@
-/* models.h: the engine's models, lent to a handle when it first needs them. */
+/* models.h: models that a handle borrows from the engine when it first needs them. */
 #ifndef RAP_RAP_MODELS_H
 #define RAP_RAP_MODELS_H
 
@@ -6,7 +6,7 @@
 
 rap_status models_profile(rap *r);
 rap_status models_encoder(rap *r);
-rap_status models_retriever(rap *r); /* encoder and, where the profile has one, detector */
+rap_status models_retriever(rap *r); /* the encoder, and the detector if the profile has one */
 rap_status models_vlm(rap *r);
 
 #endif

@@ -1,13 +1,12 @@
-/* open.c: opening and closing a handle. The verbs stand in files of their own:
+/* open.c: opening and closing a handle. Each verb has a file of its own:
  *
- *     remember.c   picture + name + info ──► concept store; correct.c says what a photo does not show;
- *                  transfer.c imports and exports whole stores
+ *     remember.c   picture + name + info ──► concept store; correct.c stores corrections; transfer.c imports and
+ *                  exports whole stores
  *     retrieve.c   photo ──► regions ──► visual features ──► nearest concepts;  text ──► names
  *     ask.c        photo + question + the concepts found ──► answer, streamed; chat.c holds conversations
  *
- * models.c lends models from the engine when they are first needed, picture.c reads pictures, view.c embeds
- * them, matches.c holds what was found, records.c serves the calls that only touch the store, draw.c, embed.c,
- * convert.c and describe.c the rest. */
+ * models.c borrows models from the engine, picture.c reads pictures, view.c embeds them, matches.c builds the list of
+ * matches, records.c has the calls that only use the store; draw.c, embed.c, convert.c and describe.c the rest. */
 #include "rap/environment.h"
 #include "rap/handle.h"
 
@@ -27,7 +26,7 @@ static char *default_store_path(void)
     return given && *given ? mem_string(given) : path_user_data("store.db");
 }
 
-/* How much the store may keep of what is only cached. */
+/* Limits the image tokens that are cached in the store. */
 static void limit_tokens(rap *r)
 {
     long mib = r->options.token_cache_mib;
@@ -38,24 +37,24 @@ static void limit_tokens(rap *r)
         store_limit_tokens(r->store, mib < 0 ? 0 : (int64_t)mib << 20);
 }
 
-/* May a file be written, and what SQLite puts beside it? */
+/* Are the file and its folder writable? SQLite creates further files there. */
 static bool may_write(const char *path, const char *folder)
 {
     return access(path, W_OK) == 0 && access(folder, W_OK | X_OK) == 0;
 }
 
-/* For a handle that changes nothing but may keep what it computed. `read_only`: what it came to. A store that was
- * named cannot be in a folder that is not there; the user's own folder may still be to come. */
+/* For a handle that makes no changes but may cache in the store. Sets `read_only` to what was possible. The folder of a
+ * store that was named must exist; that of the default store may not exist yet. */
 static rap_status open_to_read(rap *r, int *read_only, const char *path, const char *folder)
 {
     rap_status status = RAP_E_IO;
 
     if (r->options.store && *r->options.store && !file_is_folder(folder))
-        return err_set(&r->err, RAP_E_NOT_FOUND, "%s: its folder is not there", path);
+        return err_set(&r->err, RAP_E_NOT_FOUND, "%s: no such folder: %s", path, folder);
     if (r->options.read_only == RAP_STORE_CACHE && file_exists(path) && may_write(path, folder))
         status = store_open(&r->store, path, 0, &r->err);
     *read_only = status != RAP_OK;
-    if (status == RAP_E_IO) { /* it can be read, perhaps */
+    if (status == RAP_E_IO) { /* perhaps it can still be read */
         err_clear(&r->err);
         status = store_open(&r->store, path, 1, &r->err);
     }
@@ -68,7 +67,7 @@ static rap_status open_to_change(rap *r, const char *path, const char *folder)
     rap_status status = file_make_folders(folder, &why);
 
     if (status != RAP_OK)
-        return err_set(&r->err, status, "%s: its folder cannot be made: %s", path, why.text);
+        return err_set(&r->err, status, "%s: cannot create its folder: %s", path, why.text);
     return store_open(&r->store, path, 0, &r->err);
 }
 
@@ -83,7 +82,7 @@ static rap_status open_in(rap *r, const char *path, const char *folder)
         status = store_open(&r->store, path, 1, &r->err);
     else
         status = open_to_read(r, &read_only, path, folder);
-    r->options.read_only = read_only; /* from here on: is nothing written? */
+    r->options.read_only = read_only; /* from here on a flag */
     return status;
 }
 
@@ -97,7 +96,7 @@ static rap_status open_store(rap *r, const char *given)
         status = store_open_empty(&r->store, "no store", &r->err);
     else if (!folder)
         status = err_set(&r->err, RAP_E_NOT_FOUND,
-                         "no place for the store: name one, or set RAP_STORE or HOME");
+                         "no path for the store: give one (--store), or set RAP_STORE or HOME");
     else
         status = open_in(r, path, folder);
     if (status == RAP_OK)
@@ -125,8 +124,9 @@ static rap_status share_engine(rap *r, rap_engine *given)
     if (why->status != RAP_OK)
         return err_set(&r->err, why->status, "%s", why->text);
     if (r->options.profile)
-        return err_set(&r->err, RAP_E_ARGUMENT,
-                       "a handle on an engine takes the engine's profile, not one of its own");
+        return err_set(
+            &r->err, RAP_E_ARGUMENT,
+            "options.profile must be NULL with options.engine: the engine has its profile");
     r->engine = engine_share(given);
     return RAP_OK;
 }
@@ -137,8 +137,8 @@ static rap_status open_engine(rap *r)
     rap_status status;
 
     if (asked < 0 || asked > 1024)
-        return err_set(&r->err, RAP_E_LIMIT, "%d threads: 1 to 1024 make sense, 0 means all",
-                       asked);
+        return err_set(&r->err, RAP_E_LIMIT,
+                       "the number of threads must be 1 to 1024, or 0 for all, got %d", asked);
     status = r->options.engine ? share_engine(r, r->options.engine) : open_own_engine(r);
     if (status == RAP_OK)
         r->threads = asked > 0 ? asked : engine_threads(r->engine);
@@ -160,11 +160,10 @@ rap_status rap_open(rap **out, const rap_options *options)
         return RAP_E_MEMORY;
     r->options = options ? *options : defaults;
     if (r->options.policy != RAP_POLICY_DEFAULT && r->options.policy != RAP_POLICY_PAPER)
-        return err_set(&r->err, RAP_E_ARGUMENT, "no retrieval policy has the number %d",
+        return err_set(&r->err, RAP_E_ARGUMENT, "unknown retrieval policy %d",
                        (int)r->options.policy);
     if (r->options.read_only < RAP_STORE_CHANGE || r->options.read_only > RAP_STORE_EMPTY)
-        return err_set(&r->err, RAP_E_ARGUMENT, "no use of a store has the number %d",
-                       r->options.read_only);
+        return err_set(&r->err, RAP_E_ARGUMENT, "unknown rap_store_use %d", r->options.read_only);
     status = environment_check(&r->err);
     if (status == RAP_OK)
         status = open_engine(r);

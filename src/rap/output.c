@@ -1,4 +1,4 @@
-/* output.c: what a handle reads is not to be written over. */
+/* output.c: rap_may_write(): refuses to overwrite a file that the handle reads. */
 #include "rap/handle.h"
 
 #include "base/buf.h"
@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-/* The store and what SQLite keeps beside it: committed changes may be in the log alone. */
+/* The store and SQLite's files next to it: committed changes may be only in the log. */
 static rap_status spare_store(const char *path, const char *name, rap_err *err)
 {
     static const char *const tail[] = { "", "-wal", "-shm" };

@@ -1,4 +1,4 @@
-/* picture.c: read, decode, check. */
+/* picture.c: see picture.h. */
 #include "rap/picture.h"
 
 #include "retrieve/embed.h"
@@ -46,8 +46,8 @@ rap_status picture_fit_box(rap_box *box, const image *im, rap_err *err)
     if (!(box->w > 0) || !(box->h > 0) || !isfinite(box->x + box->w) ||
         !isfinite(box->y + box->h) || right - fmaxf(box->x, 0) < 1 || bottom - fmaxf(box->y, 0) < 1)
         return err_set(err, RAP_E_ARGUMENT,
-                       "the box %g,%g,%g,%g has nothing in the picture of %d×%d pixels", box->x,
-                       box->y, box->w, box->h, width, height);
+                       "the box %g,%g,%g,%g is outside the picture of %d×%d pixels", box->x, box->y,
+                       box->w, box->h, width, height);
     box->x = fmaxf(box->x, 0);
     box->y = fmaxf(box->y, 0);
     box->w = right - box->x;

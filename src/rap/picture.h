@@ -1,4 +1,4 @@
-/* picture.h: pictures on their way into the system: read, decoded, checked. */
+/* picture.h: reads, decodes and checks a picture that the caller gave. */
 #ifndef RAP_RAP_PICTURE_H
 #define RAP_RAP_PICTURE_H
 
@@ -13,7 +13,7 @@ typedef struct picture { /* a decoded picture with the bytes it came from */
 rap_status picture_open(picture *out, const rap_image *source, rap_err *err);
 void picture_close(picture *p);
 int image_given(const rap_image *source); /* NULL-safe */
-/* Crops the box to the picture; RAP_E_ARGUMENT when nothing of it lies inside. */
+/* Clips the box to the picture; RAP_E_ARGUMENT if it is entirely outside. */
 rap_status picture_fit_box(rap_box *box, const image *im, rap_err *err);
 
 #endif

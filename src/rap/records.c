@@ -1,4 +1,4 @@
-/* records.c: the calls that only touch the store. */
+/* records.c: the calls that only use the store: find, list, aliases, forget. */
 #include "rap/handle.h"
 
 #include "base/mem.h"
@@ -76,7 +76,7 @@ rap_status rap_avatar(void **out, size_t *out_size, rap *r, const char *name)
     if (status == RAP_OK)
         status = store_avatar(r->store, record->id, &avatar, &r->err);
     if (status == RAP_OK) {
-        *out = avatar.bytes; /* handed on */
+        *out = avatar.bytes; /* moved */
         *out_size = avatar.size;
     }
     rap_record_free(record);

@@ -21,7 +21,7 @@ rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept)
     if (!rap_ready(r) || !concept)
         return RAP_E_ARGUMENT;
     if (!image_given(&concept->image))
-        return err_set(&r->err, RAP_E_ARGUMENT, "remembering needs a picture");
+        return err_set(&r->err, RAP_E_ARGUMENT, "rap_remember() needs a picture");
     status = remember(r, concept, &id);
     if (out)
         *out = status == RAP_OK ? id : 0;
@@ -74,7 +74,7 @@ rap_status rap_add_view(rap *r, const char *name, const rap_image *source, rap_b
     if (!rap_ready(r) || !name)
         return RAP_E_ARGUMENT;
     if (!image_given(source))
-        return err_set(&r->err, RAP_E_ARGUMENT, "a view needs a picture");
+        return err_set(&r->err, RAP_E_ARGUMENT, "rap_add_view() needs a picture");
     status = view_open(&seen, r, source, box);
     if (status == RAP_OK)
         status = store_add_view(r->store, name, &seen.view, &seen.vector, &r->err);

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- looking and ranking ---- */
+/* ---- searching and ranking ---- */
 
 static rap_status add_results(rap *r, rap_matches *m, const rank_result *result, int count)
 {
@@ -21,7 +21,7 @@ static rap_status add_results(rap *r, rap_matches *m, const rank_result *result,
         status = store_find_id(r->store, result[i].id, &record, &r->err);
         if (status == RAP_OK)
             status = matches_add(m, record, &result[i], &r->err);
-        else if (status == RAP_E_NOT_FOUND) { /* forgotten by another process in between */
+        else if (status == RAP_E_NOT_FOUND) { /* meanwhile forgotten by another process */
             err_clear(&r->err);
             status = RAP_OK;
         }
@@ -61,7 +61,7 @@ static rap_status find_named(rap *r, const char *text, int64_t **out, int *out_c
     return names_find(r->names, text, r->options.policy, out, out_count, &r->err);
 }
 
-/* rank.h's view of what was seen; free(). */
+/* The regions as rank.h takes them; free(). */
 static rank_region *rank_regions(const sighting *seen)
 {
     rank_region *region = mem_array(seen ? (size_t)seen->count : 0, sizeof *region);
@@ -90,7 +90,8 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int 
     rap_status status;
 
     if (limit < 0 || limit > 100000)
-        return err_set(&r->err, RAP_E_LIMIT, "a limit of %d matches makes no sense", limit);
+        return err_set(&r->err, RAP_E_LIMIT, "the limit of matches must be 0 to 100000, got %d",
+                       limit);
     status = find_named(r, text, &named, &in.named_count);
     in.named = named;
     in.region = region = rank_regions(seen);
@@ -121,7 +122,8 @@ rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out)
     while (wanted[count])
         count++;
     if (count > 1000)
-        return err_set(&r->err, RAP_E_LIMIT, "%zu names at once; the limit is 1000", count);
+        return err_set(&r->err, RAP_E_LIMIT, "at most 1000 names can be asked about, got %zu",
+                       count);
     status = matches_new(out, NULL, (int)count, &r->err);
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
         rap_record *record = NULL;

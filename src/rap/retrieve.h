@@ -1,4 +1,4 @@
-/* retrieve.h: the steps of rap_retrieve(), which a conversation and a correction take one by one. */
+/* retrieve.h: the steps of rap_retrieve(), used one by one by conversations and corrections. */
 #ifndef RAP_RAP_RETRIEVE_H
 #define RAP_RAP_RETRIEVE_H
 
@@ -6,7 +6,7 @@
 
 /* Detects, embeds, searches. */
 rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting *out);
-/* Ranks what was seen (NULL: no photo) together with the names in `text` (NULL: none). */
+/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none). */
 rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
                             rap_matches **out);
 /* Exactly these names, in this order. */

@@ -10,13 +10,13 @@
 
 /* ---- import ---- */
 
-/* A small encoder runs on one thread, so several of them work side by side; a large one takes all threads
- * and is the only one. Each worker decodes and embeds its own share of a group. */
+/* A small encoder runs on one thread, so several run in parallel; a large one uses all threads and runs alone. Each
+ * worker decodes and embeds its share of a group. */
 typedef struct import_run {
     rap *r;
     encoder **encoder; /* [workers]: the first is the handle's own */
     int workers;
-    float *feature; /* [TRANSFER_GROUP, dim], lent to the importer until the next group */
+    float *feature; /* [TRANSFER_GROUP, dim], borrowed by the importer until the next group */
 } import_run;
 
 static void import_release(import_run *run)
@@ -27,7 +27,7 @@ static void import_release(import_run *run)
     free(run->feature);
 }
 
-/* `count`: pictures of the first group; few of them are not worth another encoder. */
+/* `count`: pictures of the first group; a few are not worth another encoder. */
 static rap_status import_start(import_run *run, size_t count)
 {
     rap *r = run->r;
@@ -62,7 +62,7 @@ static rap_status decode_one(image *out, transfer_picture *p, rap_err *err)
     return status;
 }
 
-/* Pictures from..to−1 of a group, as many at a time as memory allows; *out_failed as transfer.h says. */
+/* Pictures from..to−1 of a group, as many at a time as memory allows; for *out_failed see transfer.h. */
 static rap_status import_share(import_run *run, encoder *e, transfer_picture *group, size_t from,
                                size_t to, size_t *out_failed, rap_err *err)
 {
@@ -93,7 +93,7 @@ static rap_status import_share(import_run *run, encoder *e, transfer_picture *gr
     return status;
 }
 
-/* Of several failures the first picture's counts. */
+/* Of several failures that of the first picture is reported. */
 static rap_status import_all(import_run *run, transfer_picture *group, size_t count,
                              size_t *out_failed, rap_err *err)
 {

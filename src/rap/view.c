@@ -1,4 +1,4 @@
-/* view.c: reads and embeds. */
+/* view.c: see view.h. */
 #include "rap/view.h"
 #include "rap/models.h"
 

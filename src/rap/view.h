@@ -1,4 +1,4 @@
-/* view.h: a picture with its vector, ready for the store. */
+/* view.h: reads and embeds a picture for the store. */
 #ifndef RAP_RAP_VIEW_H
 #define RAP_RAP_VIEW_H
 

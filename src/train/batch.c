@@ -65,12 +65,14 @@ rap_status batch_add(batch *b, const lesson *l, const pictures *bank, rap_err *e
     for (int i = 0; !status && i < l->pictures; i++) {
         const lesson_picture *p = &l->picture[i];
         float *data = b->pixels + b->pixel_rows * b->width;
-        int32_t count = pictures_rows(bank, p->number);
+        int32_t count;
+        const int32_t *cells = pictures_cells(&count, bank, p->number);
 
         status = pictures_read(data, bank, p->number, err);
         for (int32_t k = 0; k < count; k++)
-            b->picture[at + p->at + k] = data + k * b->width;
-        b->pixel_rows += count;
+            if (cells[k] < 0) {
+                b->picture[at + p->at + k] = b->pixels + b->pixel_rows++ * b->width;
+            }
     }
     b->rows.count += l->count;
     b->begin[++b->rows.spans.count] = (int32_t)b->rows.count;

@@ -1,7 +1,7 @@
 /* decoder.h: a decoder out of its GGUF, frozen, with a LoRA beside each of its linear layers; its loss and the loss's
  * gradient by the LoRA.
  *
- * Reading order: shape.h (the file), ops.h (steps and their gradients), linear.h (frozen weight + LoRA), decoder.c (memory), then
+ * Reading order: shape.h (the file), ops.h (steps and their gradients), linear.h (frozen weight + LoRA), decoder_open.c (memory), then
  * forward.c, which is the model from top to bottom, forwards and backwards. */
 #ifndef RAP_TRAIN_DECODER_H
 #define RAP_TRAIN_DECODER_H

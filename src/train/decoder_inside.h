@@ -1,4 +1,4 @@
-/* decoder_inside.h: a decoder's memory, for decoder.c and forward.c. T = rows at most, D = width, F = inner,
+/* decoder_inside.h: a decoder's memory, for decoder_open.c and forward.c. T = rows at most, D = width, F = inner,
  * Q = heads · head, K = groups · head. */
 #ifndef RAP_TRAIN_DECODER_INSIDE_H
 #define RAP_TRAIN_DECODER_INSIDE_H

@@ -168,35 +168,33 @@ static const char *picture_name(const sample *s, int number)
     return number == 0 ? s->image : s->concept[number - 1].picture;
 }
 
-static rap_status add_picture(building *b, lessons *all, const vlm *v, const char *images,
-                              const char *name, rap_err *err)
+static rap_status add_picture(building *b, lessons *all, const sample *s, int number,
+                              const char *images, rap_err *err)
 {
-    const picture_frame *frame = &v->frame;
-    char *path = path_join(images, name);
+    char *path = path_join(images, picture_name(s, number));
     lesson_picture *grown = realloc(b->l.picture, (size_t)(b->l.pictures + 1) * sizeof *grown);
-    int32_t rows = 0;
+    const int32_t *cells = NULL;
+    int32_t count = 0;
     bool fits = path && grown;
     rap_status status = RAP_OK;
 
     b->l.picture = grown ? grown : b->l.picture;
     if (fits)
-        status = pictures_add(&grown[b->l.pictures].number, &rows, all->bank, path, err);
+        status = pictures_add(&grown[b->l.pictures].number, all->bank, path, number > 0, err);
     free(path);
     if (status)
         return status;
-    for (size_t i = 0; fits && i < frame->before_count; i++)
-        fits = add_row(b, frame->before[i], 0);
-    if (fits)
+    if (fits) {
+        cells = pictures_cells(&count, all->bank, grown[b->l.pictures].number);
         grown[b->l.pictures++].at = b->l.count;
-    for (int32_t i = 0; fits && i < rows; i++)
-        fits = add_row(b, -1, 0);
-    for (size_t i = 0; fits && i < frame->after_count; i++)
-        fits = add_row(b, frame->after[i], 0);
+    }
+    for (int32_t i = 0; fits && i < count; i++)
+        fits = add_row(b, cells[i], 0);
     return fits ? RAP_OK : err_memory(err, "reading samples");
 }
 
 static rap_status add_runs(building *b, lessons *all, const sample *s, const token_list *tokens,
-                           const uint8_t *learnt, const vlm *v, const char *images, rap_err *err)
+                           const uint8_t *learnt, const char *images, rap_err *err)
 {
     rap_status status = RAP_OK;
 
@@ -204,7 +202,7 @@ static rap_status add_runs(building *b, lessons *all, const sample *s, const tok
         const token_run *run = &tokens->run[i];
 
         if (run->picture >= 0) {
-            status = add_picture(b, all, v, images, picture_name(s, run->picture), err);
+            status = add_picture(b, all, s, run->picture, images, err);
             continue;
         }
         for (size_t n = run->from; !status && n < run->from + run->count; n++)
@@ -255,7 +253,7 @@ static rap_status build(building *b, lessons *all, const sample *s, vlm *v, cons
     if (!status)
         status = add_begin(b, &tokens, v, err);
     if (!status)
-        status = add_runs(b, all, s, &tokens, learnt, v, images, err);
+        status = add_runs(b, all, s, &tokens, learnt, images, err);
     free(learnt);
     token_list_release(&tokens);
     prompt_release(&t.all);

@@ -10,7 +10,7 @@
 #include "train/pictures.h"
 
 typedef struct lesson_picture {
-    int32_t at;    /* its first row in the sequence */
+    int32_t at;    /* its first cell in the sequence */
     size_t number; /* in the bank */
 } lesson_picture;
 

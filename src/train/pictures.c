@@ -1,10 +1,12 @@
 /* pictures.c: features by path, in an open hash table; the numbers in a file that was unlinked when it was made. */
 #include "train/pictures.h"
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/temp.h"
+#include "generate/picture.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,9 +14,11 @@
 #include <unistd.h>
 
 typedef struct entry {
-    char *path;
+    char *path;     /* behind 'c' or 'q' */
     int64_t offset; /* in floats */
     int32_t rows;
+    int32_t *cells;
+    int32_t count;
 } entry;
 
 struct pictures {
@@ -22,12 +26,17 @@ struct pictures {
     char *folder; /* NULL: only counts */
     temp file;
     int64_t floats; /* written */
-    int32_t rows_of_first;
     entry *entry;
     size_t count, cap;
     size_t *slot; /* [slots] entry + 1; 0: free */
     size_t slots;
 };
+
+static void entry_release(entry *e)
+{
+    free(e->path);
+    free(e->cells);
+}
 
 rap_status pictures_open(pictures **out, vlm *v, const char *folder, rap_err *err)
 {
@@ -61,7 +70,7 @@ void pictures_close(pictures *p)
         return;
     temp_remove(&p->file);
     for (size_t i = 0; i < p->count; i++)
-        free(p->entry[i].path);
+        entry_release(&p->entry[i]);
     free(p->entry);
     free(p->slot);
     free(p->folder);
@@ -126,59 +135,104 @@ static rap_status store(pictures *p, const float *data, size_t floats, rap_err *
     return RAP_OK;
 }
 
-/* Rows of the picture, its features stored where they are wanted. */
-static rap_status encode(int32_t *out_rows, pictures *p, const char *path, rap_err *err)
+/* Cells of mtmd's chunks. */
+static rap_status lay_cells(entry *out, const picture *pic, rap_err *err)
+{
+    size_t chunks = mtmd_input_chunks_size(pic->chunks);
+
+    out->cells = mem_array((size_t)pic->cells + 1, sizeof *out->cells);
+    if (!out->cells)
+        return err_memory(err, "reading pictures");
+    for (size_t i = pic->first; i < chunks; i++) {
+        const mtmd_input_chunk *c = mtmd_input_chunks_get(pic->chunks, i);
+        size_t n = mtmd_input_chunk_get_n_tokens(c), skip = i == pic->first ? pic->skip : 0;
+        const llama_token *text = mtmd_input_chunk_get_type(c) == MTMD_INPUT_CHUNK_TYPE_TEXT
+                                      ? mtmd_input_chunk_get_tokens_text(c, &n)
+                                      : NULL;
+
+        for (size_t k = text ? skip : 0; k < n && out->count < pic->cells; k++) {
+            out->cells[out->count++] = text ? text[k] : -1;
+            out->rows += !text;
+        }
+    }
+    return RAP_OK;
+}
+
+/* The cells of the picture, its features stored where they are wanted. */
+static rap_status encode(entry *out, pictures *p, const char *path, bool of_concept, rap_err *err)
 {
     image im = { 0 };
+    picture pic = { .chunks = NULL };
+    session_picture source = { .pixels = NULL };
     float *tokens = NULL;
-    size_t floats = 0;
     rap_status status;
 
-    if (!p->folder && p->rows_of_first) {
-        *out_rows = p->rows_of_first;
-        return file_exists(path) ? RAP_OK : err_set(err, RAP_E_NOT_FOUND, "%s: no such file", path);
+    if (!p->folder && p->count) { /* counted like the first */
+        const entry *e = &p->entry[0];
+
+        out->cells = mem_copy(e->cells, (size_t)e->count * sizeof *e->cells);
+        out->count = e->count;
+        return !file_exists(path) ? err_set(err, RAP_E_NOT_FOUND, "%s: no such file", path)
+               : out->cells       ? RAP_OK
+                                  : err_memory(err, "reading pictures");
     }
     status = image_load(&im, path, err);
     if (!status)
-        status = vlm_encode(p->v, &im, &tokens, &floats, err);
+        status =
+            (of_concept ? vlm_encode_concept : vlm_encode)(p->v, &im, &tokens, &source.floats, err);
+    source.tokens = tokens;
+    if (!status)
+        status = picture_init(&pic, p->v, &source, err);
+    if (!status)
+        status = lay_cells(out, &pic, err);
     if (!status && p->folder)
-        status = store(p, tokens, floats, err);
-    *out_rows = p->rows_of_first = (int32_t)(floats / (size_t)vlm_embedding_width(p->v));
+        status = store(p, pic.rows, pic.row_floats, err);
+    picture_release(&pic);
     free(tokens);
     image_release(&im);
     return status;
 }
 
-rap_status pictures_add(size_t *out_number, int32_t *out_rows, pictures *p, const char *path,
+static rap_status add_new(pictures *p, const char *path, bool of_concept, rap_err *err)
+{
+    entry new = { .offset = p->floats, .path = mem_string(path) };
+    rap_status status =
+        new.path ? encode(&new, p, path + 1, of_concept, err) : err_memory(err, "reading pictures");
+
+    if (status)
+        entry_release(&new);
+    else
+        p->entry[p->count++] = new;
+    return status;
+}
+
+rap_status pictures_add(size_t *out_number, pictures *p, const char *path, bool of_concept,
                         rap_err *err)
 {
+    buf name = BUF_INIT;
+    rap_status status = RAP_OK;
     size_t *slot;
-    entry new = { .offset = p->floats };
-    rap_status status;
 
-    if (!reserve(p))
+    buf_printf(&name, "%c%s", of_concept ? 'c' : 'q', path);
+    if (buf_failed(&name) || !reserve(p)) {
+        buf_release(&name);
         return err_memory(err, "reading pictures");
-    slot = find(p, path);
+    }
+    slot = find(p, buf_text(&name));
     if (!*slot) {
-        status = encode(&new.rows, p, path, err);
-        if (status)
-            return status;
-        new.path = mem_string(path);
-        if (!new.path)
-            return err_memory(err, "reading pictures");
-        p->entry[p->count++] = new;
-        *slot = p->count;
+        status = add_new(p, buf_text(&name), of_concept, err);
+        *slot = status ? 0 : p->count;
     }
     *out_number = *slot - 1;
-    *out_rows = p->entry[*out_number].rows;
-    return RAP_OK;
+    buf_release(&name);
+    return status;
 }
 
 rap_status pictures_read(float *out, const pictures *p, size_t number, rap_err *err)
 {
     const entry *e = &p->entry[number];
     char *to = (char *)out;
-    size_t left = (size_t)e->rows * (size_t)vlm_embedding_width(p->v) * sizeof *out;
+    size_t left = (size_t)e->rows * (size_t)p->v->width * sizeof *out;
     off_t from = (off_t)e->offset * (off_t)sizeof *out;
 
     while (left) {
@@ -198,6 +252,12 @@ rap_status pictures_read(float *out, const pictures *p, size_t number, rap_err *
 int32_t pictures_rows(const pictures *p, size_t number)
 {
     return p->entry[number].rows;
+}
+
+const int32_t *pictures_cells(int32_t *out_count, const pictures *p, size_t number)
+{
+    *out_count = p->entry[number].count;
+    return p->entry[number].cells;
 }
 
 size_t pictures_count(const pictures *p)

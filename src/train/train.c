@@ -79,7 +79,7 @@ static rap_status open_models(training *t, rap_err *err)
     if (status)
         return status;
     p = t->profile;
-    if (p->lora.path)
+    if (p->loras)
         return err_set(
             err, RAP_E_UNSUPPORTED,
             "%s: names an adapter (\"lora\"); training begins at the base model: remove the field",
@@ -122,9 +122,9 @@ static rap_status estimate(training *t, rap_err *err)
 
     if (status)
         return status;
-    if (s.width != vlm_embedding_width(t->vlm))
+    if (s.width != t->vlm->width)
         return err_set(err, RAP_E_UNSUPPORTED, "%s: pictures are %d numbers wide, the decoder %lld",
-                       t->profile->file, vlm_embedding_width(t->vlm), (long long)s.width);
+                       t->profile->file, t->vlm->width, (long long)s.width);
     for (int i = 0; i < LINEAR_KINDS; i++) {
         int64_t in, out;
 

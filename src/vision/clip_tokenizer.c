@@ -266,7 +266,7 @@ static const char *next_word(const char **at, size_t *out_len)
 
 /* ---- merging ------------------------------------------------------------------------------ */
 
-/* A word under way: its symbols and, beside each, the rank of the pair it begins (or none). */
+/* A word being merged: its symbols and, beside each, the rank of the pair it begins (or none). */
 typedef struct word {
     uint32_t *symbol; /* [len] */
     int32_t *rank;    /* [len] */

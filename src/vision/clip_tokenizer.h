@@ -16,7 +16,7 @@ rap_status clip_tokenizer_new(clip_tokenizer **out, const gguf_file *g, int64_t 
                               rap_err *err);
 void clip_tokenizer_free(clip_tokenizer *t); /* NULL-safe */
 
-/* Start, the text's tokens, end; cut so that at most `context` stand in out [context], the last of
+/* Start, the text's tokens, end; truncated so that at most `context` stand in out [context], the last of
  * them the end; the rest is 0. *out_count is the number without the zeros. */
 rap_status clip_tokenizer_encode(const clip_tokenizer *t, const char *text, int context,
                                  int32_t *out, int *out_count, rap_err *err);

@@ -157,7 +157,7 @@ static rap_status read_model(encoder *e, rap_err *err)
                    gguf_file_path(e->file), name);
 }
 
-/* The length to which a text of `longest` tokens is cut. */
+/* The padded length of a batch whose longest text has `longest` tokens. */
 static int text_rows(const encoder *e, int longest)
 {
     int rows = (longest + TEXT_STEP - 1) / TEXT_STEP * TEXT_STEP;

@@ -1,7 +1,7 @@
-/* encoder.h: one face for every image encoder (CLIP, SigLIP, DINOv2, ViT). Pictures in, features out.
+/* encoder.h: one interface for every image encoder (CLIP, SigLIP, DINOv2, ViT). Pictures in, features out.
  *
- * An encoder may be used by several threads: its network runs one batch at a time, the others wait; pictures
- * are scaled and texts split into tokens side by side. */
+ * An encoder may be used by several threads: its network runs one batch at a time, while pictures are scaled and
+ * texts tokenised in parallel. */
 #ifndef RAP_VISION_ENCODER_H
 #define RAP_VISION_ENCODER_H
 
@@ -29,7 +29,7 @@ void encoder_close(encoder *e);
 int encoder_dim(const encoder *e);
 int encoder_threads(const encoder *e); /* that one run uses */
 const char *encoder_name(const encoder *e);        /* general.name, e.g. "tiny-clip" */
-const char *encoder_fingerprint(const encoder *e); /* SHA-256 (hex) of the file, cut to 16 digits,
+const char *encoder_fingerprint(const encoder *e); /* the first 16 hex digits of the file's SHA-256
                                                       + preprocessing version, + "-i8" in 8 bits;
                                                       compares encoders */
 int encoder_has_text(const encoder *e);

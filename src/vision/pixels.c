@@ -68,7 +68,7 @@ rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys,
     return RAP_OK;
 }
 
-/* A picture far longer than wide would scale to a huge one of which the centre is used: cut first. */
+/* A picture far longer than wide would scale to a huge one of which only the centre is used, so it is cropped first. */
 static rap_status cut_long(image *out, const image *im, rap_err *err)
 {
     rap_box box = { 0, 0, (float)image_full_width(im), (float)image_full_height(im) };
@@ -98,7 +98,7 @@ static rap_status scale(image *out, const image *im, const pixels_recipe *r, rap
     return image_resize(out, im, (int)(size * w / h), (int)size, r->filter, err);
 }
 
-/* Where the cut begins. Half pixels round to even, as Python does, or down. */
+/* The offset of the center crop. Half pixels round to even, as in Python, or down. */
 static int cut_at(int side, const pixels_recipe *r)
 {
     return r->floor ? (side - r->size) / 2 : (int)lrint((side - r->size) / 2.0);

@@ -1,4 +1,4 @@
-/* pixels.h: pictures as an encoder wants them: scaled, cut and normalised as in its training. */
+/* pixels.h: preprocessing: scales, crops and normalises pictures as in the encoder's training. */
 #ifndef RAP_VISION_PIXELS_H
 #define RAP_VISION_PIXELS_H
 
@@ -7,14 +7,14 @@
 
 #include <stdbool.h>
 
-/* Raised when the same picture would give other pixels than before; part of the fingerprint. */
+/* Incremented when the pixels of a picture change; part of the fingerprint. */
 #define PIXELS_VERSION 1
 
 typedef struct pixels_recipe {
     int size;       /* side of the square that comes out */
-    int scale_size; /* the shortest side after scaling; the centre is cut from it */
+    int scale_size; /* the shortest side after scaling, before the center crop */
     bool squash;    /* both sides are scaled to scale_size, whatever the proportions */
-    bool floor;     /* half a pixel of the cut goes down, not to even */
+    bool floor;     /* half a pixel of the crop offset is rounded down, not to even */
     image_filter filter;
     float mean[3], std[3];
 } pixels_recipe;

@@ -1,13 +1,12 @@
 /* siglip.c: the image tower of SigLIP and of SigLIP 2 at a fixed resolution.
  *
- * A ViT without class token. In its place a pooling head looks at all patches with one learned question:
+ * A ViT without class token. Instead, a pooling head attends to all patches with one learned query:
  *
  *     x = post_ln(blocks(patches(pixels) + positions))          [N, T, D]
  *     y = out(attention(query, k(x), v(x)))                     [N, 1, D]
  *     feature = y + down(act(up(ln(y))))                        [N, D]
  *
- * The question is the same for every picture, so its projection is made once, when the file is
- * converted: v.head.query. */
+ * The query is the same for every picture, so it is projected once, when the file is converted: v.head.query. */
 #include "vision/siglip.h"
 
 rap_status siglip_read(siglip_shape *out, const gguf_file *g, rap_err *err)

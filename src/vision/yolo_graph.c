@@ -63,7 +63,7 @@ static int depth_of(yolo_world *y, nn_graph *g, int layer)
 
 static nn_tensor *attend(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, int which);
 
-/* C2f, and with `attention` ≥ 0 C2fAttn: the map is cut in two halves of channels, bottlenecks follow
+/* C2f, and with `attention` ≥ 0 C2fAttn: the map is split into two halves of channels, bottlenecks follow
  * one another on the second, and all pieces are joined. x [1, H, W, C] → [1, H, W, O]. */
 static nn_tensor *c2f(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, bool shortcut,
                       int attention)

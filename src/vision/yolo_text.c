@@ -134,7 +134,7 @@ static rap_status normalise(float *out, const float *text, int count, int dim, r
     return RAP_OK;
 }
 
-/* The names of a piece: all of a vocabulary are cut into blocks of YOLO_BLOCK. */
+/* The names of a block: a vocabulary is split into blocks of YOLO_BLOCK. */
 typedef struct set_job {
     const yolo_world *y;
     yolo_vocabulary *v;

@@ -1,7 +1,7 @@
 /* yolo_world.h: the YOLO-World v2 open-vocabulary detector. Its vocabulary is text embeddings handed to
  * each call; see MODELS.md for the architecture with its shapes.
  *
- * A detector may be used by several threads: it looks at one picture at a time, the others wait. */
+ * A detector may be used by several threads: it processes one picture at a time, the others wait. */
 #ifndef RAP_VISION_YOLO_WORLD_H
 #define RAP_VISION_YOLO_WORLD_H
 

@@ -1,4 +1,4 @@
-/* measure.h: what `rap eval` and `rap calibrate` measured, as JSON; the rules are those of wire.h. */
+/* measure.h: the results of `rap eval` and `rap calibrate` as JSON; the rules of wire.h apply. */
 #ifndef RAP_WIRE_MEASURE_H
 #define RAP_WIRE_MEASURE_H
 
@@ -7,7 +7,7 @@
 
 json_t *wire_eval(const eval_report *report);
 
-/* written: the profile.json with the settings; NULL: nothing was written. */
+/* written: the profile.json that was written; NULL: none. */
 json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before, const calibrate_fit *after,
                          const char *written);
 

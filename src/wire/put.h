@@ -1,11 +1,11 @@
-/* put.h: objects and lists field by field. A failure (memory) leaves NULL in the place of the document, and whatever is
- * put after it is dropped, so that the last result is all there is to check. */
+/* put.h: builds JSON objects and lists field by field. Out of memory sets the document to NULL, and later fields are
+ * dropped, so only the final result must be checked. */
 #ifndef RAP_WIRE_PUT_H
 #define RAP_WIRE_PUT_H
 
 #include "formats/json.h"
 
-/* Take `value` over, NULL included. */
+/* Take ownership of `value`, which may be NULL. */
 void put_value(json_t **object, const char *key, json_t *value);
 void put_next(json_t **list, json_t *value);
 

@@ -1,9 +1,9 @@
-/* wire.c: one function a result. */
+/* wire.c: see wire.h: one function per result. */
 #include "wire/wire.h"
 
 #include "wire/put.h"
 
-/* ---- what is remembered ---- */
+/* ---- concepts ---- */
 
 static json_t *texts(const char *const *text)
 {
@@ -82,7 +82,7 @@ json_t *wire_file(const char *path)
     return out;
 }
 
-/* ---- what is found ---- */
+/* ---- matches ---- */
 
 static json_t *box(rap_box b)
 {
@@ -157,7 +157,7 @@ json_t *wire_embedding(const rap_embedding *e)
     return out;
 }
 
-/* ---- what is said ---- */
+/* ---- answers ---- */
 
 json_t *wire_answer(const rap_answer *a)
 {

@@ -1,9 +1,8 @@
-/* wire.h: the results of the public API as JSON, the same for every way out of a process: the command line,
- * a server, a tool protocol. docs/rap.1 shows the fields; measure.h has those of `rap eval` and `rap calibrate`.
+/* wire.h: the results of the public API as JSON, for the command line and for any other interface of a program.
+ * measure.h has those of `rap eval` and `rap calibrate`.
  *
- * Each function returns a new document that the caller owns, or NULL when memory ran out, and for no other reason: a
- * number that JSON cannot say becomes null, and of a text that is not UTF-8 (a file name) the bytes that are wrong
- * become U+FFFD. Texts are copied. */
+ * Each function returns a new document that the caller owns, or NULL only when memory ran out. A number that JSON cannot
+ * represent becomes null, and invalid UTF-8 in a text (a file name) becomes U+FFFD. Texts are copied. */
 #ifndef RAP_WIRE_WIRE_H
 #define RAP_WIRE_WIRE_H
 
@@ -12,14 +11,14 @@
 #include <jansson.h>
 
 json_t *wire_record(const rap_record *record);
-json_t *wire_matches(const rap_matches *matches); /* also the regions and the times */
-json_t *wire_answer(const rap_answer *answer);    /* text, what it was given, counts and times */
+json_t *wire_matches(const rap_matches *matches); /* with the regions and times */
+json_t *wire_answer(const rap_answer *answer);    /* text, matches in the prompt, counts and times */
 json_t *wire_embedding(const rap_embedding *embedding);
 
-/* One turn of a conversation. error: NULL, or why there is no answer. */
+/* One turn of a conversation. error: NULL, or the reason why there is no answer. */
 json_t *wire_turn(const char *question, const char *answer, const char *error);
 
-/* What a change came to. */
+/* The results of changes. */
 json_t *wire_remembered(int64_t id, const char *name);
 json_t *wire_changed(const char *name);
 json_t *wire_corrected(const char *name, int is_it);

@@ -320,6 +320,16 @@ static void it_can_be_stopped_and_goes_on(void **state)
     assert_int_equal(f->r.made, 1);
 }
 
+static void a_source_s_own_pictures_stay_alone(void **state)
+{
+    fixture *f = *state;
+
+    write_picture("mine/a.jpg", 0);
+    assert_int_equal(symlink("../../mine", in("set/images/novel")), 0);
+    assert_int_equal(run(f), RAP_E_EXISTS);
+    assert_int_equal(service_requests(f->s), 0);
+}
+
 static void mistakes_are_named(void **state)
 {
     fixture *f = *state;
@@ -369,6 +379,7 @@ int main(void)
         TEST(lies_are_named_and_leave_nothing),
         TEST(a_service_that_keeps_failing_is_left),
         TEST(it_can_be_stopped_and_goes_on),
+        TEST(a_source_s_own_pictures_stay_alone),
         TEST(mistakes_are_named),
         TEST(the_program_makes_views),
     };

@@ -94,7 +94,7 @@ check "what was downloaded stays after a kill" test -s "$(ls hf/hub/models--toy-
 check "no half profile after a kill" test ! -e data/rap/profiles/toy
 timeout --foreground --preserve-status -s INT 1 "$RAP_BIN" pull ./toy.json --timeout 60 >out 2>err
 check "an interrupt ends it with 130" test $? -eq 130
-check "an interrupt says how to go on" says 'goes on from here'
+check "an interrupt says how to resume" says 'run the same command to resume'
 
 # Goes on, in spite of a truncated transfer and an error, twice at once.
 "$RAP_BIN" pull ./toy.json >out2 2>err2 &
@@ -105,7 +105,7 @@ check "the profile is there" test -f data/rap/profiles/toy/profile.json
 check "the model is whole" cmp -s data/rap/profiles/toy/model.gguf hub/toy/vlm/model.gguf
 check "no part is left" test -z "$(find hf -name '*.incomplete')"
 check "again does nothing" pull ./toy.json
-check "and says so" says 'here already'
+check "and says so" says 'already there'
 check "a checkpoint" pull ./vit.json
 check "is converted" says 'converting vit.gguf'
 check "checkpoints as they are published" pull ./published.json

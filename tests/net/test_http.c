@@ -214,9 +214,9 @@ static void another_type_is_no_stream(void **state)
 
     assert_int_equal(with(f, EVENTS, OK "Content-Type: text/html\r\n\r\n<html>", "stall"),
                      RAP_E_FORMAT);
-    assert_says(f, "text/html, not a stream of events");
+    assert_says(f, "expected an event stream, got text/html");
     assert_int_equal(with(f, EVENTS, OK "\r\n{}", "close"), RAP_E_FORMAT);
-    assert_says(f, "no stated type");
+    assert_says(f, "no content type");
 }
 
 static void an_empty_reply_is_a_reply(void **state)
@@ -315,10 +315,10 @@ static void heads_are_bounded(void **state)
     fixture *f = *state;
 
     assert_int_equal(with(f, GET, "HTTP/1.1 200 OK\r\nX-Long: ", "flood"), RAP_E_IO);
-    assert_says(f, "head of the reply");
+    assert_says(f, "header");
     assert_null(strstr(f->err.text, "memory"));
     assert_int_equal(with(f, GET, "HTTP/1.1 200 OK\r\n", "lines"), RAP_E_IO);
-    assert_says(f, "head of the reply");
+    assert_says(f, "header");
     assert_int_equal(with(f, GET, "HTTP/1.1 200 OK\r\nX-Long: ", "drip"), RAP_E_IO);
     assert_true(f->took < 4000); /* without a byte of a body it is silence */
     assert_int_equal(f->reply.failure, HTTP_TIMEOUT);

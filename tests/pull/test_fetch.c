@@ -132,7 +132,7 @@ static void test_needs_a_token(void **state)
 
 static void test_wrong_bytes(void **state)
 {
-    fails(state, "GET", "wrong", RAP_E_FORMAT, "thrown away");
+    fails(state, "GET", "wrong", RAP_E_FORMAT, "discarded");
 }
 
 static void test_announces_another_size(void **state)
@@ -183,7 +183,7 @@ static void test_no_commit(void **state)
 
     server_trick(f->hub, "HEAD", SMALL, "no-commit");
     assert_int_equal(pull_toy(f), RAP_E_FORMAT);
-    assert_says(f, "config.json: the answer names no commit (X-Repo-Commit)");
+    assert_says(f, "config.json: the reply has no commit (X-Repo-Commit)");
     assert_pulls(f);
     assert_whole(f);
 }
@@ -204,7 +204,7 @@ static void test_bad_range(void **state)
 
     server_trick(f->hub, "GET", MODEL, "truncate bad-range");
     assert_int_equal(pull_toy(f), RAP_E_FORMAT);
-    assert_says(f, "another part");
+    assert_says(f, "another range");
     assert_pulls(f);
     assert_whole(f);
 }
@@ -243,12 +243,12 @@ static void test_redirections_without_end(void **state)
 
 static void test_heads_without_end(void **state)
 {
-    fails(state, "GET", "endless-line", RAP_E_IO, "in the head of the reply has no end");
+    fails(state, "GET", "endless-line", RAP_E_IO, "a header line of the reply is too long");
 }
 
 static void test_heads_of_answers_without_end(void **state)
 {
-    fails(state, "HEAD", "endless-line", RAP_E_IO, "in the head of the reply has no end");
+    fails(state, "HEAD", "endless-line", RAP_E_IO, "a header line of the reply is too long");
 }
 
 static void test_more_than_was_announced_without_end(void **state)

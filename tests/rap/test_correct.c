@@ -48,7 +48,7 @@ static void a_photo_does_not_name_again_what_was_refused(void **state)
     assert_string_equal(seen_in(r, photo), "");
     assert_string_equal(seen_in(r, own), "bo ");
     assert_int_equal(refuse(r, "bo", photo), RAP_E_NOT_FOUND);
-    assert_non_null(strstr(rap_error(r), "photo.png: nothing in it is taken for bo"));
+    assert_non_null(strstr(rap_error(r), "photo.png: bo is not found in it"));
 }
 
 /* Both of two that cannot be told apart are named, so that each can be refused; a third comes to light. */

@@ -1,4 +1,4 @@
-/* calibrate_inside.h: between the files of this folder. */
+/* calibrate_inside.h: functions shared by the files of this folder. */
 #ifndef RAP_EVAL_CALIBRATE_CALIBRATE_INSIDE_H
 #define RAP_EVAL_CALIBRATE_CALIBRATE_INSIDE_H
 
@@ -6,10 +6,10 @@
 
 judge_settings calibrate_fit_judge(const calibrate_fit *f);
 
-/* A center or a scatter of another size is another encoder's. */
+/* A center or scatter of another dimension belongs to another encoder. */
 rap_status calibrate_fit_fits(const calibrate_fit *f, const calibrate_features *seen, rap_err *err);
 
-/* The engine in `models`, or one of its own for a profile: engine_close() it either way. */
+/* The engine in `models`, or a new one for its profile: engine_close() it either way. */
 rap_status calibrate_engine(rap_engine **out, const calibrate_models *models, rap_err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* distractors.c: vectors of concepts that are in no photo of a set, from pictures or from a file of vectors: a
- * GGUF "rap-vectors" with one tensor "vectors" [dim, count] and the maker of them. */
+/* distractors.c: vectors of concepts that are not in any photo of a set, from pictures or from a file: a GGUF of
+ * architecture "rap-vectors" with one tensor "vectors" [dim, count] and their maker. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/vector.h"
@@ -125,7 +125,7 @@ static rap_status read_vectors(calibrate_vectors *out, const gguf_file *g, const
     return out->data ? gguf_to_f32(g, t, out->data, err) : err_memory(err, "reading distractors");
 }
 
-/* Every vector gets the length 1. */
+/* Normalises every vector. */
 static rap_status to_units(calibrate_vectors *v, const char *path, rap_err *err)
 {
     for (int i = 0; i < v->count; i++) {

@@ -1,5 +1,5 @@
-/* features.c: the models look at a set once: concepts into a store of their own, then regions and features of the
- * photos, each object in several crops. */
+/* features.c: runs the models on a set once: the concepts go into a temporary store, then the regions of the photos are
+ * found; all are embedded in several crops. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/temp.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_INNER 0.08f /* the step between crops where the profile has none */
+#define DEFAULT_INNER 0.08f /* the step between crops if the profile has none */
 
 typedef struct looking {
     calibrate_features *out;
@@ -18,7 +18,7 @@ typedef struct looking {
     const calibrate_models *models;
     rap_engine *engine;
     encoder *encoder; /* the engine's */
-    embed_crop crop;  /* as many crops as are wanted */
+    embed_crop crop;  /* with the number of crops to take */
     store *store;     /* with the set's concepts */
     retriever *retriever;
     int done;
@@ -82,7 +82,7 @@ static rap_status fill_store(looking *l, const char *path, rap_err *err)
     return status;
 }
 
-/* Features are looked at as they are: a center or a scatter in the profile may be another encoder's. */
+/* Uncalibrated, because a center or scatter in the profile may be another encoder's. */
 static rap_status open_retriever(looking *l, const char *path, rap_err *err)
 {
     engine_retriever_options o = { .read_only = 1,
@@ -206,9 +206,9 @@ static rap_status look_at_photos(looking *l, rap_err *err)
     return status;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole set ---- */
 
-/* The encoder, and which crops it is to see. */
+/* Gets the encoder and the crop settings. */
 static rap_status open_encoder(looking *l, rap_err *err)
 {
     calibrate_features *s = l->out;

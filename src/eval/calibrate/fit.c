@@ -1,12 +1,12 @@
-/* fit.c: which settings tell known concepts from unknown ones best, and where the threshold lies.
+/* fit.c: finds the settings that separate known concepts from unknown ones best, and the threshold.
  *
- * Each setting gives every known concept of a photo a score, and the best score of every photo whose concepts count
- * as never remembered. Which known concepts count does not depend on the setting: those that the encoder's plain
- * features name rightly when nothing is rejected. A setting's error is the share of the first that is missed where as large a share of the
- * second is given something. The threshold lies in the middle of where both are within 5 %, or, where there
- * is no such object, at that error. A center is made for each photo without the concepts
- * that are in it, a scatter for each comparison without both sides of it, so that nothing is judged by what was
- * learnt from itself. */
+ * Under each setting every known concept in a photo has a score, and every photo, tested without its concepts, has a
+ * best score. Which known concepts count does not depend on the setting: those that the encoder's plain features find
+ * without a threshold. The error of a setting is its equal error rate: the share of known concepts missed, at the
+ * threshold where as large a share of the photos has a false positive. The final threshold is in the middle of the range
+ * in which both shares are within 5 %, or, if there is none, where they are equal. A center is computed for each photo
+ * without the concepts in it, and a scatter for each comparison without either side, so that nothing is tested on data
+ * it was fitted to. */
 #include "base/mem.h"
 #include "eval/calibrate/calibrate_inside.h"
 
@@ -22,10 +22,10 @@ enum { CROWDINGS = sizeof crowdings / sizeof *crowdings };
 /* ---- scores of one setting ---- */
 
 typedef struct samples {
-    float *known;   /* [known_count] the score that a concept is given at; INFINITY: at none */
-    float *unknown; /* [unknown_count] INFINITY: given nothing at any threshold */
+    float *known;   /* [known_count] the score at which a concept is found; INFINITY: never */
+    float *unknown; /* [unknown_count] INFINITY: nothing is found at any threshold */
     int known_count, unknown_count;
-    char *counts; /* [objects] a known concept that plain features give */
+    char *counts; /* [objects] 1: a known concept that plain features find */
     int objects;
 } samples;
 
@@ -63,7 +63,7 @@ static rap_status sample_photo(samples *s, const calibrate_gallery *v, int photo
     return status;
 }
 
-/* centers: [photos, dim] or NULL, then settings's own. */
+/* centers: [photos, dim], or NULL for that of the settings. */
 static rap_status sample_all(samples *s, const calibrate_gallery *v,
                              const calibrate_settings *settings, const float *centers, rap_err *err)
 {
@@ -83,7 +83,7 @@ static rap_status sample_all(samples *s, const calibrate_gallery *v,
     return status;
 }
 
-/* Leaves in `counts` what the plain features give of the known concepts in it. */
+/* Keeps in `counts` only the known concepts that plain features find. */
 static rap_status keep_found(samples *s, const calibrate_set *set, const calibrate_features *seen,
                              int k, rap_err *err)
 {
@@ -135,7 +135,7 @@ static int shares_concept(const calibrate_photo *a, const calibrate_photo *b)
     return a == b;
 }
 
-/* The mean of everything but what shows a concept of this photo (−1: everything). */
+/* The mean of all features except those that show a concept of this photo (−1: of all). */
 static void center_without(float *out, const calibrate_gallery *v, int photo, double *sum)
 {
     const calibrate_features *s = v->seen;
@@ -185,7 +185,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* How many are given within the limit, INFINITY: at all. */
+/* How many scores are within the limit; INFINITY: how many are finite. */
 static int up_to(const float *sorted, int count, float limit)
 {
     int n = 0;
@@ -211,14 +211,14 @@ static balance at_threshold(const samples *s, float t) /* sorted */
     return b;
 }
 
-/* As profile.json holds it: a score that is within stays so. */
+/* Rounded as in profile.json, so that a score within it stays within. */
 static float rounded_up(float threshold)
 {
     return (float)(ceil((double)threshold * 1e4) / 1e4);
 }
 
-/* The middle of where both shares stay within FIT_GOAL or, where there is no such object, within `error`. found:
- * how many are given at all, at least one. */
+/* The middle of the range in which both shares are within FIT_GOAL or, if there is none, within `error`. found: the
+ * number of finite scores, at least one. */
 static float middle(const samples *s, double error, int found)
 {
     double allowed = fmax(error, FIT_GOAL) + 1e-9;
@@ -269,7 +269,8 @@ typedef struct search_run {
     const calibrate_set *set;
     const calibrate_features *seen;
     samples samples;
-    const calibrate_fit *keep; /* NULL, or settings of which only threshold and center are sought */
+    const calibrate_fit
+        *keep; /* NULL, or settings of which only threshold, center and scatter are fitted */
     int k;
     candidate tried[CANDIDATES];
     int count;
@@ -318,7 +319,7 @@ static rap_status try_crops(search_run *run, int crops, rap_err *err)
         if (is_sought(run, &c))
             status = try_one(run, &v, centers, folds, &c, err);
     }
-    if (status == RAP_OK && run->keep && run->count == 0) { /* settings that are not on the list */
+    if (status == RAP_OK && run->keep && run->count == 0) { /* further settings to try */
         const candidate c = { .crops = crops,
                               .centered = run->keep->center != NULL,
                               .scatter = run->keep->scatter != NULL,
@@ -332,7 +333,7 @@ static rap_status try_crops(search_run *run, int crops, rap_err *err)
     return status;
 }
 
-/* More careful first: crowding, a center; then fewer crops, which cost time; then no scatter; then the smaller error. */
+/* Preference: crowding, then a center, then fewer crops (which cost time), then no scatter, then the smaller error. */
 static int is_preferred(const candidate *a, const candidate *b)
 {
     if (a->crowding != b->crowding)
@@ -364,11 +365,11 @@ static const candidate *choose(const search_run *run)
 /* ---- look-alikes ---- */
 
 typedef struct confusions {
-    int right, wrong, caught; /* caught: of those that are wrong, marked beside the right one */
+    int right, wrong, caught; /* caught: wrong ones with the right one as a second candidate */
     float ambiguity;
 } confusions;
 
-/* A object without a box is everywhere: what is right for another one in the photo is not wrong there. */
+/* An object without a box may be anywhere, so a match that is right for another object of the photo is not wrong. */
 static int is_elsewhere(const calibrate_photo *p, const calibrate_object *object, int concept)
 {
     for (int i = 0; object->box.w <= 0 && i < p->objects; i++)
@@ -377,7 +378,7 @@ static int is_elsewhere(const calibrate_photo *p, const calibrate_object *object
     return 0;
 }
 
-/* The first at the object, and who would be given beside it. */
+/* The first match at the object, and its second candidate. */
 static void add_object(confusions *c, const calibrate_gallery *v, int photo,
                        const calibrate_object *object, const calibrate_match *m, int count)
 {
@@ -395,14 +396,14 @@ static void add_object(confusions *c, const calibrate_gallery *v, int photo,
     }
 }
 
-/* How many are misnamed, and how many of them have the right one marked beside them. */
+/* Counts the misnamed objects, and those of them whose second candidate is right. */
 static rap_status count_misnamed(calibrate_fit *fit, const calibrate_gallery *v,
                                  calibrate_settings settings, rap_err *err)
 {
     confusions c = { .ambiguity = fit->ambiguity };
     rap_status status = RAP_OK;
 
-    settings.ambiguity = 2; /* everybody within the threshold */
+    settings.ambiguity = 2; /* all within the threshold */
     for (int i = 0; status == RAP_OK && i < v->set->photos; i++) {
         const calibrate_photo *p = &v->set->photo[i];
         calibrate_match m[CALIBRATE_MATCHES];
@@ -418,7 +419,7 @@ static rap_status count_misnamed(calibrate_fit *fit, const calibrate_gallery *v,
     return status;
 }
 
-/* ---- all of it ---- */
+/* ---- fitting ---- */
 
 static rap_status finish(calibrate_fit *out, const search_run *run, const candidate *best,
                          rap_err *err)
@@ -479,13 +480,13 @@ rap_status calibrate_fit_find(calibrate_fit *out, const calibrate_set *set,
         if (!keep || i == keep->crops)
             status = try_crops(run, i, err);
     if (status == RAP_OK && run->count == 0)
-        status =
-            err_set(err, RAP_E_ARGUMENT, "the profile has more crops of a region than were taken");
+        status = err_set(err, RAP_E_ARGUMENT,
+                         "the profile has more crops per region than were computed");
     best = status == RAP_OK ? choose(run) : NULL;
     if (status == RAP_OK && !(best->at.recall > 0))
-        status = err_set(err, RAP_E_FORMAT,
-                         "%s: none of the known concepts was found in any photo; are they in them?",
-                         set->folder);
+        status =
+            err_set(err, RAP_E_FORMAT,
+                    "%s: no concept was found in any photo: do the photos show them?", set->folder);
     if (status == RAP_OK) {
         out->tried = run->count;
         out->objects = run->samples.objects;

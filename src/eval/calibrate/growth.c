@@ -1,4 +1,4 @@
-/* growth.c: the same photos while more and more is remembered. */
+/* growth.c: the same photos with ever larger stores. */
 #include "base/mem.h"
 #include "eval/calibrate/calibrate_inside.h"
 
@@ -19,7 +19,7 @@ static rap_status measure_both(calibrate_scores *standard, calibrate_scores *pap
     return status == RAP_OK ? calibrate_measure(paper, v, &settings, err) : status;
 }
 
-/* A store of `size` concepts: some of the set's concepts, scatter evenly, or all of them and distractors. */
+/* A store of `size` concepts: some of the set's, evenly spaced, or all of them and distractors. */
 static rap_status measure_size(calibrate_step *out, const calibrate_set *set,
                                const calibrate_features *seen, const calibrate_fit *f, int k,
                                const calibrate_vectors *more, int size, rap_err *err)
@@ -54,7 +54,7 @@ rap_status calibrate_grow(calibrate_report *out, const calibrate_set *set,
         return status;
     if (more && more->count > 0 && more->dim != seen->dim)
         return err_set(err, RAP_E_FORMAT,
-                       "the distractors have %d numbers each, the encoder makes %d", more->dim,
+                       "the distractors have %d numbers each, but the encoder makes %d", more->dim,
                        seen->dim);
     status = measure_size(&whole, set, seen, settings, k, NULL, set->concepts, err);
     out->concepts = set->concepts;

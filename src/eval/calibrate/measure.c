@@ -1,4 +1,4 @@
-/* measure.c: what one settings of judging finds in one photo of a set, then in all of them. */
+/* measure.c: the matches in one photo of a set under given settings, then the scores over all photos. */
 #include "eval/calibrate/calibrate.h"
 
 #include "base/mem.h"
@@ -10,7 +10,7 @@
 
 enum { MOST_OBJECTS = 256 }; /* known concepts in one photo */
 
-/* ---- what is remembered ---- */
+/* ---- the gallery ---- */
 
 /* The mean direction of the first `crops` of each object: out [count, dim]. */
 static void mix(float *out, const float *each, int count, const calibrate_features *s, int crops)
@@ -84,7 +84,7 @@ void calibrate_gallery_close(calibrate_gallery *v)
 
 /* ---- one photo ---- */
 
-typedef struct hidden { /* what counts as never remembered */
+typedef struct hidden { /* the concepts to leave out */
     int64_t id[MOST_OBJECTS];
     int count;
 } hidden;
@@ -127,7 +127,7 @@ static rap_status nearest(search_hit *out, const calibrate_gallery *v, const flo
     return status;
 }
 
-/* How far the concept's nearest neighbour is, as retrieve/judge.c finds it. */
+/* The distance of the concept's nearest neighbour, as in retrieve/judge.c. */
 static rap_status neighbour(float *out, const calibrate_gallery *v, const judge_settings *s,
                             int64_t id, const hidden *h, rap_err *err)
 {
@@ -178,7 +178,7 @@ static void hide_known(hidden *h, const calibrate_photo *p)
         hide(h, p->object[i].concept);
 }
 
-/* Ranks what was judged; the scores are taken over from there. */
+/* Ranks the judged hits; takes their scores. */
 static rap_status rank(calibrate_match *out, int *out_count, const rank_region *region, int regions,
                        const calibrate_settings *settings, rap_err *err)
 {

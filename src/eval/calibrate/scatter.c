@@ -1,9 +1,9 @@
-/* scatter.c: in which directions pictures of one and the same concept differ.
+/* scatter.c: the within-class scatter: the directions in which pictures of one concept differ.
  *
- * Every picture's difference from the mean of its concept's pictures is a sample; the longest axes of all samples
- * (principal components) are the scatter. Along axis i, of variance l, a vector is scaled by √(m / (l + m)), m being the
- * mean variance of all axes: whitening, half-settings to a ball, so that few samples do no harm. judge.h takes products of
- * rows away, so a row is its axis times √(l / (l + m)). */
+ * Each picture's difference from the mean of its concept's pictures is a sample; the principal components of all samples
+ * are the axes of the scatter. Along axis i, of variance l, a vector is scaled by √(m / (l + m)), where m is the mean
+ * variance of all axes: whitening with shrinkage halfway to a sphere, so that few samples do no harm. judge.h subtracts
+ * products of rows, so a row is its axis times √(l / (l + m)). */
 #include "eval/calibrate/calibrate.h"
 
 #include "base/mem.h"
@@ -14,11 +14,11 @@
 #include <string.h>
 
 enum { ROUNDS = 60 };
-#define ENOUGH 1e-6 /* of the variance: what a round must add for another */
+#define ENOUGH 1e-6 /* the share of the variance that a round must add for another one */
 
-/* ---- what a region shows ---- */
+/* ---- the concept of a region ---- */
 
-/* The one known concept whose object a region is at; −1: none, or several. */
+/* The known concept whose object this region matches; −1: none, or several. */
 static int concept_at(const calibrate_gallery *v, int photo, int region)
 {
     const calibrate_photo *p = &v->set->photo[photo];
@@ -83,7 +83,7 @@ static void add_to_mean(scatter *s, const float *x)
         s->mean[i] += (double)x[i];
 }
 
-/* of: how many pictures the concept has. */
+/* of: the number of the concept's pictures. */
 static void add_sample(scatter *s, const float *x, int of)
 {
     size_t dim = (size_t)s->dim;
@@ -197,10 +197,10 @@ rap_status calibrate_scatter(float *out, const calibrate_gallery *v, int a, int 
 struct calibrate_folds {
     float *scatter; /* [CALIBRATE_FOLDS, CALIBRATE_FOLDS, CALIBRATE_AXES, dim] */
     int *fold;      /* [regions] */
-    size_t each;    /* floats of one scatter */
+    size_t each;    /* floats in one scatter */
 };
 
-/* A region without a known concept takes part in no scatter; it is dealt out by its photo. */
+/* A region without a known concept contributes to no scatter; its fold is that of its photo. */
 static void deal_out(calibrate_folds *f, const calibrate_gallery *v, const int *shown)
 {
     const calibrate_features *s = v->seen;

@@ -1,4 +1,4 @@
-/* set.c: which concepts are remembered and which photos show them, from the three layouts of a folder. */
+/* set.c: reads the concepts and photos of a set from the three layouts of a folder. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path_find.h"
@@ -32,7 +32,7 @@ static int is_named_picture(const char *name)
     return 0;
 }
 
-/* What has the name of a picture and is none is told when it is read. */
+/* By its name, else by its content. A file with the name of a picture that is none fails when it is read. */
 int calibrate_is_picture(const char *path)
 {
     uint8_t head[256];
@@ -131,7 +131,7 @@ static rap_status add_concept(calibrate_set *s, const char *name, char *picture,
     return RAP_OK;
 }
 
-/* Mostly it is written there as here. */
+/* Most often it is spelt the same. */
 static int find_concept(const calibrate_set *s, const char *name)
 {
     for (int i = 0; i < s->concepts; i++)
@@ -143,7 +143,7 @@ static int find_concept(const calibrate_set *s, const char *name)
     return -1;
 }
 
-/* The photo of this path, which mostly is the last one; a new one when there is none. Takes `picture`. */
+/* The photo with this path, usually the last one; else a new one. Takes `picture`. */
 static calibrate_photo *photo_of(calibrate_set *s, char *picture)
 {
     calibrate_photo *more;
@@ -197,7 +197,7 @@ static char *locate(const char *folder, const char *name)
     return path;
 }
 
-/* Names and pictures only: the rest of the file is checked when it is imported. */
+/* Names and pictures only: the rest of the file is checked by the import. */
 static rap_status read_database(calibrate_set *s, rap_err *err)
 {
     json_t *root = NULL, *value;
@@ -221,7 +221,7 @@ static rap_status read_database(calibrate_set *s, rap_err *err)
     return status;
 }
 
-/* ---- photos from lists beside it ---- */
+/* ---- photos from lists ---- */
 
 static rap_status read_box(rap_box *out, const json_t *list, const char *file, rap_err *err)
 {
@@ -235,13 +235,13 @@ static rap_status read_box(rap_box *out, const json_t *list, const char *file, r
 
         v[i] = json_number_value(number);
         if (json_array_size(list) != 4 || !json_is_number(number) || v[i] < 0 || v[i] > 1e6)
-            return err_set(err, RAP_E_FORMAT, "%s: a box is not four numbers of pixels", file);
+            return err_set(err, RAP_E_FORMAT, "%s: a box must be four numbers, in pixels", file);
     }
     *out = (rap_box){ (float)v[0], (float)v[1], (float)v[2], (float)v[3] };
     return RAP_OK;
 }
 
-/* "" is a concept that nobody remembered. */
+/* "" is an object that is not a concept of the set. */
 static rap_status read_name(int *out, const calibrate_set *s, const json_t *value, const char *file,
                             rap_err *err)
 {
@@ -249,7 +249,8 @@ static rap_status read_name(int *out, const calibrate_set *s, const json_t *valu
 
     *out = -1;
     if (!name)
-        return err_set(err, RAP_E_FORMAT, "%s: an item names nothing", file);
+        return err_set(err, RAP_E_FORMAT, "%s: an item has no name, or one that is not a text",
+                       file);
     if (*name && (*out = find_concept(s, name)) < 0)
         return err_set(err, RAP_E_FORMAT, "%s: '%s' is not in database.json", file, name);
     return RAP_OK;
@@ -282,7 +283,7 @@ static rap_status read_item(calibrate_set *s, const json_t *item, const char *fi
     return status;
 }
 
-/* only_new: photos that are known already are passed over. */
+/* only_new: skips photos that are already in the set. */
 static rap_status read_items(calibrate_set *s, const char *name, int only_new, int *out_found,
                              rap_err *err)
 {
@@ -295,7 +296,7 @@ static rap_status read_items(calibrate_set *s, const char *name, int only_new, i
     if (*out_found)
         status = json_read_any(&list, file, SET_JSON_LIMIT, err);
     if (list && !json_is_array(list))
-        status = err_set(err, RAP_E_FORMAT, "%s: not a JSON array of items", file);
+        status = err_set(err, RAP_E_FORMAT, "%s: must be a JSON array of items", file);
     for (size_t i = 0; status == RAP_OK && i < json_array_size(list); i++) {
         const json_t *item = json_array_get(list, i);
         const char *shown = json_string_value(json_object_get(item, "image"));
@@ -328,7 +329,7 @@ static rap_status read_queries(calibrate_set *s, int *out_found, rap_err *err)
     json_object_foreach(root, shown, names)
     {
         if (status == RAP_OK && !json_is_array(names))
-            status = err_set(err, RAP_E_FORMAT, "%s: '%s' is no list of names", file, shown);
+            status = err_set(err, RAP_E_FORMAT, "%s: '%s' must be a list of names", file, shown);
         if (status == RAP_OK && !photo_of(s, path_find(s->folder, shown)))
             status = err_memory(err, "reading a set");
         json_array_foreach(names, i, name)
@@ -346,7 +347,7 @@ static rap_status read_queries(calibrate_set *s, int *out_found, rap_err *err)
     return status;
 }
 
-/* ---- photos beside the remembered picture ---- */
+/* ---- photos in the folder of the remembered picture ---- */
 
 /* Every other picture of `folder` shows concept number `concept`. */
 static rap_status add_others(calibrate_set *s, int concept, const char *folder,
@@ -363,7 +364,7 @@ static rap_status add_others(calibrate_set *s, int concept, const char *folder,
     return status;
 }
 
-/* A folder that two concepts share says nothing about its other pictures. */
+/* The other pictures in a folder that two concepts share may show either. */
 static rap_status read_beside(calibrate_set *s, rap_err *err)
 {
     rap_status status = RAP_OK;
@@ -416,20 +417,20 @@ static rap_status read_folders(calibrate_set *s, rap_err *err)
     calibrate_list_free(list, count);
     if (status == RAP_OK && s->concepts == 0)
         status = err_set(err, RAP_E_NOT_FOUND,
-                         "%s: neither a database.json nor folders with pictures, one for each "
-                         "concept, are in it",
+                         "%s: has neither a database.json nor folders with pictures, one for each "
+                         "concept",
                          s->folder);
     return status;
 }
 
-/* ---- all of it ---- */
+/* ---- the whole set ---- */
 
 static rap_status read_lists(calibrate_set *s, rap_err *err)
 {
     int found = 0, also = 0;
     rap_status status = read_items(s, "retrieval.json", 0, &found, err);
 
-    if (status == RAP_OK) /* lists the photos without anything known as well */
+    if (status == RAP_OK) /* detection.json also lists photos without known concepts */
         status = read_items(s, "detection.json", 1, &also, err);
     if (status == RAP_OK && !found && !also)
         status = read_queries(s, &found, err);
@@ -452,10 +453,11 @@ static rap_status check(const calibrate_set *s, rap_err *err)
     }
     if (shown >= 2)
         return RAP_OK;
-    return err_set(err, RAP_E_FORMAT,
-                   "%s: %d of its %d concepts have a photo besides the picture that is remembered; "
-                   "measuring needs two of them, and is worth something from about ten on",
-                   s->folder, shown, s->concepts);
+    return err_set(
+        err, RAP_E_FORMAT,
+        "%s: %d of its %d concepts have a photo besides their remembered picture; at least "
+        "two are needed, and ten or more are recommended",
+        s->folder, shown, s->concepts);
 }
 
 rap_status calibrate_set_read(calibrate_set *out, const char *folder, rap_err *err)

@@ -1,4 +1,4 @@
-/* settings.c: the retrieval settings of a profile.json, read and written. */
+/* settings.c: reads and writes the retrieval settings of a profile.json. */
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SETTINGS_LIMIT (1u << 20) /* bytes of a profile.json */
-#define SETTINGS_DIGITS 15        /* that a decimal number keeps on its settings through a double */
+#define SETTINGS_DIGITS 15        /* that survive a round trip through a double */
 #define SETTINGS_CENTER "\"@center@\""
 #define SETTINGS_SCATTER "\"@scatter@\""
 
@@ -61,7 +61,7 @@ static json_t *rounded(double value, double steps)
     return json_real(round(value * steps) / steps);
 }
 
-/* What a field says already keeps its digits; one that says nothing is left out. */
+/* A field that is unchanged keeps its digits; 0, the default, is left out. */
 static int put(json_t *object, const char *field, float value)
 {
     if ((float)json_number_value(json_object_get(object, field)) == value && value > 0)
@@ -111,7 +111,7 @@ static int put_all(json_t *retrieval, const calibrate_fit *fit)
     return bad;
 }
 
-/* Adds the text up to the mark; what follows it, or the text itself where there is none. */
+/* Adds the text up to the mark and returns what follows it, or returns the text if there is no mark. */
 static const char *put_up_to(buf *out, const char *text, const char *mark)
 {
     const char *at = strstr(text, mark);
@@ -122,7 +122,7 @@ static const char *put_up_to(buf *out, const char *text, const char *mark)
     return at + strlen(mark);
 }
 
-/* The document as text, with vectors where their marks stand; they are the last fields, in this order. */
+/* The document as text, with the vectors in place of their marks, which are the last fields, in this order. */
 static rap_status write_text(const char *to, json_t *root, const calibrate_fit *fit, rap_err *err)
 {
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(SETTINGS_DIGITS));

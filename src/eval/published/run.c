@@ -229,12 +229,22 @@ static rap_status run_in(published_report *out, run_state *s, const char *folder
     return status;
 }
 
-static rap_status check_options(const published_options *o, rap_err *err)
+/* What is written must not be what is read; answers of an earlier run, a list of lists or objects, may go. */
+static rap_status check_outputs(const published_options *o, rap_err *err)
 {
-    const char *const written[] = { o->answers, o->draw };
     const char *const read[] = { o->file, o->database, o->images };
     rap_status status = RAP_OK;
 
+    for (size_t i = 0; status == RAP_OK && i < sizeof read / sizeof *read; i++) {
+        status = file_spare(o->answers, read[i], "[\n  ", err);
+        if (status == RAP_OK)
+            status = file_spare(o->draw, read[i], NULL, err);
+    }
+    return status;
+}
+
+static rap_status check_options(const published_options *o, rap_err *err)
+{
     if (!o->database)
         return err_set(err, RAP_E_ARGUMENT,
                        "%s: a list needs its concepts: --database DIR, the folder of the official "
@@ -242,10 +252,7 @@ static rap_status check_options(const published_options *o, rap_err *err)
                        o->file);
     if (!file_exists(o->database))
         return err_set(err, RAP_E_NOT_FOUND, "%s: no such database", o->database);
-    for (size_t w = 0; w < sizeof written / sizeof *written; w++)
-        for (size_t i = 0; status == RAP_OK && i < sizeof read / sizeof *read; i++)
-            status = file_spare(written[w], read[i], NULL, err);
-    return status;
+    return check_outputs(o, err);
 }
 
 rap_status published_run(published_report *out, const published_options *options, rap_err *err)

@@ -131,7 +131,7 @@ static void what_is_no_set_is_refused_with_the_reason(void **state)
     calibrate_set s;
     rap_err err = { 0 };
 
-    refused("neither a database.json nor folders");
+    refused("has neither a database.json nor folders");
     assert_int_equal(calibrate_set_read(&s, "/nowhere/at/all", &err), RAP_E_NOT_FOUND);
     calibrate_set_release(&s);
     put("one/1.jpg", "");
@@ -157,7 +157,7 @@ static void lists_that_are_wrong_are_refused(void **state)
 {
     put("database.json", DATABASE);
     put("retrieval.json", "{}");
-    refused("not a JSON array");
+    refused("must be a JSON array");
     put("retrieval.json", "[{\"image\": \"a.jpg\"}]");
     refused("no image or no name");
     put("retrieval.json", "[{\"image\": \"a.jpg\", \"name\": \"rex\"}]");

@@ -1,4 +1,4 @@
-/* decoder.c: a decoder's memory: one arena, laid out by one function that also counts it. */
+/* decoder_open.c: a decoder's memory: one arena, laid out by one function that also counts it. */
 #include "train/decoder_inside.h"
 
 #include "base/mem.h"
