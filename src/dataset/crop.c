@@ -124,7 +124,7 @@ static rap_status make(drop_reason *out_reason, const dataset_plan *plan, const 
     if (status == RAP_OK)
         status = change(&crop, &plan->augment, d, err);
     if (status == RAP_OK)
-        status = image_save_jpeg(&crop, path, quality, err);
+        status = image_save_jpeg_cache(&crop, path, quality, err);
     image_release(&crop);
     return status;
 }

@@ -145,13 +145,25 @@ rap_status image_encode_jpeg(buf *out, const image *im, int quality, const char 
     return status;
 }
 
-rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err)
+static rap_status save_jpeg(const image *im, const char *path, int quality, bool wait, rap_err *err)
 {
     buf bytes = BUF_INIT;
     rap_status status = image_encode_jpeg(&bytes, im, quality, path, err);
 
-    if (status == RAP_OK)
+    if (status == RAP_OK && wait)
+        status = file_write(path, bytes.data, bytes.len, err);
+    else if (status == RAP_OK)
         status = file_write_cache(path, &(file_part){ bytes.data, bytes.len }, 1, err);
     buf_release(&bytes);
     return status;
+}
+
+rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err)
+{
+    return save_jpeg(im, path, quality, true, err);
+}
+
+rap_status image_save_jpeg_cache(const image *im, const char *path, int quality, rap_err *err)
+{
+    return save_jpeg(im, path, quality, false, err);
 }

@@ -17,7 +17,9 @@ rap_status image_blur(image *out, const image *in, double sigma, rap_err *err); 
 
 /* Appends the JPEG to `out`; `name` is what errors call it. quality: 1 to 100. */
 rap_status image_encode_jpeg(buf *out, const image *im, int quality, const char *name, rap_err *err);
-/* Atomic, but does not wait for the disk: after a power cut the file may be torn. quality: 1 to 100. */
+/* Atomic, like image_save_png(). quality: 1 to 100. */
 rap_status image_save_jpeg(const image *im, const char *path, int quality, rap_err *err);
+/* The same without waiting for the disk: after a power cut the file may be torn. */
+rap_status image_save_jpeg_cache(const image *im, const char *path, int quality, rap_err *err);
 
 #endif
