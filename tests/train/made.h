@@ -18,6 +18,7 @@ typedef struct made {
     int heads, groups;
     bool biases, head_norm, fused, tied, rope_freqs;
     int rope_dims;
+    float head; /* reach of the output's weights; 0: 0.5 */
 } made;
 
 static const made made_families[] = {
@@ -128,7 +129,7 @@ static inline gguf_file *made_open(const made *m, char path[64])
     made_tensor(w, "token_embd.weight", MADE_WIDTH, MADE_VOCAB, 1, 0);
     made_tensor(w, "output_norm.weight", MADE_WIDTH, 1, 0.3f, 1);
     if (!m->tied)
-        made_tensor(w, "output.weight", MADE_WIDTH, MADE_VOCAB, 0.5f, 0);
+        made_tensor(w, "output.weight", MADE_WIDTH, MADE_VOCAB, m->head > 0 ? m->head : 0.5f, 0);
     if (m->rope_freqs)
         made_tensor(w, "rope_freqs.weight", m->rope_dims / 2, 1, 0.5f, 2);
     for (int i = 0; i < MADE_LAYERS; i++)
