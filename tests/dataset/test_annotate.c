@@ -46,7 +46,7 @@ typedef struct fixture {
     int code;               /* of errors */
     int errors;             /* so many requests get it first */
     const char *head;
-    long delay_ms;
+    _Atomic long delay_ms; /* changed while a request may still be under way */
     size_t cut;
     int pictures; /* of the last request */
     long bytes;   /* of all */
