@@ -18,7 +18,8 @@ const cli_command cmd_eval = {
     "Measure accuracy on a held-out set or a published list, or score answers",
     "FILE is a published list of questions: captions, recognition, visual and text-only questions\n"
     "of RAP, Yo'LLaVA, MyVLM, MC-LLaVA and RePIC, or MMPB's table; --database has their concepts.\n"
-    "score takes what any program answered. Both print the measures that the papers report, beside\n"
+    "score takes what any program answered. Both print the measures that the papers report, "
+    "beside\n"
     "two baselines, no memory and the majority answer; docs/accuracy.md explains them.\n"
     "\n"
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"

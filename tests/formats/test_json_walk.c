@@ -68,11 +68,12 @@ static void items_are_found_between_other_values(void **state)
     long id[8];
     int count;
 
-    assert_int_equal(ids_of("\xEF\xBB\xBF{\"info\": {\"a\": [1, {\"b\": \"]}\\\"\"}]}, \"n\": -1.5e3,\n"
-                            "\"annotations\": [{\"id\": 3, \"box\": [0, 1.5]}, {\"id\": 5}],\n"
-                            "\"annot\\u0061tions\": [{\"id\": 7}], \"x\": null}\n",
-                            id, &count, NULL),
-                     RAP_OK);
+    assert_int_equal(
+        ids_of("\xEF\xBB\xBF{\"info\": {\"a\": [1, {\"b\": \"]}\\\"\"}]}, \"n\": -1.5e3,\n"
+               "\"annotations\": [{\"id\": 3, \"box\": [0, 1.5]}, {\"id\": 5}],\n"
+               "\"annot\\u0061tions\": [{\"id\": 7}], \"x\": null}\n",
+               id, &count, NULL),
+        RAP_OK);
     assert_int_equal(count, 3);
     assert_int_equal(id[0], 3);
     assert_int_equal(id[1], 5);
@@ -162,9 +163,11 @@ static void memory_does_not_grow_with_the_file(void **state)
 
     fputs("{\"annotations\": [", f);
     for (int i = 0; i < COUNT; i++)
-        fprintf(f, "%s{\"id\": %d, \"image_id\": %d, \"bbox\": [1.25, 2.5, 30.125, 40.0625], \"area\": "
-                   "12345.678, \"iscrowd\": 0, \"category_id\": 18}",
-                i ? ", " : "", i, i / 7);
+        fprintf(
+            f,
+            "%s{\"id\": %d, \"image_id\": %d, \"bbox\": [1.25, 2.5, 30.125, 40.0625], \"area\": "
+            "12345.678, \"iscrowd\": 0, \"category_id\": 18}",
+            i ? ", " : "", i, i / 7);
     fputs("]}", f);
     assert_int_equal(fclose(f), 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
