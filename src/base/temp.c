@@ -322,13 +322,17 @@ rap_status temp_folder_anywhere(temp *out, const char *name, rap_err *err)
 
 void temp_remove(temp *t)
 {
-    struct stat info;
+    struct stat info, now;
 
     if (!t->path)
         return;
     if (t->fd >= 0 && fstat(t->fd, &info) == 0 && S_ISDIR(info.st_mode)) {
-        remove_files(t->fd); /* open already: a process that may open no more can still clean up */
-        rmdir(t->path);
+        /* A folder that was renamed into place is no longer temporary, though the descriptor still refers to it. */
+        if (stat(t->path, &now) == 0 && now.st_dev == info.st_dev && now.st_ino == info.st_ino) {
+            remove_files(
+                t->fd); /* open already: a process that may open no more can still clean up */
+            rmdir(t->path);
+        }
     } else {
         unlink(t->path);
     }

@@ -189,6 +189,24 @@ static void published_as_asked(void **state)
     assert_string_equal(err.text, "/nowhere/x: no such file or folder");
 }
 
+/* As a profile is made: the folder is renamed, and then the temporary one is released. */
+static void a_folder_that_was_renamed_keeps_its_files(void **state)
+{
+    char inside[256], place[128], kept[160], command[192];
+    temp t;
+
+    snprintf(place, sizeof place, "%s/made", work);
+    assert_int_equal(temp_folder(&t, target, 0700, NULL), RAP_OK);
+    snprintf(inside, sizeof inside, "%s/file", t.path);
+    assert_int_equal(file_write(inside, "x", 1, NULL), RAP_OK);
+    assert_int_equal(rename(t.path, place), 0);
+    temp_remove(&t);
+    snprintf(kept, sizeof kept, "%s/file", place);
+    assert_true(file_exists(kept));
+    snprintf(command, sizeof command, "rm -r '%s'", place);
+    assert_int_equal(system(command), 0);
+}
+
 static void the_longest_name_has_room(void **state)
 {
     char path[64 + 256];
@@ -210,6 +228,7 @@ int main(void)
         cmocka_unit_test(many_processes_write_the_same_file),
         cmocka_unit_test(a_signal_handler_removes_its_own),
         cmocka_unit_test(published_as_asked),
+        cmocka_unit_test(a_folder_that_was_renamed_keeps_its_files),
         cmocka_unit_test(the_longest_name_has_room),
     };
 

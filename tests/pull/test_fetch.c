@@ -266,7 +266,7 @@ static void test_unannounced_without_end(void **state)
     pretended_free = ((fsblkcnt_t)1 << 30) + 3000000;
     assert_int_equal(pull_toy(f), RAP_E_LIMIT);
     pretended_free = 0;
-    assert_says(f, "does not say how large");
+    assert_says(f, "does not announce a size");
     assert_says(f, "3000000 bytes");
     server_trick(f->hub, "GET", SMALL, "");
     assert_pulls(f);
