@@ -175,7 +175,7 @@ static void views_become_samples(void **state)
     assert_int_equal(f->r.added, 1);
     assert_string_equal(f->path, "/sdapi/v1/img2img");
     assert_string_equal(json_string_value(json_object_get(f->asked, "prompt")),
-                        "a object called <luna>");
+                        "an object called <luna>");
     assert_string_equal(json_string_value(json_object_get(f->asked, "negative_prompt")), "text");
     assert_true(json_number_value(json_object_get(f->asked, "denoising_strength")) == 0.5);
     assert_int_equal(json_integer_value(json_object_get(f->asked, "steps")), 20);

@@ -91,7 +91,7 @@ static void test_what_is_wrong_is_named(void **state)
           "encoder" },
         { "{" HEAD ", " SOURCES ", \"make\": {\"thing\": {\"file\": \"e.gguf\", \"take\": "
           "\"a/x/y.gguf\"}}}",
-          "part of a profile" },
+          "a file of a profile" },
         { "{" HEAD ", " SOURCES ", \"make\": {\"encoder\": {\"file\": \"../e.gguf\", \"take\": "
           "\"a/x/y.gguf\"}}}",
           "model file" },
@@ -107,7 +107,7 @@ static void test_what_is_wrong_is_named(void **state)
           "neither" },
         { "{" HEAD ", " SOURCES ", \"make\": {\"encoder\": {\"file\": \"e.gguf\", \"convert\": "
           "\"a\", \"vocab\": \"a\"}}}",
-          "of the source" },
+          "of the same source" },
         { "{" HEAD ", " SOURCES ", \"make\": {\"encoder\": {\"file\": \"e.gguf\", \"convert\": "
           "\"a\", \"image_size\": 0}}}",
           "image_size" },
