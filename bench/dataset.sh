@@ -70,13 +70,15 @@ measure two-threads config 2
 diff -r "$work/one-thread" "$work/two-threads"
 echo "the same bytes with one and two threads"
 
-wall=$(awk '{ print int($1) }' "$work/time")
-for kill in 1 2 3 4 5; do # at five moments of the build
+# jobs: how many jobs the state of the killed build speaks of.
+jobs() { sed -n 's/.*"jobs": \([0-9]*\).*/\1/p' "$work/killed/state.json" 2>/dev/null || true; }
+
+for kill in 1 2 3 4 5; do # while it reads, and when a quarter, two, … of the samples are there
     "$rap" dataset build "$work/config.json" --out "$work/killed" --threads 2 --quiet >"$work/killed.txt" 2>&1 &
-    sleep "$(awk -v wall="$wall" -v n="$kill" 'BEGIN { print wall * (0.2 + 0.1 * n) }')"
-    kill -9 $! 2>/dev/null || echo "finished before kill $kill"
+    sleep 1
+    while kill -0 $! 2>/dev/null && [ "$(jobs || echo 0)" -lt $((samples * (kill - 1) / 5)) ]; do sleep 0.1; done
+    kill -9 $! 2>/dev/null && echo "killed at job $(jobs)" || echo "finished before kill $kill"
     wait $! 2>/dev/null || true
-    sed -n 's/.*"jobs": \([0-9]*\).*/killed at job \1/p' "$work/killed/state.json"
 done
 measure killed config 2
 diff -r "$work/one-thread" "$work/killed"

@@ -1,8 +1,8 @@
 /* dataset.h: training data in the RAP format out of annotated data sets: build, look at, count.
  *
  * Reading order: plan.h (what a person writes), item.h (what every source becomes), source.h and the source_*.c,
- * pool.h (which items are taken), index.h (the split, and who is noise for whom), make.h (one sample), build.c
- * (all of them, in order, whatever happens), sample.h (the format), stats.c and show.c (what came out).
+ * pool.h (which items are taken), index.h and nearest.h (the split, and who is noise for whom), make.h (one sample),
+ * build.c (all of them, in order, whatever happens), sample.h (the format), stats.c and show.c (what came out).
  *
  *     sources ──► items ──► pool, a fair choice for each kind ──► split ──► samples ──► train.json, validation.json
  *
