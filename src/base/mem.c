@@ -67,3 +67,16 @@ void *mem_copy(const void *bytes, size_t len)
         memcpy(copy, bytes, len);
     return copy;
 }
+
+void *mem_grow(void *list, size_t count, size_t *room, size_t size)
+{
+    size_t wanted = *room ? *room * 2 : 1024, bytes;
+    void *grown;
+
+    if (count < *room)
+        return list;
+    grown = mem_mul(&bytes, wanted, size) ? realloc(list, bytes) : NULL;
+    if (grown)
+        *room = wanted;
+    return grown;
+}

@@ -12,6 +12,8 @@ void *mem_aligned(size_t bytes);               /* 64-byte aligned, zeroed; free(
 void *mem_aligned_raw(size_t bytes);           /* the same with anything in it */
 char *mem_string(const char *text);            /* copy; NULL for NULL; free() */
 char *mem_string_n(const char *text, size_t len);
+/* Room for one more in a list of `count`, doubled when full: the list, moved; NULL: out of memory, and the old one stays. */
+void *mem_grow(void *list, size_t count, size_t *room, size_t size);
 void *mem_copy(const void *bytes, size_t len);
 
 #endif

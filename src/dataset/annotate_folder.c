@@ -10,23 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* FOLDER/NAME.json or .jsonl; free(). NULL: neither is there. */
-static char *data_file(const char *folder, const char *name)
-{
-    static const char *const extension[] = { "json", "jsonl" };
-
-    for (size_t i = 0; i < 2; i++) {
-        char file[64], *path;
-
-        snprintf(file, sizeof file, "%s.%s", name, extension[i]);
-        path = path_join(folder, file);
-        if (path && file_exists(path))
-            return path;
-        free(path);
-    }
-    return NULL;
-}
-
 bool annotate_is_inside(const char *path)
 {
     if (*path == '/' || !*path)
@@ -47,7 +30,7 @@ rap_status annotate_folder_open(annotate_folder *out, const char *folder, const 
     if (!out->images || !out->result)
         return err_memory(err, "reading a data set");
     for (int side = 0; side < ANNOTATE_SIDES; side++)
-        out->data[side] = data_file(folder, stem[side]);
+        out->data[side] = sample_data_file(folder, stem[side]);
     if (!out->data[0] && !out->data[1])
         return err_set(err, RAP_E_NOT_FOUND,
                        "%s: no train.json or validation.json there; `rap dataset build` makes them",

@@ -52,20 +52,6 @@ static size_t keep_text(coco *c, const char *text)
     return at;
 }
 
-/* Room for one more of a growing table. */
-static void *grow(void *table, size_t count, size_t *room, size_t size)
-{
-    size_t wanted = *room ? *room * 2 : 1024;
-    void *grown;
-
-    if (count < *room)
-        return table;
-    grown = realloc(table, wanted * size);
-    if (grown)
-        *room = wanted;
-    return grown;
-}
-
 static rap_status add_image(coco *c, json_t *value, json_walk *w, rap_err *err)
 {
     const char *name = json_string_value(json_object_get(value, "file_name"));
@@ -77,7 +63,7 @@ static rap_status add_image(coco *c, json_t *value, json_walk *w, rap_err *err)
         return json_walk_wrong(w, err,
                                "an image without \"id\", \"file_name\", \"width\" and "
                                "\"height\"");
-    grown = grow(c->image, c->images, &c->image_room, sizeof *grown);
+    grown = mem_grow(c->image, c->images, &c->image_room, sizeof *grown);
     if (!grown)
         return err_memory(err, "reading images");
     c->image = grown;
@@ -99,7 +85,7 @@ static rap_status add_category(coco *c, json_t *value, json_walk *w, rap_err *er
 
     if (id < 0 || !name)
         return json_walk_wrong(w, err, "a category without \"id\" and \"name\"");
-    grown = grow(c->category, c->categories, &c->category_room, sizeof *grown);
+    grown = mem_grow(c->category, c->categories, &c->category_room, sizeof *grown);
     if (!grown)
         return err_memory(err, "reading categories");
     c->category = grown;

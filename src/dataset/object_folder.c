@@ -48,14 +48,6 @@ static rap_status offer(const object_folder *f, const char *concept, const char 
     return source_offer(sink, item, err);
 }
 
-/* Masks lie beside their pictures in some data sets. */
-static int is_mask(const char *name)
-{
-    size_t len = strlen(name);
-
-    return len > 9 && strcmp(name + len - 9, "_mask.png") == 0;
-}
-
 rap_status object_folder_read(const object_folder *f, source_sink *sink, rap_err *err)
 {
     char *folder = path_join(sink->source->images, f->folder), *concept = mem_string(f->concept);
@@ -66,7 +58,7 @@ rap_status object_folder_read(const object_folder *f, source_sink *sink, rap_err
         folder ? source_list(&name, &count, folder, err) : err_memory(err, "reading pictures");
 
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
-        if (!source_is_picture(name[i]) || is_mask(name[i]))
+        if (!source_is_picture(name[i]) || source_is_mask(name[i]))
             continue;
         sink->report->read++;
         if (!concept) {

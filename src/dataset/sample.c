@@ -1,6 +1,7 @@
 /* sample.c: samples to JSON and back. */
 #include "dataset/sample.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -174,6 +175,22 @@ void sample_release(sample *s)
 }
 
 /* ---- files ---- */
+
+char *sample_data_file(const char *folder, const char *stem)
+{
+    static const char *const extension[] = { "json", "jsonl" };
+
+    for (size_t i = 0; i < 2; i++) {
+        char name[64], *path;
+
+        snprintf(name, sizeof name, "%s.%s", stem, extension[i]);
+        path = path_join(folder, name);
+        if (path && file_exists(path))
+            return path;
+        free(path);
+    }
+    return NULL;
+}
 
 struct sample_file {
     char *path;

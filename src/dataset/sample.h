@@ -39,6 +39,9 @@ rap_status sample_write(buf *out, const sample *s, rap_err *err);
 rap_status sample_read(sample *out, json_t *json, const char *where, rap_err *err);
 void sample_release(sample *s);
 
+/* FOLDER/STEM.json or .jsonl ("train", "validation"); free(), NULL when neither is there. */
+char *sample_data_file(const char *folder, const char *stem);
+
 /* Steps through a data file: a JSON array, or one sample a line. */
 typedef struct sample_file sample_file;
 rap_status sample_file_open(sample_file **out, const char *path, rap_err *err);

@@ -16,23 +16,6 @@ enum { WIDTH = 960, EDGE = 24, QUERY = 360, CONCEPT = 150, TEXT = 16 };
 
 /* ---- finding the sample ---- */
 
-/* folder/train.json or .jsonl; free(), NULL when neither is there. */
-static char *data_file(const char *folder, const char *stem)
-{
-    static const char *const extension[] = { "json", "jsonl" };
-
-    for (size_t i = 0; i < 2; i++) {
-        char name[64], *path;
-
-        snprintf(name, sizeof name, "%s.%s", stem, extension[i]);
-        path = path_join(folder, name);
-        if (path && file_exists(path))
-            return path;
-        free(path);
-    }
-    return NULL;
-}
-
 /* Steps `*number` samples on; the sample when it is in this file. */
 static rap_status find_in(sample *out, bool *out_found, const char *path, uint64_t *number,
                           rap_err *err)
@@ -64,7 +47,7 @@ static rap_status find_sample(sample *out, const char *folder, uint64_t number, 
     rap_status status = RAP_OK;
 
     for (int i = 0; status == RAP_OK && !found && i < 2; i++) {
-        char *path = data_file(folder, stem[i]);
+        char *path = sample_data_file(folder, stem[i]);
 
         any = any || path;
         if (path)

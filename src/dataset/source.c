@@ -229,3 +229,10 @@ int source_is_picture(const char *path)
             return 1;
     return 0;
 }
+
+int source_is_mask(const char *name)
+{
+    size_t len = strlen(name);
+
+    return len > 9 && strcmp(name + len - 9, "_mask.png") == 0;
+}

@@ -45,6 +45,7 @@ int source_path(const char *path, source_sink *sink);
 rap_status source_list(char ***out, size_t *out_count, const char *folder, rap_err *err);
 void source_list_free(char **list, size_t count);
 int source_is_picture(const char *path); /* by its extension */
+int source_is_mask(const char *name);    /* NAME_mask.png, beside its picture in some data sets */
 
 /* ---- the readers ---- */
 source_reader source_coco;      /* COCO's instances.json */

@@ -53,16 +53,6 @@ static int by_object(const void *a, const void *b)
                                 : (x->category > y->category) - (x->category < y->category);
 }
 
-static void *grown(void *list, size_t count, size_t *room, size_t size)
-{
-    size_t wanted = *room ? *room * 2 : 1024;
-    void *more = count < *room ? list : realloc(list, wanted * size);
-
-    if (more && count >= *room)
-        *room = wanted;
-    return more;
-}
-
 static rap_status keep_caption(reading *r, const json_t *value, rap_err *err)
 {
     const char *text = json_string_value(json_object_get(value, "caption"));
@@ -75,7 +65,7 @@ static rap_status keep_caption(reading *r, const json_t *value, rap_err *err)
     known = coco_find_image(r->coco, json_integer_value(image));
     if (!known)
         return RAP_OK;
-    more = grown(r->caption, r->captions, &r->caption_room, sizeof *more);
+    more = mem_grow(r->caption, r->captions, &r->caption_room, sizeof *more);
     if (!more)
         return err_memory(err, "reading captions");
     r->caption = more;
@@ -118,7 +108,7 @@ static rap_status read_captions(reading *r, const char *path, rap_err *err)
 static rap_status count_object(const coco_annotation *a, void *payload, rap_err *err)
 {
     reading *r = payload;
-    objects *more = grown(r->object, r->count, &r->room, sizeof *more);
+    objects *more = mem_grow(r->object, r->count, &r->room, sizeof *more);
 
     if (!more)
         return err_memory(err, "counting objects");

@@ -28,13 +28,6 @@ typedef struct together { /* of a folder below multi/ */
     const char *folder, *concept;
 } together;
 
-static int is_mask(const char *name)
-{
-    size_t len = strlen(name);
-
-    return len > 9 && strcmp(name + len - 9, "_mask.png") == 0;
-}
-
 /* The first picture of the folder below `images` as a path; free(). NULL: none, or no such folder. */
 static char *first_picture(const char *images, const char *folder)
 {
@@ -43,7 +36,7 @@ static char *first_picture(const char *images, const char *folder)
 
     if (whole && source_list(&name, &count, whole, NULL) == RAP_OK)
         for (size_t i = 0; i < count && !found; i++)
-            if (source_is_picture(name[i]) && !is_mask(name[i]))
+            if (source_is_picture(name[i]) && !source_is_mask(name[i]))
                 found = path_join(folder, name[i]);
     source_list_free(name, count);
     free(whole);
