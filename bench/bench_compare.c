@@ -1,7 +1,7 @@
 /* bench_compare.c: vision networks against ONNX Runtime on the same weights, pixels and threads, in
  * turns within one run.
  *
- *     bench_compare [--onnx LIBRARY] [--threads N] [--rounds N] [--cpu-time] [--int8] [--profile-layers] MODEL...
+ *     bench_compare [--onnx LIBRARY] [--threads N] [--rounds N] [--cpu-time] [--type f32|bf16|int8] [--profile-layers] MODEL...
  *
  * MODEL is a path without its ending: MODEL.gguf and MODEL.onnx hold the same network (make_models.py writes them;
  * vision.sh fetches all that is needed and runs this). Without a library only our side is measured.
@@ -239,9 +239,20 @@ static int apart(step *run, measured *m, const settings *s, long *kib)
     return bad;
 }
 
+static const char *const types[] = { "auto", "f32", "bf16", "int8" }; /* by nn_precision */
+
+static bool parse_type(nn_precision *type, const char *word)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(word, types[i])) {
+            *type = (nn_precision)i;
+            return true;
+        }
+    return false;
+}
+
 static void show(const measured *m, const settings *s)
 {
-    static const char *const types[] = { "auto", "f32", "bf16", "int8" };
     const char *name = strrchr(s->model, '/');
     double speed = m->operations / m->ms[OURS] / 1e6;
     printf("%-10s %-4s %3ld %9.2f %9.2f %6.0f %4.0f %% %6ld %8.0f", name ? name + 1 : s->model,
@@ -280,12 +291,12 @@ int main(int argc, char **argv)
         bool more = i + 1 < argc;
         if (!strcmp(argv[i], "--profile-layers"))
             s.layers = true;
-        else if (!strcmp(argv[i], "--int8"))
-            s.precision = NN_INT8;
         else if (!strcmp(argv[i], "--cpu-time"))
             s.cpu = true;
         else if (!strcmp(argv[i], "--onnx") && more)
             s.library = argv[++i];
+        else if (!strcmp(argv[i], "--type") && more)
+            right = parse_type(&s.precision, argv[++i]);
         else if (!strcmp(argv[i], "--threads") && more)
             right = text_parse_long(&s.threads, argv[++i]) && s.threads > 0;
         else if (!strcmp(argv[i], "--rounds") && more)
@@ -295,8 +306,8 @@ int main(int argc, char **argv)
     }
     if (!right || i >= argc) {
         puts("usage: bench_compare [--onnx LIBRARY] [--threads N] [--rounds N] [--cpu-time] "
-             "[--int8] [--profile-layers] MODEL...\nbench/vision.sh fetches what this needs and "
-             "runs it.");
+             "[--type f32|bf16|int8] [--profile-layers] MODEL...\nbench/vision.sh fetches what "
+             "this needs and runs it.");
         return right ? 0 : 2;
     }
     printf("%-10s %-4s %3s %9s %9s %6s %6s %6s %8s%s\n", "ours", "type", "thr", "best ms", "median",
