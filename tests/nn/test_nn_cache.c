@@ -211,7 +211,8 @@ static void test_each_precision_by_itself(void **state)
     start();
     assert_int_equal(run(got, sum, NN_INT8), 0);
     assert_int_equal(run(got, sum, NN_BF16), 0);
-    bool kept_bf16 = !nn_bf16_is_native(); /* native bf16 runs in oneDNN's layouts, which are not kept */
+    bool kept_bf16 =
+        !nn_bf16_is_native(); /* native bf16 runs in oneDNN's layouts, which are not kept */
     assert_int_equal(files(), kept_bf16 ? 3 : 2);
     assert_int_equal(run_again(first, first_sum), 2);
     assert_int_equal(run(got, sum, NN_INT8), 2);
