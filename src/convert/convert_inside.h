@@ -57,6 +57,11 @@ void convert_floats(conversion *c, const char *to, convert_shape shape, const fl
 /* Says that a tensor carries nothing we need. A trailing '*' stands for any ending. */
 void convert_ignore(conversion *c, const char *name);
 
+/* Fails when a tensor is left over that nothing used or ignored. */
+void convert_check_leftovers(conversion *c);
+/* general.name, from the path of the checkpoint. */
+void convert_put_name(conversion *c, const char *path);
+
 /* Says what a user should know but need not act upon: what was assumed, and how to say otherwise. */
 void convert_remark(const conversion *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

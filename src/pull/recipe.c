@@ -207,6 +207,21 @@ static rap_status read_vocab(const reader *in, recipe_step *out)
     return RAP_OK;
 }
 
+static rap_status read_tower(const reader *in, const char *place, recipe_step *out)
+{
+    recipe_step found = { 0 };
+    rap_status status;
+
+    out->tower = -1;
+    if (!*place)
+        return RAP_OK;
+    status = read_place(in, place, &found);
+    if (status == RAP_OK && found.from)
+        status = complain(in, place, "must be a source, not a file");
+    out->tower = found.source;
+    return status;
+}
+
 static bool is_role(const char *text)
 {
     static const char *const roles[] = { "encoder", "text_encoder", "detector",
@@ -221,7 +236,7 @@ static bool is_role(const char *text)
 static rap_status read_step(const reader *in, const char *role, const json_t *value,
                             recipe_step *out)
 {
-    const char *convert = NULL, *take = NULL;
+    const char *convert = NULL, *take = NULL, *tower = NULL;
     rap_status status = read_text(in, value, "file", NULL, &out->as);
 
     out->role = role;
@@ -233,6 +248,8 @@ static rap_status read_step(const reader *in, const char *role, const json_t *va
         status = read_text(in, value, "vocab", "", &out->vocab);
     if (status == RAP_OK)
         status = read_text(in, value, "type", "", &out->type);
+    if (status == RAP_OK)
+        status = read_text(in, value, "tower", "", &tower);
     if (status == RAP_OK)
         status = json_get_int(&out->image_size, value, "image_size", 1, 1024, in->file, in->err);
     if (status != RAP_OK)
@@ -250,6 +267,8 @@ static rap_status read_step(const reader *in, const char *role, const json_t *va
     status = read_place(in, out->convert ? convert : take, out);
     if (status == RAP_OK && !out->convert && !out->from)
         return complain(in, take, "names a repository, not one of its files");
+    if (status == RAP_OK)
+        status = read_tower(in, tower, out);
     return status == RAP_OK ? read_vocab(in, out) : status;
 }
 

@@ -35,7 +35,8 @@ typedef struct recipe_step {
     int source;        /* index of the source */
     const char *from;  /* the file in it; NULL: the repository's whole folder */
     const char *vocab; /* the BPE merges, a file of the same source; NULL: in the checkpoint's folder */
-    const char *type;  /* of the weights: "f32", "f16", "bf16", "q8_0"; "": unchanged */
+    int tower;         /* source of the image tower of a LLaVA that does not hold its own; −1: none */
+    const char *type;  /* of the weights: "f32", "f16", "bf16", "q8_0", "q4_k_m" and so on; "": unchanged */
     int image_size;    /* input size of an encoder in pixels; 0: as published */
 } recipe_step;
 

@@ -26,7 +26,7 @@ dataset   base formats image generate/prompt.h retrieve engine remote api
 train     base formats image nn generate engine dataset/sample.h
 eval      api base formats image/page.h
 eval/calibrate  base formats image remember/store.h retrieve engine
-pull      base formats net convert generate/check/check.h
+pull      base formats net convert generate/check/check.h generate/quantise.h
 cli       api base eval dataset train pull wire
 '
 bad=0
