@@ -118,7 +118,7 @@ void decoder_plan(llava *l)
     llava_put_general(l, "model");
     decoder_put_keys(l, &s);
     if (l->c->status == RAP_OK)
-        words_put(l, (size_t)s.V);
+        pieces_put(l, (size_t)s.V);
     plan_tensor(l, l->c, convert_name(name, decoder, "embed_tokens.weight", ""),
                 "token_embd.weight", (convert_shape){ 2, { s.V, s.N } });
     for (int i = 0; l->c->status == RAP_OK && i < s.layers; i++)

@@ -186,7 +186,7 @@ static rap_status make_part(conversion *c, const llava_layout *layout, bool deco
     ignore_others(&l, decoder);
     convert_check_leftovers(c);
     plan_write(&l, path);
-    plan_release(&l.plan);
+    llava_plan_release(&l.plan);
     free(l.tower.used);
     state_dict_close((state_dict *)l.tower.in);
     gguf_writer_free(c->out);

@@ -1,8 +1,8 @@
 /* llava.h: a LLaVA becomes two files, as llama.cpp loads them: the language model with its tokenizer, and the
  * image tower with its projector.
  *
- * Reading order: llava.c (whose names they are), decoder.c and decoder_keys.c (the language model), words.c,
- * words_json.c and special.c (its tokenizer), tower.c (the other file), plan.c (how tensors are written one at a time).
+ * Reading order: llava.c (whose names they are), decoder.c and decoder_keys.c (the language model), pieces.c, pieces_json.c
+ * pieces_json.c and special.c (its tokenizer), tower.c (the other file), plan.c (how tensors are written one at a time).
  *
  * Shapes: V tokens, N width of the language model, F its feed-forward, H heads, K of keys and values, C floats
  * of a head; D width of the tower, P pixels of a patch, T positions. */
@@ -63,7 +63,7 @@ void plan_typed(llava *l, conversion *in, const char *from, const char *to, conv
 void plan_floats(llava *l, const char *to, const float *values, int64_t count);
 /* Writes l->c->out and all that was declared. */
 rap_status plan_write(llava *l, const char *path);
-void plan_release(plan *p);
+void llava_plan_release(plan *p);
 
 /* Each fills l->c->out. */
 void decoder_plan(llava *l);
@@ -83,21 +83,21 @@ void decoder_put_keys(llava *l, const decoder_sizes *s);
 /* ---- the tokenizer ---- */
 
 /* Tokens by their number. */
-typedef struct words {
+typedef struct pieces {
     char **text; /* [count] */
     float *score;
     int32_t *type; /* spm_type */
     size_t count;
-} words;
+} pieces;
 
-rap_status words_init(words *w, size_t count, rap_err *err); /* all [PADi], unused */
-rap_status words_set(words *w, size_t i, const char *text, float score, int type, rap_err *err);
-void words_release(words *w);
+rap_status pieces_init(pieces *w, size_t count, rap_err *err); /* all [PADi], unused */
+rap_status pieces_set(pieces *w, size_t i, const char *text, float score, int type, rap_err *err);
+void pieces_release(pieces *w);
 
 /* From tokenizer.model or tokenizer.json and the files with added tokens; `count` rows of the token table. */
-void words_put(llava *l, size_t count);
+void pieces_put(llava *l, size_t count);
 /* The vocabulary of a tokenizer.json whose byte-pair merges are SentencePiece's; json NULL: none. */
-void words_from_json(llava *l, words *w, const json_t *json, const char *path);
+void pieces_from_json(llava *l, pieces *w, const json_t *json, const char *path);
 /* Tokens for the beginning, the end and so on, and the chat template. */
 void special_put(llava *l, size_t count, const json_t *tokenizer);
 

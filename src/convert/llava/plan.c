@@ -155,7 +155,7 @@ void plan_floats(llava *l, const char *to, const float *values, int64_t count)
             (convert_shape){ 1, { count } });
 }
 
-void plan_release(plan *p)
+void llava_plan_release(plan *p)
 {
     for (size_t i = 0; i < p->count; i++)
         free(p->item[i].values);

@@ -1,4 +1,4 @@
-/* words_json.c: the vocabulary of a tokenizer.json (Hugging Face's tokenizers): {"model": {"type": "BPE",
+/* pieces_json.c: the vocabulary of a tokenizer.json (Hugging Face's tokenizers): {"model": {"type": "BPE",
  * "byte_fallback": true, "vocab": {"▁the": 278, …}, "merges": ["▁ t", … or ["▁", "t"], …]}}.
  *
  * SentencePiece gives each piece a score, and joins the pair whose joined piece has the highest. A tokenizer.json has a
@@ -44,7 +44,7 @@ static bool is_byte(const char *text)
            strspn(text + 3, "0123456789ABCDEFabcdef") == 2;
 }
 
-static void lay_vocab(llava *l, words *w, json_t *vocab, const char *path)
+static void lay_vocab(llava *l, pieces *w, json_t *vocab, const char *path)
 {
     const char *text;
     json_t *number;
@@ -60,7 +60,7 @@ static void lay_vocab(llava *l, words *w, json_t *vocab, const char *path)
         else if ((uint64_t)i < w->count) {
             bool byte = is_byte(text), unknown = !strcmp(text, "<unk>");
 
-            l->c->status = words_set(w, (size_t)i, text, 0,
+            l->c->status = pieces_set(w, (size_t)i, text, 0,
                                      byte      ? SPM_BYTE
                                      : unknown ? SPM_UNKNOWN
                                                : SPM_NORMAL,
@@ -70,14 +70,14 @@ static void lay_vocab(llava *l, words *w, json_t *vocab, const char *path)
 }
 
 /* Single characters, which no merge makes, come behind all that are made. */
-static void score_rest(words *w, const bool *scored, size_t rank)
+static void score_rest(pieces *w, const bool *scored, size_t rank)
 {
     for (size_t i = 0; i < w->count; i++)
         if (w->type[i] == SPM_NORMAL && !scored[i])
             w->score[i] = -(float)rank++;
 }
 
-static void score(llava *l, words *w, json_t *vocab, json_t *merges, const char *path)
+static void score(llava *l, pieces *w, json_t *vocab, json_t *merges, const char *path)
 {
     bool *scored = mem_array(w->count, sizeof *scored);
     buf joined = BUF_INIT;
@@ -107,7 +107,7 @@ static void score(llava *l, words *w, json_t *vocab, json_t *merges, const char 
     free(scored);
 }
 
-void words_from_json(llava *l, words *w, const json_t *json, const char *path)
+void pieces_from_json(llava *l, pieces *w, const json_t *json, const char *path)
 {
     const json_t *model = json_at(json, "model"), *type = json_at(json, "model.type");
     json_t *vocab = json_object_get(model, "vocab"), *merges = json_object_get(model, "merges");

@@ -1,4 +1,4 @@
-/* words.c: the vocabulary as a GGUF lists it. It comes from tokenizer.model, else from tokenizer.json; the files of
+/* pieces.c: the vocabulary as a GGUF lists it. It comes from tokenizer.model, else from tokenizer.json; the files of
  * added tokens are laid over it in the order in which llama.cpp's own converter reads them. Rows of the token table
  * that no file names are called [PADi]. */
 #include "base/buf.h"
@@ -15,7 +15,7 @@ static const float added_score = -1000, unused_score = -10000;
 
 /* ---- the list ---- */
 
-rap_status words_set(words *w, size_t i, const char *text, float score, int type, rap_err *err)
+rap_status pieces_set(pieces *w, size_t i, const char *text, float score, int type, rap_err *err)
 {
     char *copy = mem_string(text);
 
@@ -28,36 +28,36 @@ rap_status words_set(words *w, size_t i, const char *text, float score, int type
     return RAP_OK;
 }
 
-rap_status words_init(words *w, size_t count, rap_err *err)
+rap_status pieces_init(pieces *w, size_t count, rap_err *err)
 {
     char name[32];
     rap_status status = RAP_OK;
 
-    *w = (words){ mem_array(count, sizeof *w->text), mem_array(count, sizeof *w->score),
+    *w = (pieces){ mem_array(count, sizeof *w->text), mem_array(count, sizeof *w->score),
                   mem_array(count, sizeof *w->type), count };
     if (!w->text || !w->score || !w->type)
         return err_memory(err, "reading a vocabulary");
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
         snprintf(name, sizeof name, "[PAD%zu]", i);
-        status = words_set(w, i, name, unused_score, SPM_UNUSED, err);
+        status = pieces_set(w, i, name, unused_score, SPM_UNUSED, err);
     }
     return status;
 }
 
-void words_release(words *w)
+void pieces_release(pieces *w)
 {
     for (size_t i = 0; w->text && i < w->count; i++)
         free(w->text[i]);
     free(w->text);
     free(w->score);
     free(w->type);
-    *w = (words){ 0 };
+    *w = (pieces){ 0 };
 }
 
 /* ---- added tokens ---- */
 
 /* A token beyond the table cannot be written; the converter of llama.cpp ignores it too. */
-static void add_word(llava *l, words *w, int64_t i, const json_t *text, int type, const char *file)
+static void add_word(llava *l, pieces *w, int64_t i, const json_t *text, int type, const char *file)
 {
     const char *content = json_string_value(text);
 
@@ -66,7 +66,7 @@ static void add_word(llava *l, words *w, int64_t i, const json_t *text, int type
     if (i < 0 || !content || !*content || strlen(content) != json_string_length(text))
         convert_fail(l->c, RAP_E_FORMAT, "%s: an added token without a text or a number", file);
     else if ((uint64_t)i < w->count)
-        l->c->status = words_set(w, (size_t)i, content, added_score, type, l->c->err);
+        l->c->status = pieces_set(w, (size_t)i, content, added_score, type, l->c->err);
 }
 
 static bool ends_in(const char *text, const char *end)
@@ -86,7 +86,7 @@ static bool looks_special(const char *text)
 }
 
 /* {"<|end|>": 32007, …} */
-static void lay_added_tokens(llava *l, words *w)
+static void lay_added_tokens(llava *l, pieces *w)
 {
     static const char file[] = "added_tokens.json";
     json_t *all = NULL, *number;
@@ -123,7 +123,7 @@ static json_t *with_spaces(const json_t *text)
 }
 
 /* {"content": "<|end|>", "special": true, …} */
-static void lay_token(llava *l, words *w, int64_t i, const json_t *token, const char *file)
+static void lay_token(llava *l, pieces *w, int64_t i, const json_t *token, const char *file)
 {
     json_t *content = json_object_get(token, "content");
     const char *text = json_is_string(content) ? json_string_value(content) : "";
@@ -135,7 +135,7 @@ static void lay_token(llava *l, words *w, int64_t i, const json_t *token, const 
     json_decref(content);
 }
 
-static void lay_tokenizer_config(llava *l, words *w)
+static void lay_tokenizer_config(llava *l, pieces *w)
 {
     static const char file[] = "tokenizer_config.json";
     json_t *all = NULL, *token;
@@ -153,7 +153,7 @@ static void lay_tokenizer_config(llava *l, words *w)
     json_decref(all);
 }
 
-static void lay_tokenizer_json(llava *l, words *w, const json_t *tokenizer)
+static void lay_tokenizer_json(llava *l, pieces *w, const json_t *tokenizer)
 {
     const json_t *token;
     size_t i;
@@ -169,7 +169,7 @@ static void lay_tokenizer_json(llava *l, words *w, const json_t *tokenizer)
 
 /* ---- tokenizer.model ---- */
 
-static void lay_pieces(llava *l, words *w, const char *path)
+static void lay_pieces(llava *l, pieces *w, const char *path)
 {
     spm_model *m = NULL;
 
@@ -182,7 +182,7 @@ static void lay_pieces(llava *l, words *w, const char *path)
         const spm_piece *p = &m->piece[i];
 
         /* llama.cpp's converter makes no difference between normal and user-defined pieces */
-        l->c->status = words_set(w, i, p->text, p->score,
+        l->c->status = pieces_set(w, i, p->text, p->score,
                                  p->type == SPM_USER_DEFINED ? SPM_NORMAL : (int)p->type,
                                  l->c->err);
     }
@@ -192,7 +192,7 @@ static void lay_pieces(llava *l, words *w, const char *path)
 /* ---- all ---- */
 
 /* llama.cpp refuses a vocabulary with a token twice, but does not say which. */
-static void check_twice(llava *l, const words *w)
+static void check_twice(llava *l, const pieces *w)
 {
     json_t *seen = json_object(), *other;
 
@@ -207,7 +207,7 @@ static void check_twice(llava *l, const words *w)
     json_decref(seen);
 }
 
-static void put_words(llava *l, const words *w)
+static void put_pieces(llava *l, const pieces *w)
 {
     gguf_writer *out = l->c->out;
 
@@ -218,13 +218,13 @@ static void put_words(llava *l, const words *w)
     gguf_put_signed_ints(out, "tokenizer.ggml.token_type", w->type, w->count);
 }
 
-void words_put(llava *l, size_t count)
+void pieces_put(llava *l, size_t count)
 {
-    words w = { 0 };
+    pieces w = { 0 };
     char *model = NULL, *path = NULL;
     json_t *tokenizer = NULL;
 
-    l->c->status = words_init(&w, count, l->c->err);
+    l->c->status = pieces_init(&w, count, l->c->err);
     if (l->c->status == RAP_OK)
         l->c->status = state_dict_beside(l->c->in, "tokenizer.model", &model, l->c->err);
     if (l->c->status == RAP_OK)
@@ -234,18 +234,18 @@ void words_put(llava *l, size_t count)
     if (l->c->status == RAP_OK && model)
         lay_pieces(l, &w, model);
     else if (l->c->status == RAP_OK)
-        words_from_json(l, &w, tokenizer, path);
+        pieces_from_json(l, &w, tokenizer, path);
     lay_added_tokens(l, &w);
     lay_tokenizer_config(l, &w);
     if (l->phi3 || !model)
         lay_tokenizer_json(l, &w, tokenizer);
     check_twice(l, &w);
     if (l->c->status == RAP_OK)
-        put_words(l, &w);
+        put_pieces(l, &w);
     if (l->c->status == RAP_OK)
         special_put(l, count, tokenizer);
     json_decref(tokenizer);
     free(path);
     free(model);
-    words_release(&w);
+    pieces_release(&w);
 }
