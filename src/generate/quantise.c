@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     enum llama_ftype type;
 } types[] = {
-    { "q2_k", LLAMA_FTYPE_MOSTLY_Q2_K },     { "q2_k_s", LLAMA_FTYPE_MOSTLY_Q2_K_S },
+    { "q2_k", LLAMA_FTYPE_MOSTLY_Q2_K },     { LLAMA_FTYPE_MOSTLY_Q2_K_S },
     { "q3_k_s", LLAMA_FTYPE_MOSTLY_Q3_K_S }, { "q3_k_m", LLAMA_FTYPE_MOSTLY_Q3_K_M },
     { "q3_k_l", LLAMA_FTYPE_MOSTLY_Q3_K_L }, { "q4_0", LLAMA_FTYPE_MOSTLY_Q4_0 },
     { "q4_1", LLAMA_FTYPE_MOSTLY_Q4_1 },     { "q4_k_s", LLAMA_FTYPE_MOSTLY_Q4_K_S },

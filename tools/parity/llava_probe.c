@@ -47,6 +47,7 @@ static int logits(struct llama_model *model, int count, char **ids)
     struct llama_batch batch = llama_batch_init(count, 0, 1);
 
     params.n_ctx = 512;
+    params.type_k = params.type_v = GGML_TYPE_F32;
     params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     context = llama_init_from_model(model, params);
     for (int i = 0; i < count; i++) {
@@ -70,7 +71,8 @@ static int picture(struct llama_model *model, const char *mmproj, int side)
     struct mtmd_context_params params = mtmd_context_params_default();
     mtmd_context *context;
     mtmd_input_chunks *chunks = mtmd_input_chunks_init();
-    const mtmd_input_text text = { mtmd_default_marker(), true, true };
+    const mtmd_input_text text = { .text = mtmd_default_marker(),
+                                         .text_len = strlen(mtmd_default_marker()) };
     size_t size = (size_t)(side * side) * 3;
     unsigned char *rgb = malloc(size);
     const mtmd_bitmap *bitmap;
