@@ -71,10 +71,9 @@ void convert_ignore(conversion *c, const char *name)
     }
 }
 
-static const char *const quantised[] = { "q2_k",   "q3_k_s", "q3_k_m", "q3_k_l",
-                                         "q4_0",   "q4_1",   "q4_k_s", "q4_k_m", "q5_0",
-                                         "q5_1",   "q5_k_s", "q5_k_m", "q6_k",   "iq3_s",
-                                         "iq4_nl", "iq4_xs", NULL };
+static const char *const quantised[] = { "q2_k",   "q3_k_s", "q3_k_m", "q3_k_l", "q4_0",   "q4_1",
+                                         "q4_k_s", "q4_k_m", "q5_0",   "q5_1",   "q5_k_s", "q5_k_m",
+                                         "q6_k",   "iq3_s",  "iq4_nl", "iq4_xs", NULL };
 
 const char *convert_quantised_type(size_t i)
 {

@@ -23,8 +23,8 @@ rap_status gguf_stream_open(gguf_stream **out, const gguf_writer *w, const char 
     *out = NULL;
     if (status == RAP_OK) {
         *s = (gguf_stream){ TEMP_INIT, mem_string(path), w->declared, 0 };
-        status = s->path ? gguf_writer_head(&head, w, path, err)
-                         : err_memory(err, "writing a GGUF");
+        status =
+            s->path ? gguf_writer_head(&head, w, path, err) : err_memory(err, "writing a GGUF");
     }
     if (status == RAP_OK && file_is_folder(path))
         status = err_set(err, RAP_E_ARGUMENT, "%s: is a folder, not a file", path);
@@ -55,8 +55,7 @@ rap_status gguf_stream_end_tensor(gguf_stream *s, rap_err *err)
 {
     static const char zeros[GGUF_ALIGNMENT];
     size_t over = s->inside % GGUF_ALIGNMENT;
-    rap_status status =
-        over ? gguf_stream_write(s, zeros, GGUF_ALIGNMENT - over, err) : RAP_OK;
+    rap_status status = over ? gguf_stream_write(s, zeros, GGUF_ALIGNMENT - over, err) : RAP_OK;
 
     s->inside = 0;
     return status;

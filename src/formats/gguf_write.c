@@ -119,7 +119,8 @@ void gguf_put_strings(gguf_writer *w, const char *key, const char *const *value,
 }
 
 /* Adds a tensor's info and returns its bytes; 0, and a misuse, for what no reader would accept. */
-static size_t put_info(gguf_writer *w, const char *name, gguf_type type, int dims, const int64_t *ne)
+static size_t put_info(gguf_writer *w, const char *name, gguf_type type, int dims,
+                       const int64_t *ne)
 {
     gguf_block block = gguf_type_block(type);
     size_t bytes = (size_t)block.bytes;
@@ -184,7 +185,8 @@ rap_status gguf_writer_save(gguf_writer *w, const char *path, rap_err *err)
 
     if (status == RAP_OK && w->declared)
         status = err_set(err, RAP_E_ARGUMENT, "%s: tensors were declared but not written", path);
-    if (status == RAP_OK) /* the numbers may take most of the memory there is: they are not copied */
+    if (status ==
+        RAP_OK) /* the numbers may take most of the memory there is: they are not copied */
         status = file_write_parts(
             path, (const file_part[]){ { head.data, head.len }, { w->data.data, w->data.len } }, 2,
             err);

@@ -101,8 +101,7 @@ const void *state_tensor_bytes(const state_tensor *t)
 
 void state_tensor_let_go(const state_tensor *t)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
-              start = (uintptr_t)state_tensor_bytes(t);
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)state_tensor_bytes(t);
     uintptr_t from = (start + page - 1) / page * page,
               to = (start + (size_t)t->elements * dtype_size(t->type)) / page * page;
     if (start && from < to) /* MADV_DONTNEED would lose what was inflated into memory */

@@ -14,15 +14,14 @@ static const struct {
     const char *name;
     enum llama_ftype type;
 } types[] = {
-    { "q2_k", LLAMA_FTYPE_MOSTLY_Q2_K },     { LLAMA_FTYPE_MOSTLY_Q2_K_S },
-    { "q3_k_s", LLAMA_FTYPE_MOSTLY_Q3_K_S }, { "q3_k_m", LLAMA_FTYPE_MOSTLY_Q3_K_M },
-    { "q3_k_l", LLAMA_FTYPE_MOSTLY_Q3_K_L }, { "q4_0", LLAMA_FTYPE_MOSTLY_Q4_0 },
-    { "q4_1", LLAMA_FTYPE_MOSTLY_Q4_1 },     { "q4_k_s", LLAMA_FTYPE_MOSTLY_Q4_K_S },
-    { "q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M }, { "q5_0", LLAMA_FTYPE_MOSTLY_Q5_0 },
-    { "q5_1", LLAMA_FTYPE_MOSTLY_Q5_1 },     { "q5_k_s", LLAMA_FTYPE_MOSTLY_Q5_K_S },
-    { "q5_k_m", LLAMA_FTYPE_MOSTLY_Q5_K_M }, { "q6_k", LLAMA_FTYPE_MOSTLY_Q6_K },
-    { "iq3_s", LLAMA_FTYPE_MOSTLY_IQ3_S },   { "iq4_nl", LLAMA_FTYPE_MOSTLY_IQ4_NL },
-    { "iq4_xs", LLAMA_FTYPE_MOSTLY_IQ4_XS },
+    { "q2_k", LLAMA_FTYPE_MOSTLY_Q2_K },     { "q3_k_s", LLAMA_FTYPE_MOSTLY_Q3_K_S },
+    { "q3_k_m", LLAMA_FTYPE_MOSTLY_Q3_K_M }, { "q3_k_l", LLAMA_FTYPE_MOSTLY_Q3_K_L },
+    { "q4_0", LLAMA_FTYPE_MOSTLY_Q4_0 },     { "q4_1", LLAMA_FTYPE_MOSTLY_Q4_1 },
+    { "q4_k_s", LLAMA_FTYPE_MOSTLY_Q4_K_S }, { "q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M },
+    { "q5_0", LLAMA_FTYPE_MOSTLY_Q5_0 },     { "q5_1", LLAMA_FTYPE_MOSTLY_Q5_1 },
+    { "q5_k_s", LLAMA_FTYPE_MOSTLY_Q5_K_S }, { "q5_k_m", LLAMA_FTYPE_MOSTLY_Q5_K_M },
+    { "q6_k", LLAMA_FTYPE_MOSTLY_Q6_K },     { "iq3_s", LLAMA_FTYPE_MOSTLY_IQ3_S },
+    { "iq4_nl", LLAMA_FTYPE_MOSTLY_IQ4_NL }, { "iq4_xs", LLAMA_FTYPE_MOSTLY_IQ4_XS },
 };
 
 /* What is heard of the log. */

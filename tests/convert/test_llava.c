@@ -278,8 +278,9 @@ static void quantising_needs_a_quantiser(void **state)
     assert_int_equal(convert_set_type(&o, "q4_k_m", &err), RAP_OK);
     assert_int_equal(convert_file(in("ck"), in("m.gguf"), &o, &err), RAP_E_UNSUPPORTED);
     assert_false(file_exists(in("m.gguf")));
-    assert_int_equal(quantise(in("ck/config.json"), in("m.gguf"), "m.gguf", "q4_k_m", NULL, NULL, &err),
-                     RAP_E_FORMAT);
+    assert_int_equal(
+        quantise(in("ck/config.json"), in("m.gguf"), "m.gguf", "q4_k_m", NULL, NULL, &err),
+        RAP_E_FORMAT);
     assert_int_equal(quantise(in("ck/config.json"), in("m.gguf"), "m.gguf", "q9", NULL, NULL, &err),
                      RAP_E_ARGUMENT);
 }
@@ -359,17 +360,22 @@ static void pieces_and_added_tokens(void **state)
 /* The same vocabulary as a tokenizer.json, `middle` between its pieces and its end. */
 static void save_tokenizer_json(const char *merges, const char *fallback)
 {
-    static const char *const pieces[] = { "\xE2\x96\x81t", "he", "\xE2\x96\x81the", "\xE2\x96\x81",
-                                          "t", "h", "e" };
+    static const char *const pieces[] = {
+        "\xE2\x96\x81t", "he", "\xE2\x96\x81the", "\xE2\x96\x81", "t", "h", "e"
+    };
     buf b = BUF_INIT;
-    buf_printf(&b, "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": %s, \"vocab\": {\"<unk>\": 0, "
-                   "\"<s>\": 1, \"</s>\": 2", fallback);
+    buf_printf(&b,
+               "{\"model\": {\"type\": \"BPE\", \"byte_fallback\": %s, \"vocab\": {\"<unk>\": 0, "
+               "\"<s>\": 1, \"</s>\": 2",
+               fallback);
     for (int i = 0; i < 256; i++)
         buf_printf(&b, ", \"<0x%02X>\": %d", (unsigned)i, 3 + i);
     for (int i = 0; i < 7; i++)
         buf_printf(&b, ", \"%s\": %d", pieces[i], 259 + i);
-    buf_printf(&b, "}, \"merges\": %s}, \"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", "
-                   "\"special\": true}, {\"id\": 266, \"content\": \"<x>\", \"special\": false}]}", merges);
+    buf_printf(&b,
+               "}, \"merges\": %s}, \"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", "
+               "\"special\": true}, {\"id\": 266, \"content\": \"<x>\", \"special\": false}]}",
+               merges);
     save_text(in("ck/tokenizer.json"), buf_text(&b));
     buf_release(&b);
     unlink(in("ck/tokenizer.model"));
@@ -418,7 +424,8 @@ static void damaged_vocabularies(void **state)
     save_text(in("ck/added_tokens.json"), "{\"x\": -1}");
     refuses(NULL, "added token without a text or a number");
     unlink(in("ck/added_tokens.json"));
-    save_text(in("ck/tokenizer_config.json"), "{\"added_tokens_decoder\": {\"1x\": {\"content\": \"a\"}}}");
+    save_text(in("ck/tokenizer_config.json"),
+              "{\"added_tokens_decoder\": {\"1x\": {\"content\": \"a\"}}}");
     refuses(NULL, "added token without a text or a number");
 }
 
@@ -459,10 +466,13 @@ static void sizes_must_agree(void **state)
     save_checkpoint();
     refuses(NULL, "q_proj.bias', which this kind of model does not have");
     make(LV_OLD, false, true);
-    save_text(in("ck/config.json"), "{\"text_config\": {\"vocab_size\": 301, \"model_type\": \"llama\"}, "
-                                    "\"vision_config\": {" LV_VISION "}}");
+    save_text(in("ck/config.json"),
+              "{\"text_config\": {\"vocab_size\": 301, \"model_type\": \"llama\"}, "
+              "\"vision_config\": {" LV_VISION "}}");
     refuses(NULL, "\"text_config.vocab_size\" is 301, but the tensors say 300");
-    save_text(in("ck/config.json"), "{\"text_config\": {\"num_attention_heads\": 3}, \"vision_config\": {" LV_VISION "}}");
+    save_text(in("ck/config.json"),
+              "{\"text_config\": {\"num_attention_heads\": 3}, \"vision_config\": {" LV_VISION
+              "}}");
     refuses(NULL, "3 heads");
 }
 
@@ -471,14 +481,17 @@ static void other_models(void **state)
     make(LV_OLD, false, true);
     save_text(in("ck/config.json"), "{\"text_config\": {\"model_type\": \"mistral\"}}");
     refuses(NULL, "language model 'mistral', which is not read");
-    save_text(in("ck/config.json"), "{\"text_config\": {\"model_type\": \"llama\", \"rope_scaling\": "
-                                    "{\"type\": \"dynamic\", \"factor\": 2}}, \"vision_config\": {" LV_VISION "}}");
+    save_text(in("ck/config.json"),
+              "{\"text_config\": {\"model_type\": \"llama\", \"rope_scaling\": "
+              "{\"type\": \"dynamic\", \"factor\": 2}}, \"vision_config\": {" LV_VISION "}}");
     refuses(NULL, "positions scaled by 'dynamic'");
-    save_text(in("ck/config.json"), "{\"text_config\": {\"model_type\": \"llama\", \"hidden_act\": \"gelu\"}, "
-                                    "\"vision_config\": {" LV_VISION "}}");
+    save_text(in("ck/config.json"),
+              "{\"text_config\": {\"model_type\": \"llama\", \"hidden_act\": \"gelu\"}, "
+              "\"vision_config\": {" LV_VISION "}}");
     refuses(NULL, "'gelu' where 'silu' is known");
-    save_text(in("ck/config.json"), "{\"text_config\": {}, \"vision_feature_select_strategy\": \"full\", "
-                                    "\"vision_config\": {" LV_VISION "}}");
+    save_text(in("ck/config.json"),
+              "{\"text_config\": {}, \"vision_feature_select_strategy\": \"full\", "
+              "\"vision_config\": {" LV_VISION "}}");
     refuses(NULL, "the class token is a token");
     save_text(in("ck/config.json"), "{\"text_config\": {}, \"vision_feature_layer\": [-2, -5], "
                                     "\"vision_config\": {" LV_VISION "}}");
@@ -506,7 +519,8 @@ static void towers(void **state)
     refuses(in("tower"), "'silu' is not read");
     /* its own tower, of a name that nobody knows */
     make(LV_AUTHORS, false, true);
-    save_text(in("ck/config.json"), "{" LV_TEXT ", \"model_type\": \"llava\", \"mm_vision_tower\": \"mine\"}");
+    save_text(in("ck/config.json"),
+              "{" LV_TEXT ", \"model_type\": \"llava\", \"mm_vision_tower\": \"mine\"}");
     refuses(NULL, "of which kind its image tower is");
     /* and of one of OpenAI's: 64 floats a head */
     save_text(in("ck/config.json"), lv_config(LV_AUTHORS, false));
@@ -522,7 +536,8 @@ static void numbers_must_be_finite(void **state)
     FILE *f = fopen(in("ck/model.safetensors"), "r+b");
     assert_non_null(f);
     fseek(f, -2, SEEK_END);
-    assert_int_equal(fwrite("\0\x7c", 1, 2, f), 2); /* of the norm behind the tower, which is not used */
+    assert_int_equal(fwrite("\0\x7c", 1, 2, f),
+                     2); /* of the norm behind the tower, which is not used */
     fclose(f);
     converts(NULL, NULL);
     unlink(in("out/model.gguf"));
@@ -539,13 +554,18 @@ static void outputs(void **state)
 {
     rap_err err = { 0 };
     make(LV_OLD, false, true);
-    assert_int_equal(convert_file(in("ck"), in("out.gguf"), &(convert_options){ 0 }, &err), RAP_E_ARGUMENT);
+    assert_int_equal(convert_file(in("ck"), in("out.gguf"), &(convert_options){ 0 }, &err),
+                     RAP_E_ARGUMENT);
     assert_non_null(strstr(err.text, "name a folder"));
     save_text(in("file"), "kept");
-    assert_int_equal(convert_file(in("ck"), in("file"), &(convert_options){ 0 }, &err), RAP_E_ARGUMENT);
-    assert_int_equal(convert_file(in("ck"), in("out"), &(convert_options){ .image_size = 16 }, &err),
-                     RAP_E_UNSUPPORTED);
-    assert_int_equal(convert_file(in("ck"), in("m.gguf"), &(convert_options){ .part = CONVERT_MMPROJ }, &err), RAP_OK);
+    assert_int_equal(convert_file(in("ck"), in("file"), &(convert_options){ 0 }, &err),
+                     RAP_E_ARGUMENT);
+    assert_int_equal(
+        convert_file(in("ck"), in("out"), &(convert_options){ .image_size = 16 }, &err),
+        RAP_E_UNSUPPORTED);
+    assert_int_equal(
+        convert_file(in("ck"), in("m.gguf"), &(convert_options){ .part = CONVERT_MMPROJ }, &err),
+        RAP_OK);
     gguf_file *g = opened("m.gguf");
     assert_string_equal(gguf_file_architecture(g), "clip");
     gguf_file_close(g);

@@ -164,7 +164,8 @@ static void put_common(llava *l, const decoder_sizes *s, int context, float eps)
     put_int(l, "feed_forward_length", s->F);
     put_int(l, "attention.head_count", s->heads);
     put_int(l, "attention.head_count_kv", s->kv_heads);
-    put_float(l, "attention.layer_norm_rms_epsilon", config_float(l, "rms_norm_eps", 0, 1e-1f, eps));
+    put_float(l, "attention.layer_norm_rms_epsilon",
+              config_float(l, "rms_norm_eps", 0, 1e-1f, eps));
 }
 
 static void check_activation(llava *l)
@@ -174,8 +175,9 @@ static void check_activation(llava *l)
 
     convert_config_string(l->c, llava_field(field, l, "hidden_act"), &name);
     if (l->c->status == RAP_OK && strcmp(name, "silu") != 0)
-        convert_fail(l->c, RAP_E_UNSUPPORTED, "%s: a language model with '%.40s' where 'silu' is known",
-                     l->c->config_path, name);
+        convert_fail(l->c, RAP_E_UNSUPPORTED,
+                     "%s: a language model with '%.40s' where 'silu' is known", l->c->config_path,
+                     name);
 }
 
 void decoder_put_keys(llava *l, const decoder_sizes *s)
@@ -188,7 +190,8 @@ void decoder_put_keys(llava *l, const decoder_sizes *s)
         int turned = (int)(share * (double)s->N) / s->heads;
 
         if (!(trained >= 2 && trained <= MAX_CONTEXT && share > 0 && share <= 1))
-            convert_fail(l->c, RAP_E_FORMAT, "%s: its positions are described by impossible numbers",
+            convert_fail(l->c, RAP_E_FORMAT,
+                         "%s: its positions are described by impossible numbers",
                          l->c->config_path);
 
         put_common(l, s, 4096, 1e-5f);

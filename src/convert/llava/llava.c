@@ -70,8 +70,8 @@ const char *llava_field(char out[96], const llava *l, const char *name)
 /* The kinds of config.json that are read, whole or as the "text_config" of a LLaVA. */
 static void find_family(llava *l)
 {
-    static const char *const known[] = { "llava", "llava_llama", "llama", "llava_phi",
-                                         "llava_phi3", "phi3" };
+    static const char *const known[] = { "llava",     "llava_llama", "llama",
+                                         "llava_phi", "llava_phi3",  "phi3" };
     char name[256], field[96];
     const char *type = "llama";
     bool good = false;
@@ -84,10 +84,10 @@ static void find_family(llava *l)
     convert_config_string(l->c, llava_field(field, l, "model_type"), &type);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         good = good || !strcmp(type, known[i]);
-    l->phi3 = convert_has(l->c, convert_name(name, l->layout->decoder,
-                                             "layers.0.self_attn.qkv_proj.weight", ""));
-    if (l->c->status == RAP_OK && (!good || (l->phi3 != (strstr(type, "phi") != NULL) &&
-                                             strcmp(type, "llava") != 0)))
+    l->phi3 = convert_has(
+        l->c, convert_name(name, l->layout->decoder, "layers.0.self_attn.qkv_proj.weight", ""));
+    if (l->c->status == RAP_OK &&
+        (!good || (l->phi3 != (strstr(type, "phi") != NULL) && strcmp(type, "llava") != 0)))
         convert_fail(l->c, RAP_E_UNSUPPORTED,
                      "%s: a LLaVA around the language model '%.40s', which is not read; around "
                      "Llama (Vicuna) and Phi-3 they are",

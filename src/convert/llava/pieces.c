@@ -34,7 +34,7 @@ rap_status pieces_init(pieces *w, size_t count, rap_err *err)
     rap_status status = RAP_OK;
 
     *w = (pieces){ mem_array(count, sizeof *w->text), mem_array(count, sizeof *w->score),
-                  mem_array(count, sizeof *w->type), count };
+                   mem_array(count, sizeof *w->type), count };
     if (!w->text || !w->score || !w->type)
         return err_memory(err, "reading a vocabulary");
     for (size_t i = 0; status == RAP_OK && i < count; i++) {
@@ -127,8 +127,8 @@ static void lay_token(llava *l, pieces *w, int64_t i, const json_t *token, const
 {
     json_t *content = json_object_get(token, "content");
     const char *text = json_is_string(content) ? json_string_value(content) : "";
-    bool special = json_is_true(json_object_get(token, "special")) ||
-                   (!l->phi3 && looks_special(text));
+    bool special =
+        json_is_true(json_object_get(token, "special")) || (!l->phi3 && looks_special(text));
 
     content = special || l->phi3 ? json_incref(content) : with_spaces(content);
     add_word(l, w, i, content, special ? SPM_CONTROL : SPM_USER_DEFINED, file);
@@ -175,16 +175,17 @@ static void lay_pieces(llava *l, pieces *w, const char *path)
 
     l->c->status = spm_open(&m, path, l->c->err);
     if (l->c->status == RAP_OK && !m->merges)
-        convert_remark(l->c, "%s has no byte-pair merges; llama.cpp reads it as if it had, and may "
-                             "tokenise differently",
+        convert_remark(l->c,
+                       "%s has no byte-pair merges; llama.cpp reads it as if it had, and may "
+                       "tokenise differently",
                        path);
     for (size_t i = 0; l->c->status == RAP_OK && i < m->count && i < w->count; i++) {
         const spm_piece *p = &m->piece[i];
 
         /* llama.cpp's converter makes no difference between normal and user-defined pieces */
-        l->c->status = pieces_set(w, i, p->text, p->score,
-                                 p->type == SPM_USER_DEFINED ? SPM_NORMAL : (int)p->type,
-                                 l->c->err);
+        l->c->status =
+            pieces_set(w, i, p->text, p->score,
+                       p->type == SPM_USER_DEFINED ? SPM_NORMAL : (int)p->type, l->c->err);
     }
     spm_close(m);
 }
@@ -199,7 +200,8 @@ static void check_twice(llava *l, const pieces *w)
     for (size_t i = 0; l->c->status == RAP_OK && seen && i < w->count; i++) {
         other = json_object_get(seen, w->text[i]);
         if (other)
-            convert_fail(l->c, RAP_E_FORMAT, "tokens %lld and %zu of its vocabulary are both '%.40s'",
+            convert_fail(l->c, RAP_E_FORMAT,
+                         "tokens %lld and %zu of its vocabulary are both '%.40s'",
                          (long long)json_integer_value(other), i, w->text[i]);
         else if (json_object_set_new_nocheck(seen, w->text[i], json_integer((json_int_t)i)) != 0)
             l->c->status = err_memory(l->c->err, "reading a vocabulary");

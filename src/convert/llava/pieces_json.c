@@ -61,10 +61,10 @@ static void lay_vocab(llava *l, pieces *w, json_t *vocab, const char *path)
             bool byte = is_byte(text), unknown = !strcmp(text, "<unk>");
 
             l->c->status = pieces_set(w, (size_t)i, text, 0,
-                                     byte      ? SPM_BYTE
-                                     : unknown ? SPM_UNKNOWN
-                                               : SPM_NORMAL,
-                                     l->c->err);
+                                      byte      ? SPM_BYTE
+                                      : unknown ? SPM_UNKNOWN
+                                                : SPM_NORMAL,
+                                      l->c->err);
         }
     }
 }

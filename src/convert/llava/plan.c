@@ -57,8 +57,8 @@ static const char *shape_text(char out[96], const int64_t *size, int dims)
 
     out[0] = '\0';
     for (int i = 0; i < dims && used < 70; i++)
-        used += (size_t)snprintf(out + used, 96 - used, "%s%lld", i ? " × " : "",
-                                 (long long)size[i]);
+        used +=
+            (size_t)snprintf(out + used, 96 - used, "%s%lld", i ? " × " : "", (long long)size[i]);
     return out;
 }
 
@@ -150,8 +150,7 @@ void plan_floats(llava *l, const char *to, const float *values, int64_t count)
     else if (!copy)
         l->c->status = err_memory(l->c->err, "converting");
     else
-        add(l, (planned){ .type = GGUF_F32, .values = copy, .count = (size_t)count },
-            to,
+        add(l, (planned){ .type = GGUF_F32, .values = copy, .count = (size_t)count }, to,
             (convert_shape){ 1, { count } });
 }
 
@@ -195,7 +194,7 @@ static bool encode(void *out, gguf_type type, const float *values, size_t count,
 }
 
 typedef struct chunk {
-    float *numbers;  /* [CHUNK or a row] */
+    float *numbers; /* [CHUNK or a row] */
     uint8_t *coded; /* the same in the file's type */
 } chunk;
 
@@ -206,8 +205,8 @@ static rap_status write_chunk(llava *l, const planned *p, const chunk *k, size_t
 
     for (size_t i = 0; i < count; i++)
         if (!isfinite(k->numbers[i]))
-            return convert_fail(l->c, RAP_E_FORMAT,
-                                "tensor '%s' holds a number that is not finite", p->from->name);
+            return convert_fail(l->c, RAP_E_FORMAT, "tensor '%s' holds a number that is not finite",
+                                p->from->name);
     if (!encode(k->coded, p->type, k->numbers, count, &bytes))
         return convert_fail(l->c, RAP_E_UNSUPPORTED,
                             "tensor '%s' holds numbers too large for the type; try bf16 or f32",
@@ -247,7 +246,8 @@ static rap_status write_tensor(llava *l, const planned *p, gguf_stream *s)
     size_t size;
 
     if (p->values)
-        return l->c->status = gguf_stream_write(s, p->values, p->count * sizeof *p->values, l->c->err);
+        return l->c->status =
+                   gguf_stream_write(s, p->values, p->count * sizeof *p->values, l->c->err);
     bytes = state_tensor_bytes(p->from);
     if (!bytes) {
         l->c->status = state_tensor_read(p->from, &copy, &size, l->c->err);

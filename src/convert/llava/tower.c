@@ -14,8 +14,8 @@
 enum { MAX_LAYERS = 512, MAX_PATCH = 256, MAX_WIDTH = 1 << 16 };
 
 typedef struct tower {
-    conversion in; /* of the checkpoint that holds it */
-    char prefix[64]; /* "model.vision_tower.vision_tower.vision_model." */
+    conversion in;      /* of the checkpoint that holds it */
+    char prefix[64];    /* "model.vision_tower.vision_tower.vision_model." */
     const char *fields; /* of its config.json: "", "vision_config."; NULL: it has none */
     int64_t D, F, P, T, grid;
     int layers, used, heads; /* blocks it has; that are written */
@@ -59,12 +59,15 @@ static void open_folder(llava *l, tower *t)
                           .options = l->c->options,
                           .used = calloc(state_dict_count(d) + 1, sizeof(bool)),
                           .err = l->c->err };
-    t->fields = json_at(t->in.config, "vision_config") ? "vision_config." : t->in.config ? "" : NULL;
+    t->fields = json_at(t->in.config, "vision_config") ? "vision_config."
+                : t->in.config                         ? ""
+                                                       : NULL;
     if (!t->in.used)
         l->c->status = err_memory(l->c->err, "converting");
     else if (!find_prefix(t, ""))
-        l->c->status = convert_fail(&t->in, RAP_E_UNSUPPORTED,
-                                    "is not a CLIP in Hugging Face's layout, as a LLaVA's tower is");
+        l->c->status =
+            convert_fail(&t->in, RAP_E_UNSUPPORTED,
+                         "is not a CLIP in Hugging Face's layout, as a LLaVA's tower is");
 }
 
 static void open_tower(llava *l, tower *t)
@@ -271,8 +274,8 @@ static void embeddings(llava *l, tower *t)
 
     if (l->c->options->type == CONVERT_KEEP)
         half = kernel && kernel->type == DTYPE_F16;
-    plan_typed(l, &t->in, name, "v.patch_embd.weight", (convert_shape){ 4, { t->D, 3, t->P, t->P } },
-               half ? GGUF_F16 : GGUF_F32);
+    plan_typed(l, &t->in, name, "v.patch_embd.weight",
+               (convert_shape){ 4, { t->D, 3, t->P, t->P } }, half ? GGUF_F16 : GGUF_F32);
     plan_tensor(l, &t->in, in_tower(name, t, "embeddings.class_embedding"), "v.class_embd",
                 (convert_shape){ 1, { t->D } });
     plan_typed(l, &t->in, in_tower(name, t, "embeddings.position_embedding.weight"),
@@ -329,9 +332,9 @@ static void refuse_tiles(llava *l)
     const char *merge = "flat";
 
     convert_config_string(l->c, "mm_patch_merge_type", &merge);
-    if (l->c->status == RAP_OK && (strcmp(merge, "flat") != 0 ||
-                                   convert_has(l->c, "model.image_newline") ||
-                                   convert_has(l->c, "image_newline")))
+    if (l->c->status == RAP_OK &&
+        (strcmp(merge, "flat") != 0 || convert_has(l->c, "model.image_newline") ||
+         convert_has(l->c, "image_newline")))
         convert_fail(l->c, RAP_E_UNSUPPORTED,
                      "splits its pictures into tiles (LLaVA-1.6), which is not read");
 }
@@ -350,7 +353,8 @@ void tower_plan(llava *l)
     if (l->c->status == RAP_OK)
         read_config(l, &t);
     if (l->c->status == RAP_OK && t.D % t.heads)
-        convert_fail(l->c, RAP_E_FORMAT, "%d heads do not divide a width of %" PRId64, t.heads, t.D);
+        convert_fail(l->c, RAP_E_FORMAT, "%d heads do not divide a width of %" PRId64, t.heads,
+                     t.D);
     if (l->c->status == RAP_OK)
         read_colours(l, &t);
     if (l->c->status == RAP_OK) {
