@@ -372,10 +372,13 @@ static void save_tokenizer_json(const char *merges, const char *fallback)
         buf_printf(&b, ", \"<0x%02X>\": %d", (unsigned)i, 3 + i);
     for (int i = 0; i < 7; i++)
         buf_printf(&b, ", \"%s\": %d", pieces[i], 259 + i);
-    buf_printf(&b,
-               "}, \"merges\": %s}, \"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", "
-               "\"special\": true}, {\"id\": 266, \"content\": \"<x>\", \"special\": false}]}",
-               merges);
+    buf_printf(
+        &b,
+        "}, \"merges\": %s}, \"added_tokens\": [{\"id\": 0, \"content\": \"<unk>\", "
+        "\"special\": true}, {\"id\": 1, \"content\": \"<s>\", \"special\": true}, {\"id\": 2, "
+        "\"content\": \"</s>\", \"special\": true}, {\"id\": 266, \"content\": \"<x>\", "
+        "\"special\": false}]}",
+        merges);
     save_text(in("ck/tokenizer.json"), buf_text(&b));
     buf_release(&b);
     unlink(in("ck/tokenizer.model"));
@@ -396,7 +399,7 @@ static void merges_become_scores(void **state)
         is_token(g, 258, "<0xFF>", 0, 6);
         is_token(g, 259, "\xE2\x96\x81t", 0, 1);
         is_token(g, 261, "\xE2\x96\x81the", -2, 1);
-        is_token(g, 262, "\xE2\x96\x81", -5, 1); /* no merge makes it, nor <s> and </s> */
+        is_token(g, 262, "\xE2\x96\x81", -3, 1); /* no merge makes it */
         is_token(g, 266, "<x>", -1000, 4);
         gguf_file_close(g);
         unlink(in("out/model.gguf"));

@@ -69,6 +69,21 @@ static void lay_vocab(llava *l, pieces *w, json_t *vocab, const char *path)
     }
 }
 
+/* The marks for the beginning and the end stand in the vocabulary, but get their scores as added tokens. */
+static void skip_added(bool *scored, const pieces *w, const json_t *json)
+{
+    const json_t *token;
+    size_t i;
+
+    json_array_foreach(json_object_get(json, "added_tokens"), i, token)
+    {
+        const json_t *number = json_object_get(token, "id");
+
+        if (json_is_integer(number) && (uint64_t)json_integer_value(number) < w->count)
+            scored[json_integer_value(number)] = true;
+    }
+}
+
 /* Single characters, which no merge makes, come behind all that are made. */
 static void score_rest(pieces *w, const bool *scored, size_t rank)
 {
@@ -77,7 +92,8 @@ static void score_rest(pieces *w, const bool *scored, size_t rank)
             w->score[i] = -(float)rank++;
 }
 
-static void score(llava *l, pieces *w, json_t *vocab, json_t *merges, const char *path)
+static void score(llava *l, pieces *w, const json_t *json, json_t *vocab, json_t *merges,
+                  const char *path)
 {
     bool *scored = mem_array(w->count, sizeof *scored);
     buf joined = BUF_INIT;
@@ -101,8 +117,10 @@ static void score(llava *l, pieces *w, json_t *vocab, json_t *merges, const char
             w->score[json_integer_value(number)] = -(float)rank++;
         }
     }
-    if (l->c->status == RAP_OK)
+    if (l->c->status == RAP_OK) {
+        skip_added(scored, w, json);
         score_rest(w, scored, rank);
+    }
     buf_release(&joined);
     free(scored);
 }
@@ -131,5 +149,5 @@ void pieces_from_json(llava *l, pieces *w, const json_t *json, const char *path)
         return;
     }
     lay_vocab(l, w, vocab, path);
-    score(l, w, vocab, merges, path);
+    score(l, w, json, vocab, merges, path);
 }
