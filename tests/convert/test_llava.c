@@ -525,10 +525,16 @@ static void towers(void **state)
     save_text(in("ck/config.json"),
               "{" LV_TEXT ", \"model_type\": \"llava\", \"mm_vision_tower\": \"mine\"}");
     refuses(NULL, "of which kind its image tower is");
+    save_text(in("tower/config.json"), "{" LV_VISION "}");
+    converts(NULL, in("tower"));
+    gguf_file *g = opened("out/mmproj.gguf");
+    assert_int_equal(int_of(g, "clip.vision.attention.head_count"), 2);
+    gguf_file_close(g);
+    unlink(in("out/model.gguf"));
     /* and of one of OpenAI's: 64 floats a head */
     save_text(in("ck/config.json"), lv_config(LV_AUTHORS, false));
     converts(NULL, NULL);
-    gguf_file *g = opened("out/mmproj.gguf");
+    g = opened("out/mmproj.gguf");
     assert_int_equal(int_of(g, "clip.vision.attention.head_count"), 1);
     gguf_file_close(g);
 }

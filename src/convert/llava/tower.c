@@ -3,6 +3,7 @@
  * The tower is a CLIP: in the checkpoint itself, or in a folder of its own (options.tower). LLaVA takes the output of the
  * block before the last, without the class token: only the blocks up to there are written, and
  * clip.vision.feature_layer says so, without which llama.cpp v0.5.0 leaves out one more. */
+#include "base/file.h"
 #include "convert/llava/llava.h"
 #include "formats/json.h"
 
@@ -11,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_LAYERS = 512, MAX_PATCH = 256, MAX_WIDTH = 1 << 16 };
+enum { MAX_LAYERS = 512, MAX_PATCH = 256, MAX_WIDTH = 1 << 16, MAX_CONFIG = 1 << 20 };
 
 typedef struct tower {
-    conversion in;      /* of the checkpoint that holds it */
+    conversion in;  /* of the checkpoint that holds it */
+    json_t *config; /* of another folder; owned, like its path */
+    char *path;
     char prefix[64];    /* "model.vision_tower.vision_tower.vision_model." */
     const char *fields; /* of its config.json: "", "vision_config."; NULL: it has none */
     int64_t D, F, P, T, grid;
@@ -70,6 +73,30 @@ static void open_folder(llava *l, tower *t)
                          "is not a CLIP in Hugging Face's layout, as a LLaVA's tower is");
 }
 
+/* A checkpoint with its own tower may say nothing of it; then the folder that is named does. */
+static void read_other_config(llava *l, tower *t)
+{
+    const char *folder = l->c->options->tower;
+
+    if (!folder)
+        return;
+    convert_remark(l->c,
+                   "has an image tower of its own, which is taken; of %s only config.json is read",
+                   folder);
+    if (t->fields)
+        return;
+    t->path = path_join(folder, "config.json");
+    if (!t->path)
+        l->c->status = err_memory(l->c->err, "converting");
+    else
+        l->c->status = json_read(&t->config, t->path, MAX_CONFIG, l->c->err);
+    if (l->c->status != RAP_OK)
+        return;
+    t->in.config = t->config;
+    t->in.config_path = t->path;
+    t->fields = json_at(t->config, "vision_config") ? "vision_config." : "";
+}
+
 static void open_tower(llava *l, tower *t)
 {
     const char *named = "openai/clip-vit-large-patch14-336";
@@ -77,9 +104,7 @@ static void open_tower(llava *l, tower *t)
     t->in = *l->c;
     t->fields = json_at(l->c->config, "vision_config") ? "vision_config." : NULL;
     if (find_prefix(t, l->layout->tower)) {
-        if (l->c->options->tower)
-            convert_remark(l->c, "has an image tower of its own, which is taken; %s is not read",
-                           l->c->options->tower);
+        read_other_config(l, t);
         return;
     }
     if (l->c->options->tower) {
@@ -364,5 +389,7 @@ void tower_plan(llava *l)
             block(l, &t, i);
         put_keys(l, &t, projector(l, &t));
     }
+    json_decref(t.config);
+    free(t.path);
     l->tower = is_apart(l, &t) ? t.in : (conversion){ 0 };
 }
