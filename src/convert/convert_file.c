@@ -104,14 +104,12 @@ rap_status convert_set_type(convert_options *out, const char *text, rap_err *err
 
 /* ---- one file ----------------------------------------------------------------------------- */
 
-/* general.name says what the checkpoint is called: the file's name without its extension, or the folder's
- * where the file has a name that all of them have. In the hub's own cache
- * (models--ORG--NAME/snapshots/…) it is NAME. */
-void convert_put_name(conversion *c, const char *path)
+void convert_title(char out[256], const conversion *c)
 {
+    const char *path = state_dict_path(c->in);
     const char *hub = strstr(path, "models--"), *name = hub ? strstr(hub + 8, "--") : NULL;
     if (name) {
-        gguf_put_string(c->out, "general.name", name + 2, strcspn(name + 2, "/"));
+        snprintf(out, 256, "%.*s", (int)strcspn(name + 2, "/"), name + 2);
         return;
     }
     const char *base = path_base(path), *extension = path_extension(base);
@@ -124,7 +122,7 @@ void convert_put_name(conversion *c, const char *path)
     } else if (cut && cut + 1 < len && !file_is_folder(path)) {
         len -= cut + 1;
     }
-    gguf_put_string(c->out, "general.name", base, len);
+    snprintf(out, 256, "%.*s", (int)len, base);
     free(folder);
 }
 
@@ -197,7 +195,9 @@ static rap_status convert_dict(conversion *c, state_dict *d, const char *out)
     c->out = gguf_writer_new(kinds[kind].architecture);
     if (!c->used || !c->out)
         return c->status = err_memory(c->err, "converting");
-    convert_put_name(c, state_dict_path(c->in));
+    char title[256];
+    convert_title(title, c);
+    gguf_put_string(c->out, "general.name", title, strlen(title));
     kinds[kind].convert(c);
     convert_check_leftovers(c);
     return c->status == RAP_OK ? gguf_writer_save(c->out, out, c->err) : c->status;

@@ -59,8 +59,9 @@ void convert_ignore(conversion *c, const char *name);
 
 /* Fails when a tensor is left over that nothing used or ignored. */
 void convert_check_leftovers(conversion *c);
-/* general.name, from the path of the checkpoint. */
-void convert_put_name(conversion *c, const char *path);
+/* What the checkpoint is called: the file's name without its extension, or the folder's where the file has a name that
+ * all of them have. In the hub's own cache (models--ORG--NAME/snapshots/…) it is NAME. */
+void convert_title(char out[256], const conversion *c);
 
 /* Says what a user should know but need not act upon: what was assumed, and how to say otherwise. */
 void convert_remark(const conversion *c, const char *format, ...)

@@ -167,6 +167,8 @@ static void decoder_of_llama(void **state)
 
 static void decoder_of_phi3(void **state)
 {
+    const char *name;
+    size_t len;
     make(LV_AUTHORS, true, false);
     make_tower();
     converts("f32", in("tower"));
@@ -177,6 +179,9 @@ static void decoder_of_phi3(void **state)
     same_row(g, "blk.0.attn_qkv.weight", 5, "qkv_proj.weight", 5);
     same_row(g, "blk.0.ffn_up.weight", 300, "gate_up_proj.weight", 300);
     assert_int_equal(int_of(g, "phi3.attention.sliding_window"), 2047);
+    assert_int_equal(gguf_get_string(g, "general.name", &name, &len, NULL), RAP_OK);
+    assert_int_equal(len, strlen("ck (Phi-3)")); /* the name decides how llama.cpp tokenises */
+    assert_memory_equal(name, "ck (Phi-3)", len);
     assert_int_equal(int_of(g, "phi3.rope.scaling.original_context_length"), 512);
     gguf_file_close(g);
 }

@@ -317,7 +317,8 @@ def python(code, *arguments):
 
 def other_model(folder, out, kind):
     python(f"import sys, runpy; sys.path.insert(0, {str(LLAMA)!r}); sys.argv = sys.argv[1:]\n" +
-           RUN.format(script=str(LLAMA / "convert_hf_to_gguf.py")), "convert", folder, "--outfile", out, "--outtype", kind)
+           RUN.format(script=str(LLAMA / "convert_hf_to_gguf.py")), "convert", folder, "--outfile", out, "--outtype", kind,
+           "--model-name", folder.parent.name)  # llama.cpp tokenises as Phi-3 does where the name says so
 
 
 def other_tower(folder, out, kind):

@@ -138,11 +138,23 @@ static void put_sampling(llava *l)
     json_decref(said);
 }
 
+/* By "phi-3" in the name, and by nothing else, llama.cpp knows that white space behind Phi-3's marks is no token. */
+static void put_name(llava *l)
+{
+    char title[256], name[272];
+
+    convert_title(title, l->c);
+    snprintf(name, sizeof name, "%s%s", title,
+             l->phi3 && !strcasestr(title, "phi-3") && !strcasestr(title, "phi3") ? " (Phi-3)"
+                                                                                  : "");
+    gguf_put_string(l->c->out, "general.name", name, strlen(name));
+}
+
 void llava_put_general(llava *l, const char *type)
 {
     enum { QUANTIZATION_VERSION = 2 };
 
-    convert_put_name(l->c, state_dict_path(l->c->in));
+    put_name(l);
     gguf_put_string(l->c->out, "general.type", type, strlen(type));
     gguf_put_int(l->c->out, "general.file_type", file_type(l));
     gguf_put_int(l->c->out, "general.quantization_version", QUANTIZATION_VERSION);
