@@ -119,6 +119,7 @@ void decoder_plan(llava *l)
     decoder_put_keys(l, &s);
     if (l->c->status == RAP_OK)
         pieces_put(l, (size_t)s.V);
+    llava_put_name(l);
     plan_tensor(l, l->c, convert_name(name, decoder, "embed_tokens.weight", ""),
                 "token_embd.weight", (convert_shape){ 2, { s.V, s.N } });
     for (int i = 0; l->c->status == RAP_OK && i < s.layers; i++)

@@ -138,8 +138,9 @@ static void put_sampling(llava *l)
     json_decref(said);
 }
 
-/* By "phi-3" in the name, and by nothing else, llama.cpp knows that white space behind Phi-3's marks is no token. */
-static void put_name(llava *l)
+/* By "phi-3" in the name, and by nothing else, llama.cpp knows that white space behind Phi-3's marks is no token. It then
+ * takes for granted that <|endoftext|> is one. */
+void llava_put_name(llava *l)
 {
     char title[256], name[272];
 
@@ -154,7 +155,6 @@ void llava_put_general(llava *l, const char *type)
 {
     enum { QUANTIZATION_VERSION = 2 };
 
-    put_name(l);
     gguf_put_string(l->c->out, "general.type", type, strlen(type));
     gguf_put_int(l->c->out, "general.file_type", file_type(l));
     gguf_put_int(l->c->out, "general.quantization_version", QUANTIZATION_VERSION);

@@ -43,7 +43,8 @@ typedef struct plan {
 typedef struct llava {
     conversion *c; /* of the checkpoint; its `out` is the file in the making */
     const llava_layout *layout;
-    bool phi3;
+    bool phi3;       /* the family of the language model: else llama */
+    bool phi3_marks; /* its vocabulary has Phi-3's marks */
     plan plan;
     conversion tower; /* of the image tower's own checkpoint; in NULL: it has none */
 } llava;
@@ -68,8 +69,9 @@ void llava_plan_release(plan *p);
 /* Each fills l->c->out. */
 void decoder_plan(llava *l);
 void tower_plan(llava *l);
-/* general.type, name, file type. */
+/* general.type, file type, sampling. */
 void llava_put_general(llava *l, const char *type);
+void llava_put_name(llava *l);
 
 /* ---- the language model ---- */
 

@@ -242,6 +242,8 @@ void pieces_put(llava *l, size_t count)
     if (l->phi3 || !model)
         lay_tokenizer_json(l, &w, tokenizer);
     check_twice(l, &w);
+    for (size_t i = 0; l->c->status == RAP_OK && i < count; i++)
+        l->phi3_marks = l->phi3_marks || (l->phi3 && !strcmp(w.text[i], "<|endoftext|>"));
     if (l->c->status == RAP_OK)
         put_pieces(l, &w);
     if (l->c->status == RAP_OK)

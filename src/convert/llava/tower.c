@@ -384,6 +384,7 @@ void tower_plan(llava *l)
         read_colours(l, &t);
     if (l->c->status == RAP_OK) {
         llava_put_general(l, "mmproj");
+        llava_put_name(l);
         embeddings(l, &t);
         for (int i = 0; l->c->status == RAP_OK && i < t.used; i++)
             block(l, &t, i);
