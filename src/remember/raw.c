@@ -248,7 +248,8 @@ static rap_status fill(raw *r, const unsigned char *bytes, size_t size, rap_err 
         status = remove_log(r, err);
         if (status == RAP_OK) {
             status = write_all(r, bytes, size, err);
-            if (status != RAP_OK) /* a full disk gets its space back; an empty file is no store yet */
+            if (status !=
+                RAP_OK) /* a full disk gets its space back; an empty file is no store yet */
                 r->file->pMethods->xTruncate(r->file, 0);
         }
     }
