@@ -8,6 +8,15 @@
 #include <string.h>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
+/* Clang 14 has no name for this feature. */
+static bool has_avxvnni(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+}
+
 static bool has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -25,7 +34,7 @@ const nn_kernels *nn_kernels_at(int i)
     int count = 1;
     if (has_avx2())
         all[count++] = &nn_kernels_avx2;
-    if (has_avx2() && __builtin_cpu_supports("avxvnni"))
+    if (has_avx2() && has_avxvnni())
         all[count++] = &nn_kernels_avx2_vnni;
     if (has_avx512())
         all[count++] = &nn_kernels_avx512;
