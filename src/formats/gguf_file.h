@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/temp.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -99,6 +100,8 @@ rap_status gguf_stream_write(gguf_stream *s, const void *bytes, size_t size, rap
 rap_status gguf_stream_end_tensor(gguf_stream *s, rap_err *err);
 /* Gives the file its name. Until then nothing stands at `path` that did not stand there before. */
 rap_status gguf_stream_publish(gguf_stream *s, rap_err *err);
+/* Leaves it a temporary file instead, the caller's to remove. */
+rap_status gguf_stream_keep(gguf_stream *s, temp *out, rap_err *err);
 void gguf_stream_close(gguf_stream *s); /* NULL-safe; an unpublished file is removed */
 
 #endif

@@ -61,11 +61,29 @@ rap_status gguf_stream_end_tensor(gguf_stream *s, rap_err *err)
     return status;
 }
 
-rap_status gguf_stream_publish(gguf_stream *s, rap_err *err)
+static rap_status check_whole(const gguf_stream *s, rap_err *err)
 {
     if (s->left)
         return err_set(err, RAP_E_ARGUMENT, "%s: fewer bytes than were declared", s->path);
-    return temp_publish(&s->file, s->path, TEMP_REPLACE, err);
+    return RAP_OK;
+}
+
+rap_status gguf_stream_publish(gguf_stream *s, rap_err *err)
+{
+    rap_status status = check_whole(s, err);
+
+    return status == RAP_OK ? temp_publish(&s->file, s->path, TEMP_REPLACE, err) : status;
+}
+
+rap_status gguf_stream_keep(gguf_stream *s, temp *out, rap_err *err)
+{
+    rap_status status = check_whole(s, err);
+
+    if (status == RAP_OK) {
+        *out = s->file;
+        s->file = (temp)TEMP_INIT;
+    }
+    return status;
 }
 
 void gguf_stream_close(gguf_stream *s)

@@ -96,6 +96,28 @@ static void too_few_and_too_many_bytes(void **state)
     gguf_writer_free(w);
 }
 
+static void stays_temporary(void **state)
+{
+    gguf_writer *w = writer();
+    gguf_stream *s = opened(w);
+    temp kept = TEMP_INIT;
+    gguf_file *g;
+    rap_err err = { 0 };
+    assert_int_equal(gguf_stream_keep(s, &kept, &err), RAP_E_ARGUMENT); /* nothing is in it yet */
+    assert_int_equal(gguf_stream_write(s, numbers, sizeof numbers, NULL), RAP_OK);
+    assert_int_equal(gguf_stream_end_tensor(s, NULL), RAP_OK);
+    assert_int_equal(gguf_stream_write(s, numbers, 20, NULL), RAP_OK);
+    assert_int_equal(gguf_stream_end_tensor(s, NULL), RAP_OK);
+    assert_int_equal(gguf_stream_keep(s, &kept, NULL), RAP_OK);
+    gguf_stream_close(s);
+    gguf_writer_free(w);
+    assert_false(file_exists(streamed));
+    assert_int_equal(gguf_file_open(&g, kept.path, NULL), RAP_OK);
+    assert_int_equal(gguf_tensor_count(g), 2);
+    gguf_file_close(g);
+    temp_remove(&kept);
+}
+
 static void misuse(void **state)
 {
     gguf_writer *w = writer();
@@ -133,6 +155,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equals_the_one_in_memory, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_few_and_too_many_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stays_temporary, set_up, tear_down),
         cmocka_unit_test_setup_teardown(misuse, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_room, set_up, tear_down),
     };

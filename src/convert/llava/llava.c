@@ -183,8 +183,9 @@ static void ignore_others(llava *l, bool decoder)
 
 /* ---- one file ---- */
 
+/* With `keep` it stays a temporary file. */
 static rap_status make_part(conversion *c, const llava_layout *layout, bool decoder,
-                            const char *path)
+                            const char *path, temp *keep)
 {
     llava l = { .c = c, .layout = layout };
 
@@ -197,7 +198,7 @@ static rap_status make_part(conversion *c, const llava_layout *layout, bool deco
         decoder ? decoder_plan(&l) : tower_plan(&l);
     ignore_others(&l, decoder);
     convert_check_leftovers(c);
-    plan_write(&l, path);
+    plan_write(&l, path, keep);
     llava_plan_release(&l.plan);
     free(l.tower.used);
     state_dict_close((state_dict *)l.tower.in);
@@ -217,9 +218,7 @@ static rap_status make_quantised(conversion *c, const llava_layout *layout, cons
         return convert_fail(c, RAP_E_UNSUPPORTED, "cannot be quantised here: take f16 or q8_0");
     plain.type = CONVERT_KEEP;
     c->options = &plain;
-    c->status = temp_file(&between, path, 0600, c->err);
-    if (c->status == RAP_OK)
-        make_part(c, layout, true, between.path);
+    make_part(c, layout, true, path, &between);
     if (c->status == RAP_OK)
         c->status = temp_file(&made, path, 0666, c->err);
     if (c->status == RAP_OK)
@@ -242,7 +241,7 @@ static rap_status make_projector(conversion *c, const llava_layout *layout, cons
     if (half.type == CONVERT_QUANTISED)
         half.type = CONVERT_F16;
     c->options = &half;
-    make_part(c, layout, false, path);
+    make_part(c, layout, false, path, NULL);
     c->options = asked;
     return c->status;
 }
@@ -256,7 +255,7 @@ static rap_status make(conversion *c, const llava_layout *layout, convert_part p
         return make_projector(c, layout, path);
     if (c->options->type == CONVERT_QUANTISED)
         return make_quantised(c, layout, path);
-    return make_part(c, layout, true, path);
+    return make_part(c, layout, true, path, NULL);
 }
 
 static rap_status make_in(conversion *c, const llava_layout *layout, convert_part part,

@@ -270,7 +270,7 @@ static void tell(llava *l, size_t done)
                                state_dict_path(l->c->in));
 }
 
-rap_status plan_write(llava *l, const char *path)
+rap_status plan_write(llava *l, const char *path, temp *keep)
 {
     gguf_stream *s = NULL;
 
@@ -283,7 +283,8 @@ rap_status plan_write(llava *l, const char *path)
         tell(l, i + 1);
     }
     if (l->c->status == RAP_OK)
-        l->c->status = gguf_stream_publish(s, l->c->err);
+        l->c->status =
+            keep ? gguf_stream_keep(s, keep, l->c->err) : gguf_stream_publish(s, l->c->err);
     gguf_stream_close(s);
     return l->c->status;
 }
