@@ -469,6 +469,12 @@ static void sizes_must_agree(void **state)
     save_checkpoint();
     refuses(NULL, "linear_1.weight' is 256 × 63, where 256 × 64 was expected");
     make(LV_OLD, false, true);
+    lv_tensor *q = lv_find(&model, "model.layers.0.self_attn.q_proj.weight");
+    q->dims = 4; /* an axis more is another shape, too */
+    memcpy(q->size, (int64_t[]){ 1, 256, 256, 1 }, sizeof q->size);
+    save_checkpoint();
+    refuses(NULL, "q_proj.weight' is 1 × 256 × 256 × 1, where 256 × 256 was expected");
+    make(LV_OLD, false, true);
     snprintf(lv_find(&model, "down_proj.weight")->name, 200, "language_model.model.extra");
     save_checkpoint();
     refuses(NULL, "impossible shape");
@@ -539,6 +545,16 @@ static void towers(void **state)
     assert_int_equal(int_of(g, "clip.vision.attention.head_count"), 2);
     gguf_file_close(g);
     unlink(in("out/model.gguf"));
+    /* narrower than a head of OpenAI's */
+    save_text(in("ck/config.json"), lv_config(LV_AUTHORS, false));
+    for (int i = 0; i < model.count; i++)
+        for (int k = 0; k < 2 && strstr(model.tensor[i].name, "vision_tower"); k++)
+            if (model.tensor[i].size[k] == LV_TOWER)
+                model.tensor[i].size[k] = LV_TOWER / 2;
+    lv_find(&model, "mm_projector.0.weight")->size[1] = LV_TOWER / 2;
+    save_checkpoint();
+    refuses(NULL, "0 heads do not divide a width of 32");
+    make(LV_AUTHORS, false, true);
     /* and of one of OpenAI's: 64 floats a head */
     save_text(in("ck/config.json"), lv_config(LV_AUTHORS, false));
     converts(NULL, NULL);

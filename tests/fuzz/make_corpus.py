@@ -198,6 +198,7 @@ def llavas():
         "own": ("l2", model(*own, False), dict(text, vision_config=vision, rope_scaling=dict(type="linear", factor=2)),
                 chat, {}, {}, dict(temperature=0.9)),
         "own-m": ("m4", model(*own, False), dict(text, vision_config=vision, mm_vision_select_layer=-2), {}, {}, {}, {}),
+        "named": ("m", model(*own, False), dict(text, mm_vision_tower="openai/clip-vit-large-patch14-336"), {}, {}, {}, {}),
         "phi3": ("l3", model(*own, True), dict(text, model_type="llava_phi", vision_config=vision, sliding_window=7,
                                                rope_scaling=long), chat, {"<y>": 7}, bpe, {}),
     }

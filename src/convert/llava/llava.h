@@ -52,8 +52,8 @@ typedef struct llava {
 /* "text_config.hidden_size" where the fields of the language model are nested; returns out. */
 const char *llava_field(char out[96], const llava *l, const char *name);
 
-/* Declares tensor `from` of `in` (axes of one in front are dropped) as `to`. A matrix gets the type of the conversion,
- * a vector f32. */
+/* Declares tensor `from` of `in`, which must have that shape, as `to`. A matrix gets the type of the conversion, a
+ * vector f32. */
 void plan_tensor(llava *l, conversion *in, const char *from, const char *to, convert_shape shape);
 /* The same with rows permuted within `heads` heads. */
 void plan_heads(llava *l, const char *from, const char *to, convert_shape shape, int64_t heads);

@@ -39,14 +39,10 @@ static gguf_type target(const conversion *c, const state_tensor *t, int dims, in
 
 static bool same_shape(const state_tensor *t, convert_shape shape)
 {
-    int first = 0;
-
-    while (t->dims - first > shape.dims && t->size[first] == 1)
-        first++;
-    if (t->dims - first != shape.dims)
+    if (t->dims != shape.dims)
         return false;
     for (int i = 0; i < shape.dims; i++)
-        if (t->size[first + i] != shape.d[i] || shape.d[i] < 1)
+        if (t->size[i] != shape.d[i] || shape.d[i] < 1)
             return false;
     return true;
 }

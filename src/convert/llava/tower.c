@@ -4,6 +4,7 @@
  * block before the last, without the class token: only the blocks up to there are written, and
  * clip.vision.feature_layer says so, without which llama.cpp v0.5.0 leaves out one more. */
 #include "base/file.h"
+#include "base/mem.h"
 #include "convert/llava/llava.h"
 #include "formats/json.h"
 
@@ -60,7 +61,7 @@ static void open_folder(llava *l, tower *t)
                           .config = state_dict_config(d),
                           .config_path = state_dict_config_path(d),
                           .options = l->c->options,
-                          .used = calloc(state_dict_count(d) + 1, sizeof(bool)),
+                          .used = mem_array(state_dict_count(d) + 1, sizeof(bool)),
                           .err = l->c->err };
     t->fields = json_at(t->in.config, "vision_config") ? "vision_config."
                 : t->in.config                         ? ""
@@ -377,7 +378,7 @@ void tower_plan(llava *l)
         find_sizes(l, &t);
     if (l->c->status == RAP_OK)
         read_config(l, &t);
-    if (l->c->status == RAP_OK && t.D % t.heads)
+    if (l->c->status == RAP_OK && (t.heads < 1 || t.D % t.heads))
         convert_fail(l->c, RAP_E_FORMAT, "%d heads do not divide a width of %" PRId64, t.heads,
                      t.D);
     if (l->c->status == RAP_OK)
