@@ -58,7 +58,7 @@ rap_status recipe_parse(recipe **out, const char *text, size_t len, const char *
 rap_status recipe_read(recipe **out, const char *path, rap_err *err);
 void recipe_free(recipe *r); /* NULL-safe */
 
-/* Adds the shards that the index `file` of a source lists, now that it lies at `path`; the source's files move. */
+/* Adds the shards that the index `file` of a source lists, now that it is at `path`; the source's files move. */
 rap_status recipe_add_shards(recipe *r, recipe_source *s, int file, const char *path, rap_err *err);
 
 /* The path of the recipe `name`: `name` itself if it is a path (has a slash or ends in ".json"), else NAME.json in

@@ -394,13 +394,13 @@ static void save_tokenizer_json(const char *merges, const char *fallback)
 
 static void merges_become_scores(void **state)
 {
-    static const char *const ways[] = {
+    static const char *const forms[] = {
         "[\"\xE2\x96\x81 t\", \"h e\", \"\xE2\x96\x81t he\"]",
         "[[\"\xE2\x96\x81\", \"t\"], [\"h\", \"e\"], [\"\xE2\x96\x81t\", \"he\"]]",
     };
     make(LV_OLD, false, true);
     for (int i = 0; i < 2; i++) {
-        save_tokenizer_json(ways[i], "true");
+        save_tokenizer_json(forms[i], "true");
         converts(NULL, NULL);
         gguf_file *g = opened("out/model.gguf");
         is_token(g, 0, "<unk>", -1000, 3);

@@ -67,7 +67,7 @@ def corpus():
 
 
 def tokenizer(folder, added=(), template=None, image=False):
-    """tokenizer.model, and what LLaVA's folders have beside it. Returns the number of tokens."""
+    """tokenizer.model, and what LLaVA's folders have next to it. Returns the number of tokens."""
     text = folder / "corpus.txt"
     text.write_text("\n".join(corpus()))
     spm.SentencePieceTrainer.train(
@@ -410,15 +410,15 @@ def texts():
     return out
 
 
-def probe(program, *arguments, feed=b""):
-    r = subprocess.run([program, *map(str, arguments)], input=feed, capture_output=True)
+def probe(program, *arguments, stdin=b""):
+    r = subprocess.run([program, *map(str, arguments)], input=stdin, capture_output=True)
     if r.returncode:
         sys.exit(f"llava_probe {arguments[0]}: {r.stderr.decode()}")
     return r.stdout
 
 
 def tokens_of(program, model, all_texts):
-    lines = probe(program, "tokens", model, feed=b"".join(t.encode() + b"\0" for t in all_texts)).decode().splitlines()
+    lines = probe(program, "tokens", model, stdin=b"".join(t.encode() + b"\0" for t in all_texts)).decode().splitlines()
     return [[int(i) for i in line.split()] for line in lines]
 
 
@@ -458,7 +458,7 @@ def compare_numbers(program, model, out, name):
     with torch.no_grad():
         features = model.model.vision_tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         wanted = model.model.multi_modal_projector(features)[0].numpy()
-    got = np.frombuffer(probe(program, "picture", out / "model.gguf", out / "mmproj.gguf", SIDE, feed=rgb.tobytes()), np.float32)
+    got = np.frombuffer(probe(program, "picture", out / "model.gguf", out / "mmproj.gguf", SIDE, stdin=rgb.tobytes()), np.float32)
     error = np.linalg.norm(got.reshape(wanted.shape) - wanted) / np.linalg.norm(wanted)
     report(error < 2e-3, "a picture's tokens against transformers", f"relative error {error:.1e}")
 

@@ -173,7 +173,7 @@ static void read_config(llava *l, tower *t)
     l->c->status = t->in.status;
 }
 
-/* Mean and deviation stand beside the checkpoint or the tower; else they are OpenAI's. */
+/* Mean and deviation are next to the checkpoint or the tower; else they are OpenAI's. */
 static void read_colours(llava *l, tower *t)
 {
     static const char *const files[] = { "preprocessor_config.json", "processor_config.json" };
