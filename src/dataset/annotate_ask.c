@@ -112,7 +112,7 @@ static rap_status load_pictures(pictures *out, const annotate_task *task, const 
 
         if (!path)
             return err_memory(err, "reading pictures");
-        if (!annotate_is_inside(unit->picture[i]))
+        if (!path_stays(unit->picture[i]))
             status = err_set(err, RAP_E_FORMAT, "%s: leads out of the folder of pictures",
                              unit->picture[i]);
         else

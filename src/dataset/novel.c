@@ -294,7 +294,7 @@ static rap_status each_view(run *r, const sample *s, int stage, on_view *what, r
             view v;
 
             status = view_of(&v, r, &s->concept[i], n, err);
-            if (status == RAP_OK && annotate_is_inside(s->concept[i].picture) &&
+            if (status == RAP_OK && path_stays(s->concept[i].picture) &&
                 annotate_log_claim(r->log, v.key, stage))
                 status = what(r, &v, &s->concept[i], err);
             buf_release(&v.prompt);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path_find.h"
 #include "formats/json.h"
 
 #include <stdio.h>
@@ -339,17 +340,44 @@ rap_status plan_read(dataset_plan **out, const char *path, rap_err *err)
     return status;
 }
 
-char *plan_picture(const dataset_plan *p, const char *images, const char *picture)
+/* Where the path behind "SOURCE/" begins, and the folder that it is relative to. */
+static const char *root_of(const char **out_folder, const dataset_plan *p, const char *images,
+                           const char *picture)
 {
     size_t len = strcspn(picture, "/");
 
     for (int i = 0; i < p->sources; i++) {
         const plan_source *s = &p->source[i];
 
-        if (strlen(s->name) == len && strncmp(s->name, picture, len) == 0 && s->images)
-            return path_join(s->images, picture + len + (picture[len] == '/'));
+        if (strlen(s->name) == len && strncmp(s->name, picture, len) == 0 && s->images) {
+            *out_folder = s->images;
+            return picture + len + (picture[len] == '/');
+        }
     }
-    return path_join(images, picture);
+    *out_folder = images;
+    return picture;
+}
+
+char *plan_picture(const dataset_plan *p, const char *images, const char *picture)
+{
+    const char *folder, *path = root_of(&folder, p, images, picture);
+
+    return path_find(folder, path);
+}
+
+char *plan_spelling(const dataset_plan *p, const char *images, const char *picture)
+{
+    const char *folder, *path = root_of(&folder, p, images, picture);
+    char *found = path_find(folder, path), *spelled = NULL;
+    size_t root = strlen(folder);
+
+    if (found && strncmp(found, folder, root) != 0)
+        spelled = mem_string(picture);
+    else if (found && asprintf(&spelled, "%.*s%s", (int)(path - picture), picture,
+                               found + root + strspn(found + root, "/")) < 0)
+        spelled = NULL;
+    free(found);
+    return spelled;
 }
 
 void plan_free(dataset_plan *p)

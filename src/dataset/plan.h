@@ -56,9 +56,11 @@ typedef struct dataset_plan {
 
 /* Unknown fields are errors: a misspelt one would be a silent default. */
 rap_status plan_read(dataset_plan **out, const char *path, rap_err *err);
-/* Where the picture "SOURCE/path" lies: in the source's own folder, or below `images` when that has none. free();
- * NULL: memory ran out. */
+/* Where the picture "SOURCE/path" is: in the source's own folder, or below `images` when that has none; by another
+ * spelling of its name (path_find.h) where there is none by the given one. free(); NULL: memory ran out. */
 char *plan_picture(const dataset_plan *p, const char *images, const char *picture);
+/* "SOURCE/path" as the file is spelled. free(); NULL: memory ran out. */
+char *plan_spelling(const dataset_plan *p, const char *images, const char *picture);
 void plan_free(dataset_plan *p); /* NULL-safe */
 
 #endif

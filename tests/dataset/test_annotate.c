@@ -485,10 +485,10 @@ static void pictures_that_are_missing_or_elsewhere_are_not_sent(void **state)
     assert_int_equal(run(f, "describe"), RAP_OK);
     assert_int_equal(f->r.failed, 2);
     assert_int_equal(service_requests(f->s), 0);
-    assert_true(annotate_is_inside("a/..b/c"));
-    assert_false(annotate_is_inside("a/../b"));
-    assert_false(annotate_is_inside(".."));
-    assert_false(annotate_is_inside("/a"));
+    assert_true(path_stays("a/..b/c"));
+    assert_false(path_stays("a/../b"));
+    assert_false(path_stays(".."));
+    assert_false(path_stays("/a"));
 }
 
 static void mistakes_are_named(void **state)

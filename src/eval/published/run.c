@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/temp.h"
+#include "eval/name_index.h"
 #include "eval/published/ask.h"
 #include "eval/published/growth.h"
 #include "eval/published/pictures.h"
@@ -16,7 +17,7 @@ typedef struct run_state {
     const published_options *o;
     list l;
     rap *r;
-    json_t *known, *index; /* the names in the store; ask_index() of them */
+    json_t *known, *index; /* the names in the store; name_index_new() of them */
     char **memory, **bare;
     pictures_missing missing;
 } run_state;
@@ -71,7 +72,7 @@ static rap_status open_store(run_state *s, const char *path, rap_err *err)
     options.profile = s->o->profile;
     options.threads = s->o->threads;
     options.store = path;
-    options.policy = s->o->no_threshold ? RAP_POLICY_PAPER : RAP_POLICY_DEFAULT;
+    options.policy = ablation_policy(&s->o->without);
     status = rap_open(&s->r, &options);
     return status == RAP_OK ? RAP_OK : failed(s, status, err);
 }
@@ -79,19 +80,6 @@ static rap_status open_store(run_state *s, const char *path, rap_err *err)
 static int collect_name(const rap_record *record, void *payload)
 {
     return json_array_append_new(payload, json_string(record->name));
-}
-
-static rap_status drop_infos(run_state *s)
-{
-    rap_status status = RAP_OK;
-
-    for (size_t i = 0; status == RAP_OK && i < json_array_size(s->known); i++) {
-        rap_change change = RAP_CHANGE_INIT;
-
-        change.info = "";
-        status = rap_update(s->r, json_string_value(json_array_get(s->known, i)), &change);
-    }
-    return status;
 }
 
 static rap_status fill_store(run_state *s, rap_err *err)
@@ -105,12 +93,12 @@ static rap_status fill_store(run_state *s, rap_err *err)
     status = rap_import(NULL, s->r, database, 0);
     if (status == RAP_OK)
         status = rap_each(s->r, NULL, collect_name, s->known);
-    if (status == RAP_OK && !(s->index = ask_index(s->known)))
-        status = RAP_E_MEMORY;
-    if (status == RAP_OK && s->o->no_info)
-        status = drop_infos(s);
     free(database);
-    return status == RAP_OK ? RAP_OK : failed(s, status, err);
+    if (status != RAP_OK)
+        return failed(s, status, err);
+    if (!(s->index = name_index_new(s->known)))
+        return err_memory(err, "importing a database");
+    return ablation_prepare(&s->o->without, s->r, s->known, err);
 }
 
 /* ---- answers ---- */
@@ -188,7 +176,7 @@ static rap_status ask_both(run_state *s, rap_err *err)
     ask_pass pass = { .r = s->r,
                       .file = o->file,
                       .known = s->index,
-                      .oracle = o->oracle,
+                      .without = &o->without,
                       .on_progress = o->on_progress,
                       .payload = o->payload,
                       .total = 2 * (uint64_t)count };
