@@ -14,7 +14,7 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_dataset = {
     "dataset",
     "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png | "
-    "annotate FOLDER --endpoint URL --model NAME --task TASK | novel FOLDER --endpoint URL",
+    "annotate FOLDER --task TASK (--endpoint URL --model NAME | --profile P) | novel FOLDER --endpoint URL",
     "Build training data in the RAP format, and look at it",
     "build  reads the sources that CONFIG.json names (COCO, RefCOCO, TAO, ILSVRC-VID, "
     "CustomConcept101,\n"
@@ -31,8 +31,9 @@ const cli_command cmd_dataset = {
     "annotate  lets a model behind an OpenAI-compatible chat endpoint describe the concepts "
     "(describe),\n"
     "       caption photos with names in them (caption), write questions and answers (qa), or say\n"
-    "       whether a concept is in the photo (verify). The key comes from RAP_API_KEY. Every "
-    "reply\n"
+    "       whether a concept is in the photo (verify). The key comes from RAP_API_KEY. With "
+    "--profile\n"
+    "       the profile's own language model answers, without an endpoint. Every reply\n"
     "       is kept in FOLDER/annotations.jsonl, and the samples with what was good go to\n"
     "       FOLDER/annotated-TASK/; the built files stay. Interrupted, the same command goes "
     "on.\n"
