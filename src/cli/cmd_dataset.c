@@ -87,10 +87,11 @@ static void print_result(const dataset_result *r, const char *folder)
                    r->report.first[i]);
 }
 
-static int build(cli *c, const char *config, const char *folder)
+static int build(cli *c, const char *config, const char *folder, const char *format)
 {
     dataset_options options = { .config = config,
                                 .folder = folder,
+                                .format = format,
                                 .threads = (int)c->threads,
                                 .on_progress = cli_progress,
                                 .payload = c };
@@ -167,11 +168,13 @@ static int usage(const char *what)
 
 static int run(cli *c, int argc, char **argv)
 {
-    const char *out = NULL;
+    const char *out = NULL, *format = NULL;
     annotate_flags ask = { .endpoint = NULL };
     novel_flags views = { .prompt = NULL };
     const cli_option options[] = {
         { "--out", CLI_TEXT, &out, "PATH", "the folder to build, or the PNG to draw" },
+        { "--format", CLI_TEXT, &format, "NAME",
+          "build: json, or jsonl for one sample a line (default: as CONFIG.json says)" },
         { "--endpoint", CLI_TEXT, &ask.endpoint, "URL",
           "annotate, novel: the service, http://localhost:8080 say" },
         { "--model", CLI_TEXT, &ask.model, "NAME",
@@ -210,7 +213,7 @@ static int run(cli *c, int argc, char **argv)
         return code;
     if (strcmp(argv[0], "build") == 0)
         return argc != 2 || !out ? usage("build takes CONFIG.json and --out FOLDER")
-                                 : build(c, argv[1], out);
+                                 : build(c, argv[1], out, format);
     if (strcmp(argv[0], "stats") == 0)
         return argc != 2 ? usage("stats takes a folder or a file") : stats(c, argv[1], out);
     if (strcmp(argv[0], "show") == 0)

@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "dataset/annotate_ask.h"
 #include "dataset/annotate_folder.h"
+#include "dataset/time_left.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -155,20 +156,11 @@ static rap_status tell_asking(run *r, rap_err *err)
 {
     annotate_asked now;
     uint64_t done;
-    char what[64] = "asking";
+    char what[64];
 
     annotate_asker_count(&now, r->asker);
     done = now.asked + now.failed;
-    if (done > 0 && done < r->to_ask) {
-        double left = (clock_ms() - r->start) / (double)done * (double)(r->to_ask - done) / 1000;
-
-        if (left < 90)
-            snprintf(what, sizeof what, "asking, %3.0f s left  ", left);
-        else if (left < 5400)
-            snprintf(what, sizeof what, "asking, %3.0f min left", left / 60);
-        else
-            snprintf(what, sizeof what, "asking, %3.0f h left  ", left / 3600);
-    }
+    time_left(what, "asking", clock_ms() - r->start, done, r->to_ask);
     return tell(r, what, done, r->to_ask, err);
 }
 

@@ -16,6 +16,7 @@
 #include "dataset/make.h"
 #include "dataset/random.h"
 #include "dataset/source.h"
+#include "dataset/time_left.h"
 #include "formats/json.h"
 
 #include <errno.h>
@@ -58,11 +59,29 @@ typedef struct building {
     FILE *file[2]; /* by side */
     char *part[2], *final[2];
     uint64_t bytes[2], samples[2];
+    double began;    /* making; by clock_ms() */
+    uint64_t before; /* samples that a former run made */
     dataset_result *result;
     dataset_report reading;
 } building;
 
 /* ---- the folder ---- */
+
+/* What the caller wants otherwise than the file. */
+static rap_status set_format(building *b, rap_err *err)
+{
+    const char *format = b->options->format;
+    bool lines = format && strcmp(format, "jsonl") == 0;
+
+    if (!format)
+        return RAP_OK;
+    if (!lines && strcmp(format, "json") != 0)
+        return err_set(err, RAP_E_ARGUMENT, "the format '%s': json or jsonl is expected", format);
+    b->plan->jsonl = lines;
+    return json_object_set_new(b->plan->json, "jsonl", json_boolean(lines)) == 0
+               ? RAP_OK
+               : err_memory(err, "reading a configuration");
+}
 
 /* Everything that the samples depend on but what the sources hold: see list_jobs(). */
 static rap_status make_key(building *b, rap_err *err)
@@ -488,12 +507,14 @@ static bool is_complete(const building *b)
 static rap_status tell(const building *b, rap_err *err)
 {
     uint64_t made = b->samples[0] + b->samples[1], wanted = 0;
+    char what[64];
 
     for (int k = 0; k < KIND_COUNT; k++)
         wanted +=
             b->plan->wanted[k] < b->pool.kind[k].count ? b->plan->wanted[k] : b->pool.kind[k].count;
+    time_left(what, "making samples", clock_ms() - b->began, made - b->before, wanted - b->before);
     if (b->options->on_progress &&
-        b->options->on_progress("making samples", made < wanted ? made : wanted, wanted,
+        b->options->on_progress(what, made < wanted ? made : wanted, wanted,
                                 b->options->payload) != 0)
         return err_set(err, RAP_E_CANCELLED, "cancelled; the same command goes on from here");
     return RAP_OK;
@@ -525,6 +546,8 @@ static rap_status make_samples(building *b, rap_err *err)
     double saved = now(), cost = 0; /* of saving */
     rap_status status = open_parts(b, err);
 
+    b->began = clock_ms();
+    b->before = b->samples[0] + b->samples[1];
     while (status == RAP_OK && b->next < b->jobs && !is_complete(b)) {
         status = make_block(b, &m, threads, err);
         if (status == RAP_OK)
@@ -620,6 +643,8 @@ static rap_status build(building *b, rap_err *err)
     bool finished = false;
     rap_status status = plan_read(&b->plan, b->options->config, err);
 
+    if (status == RAP_OK)
+        status = set_format(b, err);
     if (status == RAP_OK)
         status = templates_open(&b->templates, b->plan->templates, err);
     if (status == RAP_OK)

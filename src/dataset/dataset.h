@@ -19,6 +19,7 @@
 typedef struct dataset_options {
     const char *config; /* of build */
     const char *folder; /* what is built, or looked at */
+    const char *format; /* NULL: as the configuration says; "json" or "jsonl" */
     int threads;        /* 0: all */
     rap_on_progress *on_progress;
     void *payload;

@@ -74,6 +74,7 @@ static const field augment_fields[] = {
     REAL(plan_augment, "shift", shift, 0, 0.5),
     SHARE(plan_augment, "color", color),
     REAL(plan_augment, "blur", blur, 0, 20),
+    SHARE(plan_augment, "background", background),
     INT(plan_augment, "jpeg", jpeg_least, 10, 95),
     { NULL, AS_TEXT, 0, 0, 0 },
 };
@@ -291,7 +292,7 @@ static void set_defaults(dataset_plan *p)
     p->negative = 0.5;
     p->text_only = 0.25;
     p->noise = (plan_negatives){ 0.5, 1, 2, 0.5, "category" };
-    p->augment = (plan_augment){ 0.5, 10, 0.15, 0.08, 0.15, 0.6, 60 };
+    p->augment = (plan_augment){ 0.5, 10, 0.15, 0.08, 0.15, 0.6, 0, 60 };
     p->boxes = "llava";
     p->least_side = 32;
     p->max_concepts = 4;

@@ -29,6 +29,7 @@ typedef struct plan_augment { /* of the concept's crop; each is the largest chan
     double shift;   /* share of the side */
     double color;   /* brightness, contrast, saturation */
     double blur;    /* pixels (sigma) */
+    double background; /* share of the crops with a mask that get another background */
     int jpeg_least; /* JPEG quality drawn from here to 95 */
 } plan_augment;
 
