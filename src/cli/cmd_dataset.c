@@ -57,7 +57,7 @@ static int failed(const rap_err *err)
 
 static json_t *json_result(const dataset_result *r)
 {
-    json_t *kinds = json_object(), *dropped = json_object();
+    json_t *kinds = json_object(), *dropped = json_object(), *out;
 
     for (int k = 0; k < KIND_COUNT; k++)
         json_object_set_new(kinds, dataset_kind_name(k),
@@ -67,8 +67,11 @@ static json_t *json_result(const dataset_result *r)
         if (r->report.dropped[i])
             json_object_set_new(dropped, drop_reason_text(i),
                                 json_integer((json_int_t)r->report.dropped[i]));
-    return json_pack("{s:I, s:I, s:o, s:o}", "train", (json_int_t)r->train, "validation",
+    out = json_pack("{s:I, s:I, s:o, s:o}", "train", (json_int_t)r->train, "validation",
                      (json_int_t)r->validation, "kinds", kinds, "dropped", dropped);
+    if (out && r->has_novel)
+        json_object_set_new(out, "novel", cli_novel_json(&r->novel));
+    return out;
 }
 
 static void print_result(const dataset_result *r, const char *folder)
@@ -85,6 +88,8 @@ static void print_result(const dataset_result *r, const char *folder)
         if (r->report.dropped[i])
             printf("left out: %" PRIu64 ": %s (%s)\n", r->report.dropped[i], drop_reason_text(i),
                    r->report.first[i]);
+    if (r->has_novel)
+        cli_print_novel(&r->novel, r->novel_threshold);
 }
 
 static int build(cli *c, const char *config, const char *folder, const char *format)
@@ -100,6 +105,8 @@ static int build(cli *c, const char *config, const char *folder, const char *for
 
     if (dataset_build(&result, &options, &err) != RAP_OK)
         return failed(&err);
+    if (result.has_novel)
+        cli_say_novel(&result.novel);
     if (c->json)
         return cli_print_json(json_result(&result));
     print_result(&result, folder);

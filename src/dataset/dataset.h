@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "dataset/item.h"
+#include "dataset/novel.h"
 #include "dataset/report.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ typedef struct dataset_options {
     const char *folder; /* what is built, or looked at */
     const char *format; /* NULL: as the configuration says; "json" or "jsonl" */
     int threads;        /* 0: all */
+    int attempts;       /* of asking for a view, as in annotate_options.h */
     rap_on_progress *on_progress;
     void *payload;
 } dataset_options;
@@ -29,10 +31,15 @@ typedef struct dataset_result {
     uint64_t made[KIND_COUNT], wanted[KIND_COUNT], offered[KIND_COUNT];
     uint64_t train, validation; /* samples */
     dataset_report report;
+    bool has_novel; /* the configuration wants new views */
+    novel_result novel;
+    double novel_threshold;
 } dataset_result;
 
 /* Makes folder/train.json (or .jsonl), validation.json, images/, report.json. A folder with a finished set of the
- * same configuration is left as it is; one that was interrupted is continued; any other is refused. */
+ * same configuration is left as it is; one that was interrupted is continued; any other is refused. With "novel" in the
+ * configuration new views are made then (novel.h), as far as the service answers; those of a finished set that are missing
+ * are asked for again. */
 rap_status dataset_build(dataset_result *out, const dataset_options *options, rap_err *err);
 
 typedef struct dataset_stats {

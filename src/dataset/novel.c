@@ -170,7 +170,8 @@ static void open_service(run *r)
     rap_err why = { 0 };
 
     if (!o->endpoint)
-        stop_asking(r, "no endpoint is given (--endpoint URL): no views are made, those that are "
+        stop_asking(r, "no endpoint is given (--endpoint URL; in a configuration \"novel.endpoint\"): "
+                       "no views are made, those that are "
                        "there are used");
     else if (img2img_open(&r->service, &set, &why) != RAP_OK)
         stop_asking(r, why.text);
@@ -431,7 +432,7 @@ static rap_status set_options(run *r, const novel_options *o, rap_err *err)
     s->steps = o->steps != 0 ? o->steps : 20;
     s->views = o->views != 0 ? o->views : 1;
     s->side = o->side != 0 ? o->side : 512;
-    s->threshold = o->threshold != 0 ? o->threshold : 0.75;
+    s->threshold = o->threshold != 0 ? o->threshold : NOVEL_THRESHOLD;
     if (!(s->strength > 0 && s->strength <= 1))
         return err_set(err, RAP_E_ARGUMENT, "a strength of %g: above 0 to 1 is possible",
                        s->strength);

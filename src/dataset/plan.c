@@ -79,6 +79,18 @@ static const field augment_fields[] = {
     { NULL, AS_TEXT, 0, 0, 0 },
 };
 
+static const field novel_fields[] = {
+    TEXT(plan_novel, "endpoint", endpoint),
+    TEXT(plan_novel, "prompt", prompt),
+    TEXT(plan_novel, "negative", negative),
+    REAL(plan_novel, "strength", strength, 0.01, 1),
+    REAL(plan_novel, "threshold", threshold, -1, 1),
+    INT(plan_novel, "steps", steps, 1, 1000),
+    INT(plan_novel, "views", views, 1, 16),
+    INT(plan_novel, "side", side, 64, 2048),
+    { NULL, AS_TEXT, 0, 0, 0 },
+};
+
 static const field plan_fields[] = {
     BOOL(dataset_plan, "jsonl", jsonl),
     BOOL(dataset_plan, "copy_pictures", copy),
@@ -96,7 +108,7 @@ static const field plan_fields[] = {
 };
 
 /* What is no entry of the tables. */
-static const char *const parts[] = { "seed", "sources", "mix", "noise", "augment", NULL };
+static const char *const parts[] = { "seed", "sources", "mix", "noise", "augment", "novel", NULL };
 
 static rap_status set_field(void *out, const field *f, const json_t *value, const dataset_plan *p,
                             const char *where, rap_err *err)
@@ -280,6 +292,18 @@ static rap_status check(const dataset_plan *p, rap_err *err)
     return status;
 }
 
+/* The views are put into images/novel. */
+static rap_status check_novel(const dataset_plan *p, rap_err *err)
+{
+    for (int i = 0; p->novel.wanted && i < p->sources; i++)
+        if (strcmp(p->source[i].name, "novel") == 0)
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: a source is called \"novel\", the folder of the new views: choose "
+                           "another \"name\"",
+                           p->file);
+    return RAP_OK;
+}
+
 static void set_defaults(dataset_plan *p)
 {
     static const uint64_t paper[KIND_COUNT] = {
@@ -317,11 +341,17 @@ static rap_status read_plan(dataset_plan *p, rap_err *err)
         status = set_fields(&p->noise, noise_fields, part, NULL, p, "noise.", err);
     if (status == RAP_OK && (part = json_object_get(p->json, "augment")))
         status = set_fields(&p->augment, augment_fields, part, NULL, p, "augment.", err);
+    if (status == RAP_OK && (part = json_object_get(p->json, "novel"))) {
+        p->novel.wanted = true;
+        status = set_fields(&p->novel, novel_fields, part, NULL, p, "novel.", err);
+    }
     if (status == RAP_OK)
         status = read_mix(p, err);
     if (status == RAP_OK)
         status = read_sources(p, err);
-    return status == RAP_OK ? check(p, err) : status;
+    if (status == RAP_OK)
+        status = check(p, err);
+    return status == RAP_OK ? check_novel(p, err) : status;
 }
 
 rap_status plan_read(dataset_plan **out, const char *path, rap_err *err)

@@ -33,6 +33,14 @@ typedef struct plan_augment { /* of the concept's crop; each is the largest chan
     int jpeg_least; /* JPEG quality drawn from here to 95 */
 } plan_augment;
 
+typedef struct plan_novel { /* new views of the concepts when the set is built (novel.h); 0 and NULL: its defaults */
+    bool wanted;
+    const char *endpoint; /* NULL: none is asked */
+    const char *prompt, *negative;
+    double strength, threshold;
+    int steps, views, side;
+} plan_novel;
+
 typedef struct dataset_plan {
     char *file, *folder; /* the configuration and where it lies */
     json_t *json;        /* owns the texts */
@@ -46,6 +54,7 @@ typedef struct dataset_plan {
     double text_only;     /* share of question answering without a picture */
     plan_negatives noise;
     plan_augment augment;
+    plan_novel novel;
     char *templates;      /* NULL: the built-in ones */
     const char *boxes;    /* "llava", "pixels", "thousand" (0 to 1000) */
     const char *profile;  /* for "encoder"; NULL: the default one */
