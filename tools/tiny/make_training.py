@@ -28,15 +28,16 @@ def choose_concepts(rng, count, seed):
     return out
 
 
-def make_scenes(rng, concepts, count):
-    """[(file name, scene, concepts in it)], in rounds in which every concept comes up once."""
+def make_scenes(rng, concepts, others, count):
+    """[(file name, scene, concepts in it)], in rounds in which every concept comes up once; up to two things beside them."""
     order, out = [], []
     while len(out) < count:
         k = int(rng.integers(1, 5))
         if len(order) < k:
             order += [concepts[i] for i in rng.permutation(len(concepts))]
-        chosen, order = list(dict.fromkeys(order[:k])), order[k:]
-        scene = world.random_scene(rng, [c.inst for c in chosen])
+        chosen, order = list({c.name: c for c in order[:k]}.values()), order[k:]
+        beside = [qa.pick(rng, others) for _ in range(int(rng.integers(0, min(2, 4 - len(chosen)) + 1)))]
+        scene = world.random_scene(rng, list(dict.fromkeys([c.inst for c in chosen] + beside)))
         seen = [c for c in chosen if any(o.inst == c.inst for o in scene.objects)]
         out.append((f"scenes/{len(out):05d}.jpg", scene, seen))
     return out
@@ -57,7 +58,9 @@ def main():
     a = ap.parse_args()
     rng = np.random.default_rng(a.seed)
     concepts = choose_concepts(rng, a.concepts, a.seed)
-    scenes = make_scenes(rng, concepts, a.scenes)
+    known = {c.inst.key() for c in concepts}
+    others = [i for i in world.train_instances(a.concepts, seed=a.seed + 1) if i.key() not in known]
+    scenes = make_scenes(rng, concepts, others, a.scenes)
     make_eval.write_pictures(a.out, rng, concepts, scenes)
     make_eval.write_json(a.out, "database.json", make_eval.database(concepts))
     make_eval.write_json(a.out, "retrieval.json", make_eval.retrieval(scenes))
