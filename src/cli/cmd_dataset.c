@@ -14,7 +14,8 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_dataset = {
     "dataset",
     "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png | "
-    "annotate FOLDER --task TASK (--endpoint URL --model NAME | --profile P) | novel FOLDER --endpoint URL",
+    "annotate FOLDER --task TASK (--endpoint URL --model NAME | --profile P) | novel FOLDER "
+    "--endpoint URL",
     "Build training data in the RAP format, and look at it",
     "build  reads the sources that CONFIG.json names (COCO, RefCOCO, TAO, ILSVRC-VID, "
     "CustomConcept101,\n"
@@ -68,7 +69,7 @@ static json_t *json_result(const dataset_result *r)
             json_object_set_new(dropped, drop_reason_text(i),
                                 json_integer((json_int_t)r->report.dropped[i]));
     out = json_pack("{s:I, s:I, s:o, s:o}", "train", (json_int_t)r->train, "validation",
-                     (json_int_t)r->validation, "kinds", kinds, "dropped", dropped);
+                    (json_int_t)r->validation, "kinds", kinds, "dropped", dropped);
     if (out && r->has_novel)
         json_object_set_new(out, "novel", cli_novel_json(&r->novel));
     return out;

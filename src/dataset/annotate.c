@@ -183,9 +183,8 @@ static rap_status ask_all(run *r, rap_err *err)
 {
     annotate_asked count;
     bool idle = false;
-    rap_status status =
-        annotate_asker_open(&r->asker, r->options, &r->task, r->folder.images, r->log, r->local,
-                            err);
+    rap_status status = annotate_asker_open(&r->asker, r->options, &r->task, r->folder.images,
+                                            r->log, r->local, err);
 
     if (status != RAP_OK)
         return status;
@@ -295,9 +294,9 @@ static rap_status annotate_run(run *r, annotate_kind kind, rap_err *err)
         o->profile ? annotate_local_open(&r->local, o->profile, o->threads, err) : RAP_OK;
 
     if (status == RAP_OK)
-        status = annotate_task_init(&r->task, kind,
-                                    r->local ? annotate_local_name(r->local) : o->model,
-                                    o->side > 0 ? o->side : SIDE, o->prompts, err);
+        status =
+            annotate_task_init(&r->task, kind, r->local ? annotate_local_name(r->local) : o->model,
+                               o->side > 0 ? o->side : SIDE, o->prompts, err);
 
     if (status == RAP_OK)
         status = open_folder(r, err);

@@ -517,9 +517,8 @@ static rap_status tell(const building *b, rap_err *err)
         wanted +=
             b->plan->wanted[k] < b->pool.kind[k].count ? b->plan->wanted[k] : b->pool.kind[k].count;
     time_left(what, "making samples", clock_ms() - b->began, made - b->before, wanted - b->before);
-    if (b->options->on_progress &&
-        b->options->on_progress(what, made < wanted ? made : wanted, wanted,
-                                b->options->payload) != 0)
+    if (b->options->on_progress && b->options->on_progress(what, made < wanted ? made : wanted,
+                                                           wanted, b->options->payload) != 0)
         return err_set(err, RAP_E_CANCELLED, "cancelled; the same command goes on from here");
     return RAP_OK;
 }
@@ -632,8 +631,8 @@ static rap_status report_novel(const building *b, rap_err *err)
     const novel_result *n = &b->result->novel;
     char *path = path_join(b->options->folder, "report.json"), *text = NULL;
     json_t *report = NULL, *part;
-    rap_status status = path ? json_read(&report, path, 1 << 20, err)
-                             : err_memory(err, "writing a report");
+    rap_status status =
+        path ? json_read(&report, path, 1 << 20, err) : err_memory(err, "writing a report");
 
     if (status == RAP_OK) {
         part = json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:I}", "views", (json_int_t)n->views,
@@ -645,8 +644,8 @@ static rap_status report_novel(const building *b, rap_err *err)
                                 json_any_text(*n->why ? n->why : n->first_failure));
         json_object_set_new(report, "novel", part);
         text = json_text(report);
-        status = text ? file_write(path, text, strlen(text), err)
-                      : err_memory(err, "writing a report");
+        status =
+            text ? file_write(path, text, strlen(text), err) : err_memory(err, "writing a report");
     }
     json_decref(report);
     free(text);

@@ -409,10 +409,9 @@ static rap_status write_line(buf *out, making *k, const sample *s, rap_err *err)
 static rap_status write_sample(buf *out, making *k, rap_err *err)
 {
     buf id = BUF_INIT;
-    sample s = { .type = dataset_kind_name(k->kind),
-                 .image = k->picture,
-                 .turns = 1,
-                 .concepts = k->concepts };
+    sample s = {
+        .type = dataset_kind_name(k->kind), .image = k->picture, .turns = 1, .concepts = k->concepts
+    };
     rap_status status;
 
     buf_printf(&id, "%s/%s", s.type, k->item->key);

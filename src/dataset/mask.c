@@ -179,7 +179,8 @@ static bool read_list(dataset_mask *m, const json_t *list)
 
 static bool read_runs(dataset_mask *m, const json_t *object)
 {
-    const json_t *size = json_object_get(object, "size"), *counts = json_object_get(object, "counts");
+    const json_t *size = json_object_get(object, "size"),
+                 *counts = json_object_get(object, "counts");
     uint64_t sum = 0;
     bool good = json_integer_value(json_array_get(size, 0)) == m->height &&
                 json_integer_value(json_array_get(size, 1)) == m->width;
@@ -212,9 +213,9 @@ dataset_mask *mask_parse(const json_t *segmentation, int width, int height)
     if (good) {
         m->width = width;
         m->height = height;
-        good = json_is_array(segmentation) ? read_polygons(m, segmentation)
-                                           : json_is_object(segmentation) &&
-                                                 read_runs(m, segmentation);
+        good = json_is_array(segmentation)
+                   ? read_polygons(m, segmentation)
+                   : json_is_object(segmentation) && read_runs(m, segmentation);
     }
     if (good)
         return m;

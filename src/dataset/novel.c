@@ -170,9 +170,10 @@ static void open_service(run *r)
     rap_err why = { 0 };
 
     if (!o->endpoint)
-        stop_asking(r, "no endpoint is given (--endpoint URL; in a configuration \"novel.endpoint\"): "
-                       "no views are made, those that are "
-                       "there are used");
+        stop_asking(r,
+                    "no endpoint is given (--endpoint URL; in a configuration \"novel.endpoint\"): "
+                    "no views are made, those that are "
+                    "there are used");
     else if (img2img_open(&r->service, &set, &why) != RAP_OK)
         stop_asking(r, why.text);
 }

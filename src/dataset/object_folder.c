@@ -60,12 +60,12 @@ static rap_status offer(const object_folder *f, const char *concept, const char 
         path ? path_join(f->identity, own ? picture : path) : NULL; /* two may share a folder */
     dataset_item *item = path && id ? dataset_item_new(source, id, f->identity) : NULL;
 
-    if (item && !(dataset_item_place(&item->concept, source, concept, whole) &&
-                  dataset_item_place(&item->query, source, path, whole) &&
-                  dataset_item_text(&item->category, f->category ? f->category : "") &&
-                  dataset_item_text(&item->info, f->info ? f->info : "") &&
-                  keep_mask(item, concept, sink) &&
-                  (!f->add || f->add(item, picture, f->payload)))) {
+    if (item &&
+        !(dataset_item_place(&item->concept, source, concept, whole) &&
+          dataset_item_place(&item->query, source, path, whole) &&
+          dataset_item_text(&item->category, f->category ? f->category : "") &&
+          dataset_item_text(&item->info, f->info ? f->info : "") &&
+          keep_mask(item, concept, sink) && (!f->add || f->add(item, picture, f->payload)))) {
         dataset_item_free(item);
         item = NULL;
     }

@@ -166,10 +166,11 @@ static rap_status find_concepts(json_t **out, const char *images, rap_err *err)
         free(train);
     }
     if (status == RAP_OK && json_object_size(*out) == 0)
-        status = err_set(err, RAP_E_NOT_FOUND,
-                         "%s: neither concept_type.json nor two_concept/concept/train is there: not "
-                         "MC-LLaVA's layout",
-                         images);
+        status =
+            err_set(err, RAP_E_NOT_FOUND,
+                    "%s: neither concept_type.json nor two_concept/concept/train is there: not "
+                    "MC-LLaVA's layout",
+                    images);
     return status;
 }
 

@@ -11,8 +11,7 @@ static rap_status draw_bar(image *page, int y, const bar *b, rap_err *err)
 {
     int room = WIDTH - LABEL - 2 * EDGE - NUMBER, length = (int)(b->share * room), height;
     char text[64];
-    rap_status status =
-        page_text(&height, page, EDGE, y + 6, LABEL, b->label, 16, 0x303030, err);
+    rap_status status = page_text(&height, page, EDGE, y + 6, LABEL, b->label, 16, 0x303030, err);
 
     page_fill(page, EDGE + LABEL, y + 4, length > 1 ? length : 1, ROW - 12, 0x4363D8);
     snprintf(text, sizeof text, "%.1f  (%d)", 100 * b->share, b->items);

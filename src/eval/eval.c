@@ -154,9 +154,8 @@ static rap_status read_shown(eval_run_state *run, rap_err *err)
 {
     json_t *items = NULL;
     char *path = path_join(run->options->folder, items_file("caption"));
-    rap_status status = path && (run->shown = json_object())
-                            ? RAP_OK
-                            : err_memory(err, "starting the evaluation");
+    rap_status status =
+        path && (run->shown = json_object()) ? RAP_OK : err_memory(err, "starting the evaluation");
 
     if (status == RAP_OK && file_exists(path)) /* a set may have none */
         status = items_load(&items, run->options->folder, "caption", err);

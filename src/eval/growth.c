@@ -55,7 +55,8 @@ static rap_status grow(eval_report *out, eval_run_state *run, rap_err *err)
     while (name_index_steps[n] > 0 && (size_t)name_index_steps[n] < json_array_size(run->names))
         n++;
     while (status == RAP_OK && n-- > 0) {
-        status = name_index_shrink(run->index, run->names, run->r, (size_t)name_index_steps[n], err);
+        status =
+            name_index_shrink(run->index, run->names, run->r, (size_t)name_index_steps[n], err);
         if (status == RAP_OK)
             status = step(out, run, err);
     }

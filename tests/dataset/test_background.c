@@ -6,7 +6,8 @@
 enum { OBJECT = 0xC02020, BEHIND = 0x808080 ^ (OBJECT >> 1) };
 
 static const char config[] =
-    "{\"sources\": [{\"type\": \"folders\", \"name\": \"s\", \"images\": \"s\"}], \"square\": false, "
+    "{\"sources\": [{\"type\": \"folders\", \"name\": \"s\", \"images\": \"s\"}], \"square\": "
+    "false, "
     "\"margin\": 0.25, \"augment\": {\"flip\": 0, \"rotate\": 0, \"scale\": 0, \"shift\": 0, "
     "\"color\": 0, \"blur\": 0, \"jpeg\": 95, \"background\": %s}}";
 

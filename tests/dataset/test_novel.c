@@ -393,7 +393,8 @@ static void a_build_makes_views(void **state)
     assert_non_null(strstr(json_string_value(json_object_get(views, "missing")), "no endpoint"));
     json_decref(views);
 
-    snprintf(novel, sizeof novel, ", \"novel\": {\"endpoint\": \"%s\", \"threshold\": 0.6}", f->url);
+    snprintf(novel, sizeof novel, ", \"novel\": {\"endpoint\": \"%s\", \"threshold\": 0.6}",
+             f->url);
     f->trick = OTHER;
     f->tricks = 1;
     assert_int_equal(build(f, &r, novel), RAP_OK);

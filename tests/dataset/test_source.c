@@ -405,13 +405,17 @@ static void coco_keeps_masks_where_they_are_wanted(void **state)
     reading r;
     plan_source source = { .type = "coco", .name = "c" };
 
-    write_text("i.json",
-               "{\"images\": [{\"id\": 1, \"file_name\": \"a\\\\b.jpg\", \"width\": 64, \"height\": 48}], "
-               "\"categories\": [{\"id\": 1, \"name\": \"cup\"}], \"annotations\": ["
-               "{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, 0, 40, 40], \"segmentation\": "
-               "[[0, 0, 40, 0, 40, 40]]}, {\"id\": 2, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, 0, 40, "
-               "40], \"segmentation\": {\"size\": [48, 64], \"counts\": [0, 3072]}}, {\"id\": 3, \"image_id\": 1, "
-               "\"category_id\": 1, \"bbox\": [0, 0, 40, 40], \"segmentation\": [[1, 2]]}]}");
+    write_text(
+        "i.json",
+        "{\"images\": [{\"id\": 1, \"file_name\": \"a\\\\b.jpg\", \"width\": 64, \"height\": 48}], "
+        "\"categories\": [{\"id\": 1, \"name\": \"cup\"}], \"annotations\": ["
+        "{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, 0, 40, 40], "
+        "\"segmentation\": "
+        "[[0, 0, 40, 0, 40, 40]]}, {\"id\": 2, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, "
+        "0, 40, "
+        "40], \"segmentation\": {\"size\": [48, 64], \"counts\": [0, 3072]}}, {\"id\": 3, "
+        "\"image_id\": 1, "
+        "\"category_id\": 1, \"bbox\": [0, 0, 40, 40], \"segmentation\": [[1, 2]]}]}");
     source.annotations = (char *)in("i.json");
     source.images = (char *)in("");
     background = 0.5;
