@@ -10,6 +10,13 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
+/* Clang 14 has no name for this feature. */
+static bool has_avxvnni(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a >> 4 & 1;
+}
+
 static bool has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -21,20 +28,13 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
-/* Clang 14 knows no "avxvnni" in __builtin_cpu_supports(). */
-static bool has_avx_vnni(void)
-{
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1U << 4);
-}
-
 const nn_kernels *nn_kernels_at(int i)
 {
     const nn_kernels *all[5] = { &nn_kernels_plain };
     int count = 1;
     if (has_avx2())
         all[count++] = &nn_kernels_avx2;
-    if (has_avx_vnni())
+    if (has_avx2() && has_avxvnni())
         all[count++] = &nn_kernels_avx2_vnni;
     if (has_avx512())
         all[count++] = &nn_kernels_avx512;

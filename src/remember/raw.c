@@ -47,18 +47,21 @@ static rap_status raw_fail(const raw *r, const char *doing, rap_err *err)
                    reason ? strerror_r(reason, memory, sizeof memory) : "input/output error");
 }
 
-/* The real path of a file, which need not be there; free(). NULL: out of memory, or too long. */
-static char *full_path(sqlite3_vfs *vfs, const char *path)
+/* Sets r->full, the real path of a file that need not exist. */
+static rap_status find_full_path(raw *r, rap_err *err)
 {
-    char *full = mem_array(1, (size_t)vfs->mxPathname + 1);
-    char *plain = path[0] == '/' ? mem_string(path) : path_join("./", path);
+    char *plain = r->path[0] == '/' ? mem_string(r->path) : path_join("./", r->path);
+    int code = SQLITE_OK;
 
-    if (full && plain && (vfs->xFullPathname(vfs, plain, vfs->mxPathname, full) & 0xff) != 0) {
-        free(full);
-        full = NULL;
+    r->full = mem_array(1, (size_t)r->vfs->mxPathname + 1);
+    if (plain && r->full)
+        code = r->vfs->xFullPathname(r->vfs, plain, r->vfs->mxPathname, r->full) & 0xff;
+    if (!plain || !r->full || code == SQLITE_NOMEM) {
+        free(plain);
+        return err_memory(err, "finding a store");
     }
     free(plain);
-    return full;
+    return code == SQLITE_OK ? RAP_OK : raw_fail(r, "finding the folder of the store", err);
 }
 
 static rap_status raw_find(raw *out, const char *path, rap_err *err)
@@ -67,8 +70,7 @@ static rap_status raw_find(raw *out, const char *path, rap_err *err)
 
     *out = (raw){ .path = path };
     out->vfs = name ? sqlite3_vfs_find(name) : NULL;
-    out->full = out->vfs ? full_path(out->vfs, path) : NULL;
-    return out->full ? RAP_OK : err_memory(err, "finding a store");
+    return out->vfs ? find_full_path(out, err) : err_memory(err, "finding a store");
 }
 
 /* raw_close() it either way. */
@@ -244,8 +246,12 @@ static rap_status fill(raw *r, const unsigned char *bytes, size_t size, rap_err 
         status = read_start(header, &got, r, err);
     if (status == RAP_OK && raw_is_blank(header, got)) {
         status = remove_log(r, err);
-        if (status == RAP_OK)
+        if (status == RAP_OK) {
             status = write_all(r, bytes, size, err);
+            if (status !=
+                RAP_OK) /* a full disk gets its space back; an empty file is no store yet */
+                r->file->pMethods->xTruncate(r->file, 0);
+        }
     }
     return status;
 }
