@@ -2,7 +2,8 @@
  *
  * Reading order: plan.h (what a person writes), item.h (what every source becomes), source.h and the source_*.c,
  * pool.h (which items are taken), index.h and nearest.h (the split, and who is noise for whom), make.h (one sample),
- * build.c (all of them, in order, whatever happens), sample.h (the format), stats.c and show.c (what came out).
+ * mask.h and background.h (an object before another background), build.c (all of them, in order, whatever happens), sample.h
+ * (the format), stats.c and show.c (what came out), annotate.h and novel.h (what models add).
  *
  *     sources ──► items ──► pool, a fair choice for each kind ──► split ──► samples ──► train.json, validation.json
  *
