@@ -54,7 +54,7 @@ typedef struct eval_flags {
     const char *no_memory, *kind, *draw;
     long sample;
     bool growth, oracle, no_info, no_avatars, no_threshold;
-    cli_list tasks;
+    cli_list tasks, questions;
 } eval_flags;
 
 static ablation without(const eval_flags *f)
@@ -94,6 +94,7 @@ static int published(cli *c, const char *file, const eval_flags *f)
     o.without = without(f);
     o.draw = f->draw;
     o.growth = f->growth || o.draw;
+    o.questions = f->questions.count > 0 ? f->questions.item : NULL;
     o.on_progress = cli_progress;
     o.payload = c;
     status = published_run(&report, &o, &err);
@@ -168,6 +169,7 @@ static const char *unused_flag(int form, const eval_flags *f)
         { "--database", f->list.database, OF_LIST },
         { "--images", f->list.images, OF_LIST },
         { "--answers", f->list.answers, OF_LIST },
+        { "--question", f->questions.count > 0, OF_LIST },
         { "--oracle", f->oracle, OF_SET | OF_LIST },
         { "--no-info", f->no_info, OF_SET | OF_LIST },
         { "--no-avatars", f->no_avatars, OF_SET | OF_LIST },
@@ -203,6 +205,8 @@ static int run(cli *c, int argc, char **argv)
           "FILE: what its pictures are relative to (default: its own folder)" },
         { "--answers", CLI_TEXT, &f.list.answers, "OUT",
           "FILE: write the answers as `rap eval score` reads them" },
+        { "--question", CLI_LIST, &f.questions, "TEXT",
+          "FILE: ask this for a caption; of several each in turn" },
         { "--oracle", CLI_FLAG, &f.oracle, NULL,
           "give exactly the right concepts, retrieve nothing" },
         { "--no-info", CLI_FLAG, &f.no_info, NULL, "leave the texts of the concepts out" },

@@ -15,6 +15,7 @@ typedef struct published_options {
     const char *images;   /* NULL: the folder of `file`; what its pictures are relative to */
     const char *profile;  /* NULL: as rap_open                                           */
     int threads;          /* 0: all                                                      */
+    const char *const *questions; /* NULL; else what is asked of captions, in turn, ended by NULL */
     int sample;           /* 0: everything; else at most so many questions, spread evenly */
     ablation without;     /* what is taken away                                          */
     int growth;           /* with 10, 20, 50, 100 … concepts as well                     */

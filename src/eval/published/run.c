@@ -41,6 +41,26 @@ static rap_status thin_out(list *l, int sample, rap_err *err)
     return RAP_OK;
 }
 
+/* Other wordings for captions, in turn, as RePIC's program asks them. */
+static rap_status word_questions(list *l, const published_options *o, rap_err *err)
+{
+    size_t wordings = 0;
+
+    while (o->questions && o->questions[wordings])
+        wordings++;
+    if (wordings == 0)
+        return RAP_OK;
+    if (l->kind != LIST_CAPTION)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: has questions of its own; --question words those of captions", o->file);
+    for (size_t i = 0; i < list_count(l); i++)
+        if (json_object_set_new(json_array_get(l->items, i), "question",
+                                json_string(o->questions[i % wordings])) != 0)
+            return err_set(err, RAP_E_ARGUMENT, "--question: '%.80s' is not UTF-8",
+                           o->questions[i % wordings]);
+    return RAP_OK;
+}
+
 static rap_status read_list(run_state *s, rap_err *err)
 {
     const published_options *o = s->o;
@@ -50,6 +70,8 @@ static rap_status read_list(run_state *s, rap_err *err)
         status = err_set(err, RAP_E_FORMAT,
                          "%s: these are answers, not questions: `rap eval score %s` scores them",
                          o->file, o->file);
+    if (status == RAP_OK)
+        status = word_questions(&s->l, o, err);
     if (status == RAP_OK)
         status = pictures_find(&s->missing, &s->l, o->file, o->images, err);
     if (status == RAP_OK)
