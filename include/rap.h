@@ -344,8 +344,9 @@ typedef struct rap_query {
     int top_k;               /* 0: 40; < 0: no bound                                                */
     float repeat_penalty;    /* 0 or 1: none; of the answer's last 64 tokens                        */
     int concept_budget;      /* tokens that the concepts may take together; 0: what fits            */
+    int no_avatars;          /* 0; 1: concepts come as text alone, without their pictures           */
 } rap_query;
-#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0 }
+#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0, 0 }
 
 typedef enum rap_finish {
     RAP_FINISH_STOP = 0, /* the model ended its answer      */
