@@ -44,7 +44,7 @@ typedef struct head {
 
 typedef struct entry {
     uint32_t tensor; /* its number in the GGUF */
-    uint16_t way, flags;
+    uint16_t method, flags;
     uint64_t offset, bytes, hash;
 } entry;
 
@@ -164,7 +164,7 @@ nn_cache *nn_cache_open(const gguf_file *weights, nn_precision p)
 static entry describe(const nn_cache *c, const nn_packed *p)
 {
     return (entry){ .tensor = (uint32_t)(p->tensor - gguf_tensor_at(c->weights, 0)),
-                    .way = (uint16_t)p->way,
+                    .method = (uint16_t)p->method,
                     .flags = (uint16_t)(p->in_out | p->rounded << 1),
                     .bytes = p->bytes };
 }
@@ -172,7 +172,7 @@ static entry describe(const nn_cache *c, const nn_packed *p)
 /* The same weight in the same form? */
 static bool is_same_form(const entry *a, const entry *b)
 {
-    return a->tensor == b->tensor && a->way == b->way && a->flags == b->flags;
+    return a->tensor == b->tensor && a->method == b->method && a->flags == b->flags;
 }
 
 void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
@@ -200,7 +200,7 @@ const char *nn_cache_sum(const nn_cache *c)
 
 static bool is_own(const nn_packed *p)
 {
-    return p->way != NN_PLAIN && p->way != NN_BY_DNNL;
+    return p->method != NN_METHOD_PLAIN && p->method != NN_METHOD_DNNL;
 }
 
 /* A cache may take a quarter of what is free. */

@@ -48,22 +48,22 @@ static bool takes_bytes(const nn_node *nd)
 }
 
 /* Our own kernels where they suit. Winograd's sums are those of f32, so rounded numbers go without. */
-static bool choose_own_way(const nn *n, nn_node *nd)
+static bool choose_own_kernel(const nn *n, nn_node *nd)
 {
     if (n->precision == NN_INT8 && takes_bytes(nd)) {
-        nd->way = NN_BY_BYTES;
+        nd->method = NN_METHOD_BYTES;
         nd->scratch_bytes = nn_bytes_scratch(&nd->spec);
     } else if (nn_kernels_leave_layers()) {
         return false;
     } else if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
-        nd->way = NN_BY_WINOGRAD;
+        nd->method = NN_METHOD_WINOGRAD;
         nd->scratch_bytes = nn_winograd_scratch(&nd->spec, n->threads);
     } else if (nn_linear_suits(&nd->spec)) {
-        nd->way = NN_BY_PANELS;
+        nd->method = NN_METHOD_PANELS;
     } else if (nn_conv_suits(&nd->spec)) {
-        nd->way = NN_BY_CONV;
+        nd->method = NN_METHOD_CONV;
     }
-    return nd->way != NN_BY_DNNL;
+    return nd->method != NN_METHOD_DNNL;
 }
 
 /* NULL and RAP_E_UNSUPPORTED also where oneDNN has only its slow reference code for bf16. */
@@ -89,7 +89,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 {
     nn_layer_spec spec = describe(nd);
     nd->spec = spec;
-    nd->way = NN_BY_DNNL;
+    nd->method = NN_METHOD_DNNL;
     bool want_bf16 = g->n->precision == NN_BF16;
     rap_status status = RAP_E_UNSUPPORTED;
     if (want_bf16 && !g->n->emulate) {
@@ -102,7 +102,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         spec.operands = nd->operands = NN_TYPE_F32;
         spec.result = nd->result = NN_TYPE_F32;
         nd->spec = spec;
-        if (choose_own_way(g->n, nd))
+        if (choose_own_kernel(g->n, nd))
             return RAP_OK;
         status = make_slices(g, nd, &spec, err);
     }
@@ -112,9 +112,9 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
 {
     void *packed = NULL;
-    if (nd->way != NN_BY_DNNL) {
+    if (nd->method != NN_METHOD_DNNL) {
         rap_status status =
-            nn_pack_own(g->n, nd->weight, nd->way, &nd->spec, nd->rounds, &nd->packed, err);
+            nn_pack_own(g->n, nd->weight, nd->method, &nd->spec, nd->rounds, &nd->packed, err);
         return status == RAP_OK && nd->bias ? nn_plain(g->n, nd->bias, &nd->b, err) : status;
     }
     rap_status status = nn_pack(g->n, nd->weight, nn_slices_first(nd->slices), nd->in_out,

@@ -203,7 +203,7 @@ static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
 rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
-        if (p->tensor == t && p->way == NN_PLAIN) {
+        if (p->tensor == t && p->method == NN_METHOD_PLAIN) {
             *out = p->data;
             return RAP_OK;
         }
@@ -257,7 +257,7 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_o
         return status;
     }
     nn_packed value = { .tensor = t,
-                        .way = NN_BY_DNNL,
+                        .method = NN_METHOD_DNNL,
                         .layout = layout,
                         .in_out = in_out,
                         .rounded = rounded,
@@ -265,23 +265,23 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_o
     return remember(n, value, out, err);
 }
 
-static size_t packed_bytes(nn_way way, const nn_layer_spec *spec)
+static size_t packed_bytes(nn_method method, const nn_layer_spec *spec)
 {
-    if (way == NN_BY_WINOGRAD)
+    if (method == NN_METHOD_WINOGRAD)
         return nn_winograd_bytes(spec);
-    if (way == NN_BY_PANELS)
+    if (method == NN_METHOD_PANELS)
         return nn_linear_bytes(spec);
-    return way == NN_BY_CONV ? nn_conv_bytes(spec) : nn_bytes_packed(spec);
+    return method == NN_METHOD_CONV ? nn_conv_bytes(spec) : nn_bytes_packed(spec);
 }
 
-static void pack_as(nn_way way, const nn_layer_spec *spec, const float *plain, void *packed,
+static void pack_as(nn_method method, const nn_layer_spec *spec, const float *plain, void *packed,
                     int threads)
 {
-    if (way == NN_BY_WINOGRAD)
+    if (method == NN_METHOD_WINOGRAD)
         nn_winograd_pack(spec, plain, packed, threads);
-    else if (way == NN_BY_PANELS)
+    else if (method == NN_METHOD_PANELS)
         nn_linear_pack(spec, plain, packed, threads);
-    else if (way == NN_BY_CONV)
+    else if (method == NN_METHOD_CONV)
         nn_conv_pack(spec, plain, packed, threads);
     else
         nn_bytes_pack(spec, plain, packed, threads);
@@ -310,7 +310,7 @@ static rap_status pack_anew(nn *n, nn_packed *value, const nn_layer_spec *spec, 
     if (status == RAP_OK && !(value->data = mem_aligned_raw(value->bytes)))
         status = err_memory(err, "packing weights");
     if (status == RAP_OK) {
-        pack_as(value->way, spec, plain, value->data, n->threads);
+        pack_as(value->method, spec, plain, value->data, n->threads);
         gguf_let_go(n->weights, value->tensor);
         n->fresh = true;
     }
@@ -318,16 +318,17 @@ static rap_status pack_anew(nn *n, nn_packed *value, const nn_layer_spec *spec, 
     return status;
 }
 
-rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_layer_spec *spec,
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_method method, const nn_layer_spec *spec,
                        bool rounded, void **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
-        if (p->tensor == t && p->way == way && p->in_out == spec->in_out && p->rounded == rounded) {
+        if (p->tensor == t && p->method == method && p->in_out == spec->in_out &&
+            p->rounded == rounded) {
             *out = p->data;
             return RAP_OK;
         }
-    nn_packed value = { .tensor = t, .way = way, .in_out = spec->in_out, .rounded = rounded };
-    value.bytes = packed_bytes(way, spec);
+    nn_packed value = { .tensor = t, .method = method, .in_out = spec->in_out, .rounded = rounded };
+    value.bytes = packed_bytes(method, spec);
     value.data = nn_cache_find(n->cache, &value, value.bytes);
     value.mapped = value.data != NULL;
     rap_status status = value.mapped ? RAP_OK : pack_anew(n, &value, spec, err);

@@ -19,22 +19,22 @@
 /* ---- context ------------------------------------------------------------------------------ */
 
 /* What runs a convolution or linear layer, and so how its weights are packed. */
-typedef enum nn_way {
-    NN_PLAIN, /* f32 in the order of the file, for all other steps */
-    NN_BY_DNNL,
-    NN_BY_PANELS,
-    NN_BY_CONV,
-    NN_BY_WINOGRAD,
-    NN_BY_BYTES
-} nn_way;
+typedef enum nn_method {
+    NN_METHOD_PLAIN, /* f32 in the order of the file, for all other steps */
+    NN_METHOD_DNNL,
+    NN_METHOD_PANELS,
+    NN_METHOD_CONV,
+    NN_METHOD_WINOGRAD,
+    NN_METHOD_BYTES
+} nn_method;
 
 typedef struct nn_cache nn_cache; /* nn_cache.h */
 
 /* A weight in the form a kernel wants, made once and lent to every graph. */
 typedef struct nn_packed {
     const gguf_tensor *tensor;
-    nn_way way;
-    nn_layout *layout; /* with NN_BY_DNNL, else NULL */
+    nn_method method;
+    nn_layout *layout; /* with NN_METHOD_DNNL, else NULL */
     bool in_out, rounded;
     bool mapped;  /* the cache's */
     size_t bytes; /* of one of our own ways */
@@ -68,7 +68,7 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err);
 rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_out, bool rounded,
                    void **out, rap_err *err);
 /* The weight as one of our own ways wants it (borrowed until nn_close). */
-rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_layer_spec *spec,
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_method method, const nn_layer_spec *spec,
                        bool rounded, void **out, rap_err *err);
 
 /* Keeps what was packed since for the next start, where that is wanted. */
@@ -132,7 +132,7 @@ typedef struct nn_node {
     void *payload;
     /* made by compiling */
     nn_slices *slices;          /* of a layer that oneDNN runs */
-    nn_way way;                 /* of a convolution or linear layer */
+    nn_method method;                 /* of a convolution or linear layer */
     nn_layer_spec spec;        /* … */
     void *packed;               /* weights of a layer that runs in our own way */
     float *w, *b;               /* plain affine part or table */

@@ -22,13 +22,13 @@ static rap_status run_layer(const nn_node *nd, const nn_io *io, rap_err *err)
     nn_layer l = { .s = &nd->spec, .packed = nd->packed, .bias = nd->b, .src = io->in[0] };
     l.residual = nd->residual ? io->out : NULL;
     l.dst = io->out;
-    if (nd->way == NN_BY_DNNL)
+    if (nd->method == NN_METHOD_DNNL)
         return nn_slices_run(nd->slices, io->in[0], io->out, nd->scratch, io->threads, err);
-    if (nd->way == NN_BY_BYTES)
+    if (nd->method == NN_METHOD_BYTES)
         nn_bytes_run(&l, nd->scratch, io->threads);
-    else if (nd->way == NN_BY_WINOGRAD)
+    else if (nd->method == NN_METHOD_WINOGRAD)
         nn_winograd_run(&l, nd->scratch, io->threads);
-    else if (nd->way == NN_BY_PANELS)
+    else if (nd->method == NN_METHOD_PANELS)
         nn_linear_run(&l, io->threads);
     else
         nn_conv_run(&l, io->threads);

@@ -31,16 +31,16 @@ static nn_tensor *square(nn_graph *g, nn_tensor *x, bool in_out)
 }
 
 /* One letter for each linear layer in order: b in bytes, f in f32. */
-static void expect(const char *ways, nn_graph *g)
+static void expect(const char *methods, nn_graph *g)
 {
     rap_err err = { 0 };
     must(nn_graph_compile(g, &err), &err);
     for (const nn_node *nd = g->nodes; nd; nd = nd->next)
         if (nd->kind == NN_LINEAR) {
-            assert_int_equal(nd->way == NN_BY_BYTES ? 'b' : 'f', *ways);
-            ways++;
+            assert_int_equal(nd->method == NN_METHOD_BYTES ? 'b' : 'f', *methods);
+            methods++;
         }
-    assert_int_equal(*ways, '\0');
+    assert_int_equal(*methods, '\0');
     nn_graph_free(g);
 }
 
