@@ -13,7 +13,7 @@ typedef struct packing {
     float *packed;
     const float *b;
     int64_t ldb, n, k;
-    nn_lies lies;
+    nn_matrix_layout layout;
 } packing;
 
 static void pack_columns(float *to, const float *b, int64_t ldb, nn_panel p, int64_t k)
@@ -45,16 +45,16 @@ static void pack_panel(void *payload, int64_t i, int lane)
     const packing *j = payload;
     nn_panel p = nn_panel_at(nn_kernels_used(), j->n, i);
     float *to = j->packed + p.first * j->k;
-    if (j->lies == NN_ROWS)
+    if (j->layout == NN_ROWS)
         pack_rows(to, j->b, j->ldb, p, j->k);
     else
         pack_columns(to, j->b, j->ldb, p, j->k);
 }
 
-void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_lies lies, int64_t n, int64_t k,
-                     int threads)
+void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_matrix_layout layout, int64_t n,
+                     int64_t k, int threads)
 {
-    packing j = { packed, b, ldb, n, k, lies };
+    packing j = { packed, b, ldb, n, k, layout };
     nn_each(n * k < 16384 ? 1 : threads, nn_panel_count(nn_kernels_used(), n), pack_panel, &j);
 }
 

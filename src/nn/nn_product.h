@@ -9,16 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How b lies in memory. */
-typedef enum nn_lies {
+/* How b is stored. */
+typedef enum nn_matrix_layout {
     NN_ROWS,   /* b [n, k], so that out = a · bᵀ */
     NN_COLUMNS /* b [k, n], so that out = a · b  */
-} nn_lies;
+} nn_matrix_layout;
 
 size_t nn_product_floats(int64_t n, int64_t k); /* that a packed b takes */
 
 /* Rows of b lie `ldb` apart. packed is aligned to 64 bytes. */
-void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_lies lies, int64_t n, int64_t k, int threads);
+void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_matrix_layout layout, int64_t n, int64_t k, int threads);
 
 /* out [m, n] = a [m, k] · b, added to what out holds with `add`. */
 void nn_product(float *out, const float *a, const float *packed, int64_t m, int64_t n, int64_t k, bool add,
