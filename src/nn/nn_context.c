@@ -1,4 +1,4 @@
-/* nn_context.c: opening a context; weights found, read and packed once for every graph. */
+/* nn_context.c: opens a context; finds, reads and packs weights once for all graphs. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_cache.h"
 #include "nn/nn_conv.h"
@@ -18,8 +18,8 @@ bool nn_bf16_is_native(void)
     return nn_backend_has_bf16();
 }
 
-/* A thread for every 8 million weights: a small network waits at each layer for all of its threads, which
- * costs more than it gains, and on a busy machine far more. */
+/* One thread per 8 million weights: each layer of a small network waits for all its threads, which
+ * costs more than it gains, especially on a busy machine. */
 static int threads_for(const gguf_file *weights)
 {
     const size_t each = 8u << 20;
@@ -59,7 +59,7 @@ void nn_close(nn *n)
 {
     if (!n)
         return;
-    nn_cache_close(n->cache); /* its writer reads what follows */
+    nn_cache_close(n->cache); /* its writer thread reads what follows */
     while (n->packed) {
         nn_packed *p = n->packed;
         n->packed = p->next;
@@ -157,7 +157,7 @@ static rap_status read_f32(const nn *n, const gguf_tensor *t, float **out, rap_e
     if (!data)
         return err_memory(err, "reading weights");
     rap_status status = gguf_to_f32(n->weights, t, data, err);
-    gguf_let_go(n->weights, t); /* what is kept is the packed copy */
+    gguf_let_go(n->weights, t); /* only the packed copy is needed */
     if (status != RAP_OK) {
         free(data);
         return status;
@@ -183,7 +183,7 @@ rap_status nn_weight_read(const nn *n, const char *name, int64_t elements, float
     return read_f32(n, t, out, err);
 }
 
-/* Keeps `data` and `layout`, which the list owns from here, also on failure. */
+/* Adds a packed weight to the list, which takes ownership of `data` and `layout`, even on failure. */
 static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
 {
     nn_packed *p = calloc(1, sizeof *p);
@@ -216,7 +216,7 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
     return status;
 }
 
-/* What bf16 would leave of the numbers. */
+/* Rounds to bf16 precision. */
 static void round_to_bf16(float *x, int64_t count)
 {
     uint16_t half[256];
@@ -287,7 +287,7 @@ static void pack_as(nn_method method, const nn_layer_spec *spec, const float *pl
         nn_bytes_pack(spec, plain, packed, threads);
 }
 
-/* The numbers of a tensor: in the file when they lie there as they are needed, else in *copy (free()). */
+/* A tensor's values as f32: directly from the file if possible, otherwise in *copy (free()). */
 static rap_status numbers_of(const float **out, float **copy, const nn *n, const gguf_tensor *t,
                              bool rounded, rap_err *err)
 {

@@ -1,4 +1,4 @@
-/* nn_product.c: plain products, as linear layers without a graph. */
+/* nn_product.c: plain matrix products using the linear layer kernels, without a graph. */
 #include "nn/nn_product.h"
 
 #include "nn/nn_linear.h"
@@ -27,7 +27,7 @@ static void pack_columns(float *to, const float *b, int64_t ldb, nn_panel p, int
     }
 }
 
-/* Eight rows at a time, so that a line of the panel is written while it is in the cache. */
+/* Eight rows at a time, so that a cache line of the panel is filled while it is cached. */
 static void pack_rows(float *to, const float *b, int64_t ldb, nn_panel p, int64_t k)
 {
     for (int64_t i0 = 0; i0 < k; i0 += 16) {
