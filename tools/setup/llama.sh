@@ -46,7 +46,7 @@ tree_of() {
 }
 
 # Names what differs from the source of that version.
-repairs() { (declare -f repair change compile_jinja && cat "$here"/jinja/*) | sha256sum | cut -c1-12; }
+repairs() { (declare -f repair change compile_jinja && cat "$here"/{jinja,mtmd}/*) | sha256sum | cut -c1-12; }
 
 # How it is built: repairs, compiler, flags and processor (it is compiled for the very processor it runs on).
 recipe() {
@@ -119,6 +119,10 @@ repair() {
     change tools/mtmd/clip.cpp '/model.proj_type = clip_projector_type_from_string(proj_type);/i\
             if (proj_type.empty() \&\& modality == CLIP_MODALITY_VISION) { proj_type = "mlp"; }' \
         'model.proj_type = clip_projector_type_from_string(proj_type);' 'projectors that name no kind'
+    # What mtmd's own tower takes in, for ours: see mtmd/pixels.h.
+    cp "$here/mtmd/pixels.h" "$source/tools/mtmd"
+    grep -qF '#include "pixels.h"' "$source/tools/mtmd/mtmd.cpp" ||
+        cat "$here/mtmd/pixels.cpp" >>"$source/tools/mtmd/mtmd.cpp"
     # The template engine has no bounds: see jinja/guard.h.
     for file in parser runtime value; do
         change "common/jinja/$file.cpp" '1i #include "guard.h"' '#define FILENAME' "bounds of chat templates"
@@ -170,6 +174,7 @@ keep() {
     cp "$source"/include/llama.h "$source"/ggml/include/*.h "$source"/tools/mtmd/mtmd.h \
         "$source"/tools/mtmd/mtmd-helper.h "$to/include"
     cp "$here/jinja/jinja.h" "$to/include/llama_jinja.h"
+    cp "$here/mtmd/pixels.h" "$to/include/mtmd_pixels.h"
     cp "$work/libllama_jinja.a" "$to/lib"
     echo "${tree:0:12}-$(repairs)" >"$to/version"
     find "$work/build" -name '*.a' -exec cp {} "$to/lib" \;
