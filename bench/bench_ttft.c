@@ -7,6 +7,7 @@
  *
  * Each question asks for one token and is timed as a whole. The files lie in the page cache. */
 #include "base/temp.h"
+#include "base/text.h"
 #include "rap.h"
 
 #include <stdio.h>
@@ -154,14 +155,15 @@ int main(int argc, char **argv)
     static const int counts[] = { 0, 1, 2, MOST };
     bench b = { .options = RAP_OPTIONS_INIT };
     const char *threads = flag(&argc, &argv, "--threads");
+    long cores = 0;
 
-    b.options.threads = threads ? atoi(threads) : 0;
     b.options.vision = flag(&argc, &argv, "--vision");
-    if (argc < 5) {
+    if (argc < 5 || (threads && (!text_parse_long(&cores, threads) || cores < 0 || cores > 1024))) {
         fprintf(stderr, "usage: bench_ttft [--threads N] [--vision NAME] PROFILE PHOTO OTHER_PHOTO "
                         "PICTURE...\n");
         return 2;
     }
+    b.options.threads = (int)cores;
     b.options.profile = argv[1];
     b.photo = argv[2];
     b.other = argv[3];

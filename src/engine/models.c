@@ -28,9 +28,9 @@ rap_status engine_precision(precision *out, const char *name)
 
 rap_status engine_vision(vlm_vision *out, const char *name)
 {
-    static const char *const names[] = { [VLM_VISION_AUTO] = "auto",
-                                         [VLM_VISION_OWN] = "own",
-                                         [VLM_VISION_MTMD] = "mtmd" };
+    static const char *const names[] = {
+        [VLM_VISION_AUTO] = "auto", [VLM_VISION_OWN] = "own", [VLM_VISION_MTMD] = "mtmd"
+    };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) {

@@ -22,7 +22,7 @@ struct tower {
     patch_grid grid;
     transformer blocks;
     bool pre_norm, post_norm;
-    int64_t merge;        /* patches a side that become one token */
+    int64_t merge; /* patches a side that become one token */
     int side, rows, width;
     pthread_mutex_t lock; /* of the graph */
 };
@@ -91,8 +91,8 @@ static nn_tensor *project_gemma3(nn_graph *g, nn_tensor *x, const tower *t)
                      (nn_linear_options){ .in_out = true });
 }
 
-static const char *const mlp_weights[] = { "mm.0.weight", "mm.0.bias", "mm.2.weight", "mm.2.bias",
-                                           "model.image_newline", NULL };
+static const char *const mlp_weights[] = { "mm.0.weight", "mm.0.bias",           "mm.2.weight",
+                                           "mm.2.bias",   "model.image_newline", NULL };
 static const char *const idefics3_weights[] = { "mm.model.fc.weight", NULL };
 static const char *const gemma3_weights[] = { "mm.soft_emb_norm.weight",
                                               "mm.input_projection.weight", NULL };
@@ -225,9 +225,9 @@ static bool is_in(const char *name, const char *const *list)
 static bool is_of_tower(const char *name)
 {
     static const char *const plain[] = {
-        "v.patch_embd.weight", "v.patch_embd.bias", "v.class_embd",     "v.position_embd.weight",
-        "v.pre_ln.weight",     "v.pre_ln.bias",     "v.post_ln.weight", "v.post_ln.bias",
-        NULL,
+        "v.patch_embd.weight",    "v.patch_embd.bias", "v.class_embd",
+        "v.position_embd.weight", "v.pre_ln.weight",   "v.pre_ln.bias",
+        "v.post_ln.weight",       "v.post_ln.bias",    NULL,
     };
     static const char *const parts[] = { "ln1",    "ln2",      "attn_qkv", "attn_q",   "attn_k",
                                          "attn_v", "attn_out", "ffn_up",   "ffn_down", NULL };

@@ -108,8 +108,8 @@ static void check_precisions(const pair *p)
 {
     assert_true(compare(p, PRECISION_F32, 300, 200) < 1e-3);
     assert_true(compare(p, PRECISION_F32, 90, 411) < 1e-3);
-    assert_true(compare(p, PRECISION_BF16, 300, 200) < 3e-2);
-    assert_true(compare(p, PRECISION_INT8, 300, 200) < 6e-2);
+    assert_true(compare(p, PRECISION_BF16, 300, 200) < 1e-2);
+    assert_true(compare(p, PRECISION_INT8, 300, 200) < 4e-2);
 }
 
 static void test_tokens_are_mtmds(void **state)
