@@ -56,7 +56,7 @@ ours() {
 }
 
 theirs() {
-    ms "$peer" -m "$1/model.gguf" --mmproj "$1/${2:-mmproj.gguf}" --image "$photo" -p "$question" -n 1 --temp 0 -t "$threads"
+    ms "$peer" -m "$1/model.gguf" --mmproj "$1/${2:-mmproj.gguf}" --image "$photo" -p "$question" -n 1 --temp 0 -t "$threads" --jinja
 }
 
 # In turns, so that what else runs slows all of them alike.

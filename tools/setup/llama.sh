@@ -181,6 +181,7 @@ make_libraries() {
 }
 
 make_program() {
+    cp "$here/jinja/guard.h" "$source/common/jinja"
     compile "$program" -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_TOOLS=ON -DLLAMA_CURL=OFF
     mkdir -p "$home"
     cp "$work/build/bin/$program" "$home"
