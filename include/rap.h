@@ -112,8 +112,11 @@ typedef struct rap_engine_options {
     int profile_layers;           /* 1: time the layers of detector and encoders, for rap_layers() */
     rap_on_progress *on_progress; /* NULL: silent; called while models load now                   */
     void *payload;                /* NULL; passed to on_progress                                  */
+    const char *vision;           /* what encodes pictures for the language model: "own" (this
+                                     library's vision engine), "mtmd" (llama.cpp's) or "auto"; NULL:
+                                     the profile's                                                */
 } rap_engine_options;
-#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL }
+#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL, NULL }
 
 /* `*out` is an engine even on failure, for rap_engine_error(), unless memory ran out; rap_engine_close() it
  * either way. */
@@ -154,8 +157,9 @@ typedef struct rap_options {
                                      used go first. 0: $RAP_TOKEN_CACHE_MIB, else 1024; −1: none  */
     int profile_layers;           /* as in rap_engine_options; unused with an engine              */
     rap_engine *engine;           /* NULL: one of its own                                         */
+    const char *vision;           /* as in rap_engine_options; NULL with an engine                */
 } rap_options;
-#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL }
+#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */

@@ -63,6 +63,7 @@ static int run(cli *c, int argc, char **argv)
         { "--repeat-penalty", CLI_REAL, &penalty, "X", "above 1: against repetition" },
         { "--concept-budget", CLI_NUMBER, &budget, "N", "tokens that the concepts may take" },
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
+        { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);

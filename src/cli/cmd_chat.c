@@ -126,7 +126,10 @@ static int talk(cli *c, rap_chat *chat)
 
 static int run(cli *c, int argc, char **argv)
 {
-    const cli_option options[] = { { NULL, CLI_FLAG, NULL, NULL, NULL } };
+    const cli_option options[] = {
+        { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
+        { NULL, CLI_FLAG, NULL, NULL, NULL },
+    };
     rap_image image = RAP_IMAGE_INIT;
     rap_chat *chat = NULL;
     rap_status status;

@@ -152,6 +152,7 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.on_progress = cli_progress;
     options.payload = c;
     options.profile_layers = c->layers;
+    options.vision = c->vision;
     return rap_open(&c->r, &options);
 }
 

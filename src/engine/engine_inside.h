@@ -16,6 +16,8 @@ struct rap_engine {
     int threads, model_threads; /* upper limit; 0: chosen for each model */
     bool profile_layers, has_precision;
     precision precision; /* valid if has_precision */
+    bool has_tower;
+    vlm_vision tower; /* valid if has_tower: what encodes pictures for `vlm` */
     rap_on_progress *on_progress;
     void *payload;
     pthread_mutex_t vision, language; /* the models below are NULL until first needed */
@@ -28,6 +30,7 @@ struct rap_engine {
 
 /* RAP_E_ARGUMENT for an unknown word. */
 rap_status engine_precision(precision *out, const char *name);
+rap_status engine_vision(vlm_vision *out, const char *name);
 void engine_models_close(rap_engine *e);
 
 #endif

@@ -47,6 +47,10 @@ static rap_status open_with(rap_engine *e, const rap_engine_options *o, rap_err 
         return err_set(err, RAP_E_ARGUMENT,
                        "the precision must be auto, f32, bf16 or int8, got '%.40s'", o->precision);
     e->has_precision = o->precision != NULL;
+    if (o->vision && engine_vision(&e->tower, o->vision) != RAP_OK)
+        return err_set(err, RAP_E_ARGUMENT, "vision must be auto, own or mtmd, got '%.40s'",
+                       o->vision);
+    e->has_tower = o->vision != NULL;
     e->model_threads = o->threads;
     e->threads = o->threads > 0 ? o->threads : threads_available();
     e->profile_layers = o->profile_layers != 0;

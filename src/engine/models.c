@@ -26,6 +26,20 @@ rap_status engine_precision(precision *out, const char *name)
     return RAP_E_ARGUMENT;
 }
 
+rap_status engine_vision(vlm_vision *out, const char *name)
+{
+    static const char *const names[] = {
+        [VLM_VISION_AUTO] = "auto", [VLM_VISION_OWN] = "own", [VLM_VISION_MTMD] = "mtmd"
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (vlm_vision)i;
+            return RAP_OK;
+        }
+    return RAP_E_ARGUMENT;
+}
+
 /* The engine's option, else $RAP_PRECISION, else the profile's setting. f32 is for comparing with a reference, int8
  * for speed. */
 static rap_status wanted_precision(precision *out, const rap_engine *e, rap_err *err)
@@ -164,8 +178,13 @@ static rap_status open_vlm(rap_engine *e, rap_err *err)
         status = profile_need(p, &p->lora[i], "lora", "`rap ask`", err);
         lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
     }
+    if (status == RAP_OK)
+        status = wanted_precision(&o.precision, e, err);
     if (status != RAP_OK)
         return status;
+    o.vision = e->tower;
+    if (!e->has_tower)
+        engine_vision(&o.vision, p->vision); /* profile_open() has checked it */
     o.model = p->llm.path;
     o.mmproj = p->mmproj.path;
     o.lora = lora;

@@ -160,6 +160,7 @@ static rap_status read_texts(profile *p, rap_err *err)
 {
     static const char *const precisions[] = { "auto", "f32", "bf16", "int8", NULL };
     static const char *const styles[] = { "rap", "chat", NULL };
+    static const char *const visions[] = { "auto", "own", "mtmd", NULL };
     const struct {
         const char **out;
         const char *field, *fallback;
@@ -167,6 +168,7 @@ static rap_status read_texts(profile *p, rap_err *err)
                   { &p->description, "description", "" },
                   { &p->license, "license", "" },
                   { &p->precision, "precision", "auto" },
+                  { &p->vision, "vision", "auto" },
                   { &p->style, "prompt.style", "rap" },
                   { &p->turns.system, "prompt.system", "" },
                   { &p->turns.before_user, "prompt.before_user", "USER: " },
@@ -180,6 +182,8 @@ static rap_status read_texts(profile *p, rap_err *err)
     }
     if (status == RAP_OK)
         status = one_of(p, "precision", p->precision, precisions, err);
+    if (status == RAP_OK)
+        status = one_of(p, "vision", p->vision, visions, err);
     if (status == RAP_OK)
         status = one_of(p, "prompt.style", p->style, styles, err);
     return status;

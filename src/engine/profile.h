@@ -25,6 +25,7 @@ typedef struct profile {
     int loras;
     int context, image_tokens, concept_tokens, gpu_layers; /* as in vlm_options */
     const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */
+    const char *vision;            /* "auto", "own" or "mtmd" */
     prompt_style turns;
     int k, max_regions;
     float threshold, detector_confidence, detector_iou;

@@ -6,6 +6,9 @@
 
 #include <math.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 static const gguf_block blocks[] = {
     [0] = { 1, 4 },                                                                     /* f32 */
@@ -93,10 +96,40 @@ uint16_t gguf_float_to_half(float value)
     return (uint16_t)(sign | ((bits - 0x38000000 + 0xfff + odd) >> 13));
 }
 
+#if defined(__x86_64__)
+/* Eight at a time by the processor's own instruction, as many as there are; returns how many. */
+__attribute__((target("avx,f16c"))) static size_t halves_by_eights(float *out, const uint8_t *in,
+                                                                   size_t count)
+{
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(in + 2 * i))));
+    return i;
+}
+
+static bool has_f16c(void)
+{
+    return __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
+}
+#else
+static size_t halves_by_eights(float *out, const uint8_t *in, size_t count)
+{
+    (void)out;
+    (void)in;
+    (void)count;
+    return 0;
+}
+
+static bool has_f16c(void)
+{
+    return false;
+}
+#endif
+
 void gguf_halves_to_floats(float *out, const void *in, size_t count)
 {
     const uint8_t *bytes = in;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = has_f16c() ? halves_by_eights(out, bytes, count) : 0; i < count; i++) {
         uint16_t half;
         memcpy(&half, bytes + 2 * i, 2);
         out[i] = gguf_half_to_float(half);

@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+#include <mtmd_pixels.h>
+
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -135,8 +137,21 @@ static rap_status need_vision(const vlm *v, rap_err *err)
                    v->model_path);
 }
 
+/* The tower and what mtmd prepared for its own must mean the same picture. */
+static rap_status encode_by_tower(float *out, vlm *v, const mtmd_input_chunk *c, rap_err *err)
+{
+    int width = 0, height = 0;
+    const float *pixels = rap_mtmd_pixels(c, 0, &width, &height);
+
+    if (!pixels || width != tower_side(v->tower) || height != width ||
+        mtmd_input_chunk_get_n_tokens(c) != (size_t)tower_rows(v->tower))
+        return err_set(err, RAP_E_MODEL, "%s: a picture of %d × %d pixels does not fit its tower",
+                       v->mmproj_path, width, height);
+    return tower_encode(v->tower, pixels, out, err);
+}
+
 /* out [tokens, width]. mtmd keeps one picture's rows at a time. */
-static rap_status encode_piece(float *out, vlm *v, const mtmd_input_chunk *c, rap_err *err)
+static rap_status encode_by_mtmd(float *out, vlm *v, const mtmd_input_chunk *c, rap_err *err)
 {
     size_t floats = mtmd_input_chunk_get_n_tokens(c) * (size_t)v->width;
     bool encoded;
@@ -148,6 +163,11 @@ static rap_status encode_piece(float *out, vlm *v, const mtmd_input_chunk *c, ra
     pthread_mutex_unlock(&v->lock);
     return encoded ? RAP_OK
                    : err_set(err, RAP_E_MODEL, "%s: failed to encode a picture", v->mmproj_path);
+}
+
+static rap_status encode_piece(float *out, vlm *v, const mtmd_input_chunk *c, rap_err *err)
+{
+    return v->tower ? encode_by_tower(out, v, c, err) : encode_by_mtmd(out, v, c, err);
 }
 
 rap_status picture_encode(float **out, vlm *v, const mtmd_input_chunk *c, rap_err *err)

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "generate/prompt.h"
 #include "image/image.h"
+#include "vision/tower.h"
 
 #include <stdbool.h>
 
@@ -19,6 +20,13 @@ typedef struct vlm_lora {
 } vlm_lora;
 
 enum { VLM_LORAS = 16 }; /* adapters at most */
+
+/* What encodes pictures. */
+typedef enum vlm_vision {
+    VLM_VISION_AUTO, /* our own engine where it knows the family and no GPU would do it, else mtmd */
+    VLM_VISION_OWN,  /* vision/tower.h; RAP_E_UNSUPPORTED for other families                      */
+    VLM_VISION_MTMD
+} vlm_vision;
 
 typedef struct vlm_options {
     const char *model;    /* model.gguf, or the first of its parts (…-00001-of-0000N.gguf)        */
@@ -33,6 +41,8 @@ typedef struct vlm_options {
     int concept_tokens;   /* of one concept's picture at most, where its size decides. 0: 256; −1: no bound */
     int gpu_layers;       /* layers to put on a GPU, where there is one. 0: all; −1: none         */
     int threads;          /* at most; 0: all. Small models use fewer                              */
+    vlm_vision vision;
+    precision precision;  /* of our own engine's vision                                           */
     /* The files' SHA-256 when known (profile.json lists them); NULL: computed when first asked for. */
     const char *model_sha256, *mmproj_sha256;
 } vlm_options;
@@ -41,10 +51,12 @@ typedef struct vlm_options {
  * damaged one is RAP_E_FORMAT, never an abort. llama.cpp's log goes to nobody. */
 rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err);
 void vlm_close(vlm *v);
-/* Of model, mmproj, the bound of picture tokens and llama.cpp's version: keys the image-token cache. "" when a file could
+/* Of model, mmproj, the bound of picture tokens, what encodes them and llama.cpp's version: keys the image-token cache. "" when a file could
  * not be read again: cache nothing. */
 const char *vlm_fingerprint(vlm *v);
 int vlm_has_vision(const vlm *v);
+/* What encodes pictures: "mtmd", or our own engine in a precision: "own f32", "own bf16", "own int8". "" without vision. */
+const char *vlm_vision_name(const vlm *v);
 int vlm_context(const vlm *v); /* tokens a conversation may hold */
 
 /* Encodes a picture into projected tokens, with what is needed to use them later: out [floats], free(). Nobody else

@@ -30,7 +30,8 @@ struct vlm {
     char *model_sha, *mmproj_sha;   /* NULL: not known yet         */
     char *fingerprint;              /* [65] "" until asked for     */
     struct llama_model *model;
-    mtmd_context *mtmd; /* NULL: text only */
+    mtmd_context *mtmd; /* NULL: text only. With a tower it only splits and scales pictures */
+    tower *tower;       /* encodes pictures; NULL: mtmd does */
     struct llama_adapter_lora *lora[VLM_LORAS];
     float lora_scale[VLM_LORAS];
     size_t loras;

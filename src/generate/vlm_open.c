@@ -12,6 +12,7 @@
 #include "generate/check/trial.h"
 
 #include <mtmd-helper.h>
+#include <mtmd_pixels.h>
 
 #include <pthread.h>
 #include <stdio.h>
@@ -104,14 +105,46 @@ static bool has_mrope(const vlm *v)
     return type == LLAMA_ROPE_TYPE_MROPE || type == LLAMA_ROPE_TYPE_IMROPE;
 }
 
+/* Would mtmd encode pictures on a GPU? */
+static bool has_gpu(const vlm_options *o)
+{
+    return o->gpu_layers >= 0 && llama_supports_gpu_offload();
+}
+
+/* At most as many threads as the language model may use, and as many as the network is large enough for. */
+static rap_status open_limited(tower **out, const vlm *v, const vlm_options *o, rap_err *err)
+{
+    rap_status status = tower_open(out, o->mmproj, 0, o->precision, err);
+
+    if (status || tower_threads(*out) <= v->limit)
+        return status;
+    tower_close(*out);
+    return tower_open(out, o->mmproj, v->limit, o->precision, err);
+}
+
+/* Leaves v->tower NULL where mtmd is to encode pictures. */
+static rap_status open_tower(vlm *v, const vlm_options *o, rap_err *err)
+{
+    rap_status status;
+
+    if (o->vision == VLM_VISION_MTMD || (o->vision == VLM_VISION_AUTO && has_gpu(o)))
+        return RAP_OK;
+    if (o->vision == VLM_VISION_OWN)
+        return open_limited(&v->tower, v, o, err);
+    status = open_limited(&v->tower, v, o, NULL);
+    return status == RAP_E_MEMORY ? err_memory(err, "opening a projector") : RAP_OK;
+}
+
 /* check_mmproj() has passed. Without a bound, models with positions in two dimensions make thousands of tokens of a
  * phone's photo. */
 static rap_status open_projector(vlm *v, const vlm_options *o, rap_err *err)
 {
     struct mtmd_context_params params = mtmd_context_params_default();
 
-    if (!o->mmproj)
-        return RAP_OK;
+    rap_status status = o->mmproj ? open_tower(v, o, err) : RAP_OK;
+
+    if (status || !o->mmproj)
+        return status;
     v->concept_tokens = o->concept_tokens > 0   ? o->concept_tokens
                         : o->concept_tokens < 0 ? 0
                                                 : CONCEPT_TOKENS;
@@ -122,7 +155,8 @@ static rap_status open_projector(vlm *v, const vlm_options *o, rap_err *err)
     params.use_gpu = o->gpu_layers >= 0;
     if (v->image_tokens > 0)
         params.image_max_tokens = v->image_tokens;
-    v->mtmd = mtmd_init_from_file(o->mmproj, v->model, params);
+    v->mtmd = v->tower ? rap_mtmd_without_weights(o->mmproj, v->model, &params)
+                       : mtmd_init_from_file(o->mmproj, v->model, params);
     if (!v->mtmd)
         return err_set(err, RAP_E_MODEL, "%s: llama.cpp cannot load this projector with '%s'",
                        o->mmproj, path_base(o->model));
@@ -270,6 +304,7 @@ void vlm_close(vlm *v)
     if (v->spare)
         llama_free(v->spare);
     mtmd_free(v->mtmd);
+    tower_close(v->tower);
     tokenizer_release(&v->tokens);
     style_release(&v->style);
     if (v->model)
@@ -327,8 +362,8 @@ static void read_fingerprint(vlm *v)
     if (!file_identity(model, v->model_sha, v->model_path) ||
         (v->mmproj_path && !file_identity(mmproj, v->mmproj_sha, v->mmproj_path)))
         return;
-    snprintf(all, sizeof all, "%s %s %d %d %s", model, mmproj, v->image_tokens, v->concept_tokens,
-             RAP_LLAMA_VERSION);
+    snprintf(all, sizeof all, "%s %s %d %d %s %s", model, mmproj, v->image_tokens,
+             v->concept_tokens, RAP_LLAMA_VERSION, vlm_vision_name(v));
     sha256_hex(v->fingerprint, all, strlen(all));
 }
 
@@ -345,6 +380,13 @@ const char *vlm_fingerprint(vlm *v)
 int vlm_has_vision(const vlm *v)
 {
     return v->mtmd != NULL;
+}
+
+const char *vlm_vision_name(const vlm *v)
+{
+    static const char *const own[] = { "own", "own f32", "own bf16", "own int8" };
+
+    return !v->mtmd ? "" : v->tower ? own[tower_precision(v->tower)] : "mtmd";
 }
 
 int vlm_context(const vlm *v)

@@ -112,7 +112,8 @@ static rap_status open_own_engine(rap *r)
 {
     const rap_engine_options o = { .profile = r->options.profile,
                                    .threads = r->options.threads,
-                                   .profile_layers = r->options.profile_layers };
+                                   .profile_layers = r->options.profile_layers,
+                                   .vision = r->options.vision };
 
     return engine_open(&r->engine, &o, &r->err);
 }
@@ -123,10 +124,10 @@ static rap_status share_engine(rap *r, rap_engine *given)
 
     if (why->status != RAP_OK)
         return err_set(&r->err, why->status, "%s", why->text);
-    if (r->options.profile)
-        return err_set(
-            &r->err, RAP_E_ARGUMENT,
-            "options.profile must be NULL with options.engine: the engine has its profile");
+    if (r->options.profile || r->options.vision)
+        return err_set(&r->err, RAP_E_ARGUMENT,
+                       "options.%s must be NULL with options.engine: the engine has its own",
+                       r->options.profile ? "profile" : "vision");
     r->engine = engine_share(given);
     return RAP_OK;
 }
@@ -169,7 +170,7 @@ rap_status rap_open(rap **out, const rap_options *options)
         status = open_engine(r);
     if (status == RAP_OK)
         status = open_store(r, r->options.store);
-    r->options.profile = r->options.store = NULL;
+    r->options.profile = r->options.store = r->options.vision = NULL;
     return status;
 }
 

@@ -127,8 +127,10 @@ static nn_tensor *attend_first(nn_graph *g, nn_tensor *qkv, const transformer *t
 nn_tensor *transformer_mlp(nn_graph *g, nn_tensor *x, nn_tensor *residual, const transformer *t,
                            const char *name)
 {
-    const char *up = nn_name(g, "%s.ffn_up.weight", name);
-    nn_tensor *h = nn_linear(g, x, up, nn_name(g, "%s.ffn_up.bias", name),
+    const char *first = t->swapped ? "ffn_down" : "ffn_up";
+    const char *last = t->swapped ? "ffn_up" : "ffn_down";
+    const char *up = nn_name(g, "%s.%s.weight", name, first);
+    nn_tensor *h = nn_linear(g, x, up, nn_name(g, "%s.%s.bias", name, first),
                              (nn_linear_options){ .act = t->gated ? NN_NONE : t->act });
     if (h && nn_shape_of(h).d[2] != t->hidden) /* [N, T, hidden] */
         return nn_fail(g, RAP_E_FORMAT, "%s has not the width that its keys say", up);
@@ -138,22 +140,37 @@ nn_tensor *transformer_mlp(nn_graph *g, nn_tensor *x, nn_tensor *residual, const
                       nn_name(g, "%s.ffn_gate.bias", name), (nn_linear_options){ .act = t->act });
         h = nn_mul(g, h, gate);
     }
-    return nn_linear(g, h, nn_name(g, "%s.ffn_down.weight", name),
-                     nn_name(g, "%s.ffn_down.bias", name),
+    return nn_linear(g, h, nn_name(g, "%s.%s.weight", name, last),
+                     nn_name(g, "%s.%s.bias", name, last),
                      (nn_linear_options){ .residual = residual });
+}
+
+static nn_tensor *attend_apart(nn_graph *g, nn_tensor *x, const transformer *t, int i)
+{
+    const nn_linear_options plain = { 0 };
+    nn_tensor *q = nn_linear(g, x, NAME("attn_q.weight"), NAME("attn_q.bias"), plain);
+    nn_tensor *k = nn_linear(g, x, NAME("attn_k.weight"), NAME("attn_k.bias"), plain);
+    nn_tensor *v = nn_linear(g, x, NAME("attn_v.weight"), NAME("attn_v.bias"), plain);
+    return nn_attention(g, q, k, v, t->heads, t->causal);
+}
+
+/* x: the normalised rows; *rest: what the result is added to. */
+static nn_tensor *attend(nn_graph *g, nn_tensor *x, nn_tensor **rest, const transformer *t, int i)
+{
+    if (t->apart)
+        return attend_apart(g, x, t, i);
+    nn_tensor *qkv = nn_linear(g, x, NAME("attn_qkv.weight"), NAME("attn_qkv.bias"),
+                               (nn_linear_options){ 0 }); /* [N, T, 3 D] */
+    if (!t->first_row || i + 1 < t->layers)
+        return nn_attention_fused(g, qkv, t->heads, t->causal);
+    *rest = nn_slice(g, *rest, 1, 0, 1);
+    return attend_first(g, qkv, t);
 }
 
 static nn_tensor *block(nn_graph *g, nn_tensor *x, const transformer *t, int i)
 {
     nn_tensor *h = nn_layer_norm(g, x, NAME("ln1.weight"), NAME("ln1.bias"), t->eps);
-    nn_tensor *qkv = nn_linear(g, h, NAME("attn_qkv.weight"), NAME("attn_qkv.bias"),
-                               (nn_linear_options){ 0 }); /* [N, T, 3 D] */
-    if (t->first_row && i + 1 == t->layers) {
-        h = attend_first(g, qkv, t);
-        x = nn_slice(g, x, 1, 0, 1);
-    } else {
-        h = nn_attention_fused(g, qkv, t->heads, t->causal);
-    }
+    h = attend(g, h, &x, t, i);
     x = nn_linear(g, h, NAME("attn_out.weight"), NAME("attn_out.bias"),
                   (nn_linear_options){ .residual = x });
     h = nn_layer_norm(g, x, NAME("ln2.weight"), NAME("ln2.bias"), t->eps);

@@ -10,7 +10,9 @@ typedef struct transformer {
     int64_t width, hidden; /* D, and of the MLP */
     float eps;
     nn_act act;
-    bool gated; /* the MLP is down(act(gate(x)) · up(x)), as in SwiGLU */
+    bool gated;   /* the MLP is down(act(gate(x)) · up(x)), as in SwiGLU */
+    bool apart;   /* queries, keys and values have a weight each: attn_q, attn_k, attn_v */
+    bool swapped; /* the weights of up and down have each other's names */
     bool causal;
     bool first_row; /* only row 0 is wanted: the last block computes nothing else */
 } transformer;
@@ -36,7 +38,7 @@ typedef struct patch_grid {
 rap_status transformer_read_grid(patch_grid *out, const gguf_file *g, const char *keys,
                                  rap_err *err);
 
-/* x [N, T, D] → [N, T, D], or [N, 1, D] with first_row. */
+/* x [N, T, D] → [N, T, D], or [N, 1, D] with first_row (not with `apart`). */
 nn_tensor *transformer_build(nn_graph *g, nn_tensor *x, const transformer *t);
 
 /* pixels [N, S, S, 3] → patches with the leading tokens in front and positions added

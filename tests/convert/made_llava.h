@@ -97,7 +97,7 @@ static inline void lv_decoder(lv_model *m, const char *start, bool phi3)
     lv_add(m, start, "norm.weight", LV_WIDTH, 0);
 }
 
-static inline void lv_make(lv_model *m, lv_layout layout, bool phi3, bool tower)
+static inline void lv_make(lv_model *m, lv_layout layout, bool phi3, bool with_tower)
 {
     static const struct {
         const char *decoder, *head, *linear1, *linear2, *tower;
@@ -114,7 +114,7 @@ static inline void lv_make(lv_model *m, lv_layout layout, bool phi3, bool tower)
     lv_add(m, names[layout].head, "lm_head.weight", LV_WORDS, LV_WIDTH);
     lv_pair(m, "", names[layout].linear1, LV_WIDTH, LV_TOWER);
     lv_pair(m, "", names[layout].linear2, LV_WIDTH, LV_WIDTH);
-    if (tower)
+    if (with_tower)
         lv_tower(m, names[layout].tower);
 }
 

@@ -95,6 +95,7 @@ static void a_bad_field_is_named(void **state)
 #define WITH(part) "{\"files\":{\"encoder\":{\"path\":\"e\"}}," part "}"
     refused(f, WITH("\"name\":1"), "name");
     refused(f, WITH("\"precision\":\"f64\""), "precision");
+    refused(f, WITH("\"vision\":\"gpu\""), "vision");
     refused(f, WITH("\"prompt\":{\"style\":\"loud\"}"), "prompt.style");
     refused(f, WITH("\"prompt\":{\"system\":[]}"), "prompt.system");
     refused(f, WITH("\"retrieval\":{\"k\":0}"), "retrieval.k");

@@ -184,6 +184,26 @@ static void halves_are_exact(void **state)
     assert_true(gguf_bfloat_to_float(0x3f80) == 1.0f);
 }
 
+/* Many at once, by whatever instruction, are what they are one by one; 7 do not fill a vector. */
+static void halves_in_bulk(void **state)
+{
+    enum { ALL = 0x10000, ODD = 7 };
+    static uint16_t half[ALL];
+    static float bulk[ALL];
+
+    for (uint32_t h = 0; h < ALL; h++)
+        half[h] = (uint16_t)h;
+    gguf_halves_to_floats(bulk, half, ALL);
+    for (uint32_t h = 0; h < ALL; h++) {
+        float one = gguf_half_to_float((uint16_t)h);
+        assert_true(isnan(one) ? isnan(bulk[h]) : !memcmp(&one, &bulk[h], sizeof one));
+    }
+    bulk[ODD] = -1.0f;
+    gguf_halves_to_floats(bulk, half + 1, ODD);
+    assert_true(bulk[0] == gguf_half_to_float(1) && bulk[ODD - 1] == gguf_half_to_float(ODD));
+    assert_true(bulk[ODD] == -1.0f);
+}
+
 static void open_fails(const char *reason)
 {
     gguf_file *g = (gguf_file *)path;
@@ -488,13 +508,21 @@ static void writer_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip_keys),    cmocka_unit_test(wrong_questions),
-        cmocka_unit_test(round_trip_tensors), cmocka_unit_test(halves_are_exact),
-        cmocka_unit_test(not_files),          cmocka_unit_test(too_much_behind_the_tensors),
-        cmocka_unit_test(truncated_anywhere), cmocka_unit_test(absurd_headers),
-        cmocka_unit_test(absurd_keys),        cmocka_unit_test(absurd_tensors),
-        cmocka_unit_test(hand_made_is_fine),  cmocka_unit_test(mutations),
-        cmocka_unit_test(writer_refuses),     cmocka_unit_test(sum_of_what_was_opened),
+        cmocka_unit_test(round_trip_keys),
+        cmocka_unit_test(wrong_questions),
+        cmocka_unit_test(round_trip_tensors),
+        cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(halves_in_bulk),
+        cmocka_unit_test(not_files),
+        cmocka_unit_test(too_much_behind_the_tensors),
+        cmocka_unit_test(truncated_anywhere),
+        cmocka_unit_test(absurd_headers),
+        cmocka_unit_test(absurd_keys),
+        cmocka_unit_test(absurd_tensors),
+        cmocka_unit_test(hand_made_is_fine),
+        cmocka_unit_test(mutations),
+        cmocka_unit_test(writer_refuses),
+        cmocka_unit_test(sum_of_what_was_opened),
     };
     return cmocka_run_group_tests(tests, make_work, drop_work);
 }

@@ -17,7 +17,7 @@ vision    base formats image nn
 convert   base formats
 remember  base formats
 retrieve  base image remember vision
-generate  base formats image
+generate  base formats image vision/tower.h
 engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats

@@ -3,6 +3,8 @@
 # from it once, and prints the folder that holds them: include/*.h, lib/*.a, openmp (the runtime to link, if
 # any), version (of what was built: source and repairs).
 #
+# "llama.sh llama-mtmd-cli" builds that program of the same source instead, for comparisons, and prints its path.
+#
 # Sources, in this order:
 #   1. the folder named by LLAMA_CPP_DIR (your own copy; another version than the pin is allowed)
 #   2. the upstream release archive
@@ -46,7 +48,7 @@ tree_of() {
 }
 
 # Names what differs from the source of that version.
-repairs() { (declare -f repair change compile_jinja && cat "$here"/jinja/*) | sha256sum | cut -c1-12; }
+repairs() { (declare -f repair change compile_jinja && cat "$here"/{jinja,mtmd}/*) | sha256sum | cut -c1-12; }
 
 # How it is built: repairs, compiler, flags and processor (it is compiled for the very processor it runs on).
 recipe() {
@@ -119,6 +121,10 @@ repair() {
     change tools/mtmd/clip.cpp '/model.proj_type = clip_projector_type_from_string(proj_type);/i\
             if (proj_type.empty() \&\& modality == CLIP_MODALITY_VISION) { proj_type = "mlp"; }' \
         'model.proj_type = clip_projector_type_from_string(proj_type);' 'projectors that name no kind'
+    # What mtmd's own tower takes in, for ours: see mtmd/pixels.h.
+    cp "$here/mtmd/pixels.h" "$source/tools/mtmd"
+    grep -qF '#include "pixels.h"' "$source/tools/mtmd/mtmd.cpp" ||
+        cat "$here/mtmd/pixels.cpp" >>"$source/tools/mtmd/mtmd.cpp"
     # The template engine has no bounds: see jinja/guard.h.
     for file in parser runtime value; do
         change "common/jinja/$file.cpp" '1i #include "guard.h"' '#define FILENAME' "bounds of chat templates"
@@ -150,17 +156,36 @@ compile_jinja() {
         ar rcs "$work/libllama_jinja.a" "$work"/jinja/*.o
 }
 
-# Configures and compiles $1; only ggml, llama and mtmd are built. GIT_CEILING keeps its version
+# Configures $source with further flags $2… and compiles the targets $1. GIT_CEILING keeps its version
 # script from reading a repository that happens to lie above the cache.
 compile() {
-    local log=$work/build.log generator=()
+    local targets=$1 generator=()
+    shift
     command -v ninja >/dev/null && generator=(-G Ninja)
     say "compiling (2 to 10 minutes, once)"
-    GIT_CEILING_DIRECTORIES=$cache cmake -S "$1" -B "$work/build" "${generator[@]}" "${flags[@]}" \
-        >"$log" 2>&1 &&
-        cmake --build "$work/build" --target llama mtmd --parallel "$(nproc)" >>"$log" 2>&1 &&
-        compile_jinja "$1" >>"$log" 2>&1 ||
-        { tail -20 "$log" >&2; die "compiling failed"; }
+    GIT_CEILING_DIRECTORIES=$cache cmake -S "$source" -B "$work/build" "${generator[@]}" "${flags[@]}" "$@" \
+        >"$work/build.log" 2>&1 &&
+        cmake --build "$work/build" --target $targets --parallel "$(nproc)" >>"$work/build.log" 2>&1 ||
+        failed
+}
+
+failed() {
+    tail -20 "$work/build.log" >&2
+    die "compiling failed"
+}
+
+make_libraries() {
+    compile "llama mtmd"
+    compile_jinja "$source" >>"$work/build.log" 2>&1 || failed
+    keep "$source" "$home"
+}
+
+make_program() {
+    cp "$here/jinja/guard.h" "$source/common/jinja"
+    compile "$program" -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_TOOLS=ON -DLLAMA_CURL=OFF
+    mkdir -p "$home"
+    cp "$work/build/bin/$program" "$home"
+    touch "$home/done"
 }
 
 # Keeps the headers, the archives and the licence; the rest is not needed again.
@@ -170,6 +195,7 @@ keep() {
     cp "$source"/include/llama.h "$source"/ggml/include/*.h "$source"/tools/mtmd/mtmd.h \
         "$source"/tools/mtmd/mtmd-helper.h "$to/include"
     cp "$here/jinja/jinja.h" "$to/include/llama_jinja.h"
+    cp "$here/mtmd/pixels.h" "$to/include/mtmd_pixels.h"
     cp "$work/libllama_jinja.a" "$to/lib"
     echo "${tree:0:12}-$(repairs)" >"$to/version"
     find "$work/build" -name '*.a' -exec cp {} "$to/lib" \;
@@ -184,16 +210,19 @@ keep() {
     touch "$to/done"
 }
 
+program=${1:-}
+[ -z "$program" ] || [ "$program" = llama-mtmd-cli ] || die "usage: llama.sh [llama-mtmd-cli]"
 tree=$tree_pin
 if [ -n "${LLAMA_CPP_DIR:-}" ]; then
     [ -f "$LLAMA_CPP_DIR/include/llama.h" ] || die "$LLAMA_CPP_DIR: holds no llama.cpp source"
     tree=$(tree_of "$LLAMA_CPP_DIR")
     [ "$tree" = "$tree_pin" ] || say "$LLAMA_CPP_DIR is not the pinned version; used as you asked"
 fi
-home=$cache/llama.cpp-${tree:0:12}-$(recipe)
+if [ -n "$program" ]; then home=$cache/bench/$program; else home=$cache/llama.cpp; fi
+home+=-${tree:0:12}-$(recipe)
 
 if [ ! -f "$home/done" ]; then
-    mkdir -p "$cache"
+    mkdir -p "$(dirname "$home")"
     exec 9>"$home.lock"
     flock 9 # a second build that starts meanwhile waits here and then finds the work done
     if [ ! -f "$home/done" ]; then
@@ -207,11 +236,10 @@ if [ ! -f "$home/done" ]; then
             source=$work/source
         fi
         repair
-        compile "$source"
-        keep "$source" "$home"
+        if [ -n "$program" ]; then make_program; else make_libraries; fi
         rm -rf "$work"
         say "ready in $home"
     fi
     exec 9>&-
 fi
-echo "$home"
+echo "$home${program:+/$program}"
