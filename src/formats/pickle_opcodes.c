@@ -64,7 +64,7 @@ static rap_status push(unpickled *u, pickle_value *v)
     if (!v)
         return unpickle_failed(u); /* unpickle_new has set the error */
     if (u->depth >= PICKLE_MAX_STACK)
-        return unpickle_bad(u, "its stack is too deep");
+        return unpickle_bad(u, "its stack has too many values");
     if (!reach(&u->stack, &u->stack_cap, u->depth))
         return err_memory(u->err, "reading a pickle");
     u->stack[u->depth++] = v;
