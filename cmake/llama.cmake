@@ -15,6 +15,15 @@ file(STRINGS ${LLAMA_HOME}/openmp llama_openmp) # the OpenMP runtime it was buil
 if(llama_openmp) # two OpenMP runtimes in one process would each count threads; clang's serves both
     set(llama_openmp OpenMP::OpenMP_C)
 endif()
+# The runtime once more as a flag, which keeps its place behind the archives: a linker that takes only what is needed
+# so far (--as-needed) drops it where CMake may put it.
+if(llama_openmp)
+    foreach(name ${OpenMP_C_LIB_NAMES})
+        if(name MATCHES "omp$")
+            list(APPEND llama_openmp "-Wl,${OpenMP_${name}_LIBRARY}")
+        endif()
+    endforeach()
+endif()
 add_library(llama_all INTERFACE)
 target_include_directories(llama_all SYSTEM INTERFACE ${LLAMA_HOME}/include)
 target_link_libraries(llama_all INTERFACE -Wl,--start-group ${llama_archives} -Wl,--end-group

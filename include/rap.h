@@ -348,8 +348,9 @@ typedef struct rap_query {
     int top_k;               /* 0: 40; < 0: no bound                                                */
     float repeat_penalty;    /* 0 or 1: none; of the answer's last 64 tokens                        */
     int concept_budget;      /* tokens that the concepts may take together; 0: what fits            */
+    int no_avatars;          /* 0; 1: concepts come as text alone, without their pictures           */
 } rap_query;
-#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0 }
+#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0, 0 }
 
 typedef enum rap_finish {
     RAP_FINISH_STOP = 0, /* the model ended its answer      */
@@ -399,7 +400,8 @@ RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
 
 typedef struct rap_convert_options {
     const char *vocab; /* a CLIP's BPE merges, plain or gzip. NULL: from the checkpoint's folder   */
-    const char *type;  /* "f32", "f16", "bf16" or "q8_0". NULL: as in the checkpoint               */
+    const char *type;  /* "f32", "f16", "bf16" or "q8_0"; for a LLaVA also "q4_k_m" and other types
+                        * of llama.cpp's quantiser. NULL: as in the checkpoint                     */
     int image_size;    /* input size of an image encoder in pixels: position embeddings are
                         * resampled, and features change. 0: as published                          */
     float mean[3];     /* mean and standard deviation of the training colours (0 to 1), if no file */
@@ -409,9 +411,11 @@ typedef struct rap_convert_options {
     void (*remark)(void *payload, const char *line);
     rap_on_progress *on_progress; /* NULL: silent. Counts tensors; may cancel                      */
     void *payload;
+    const char *tower; /* folder of a LLaVA's image tower, if the checkpoint does not hold it. NULL: it does */
 } rap_convert_options;
 
-/* Converts a published checkpoint to GGUF: a file, an index of shards, or a folder in Hugging Face's layout.
+/* Converts a published checkpoint to GGUF: a file, an index of shards, or a folder in Hugging Face's layout. A LLaVA
+ * becomes model.gguf and mmproj.gguf in the folder `out_path`, which is created.
  * `options` may be NULL. An input file is never overwritten. Needs no handle: on failure the error line is
  * written to `error` (`error_size` bytes, may be NULL). */
 RAP_API rap_status rap_convert(const char *in_path, const char *out_path,

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -214,8 +215,10 @@ void file_map_close(file_map *map)
 
 /* ---- writing ---- */
 
-static bool file_write_all(int fd, const char *data, size_t size)
+bool file_put(int fd, const void *bytes, size_t size)
 {
+    const char *data = bytes;
+
     while (size > 0) {
         ssize_t put = write(fd, data, size);
         if (put < 0 && errno == EINTR)
@@ -228,10 +231,24 @@ static bool file_write_all(int fd, const char *data, size_t size)
     return true;
 }
 
+rap_status file_room(int fd, uint64_t bytes, const char *path, rap_err *err)
+{
+    struct statvfs space;
+    double free_bytes;
+
+    if (fstatvfs(fd, &space) != 0)
+        return RAP_OK; /* writing will tell */
+    free_bytes = (double)space.f_bavail * (double)space.f_frsize;
+    if ((double)bytes <= free_bytes)
+        return RAP_OK;
+    return err_set(err, RAP_E_IO, "%s: needs %.1f GB of disk, but %.1f GB are free", path,
+                   (double)bytes / 1e9, free_bytes / 1e9);
+}
+
 static bool file_write_each(int fd, const file_part *parts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!file_write_all(fd, parts[i].bytes, parts[i].size))
+        if (!file_put(fd, parts[i].bytes, parts[i].size))
             return false;
     return true;
 }

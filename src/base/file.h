@@ -26,6 +26,11 @@ rap_status file_write_parts(const char *path, const file_part *parts, size_t cou
 /* The same without fsync: for files that can be made again, and whose reader notices damage by a power cut. */
 rap_status file_write_cache(const char *path, const file_part *parts, size_t count, rap_err *err);
 
+/* For files that are written in pieces: all the bytes, or false and errno. */
+bool file_put(int fd, const void *bytes, size_t size);
+/* RAP_E_IO when the file system of `fd` has less than `bytes` free; `path` is what the error calls the file. */
+rap_status file_room(int fd, uint64_t bytes, const char *path, rap_err *err);
+
 /* Changes when a file is written to or replaced. */
 typedef struct file_state {
     uint64_t device, inode, size, modified, changed; /* times in nanoseconds */

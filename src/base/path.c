@@ -53,6 +53,20 @@ const char *path_extension(const char *path)
     return dot && dot != base ? dot + 1 : "";
 }
 
+bool path_stays(const char *path)
+{
+    bool stays = *path && *path != '/' && *path != '\\';
+
+    while (stays && *path) {
+        size_t len = strcspn(path, "/\\");
+
+        stays = !(len == 2 && path[0] == '.' && path[1] == '.');
+        path += len;
+        path += *path != '\0';
+    }
+    return stays;
+}
+
 bool path_climbs(const char *path)
 {
     int depth = 0;

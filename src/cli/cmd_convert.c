@@ -1,4 +1,4 @@
-/* cmd_convert.c: rap convert IN OUT.gguf: published checkpoints to GGUF. */
+/* cmd_convert.c: rap convert IN OUT: published checkpoints to GGUF. */
 #include "cli/cli.h"
 #include "wire/wire.h"
 
@@ -10,13 +10,18 @@ static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_convert = {
     "convert",
-    "IN OUT.gguf",
-    "Convert a CLIP, SigLIP, DINOv2, ViT or YOLO-World checkpoint to GGUF",
+    "IN OUT",
+    "Convert a CLIP, SigLIP, DINOv2, ViT, YOLO-World or LLaVA checkpoint to GGUF",
     "IN is a file written by torch.save (.pt, .pth, .bin), a .safetensors file, an index of\n"
     "shards, or a folder in the layout of Hugging Face or open_clip. No code in it is executed.\n"
     "Supported: CLIP from OpenAI (TorchScript files too), open_clip and Hugging Face; SigLIP from\n"
     "Hugging Face and timm; DINOv2 from its authors, Hugging Face and timm; ViT from timm; and\n"
-    "YOLO-World v2 from Ultralytics.\n"
+    "YOLO-World v2 from Ultralytics. OUT is the file to write.\n"
+    "\n"
+    "For LLaVA-1.5 and LLaVA-Phi-3, from their authors or from Hugging Face, OUT is a folder,\n"
+    "which gets model.gguf and mmproj.gguf. A checkpoint that does not hold its image tower needs\n"
+    "--tower. Its --type may also be one of llama.cpp's quantiser: q4_k_m, q5_k_m, q6_k, ...;\n"
+    "mmproj.gguf is then f16.\n"
     "\n"
     "A CLIP needs its vocabulary: merges.txt or tokenizer.json in the same folder, or --vocab.\n"
     "--type sets the type of the weight matrices: f32, f16, bf16 or q8_0; docs/models.md compares\n"
@@ -30,7 +35,7 @@ const cli_command cmd_convert = {
     "folder of the checkpoint does: three numbers from 0 to 1, separated by commas. Assumptions\n"
     "are reported on standard error.\n"
     "\n"
-    "OUT.gguf is overwritten if it exists, unless it is one of the input files.",
+    "A file that exists is overwritten, unless it is one of the input files.",
     run,
     CLI_NO_MODELS,
 };
@@ -85,7 +90,10 @@ static int run(cli *c, int argc, char **argv)
     long size = 0;
     const cli_option options[] = {
         { "--vocab", CLI_TEXT, &how.vocab, "FILE", "the BPE merges of a CLIP, plain or .gz" },
-        { "--type", CLI_TEXT, &how.type, "TYPE", "f32, f16, bf16 or q8_0 (default: unchanged)" },
+        { "--type", CLI_TEXT, &how.type, "TYPE",
+          "f32, f16, bf16, q8_0; LLaVA also q4_k_m, ... (default: unchanged)" },
+        { "--tower", CLI_TEXT, &how.tower, "FOLDER",
+          "the CLIP that is the image tower of a LLaVA without its own" },
         { "--image-size", CLI_NUMBER, &size, "N",
           "input size of an image encoder in pixels (default: as published)" },
         { "--mean", CLI_TEXT, &mean, "R,G,B", "mean of the training colours" },

@@ -14,7 +14,8 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_dataset = {
     "dataset",
     "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png | "
-    "annotate FOLDER --endpoint URL --model NAME --task TASK | novel FOLDER --endpoint URL",
+    "annotate FOLDER --task TASK (--endpoint URL --model NAME | --profile P) | novel FOLDER "
+    "--endpoint URL",
     "Build training data in the RAP format, and look at it",
     "build  reads the sources that CONFIG.json names (COCO, RefCOCO, TAO, ILSVRC-VID, "
     "CustomConcept101,\n"
@@ -31,8 +32,9 @@ const cli_command cmd_dataset = {
     "annotate  lets a model behind an OpenAI-compatible chat endpoint describe the concepts "
     "(describe),\n"
     "       caption photos with names in them (caption), write questions and answers (qa), or say\n"
-    "       whether a concept is in the photo (verify). The key comes from RAP_API_KEY. Every "
-    "reply\n"
+    "       whether a concept is in the photo (verify). The key comes from RAP_API_KEY. With "
+    "--profile\n"
+    "       the profile's own language model answers, without an endpoint. Every reply\n"
     "       is kept in FOLDER/annotations.jsonl, and the samples with what was good go to\n"
     "       FOLDER/annotated-TASK/; the built files stay. Interrupted, the same command goes "
     "on.\n"
@@ -56,7 +58,7 @@ static int failed(const rap_err *err)
 
 static json_t *json_result(const dataset_result *r)
 {
-    json_t *kinds = json_object(), *dropped = json_object();
+    json_t *kinds = json_object(), *dropped = json_object(), *out;
 
     for (int k = 0; k < KIND_COUNT; k++)
         json_object_set_new(kinds, dataset_kind_name(k),
@@ -66,8 +68,11 @@ static json_t *json_result(const dataset_result *r)
         if (r->report.dropped[i])
             json_object_set_new(dropped, drop_reason_text(i),
                                 json_integer((json_int_t)r->report.dropped[i]));
-    return json_pack("{s:I, s:I, s:o, s:o}", "train", (json_int_t)r->train, "validation",
-                     (json_int_t)r->validation, "kinds", kinds, "dropped", dropped);
+    out = json_pack("{s:I, s:I, s:o, s:o}", "train", (json_int_t)r->train, "validation",
+                    (json_int_t)r->validation, "kinds", kinds, "dropped", dropped);
+    if (out && r->has_novel)
+        json_object_set_new(out, "novel", cli_novel_json(&r->novel));
+    return out;
 }
 
 static void print_result(const dataset_result *r, const char *folder)
@@ -84,12 +89,15 @@ static void print_result(const dataset_result *r, const char *folder)
         if (r->report.dropped[i])
             printf("left out: %" PRIu64 ": %s (%s)\n", r->report.dropped[i], drop_reason_text(i),
                    r->report.first[i]);
+    if (r->has_novel)
+        cli_print_novel(&r->novel, r->novel_threshold);
 }
 
-static int build(cli *c, const char *config, const char *folder)
+static int build(cli *c, const char *config, const char *folder, const char *format)
 {
     dataset_options options = { .config = config,
                                 .folder = folder,
+                                .format = format,
                                 .threads = (int)c->threads,
                                 .on_progress = cli_progress,
                                 .payload = c };
@@ -98,6 +106,8 @@ static int build(cli *c, const char *config, const char *folder)
 
     if (dataset_build(&result, &options, &err) != RAP_OK)
         return failed(&err);
+    if (result.has_novel)
+        cli_say_novel(&result.novel);
     if (c->json)
         return cli_print_json(json_result(&result));
     print_result(&result, folder);
@@ -166,11 +176,13 @@ static int usage(const char *what)
 
 static int run(cli *c, int argc, char **argv)
 {
-    const char *out = NULL;
+    const char *out = NULL, *format = NULL;
     annotate_flags ask = { .endpoint = NULL };
     novel_flags views = { .prompt = NULL };
     const cli_option options[] = {
         { "--out", CLI_TEXT, &out, "PATH", "the folder to build, or the PNG to draw" },
+        { "--format", CLI_TEXT, &format, "NAME",
+          "build: json, or jsonl for one sample a line (default: as CONFIG.json says)" },
         { "--endpoint", CLI_TEXT, &ask.endpoint, "URL",
           "annotate, novel: the service, http://localhost:8080 say" },
         { "--model", CLI_TEXT, &ask.model, "NAME",
@@ -209,7 +221,7 @@ static int run(cli *c, int argc, char **argv)
         return code;
     if (strcmp(argv[0], "build") == 0)
         return argc != 2 || !out ? usage("build takes CONFIG.json and --out FOLDER")
-                                 : build(c, argv[1], out);
+                                 : build(c, argv[1], out, format);
     if (strcmp(argv[0], "stats") == 0)
         return argc != 2 ? usage("stats takes a folder or a file") : stats(c, argv[1], out);
     if (strcmp(argv[0], "show") == 0)

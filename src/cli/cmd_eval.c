@@ -51,11 +51,19 @@ static int failed(rap_status status, const rap_err *err)
 typedef struct eval_flags {
     eval_options set;
     published_options list;
-    const char *no_memory, *kind;
+    const char *no_memory, *kind, *draw;
     long sample;
-    bool growth, oracle, no_info, no_threshold;
-    cli_list tasks;
+    bool growth, oracle, no_info, no_avatars, no_threshold;
+    cli_list tasks, questions;
 } eval_flags;
+
+static ablation without(const eval_flags *f)
+{
+    return (ablation){ .oracle = f->oracle,
+                       .no_info = f->no_info,
+                       .no_avatars = f->no_avatars,
+                       .no_threshold = f->no_threshold };
+}
 
 static int score(cli *c, const char *answers, const eval_flags *f)
 {
@@ -83,10 +91,10 @@ static int published(cli *c, const char *file, const eval_flags *f)
     o.profile = c->profile;
     o.threads = (int)c->threads;
     o.sample = (int)f->sample;
-    o.oracle = f->oracle;
-    o.no_info = f->no_info;
-    o.no_threshold = f->no_threshold;
+    o.without = without(f);
+    o.draw = f->draw;
     o.growth = f->growth || o.draw;
+    o.questions = f->questions.count > 0 ? f->questions.item : NULL;
     o.on_progress = cli_progress;
     o.payload = c;
     status = published_run(&report, &o, &err);
@@ -113,16 +121,22 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     o->profile = c->profile;
     o->threads = (int)c->threads;
     o->sample = (int)f->sample;
-    o->growth = f->growth;
+    o->without = without(f);
+    o->draw = f->draw;
+    o->growth = f->growth || o->draw;
     o->tasks = f->tasks.count > 0 ? f->tasks.item : NULL;
     o->on_progress = cli_progress;
     o->payload = c;
     status = eval_run(&report, o, &err);
+    if (status == RAP_OK && o->draw)
+        status = eval_draw(&report, o->draw, &err);
     if (status != RAP_OK)
         return failed(status, &err);
     if (c->json)
         return cli_print_json(wire_eval(&report));
     eval_print_table(stdout, &report);
+    if (o->draw)
+        printf("(drawn: %s)\n", o->draw);
     return cli_flush();
 }
 
@@ -155,10 +169,12 @@ static const char *unused_flag(int form, const eval_flags *f)
         { "--database", f->list.database, OF_LIST },
         { "--images", f->list.images, OF_LIST },
         { "--answers", f->list.answers, OF_LIST },
-        { "--oracle", f->oracle, OF_LIST },
-        { "--no-info", f->no_info, OF_LIST },
-        { "--no-threshold", f->no_threshold, OF_LIST },
-        { "--draw", f->list.draw, OF_LIST },
+        { "--question", f->questions.count > 0, OF_LIST },
+        { "--oracle", f->oracle, OF_SET | OF_LIST },
+        { "--no-info", f->no_info, OF_SET | OF_LIST },
+        { "--no-avatars", f->no_avatars, OF_SET | OF_LIST },
+        { "--no-threshold", f->no_threshold, OF_SET | OF_LIST },
+        { "--draw", f->draw, OF_SET | OF_LIST },
         { "--kind", f->kind, OF_LIST | OF_SCORE },
         { "--no-memory", f->no_memory, OF_SCORE },
     };
@@ -175,8 +191,7 @@ static int run(cli *c, int argc, char **argv)
     const cli_option flags[] = {
         { "--sample", CLI_NUMBER, &f.sample, "N", "at most N items a task, spread evenly" },
         { "--growth", CLI_FLAG, &f.growth, NULL,
-          "task open-set: with 10, 100, 1,000 and 10,000 concepts as well; FILE: 10, 20, 50, 100 "
-          "…" },
+          "with 10, 20, 50, 100 … concepts as well; task open-set: 10, 100, 1,000 and 10,000" },
         { "--task", CLI_LIST, &f.tasks, "NAME", "DIR: only this task; may be repeated" },
         { "--log", CLI_TEXT, &f.set.log, "FILE",
           "DIR: write every question and answer, a JSON line each" },
@@ -190,12 +205,16 @@ static int run(cli *c, int argc, char **argv)
           "FILE: what its pictures are relative to (default: its own folder)" },
         { "--answers", CLI_TEXT, &f.list.answers, "OUT",
           "FILE: write the answers as `rap eval score` reads them" },
+        { "--question", CLI_LIST, &f.questions, "TEXT",
+          "FILE: ask this for a caption; of several each in turn" },
         { "--oracle", CLI_FLAG, &f.oracle, NULL,
-          "FILE: give exactly the right concepts, retrieve nothing" },
-        { "--no-info", CLI_FLAG, &f.no_info, NULL, "FILE: leave the texts of the concepts out" },
+          "give exactly the right concepts, retrieve nothing" },
+        { "--no-info", CLI_FLAG, &f.no_info, NULL, "leave the texts of the concepts out" },
+        { "--no-avatars", CLI_FLAG, &f.no_avatars, NULL,
+          "leave the pictures of the concepts out of the prompt" },
         { "--no-threshold", CLI_FLAG, &f.no_threshold, NULL,
-          "FILE: retrieve by the paper's policy, which has none" },
-        { "--draw", CLI_TEXT, &f.list.draw, "PNG", "FILE: draw the growth" },
+          "retrieve by the paper's policy, which has none" },
+        { "--draw", CLI_TEXT, &f.draw, "PNG", "draw the growth" },
         { "--no-memory", CLI_TEXT, &f.no_memory, "FILE",
           "score: the answers of the same program without memory" },
         { "--kind", CLI_TEXT, &f.kind, "KIND",

@@ -63,6 +63,8 @@ int cli_dataset_annotate(cli *c, const char *folder, const annotate_flags *f)
 {
     annotate_options options = { .folder = folder,
                                  .endpoint = f->endpoint,
+                                 .profile = c->profile,
+                                 .threads = (int)c->threads,
                                  .model = f->model,
                                  .task = f->task,
                                  .prompts = f->prompts,

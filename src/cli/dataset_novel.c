@@ -1,12 +1,10 @@
 /* dataset_novel.c: the flags become options, the result text or JSON. */
 #include "cli/dataset_novel.h"
 
-#include "dataset/novel.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 
-static json_t *json_result(const novel_result *r)
+json_t *cli_novel_json(const novel_result *r)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:o}", "views",
                      (json_int_t)r->views, "known", (json_int_t)r->known, "made",
@@ -16,7 +14,15 @@ static json_t *json_result(const novel_result *r)
                      (json_int_t)r->added, "folder", json_string(r->out));
 }
 
-static void print_result(const novel_result *r, double threshold)
+void cli_say_novel(const novel_result *r)
+{
+    if (r->failed)
+        cli_say("%" PRIu64 " views could not be made; the first: %s", r->failed, r->first_failure);
+    if (*r->why && !r->failed)
+        cli_say("%s", r->why);
+}
+
+void cli_print_novel(const novel_result *r, double threshold)
 {
     printf("%" PRIu64 " views wanted: %" PRIu64 " there before, %" PRIu64 " made now\n", r->views,
            r->known, r->made);
@@ -52,13 +58,9 @@ int cli_dataset_novel(cli *c, const char *folder, const char *endpoint, long sid
         cli_say("%s", err.text);
         return rap_status_exit_code(err.status);
     }
-    if (result.failed)
-        cli_say("%" PRIu64 " views could not be made; the first: %s", result.failed,
-                result.first_failure);
-    if (*result.why && !result.failed)
-        cli_say("%s", result.why);
+    cli_say_novel(&result);
     if (c->json)
-        return cli_print_json(json_result(&result));
-    print_result(&result, f->threshold != 0 ? f->threshold : 0.75);
+        return cli_print_json(cli_novel_json(&result));
+    cli_print_novel(&result, f->threshold != 0 ? f->threshold : NOVEL_THRESHOLD);
     return cli_flush();
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "convert/convert.h"
 #include "convert/convert_inside.h"
+#include "convert/llava/llava.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,31 +71,45 @@ void convert_ignore(conversion *c, const char *name)
     }
 }
 
-rap_status convert_type_of(convert_type *out, const char *text, rap_err *err)
+static const char *const quantised[] = { "q2_k",   "q3_k_s", "q3_k_m", "q3_k_l", "q4_0",   "q4_1",
+                                         "q4_k_s", "q4_k_m", "q5_0",   "q5_1",   "q5_k_s", "q5_k_m",
+                                         "q6_k",   "iq3_s",  "iq4_nl", "iq4_xs", NULL };
+
+const char *convert_quantised_type(size_t i)
+{
+    return i < sizeof quantised / sizeof *quantised ? quantised[i] : NULL;
+}
+
+rap_status convert_set_type(convert_options *out, const char *text, rap_err *err)
 {
     static const char *const names[] = { [CONVERT_F32] = "f32",
                                          [CONVERT_F16] = "f16",
                                          [CONVERT_BF16] = "bf16",
                                          [CONVERT_Q8_0] = "q8_0" };
-    *out = CONVERT_KEEP;
+    out->type = CONVERT_KEEP;
+    out->type_name = text;
     for (int i = CONVERT_F32; text && i <= CONVERT_Q8_0; i++)
         if (!strcmp(text, names[i]))
-            *out = (convert_type)i;
-    if (text && *out == CONVERT_KEEP)
-        return err_set(err, RAP_E_ARGUMENT, "the type '%s' is none of f32, f16, bf16, q8_0", text);
+            out->type = (convert_type)i;
+    for (size_t i = 0; text && quantised[i]; i++)
+        if (!strcmp(text, quantised[i]))
+            out->type = CONVERT_QUANTISED;
+    if (text && out->type == CONVERT_KEEP)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "the type '%s' is none of f32, f16, bf16, q8_0 and, for language models, "
+                       "q4_k_m, q5_k_m, q6_k and others of llama.cpp",
+                       text);
     return RAP_OK;
 }
 
 /* ---- one file ----------------------------------------------------------------------------- */
 
-/* general.name says what the checkpoint is called: the file's name without its extension, or the folder's
- * where the file has a name that all of them have. In the hub's own cache
- * (models--ORG--NAME/snapshots/…) it is NAME. */
-static void put_name(conversion *c, const char *path)
+void convert_title(char out[256], const conversion *c)
 {
+    const char *path = state_dict_path(c->in);
     const char *hub = strstr(path, "models--"), *name = hub ? strstr(hub + 8, "--") : NULL;
     if (name) {
-        gguf_put_string(c->out, "general.name", name + 2, strcspn(name + 2, "/"));
+        snprintf(out, 256, "%.*s", (int)strcspn(name + 2, "/"), name + 2);
         return;
     }
     const char *base = path_base(path), *extension = path_extension(base);
@@ -107,11 +122,11 @@ static void put_name(conversion *c, const char *path)
     } else if (cut && cut + 1 < len && !file_is_folder(path)) {
         len -= cut + 1;
     }
-    gguf_put_string(c->out, "general.name", base, len);
+    snprintf(out, 256, "%.*s", (int)len, base);
     free(folder);
 }
 
-static void check_leftovers(conversion *c)
+void convert_check_leftovers(conversion *c)
 {
     for (size_t i = 0; c->status == RAP_OK && i < state_dict_count(c->in); i++)
         if (!c->used[i])
@@ -157,23 +172,34 @@ static rap_status refuse_kind(conversion *c, const char *stranger)
         "not a kind of model that is read here (CLIP of OpenAI, open_clip or Hugging Face, SigLIP "
         "of Hugging Face or timm, DINOv2 of its authors or Hugging Face, ViT of timm, YOLO-World "
         "v2 "
-        "of Ultralytics)");
+        "of Ultralytics, LLaVA-1.5 and LLaVA-Phi-3)");
 }
 
 static rap_status convert_dict(conversion *c, state_dict *d, const char *out)
 {
+    if (llava_recognise(c))
+        return llava_convert(c, out);
     const char *stranger = convert_stranger(c);
+    if (c->options->part != CONVERT_ALL)
+        return convert_fail(c, RAP_E_UNSUPPORTED, "is not a LLaVA");
     if (stranger || !convert_unwrap(c, d, is_of_a_kind))
         return c->status != RAP_OK ? c->status
                                    : refuse_kind(c, stranger ? stranger : convert_stranger(c));
+    if (c->options->type == CONVERT_QUANTISED)
+        return convert_fail(c, RAP_E_ARGUMENT,
+                            "the type '%s' is for language models; an encoder or a detector is "
+                            "written in f32, f16, bf16 or q8_0",
+                            c->options->type_name);
     int kind = find_kind(c);
     c->used = mem_array(state_dict_count(c->in), sizeof *c->used);
     c->out = gguf_writer_new(kinds[kind].architecture);
     if (!c->used || !c->out)
         return c->status = err_memory(c->err, "converting");
-    put_name(c, state_dict_path(c->in));
+    char title[256];
+    convert_title(title, c);
+    gguf_put_string(c->out, "general.name", title, strlen(title));
     kinds[kind].convert(c);
-    check_leftovers(c);
+    convert_check_leftovers(c);
     return c->status == RAP_OK ? gguf_writer_save(c->out, out, c->err) : c->status;
 }
 

@@ -57,6 +57,12 @@ void convert_floats(conversion *c, const char *to, convert_shape shape, const fl
 /* Says that a tensor carries nothing we need. A trailing '*' stands for any ending. */
 void convert_ignore(conversion *c, const char *name);
 
+/* Fails when a tensor is left over that nothing used or ignored. */
+void convert_check_leftovers(conversion *c);
+/* What the checkpoint is called: the file's name without its extension, or the folder's where the file has a name that
+ * all of them have. In the hub's own cache (models--ORG--NAME/snapshots/…) it is NAME. */
+void convert_title(char out[256], const conversion *c);
+
 /* Says what a user should know but need not act upon: what was assumed, and how to say otherwise. */
 void convert_remark(const conversion *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -6,6 +6,7 @@
 #include "base/threads.h"
 #include "dataset/annotate_ask.h"
 #include "dataset/annotate_folder.h"
+#include "dataset/time_left.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ typedef struct run {
     annotate_task task;
     annotate_log *log;
     annotate_asker *asker;
+    annotate_local *local; /* NULL: an endpoint is asked */
     annotate_result *out;
     annotate_folder folder;
     char *log_path;
@@ -154,20 +156,11 @@ static rap_status tell_asking(run *r, rap_err *err)
 {
     annotate_asked now;
     uint64_t done;
-    char what[64] = "asking";
+    char what[64];
 
     annotate_asker_count(&now, r->asker);
     done = now.asked + now.failed;
-    if (done > 0 && done < r->to_ask) {
-        double left = (clock_ms() - r->start) / (double)done * (double)(r->to_ask - done) / 1000;
-
-        if (left < 90)
-            snprintf(what, sizeof what, "asking, %3.0f s left  ", left);
-        else if (left < 5400)
-            snprintf(what, sizeof what, "asking, %3.0f min left", left / 60);
-        else
-            snprintf(what, sizeof what, "asking, %3.0f h left  ", left / 3600);
-    }
+    time_left(what, "asking", clock_ms() - r->start, done, r->to_ask);
     return tell(r, what, done, r->to_ask, err);
 }
 
@@ -190,8 +183,8 @@ static rap_status ask_all(run *r, rap_err *err)
 {
     annotate_asked count;
     bool idle = false;
-    rap_status status =
-        annotate_asker_open(&r->asker, r->options, &r->task, r->folder.images, r->log, err);
+    rap_status status = annotate_asker_open(&r->asker, r->options, &r->task, r->folder.images,
+                                            r->log, r->local, err);
 
     if (status != RAP_OK)
         return status;
@@ -279,13 +272,15 @@ static rap_status check_options(annotate_kind *kind, const annotate_options *o, 
     if (!o->task || !annotate_kind_find(kind, o->task))
         return err_set(err, RAP_E_ARGUMENT, "'%s' is no task: describe, caption, qa or verify",
                        o->task ? o->task : "");
-    if (!o->model || !*o->model)
+    if (o->profile && (o->endpoint || o->model))
+        return err_set(err, RAP_E_ARGUMENT,
+                       "--profile asks that profile's own model: leave out --endpoint and --model");
+    if (!o->profile && (!o->model || !*o->model))
         return err_set(err, RAP_E_ARGUMENT, "which model? --model names it as the endpoint does");
-    if (!o->endpoint && !o->dry_run && !o->replay)
-        return err_set(
-            err, RAP_E_ARGUMENT,
-            "no endpoint is given: --endpoint URL names one, --dry-run and --replay need "
-            "none");
+    if (!o->profile && !o->endpoint && !o->dry_run && !o->replay)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "no endpoint is given: --endpoint URL names one, --profile a model of your "
+                       "own; --dry-run and --replay need none");
     if (o->side < 0 || o->side > LONGEST_SIDE)
         return err_set(err, RAP_E_ARGUMENT, "pictures of %d pixels: 1 to %d is possible", o->side,
                        LONGEST_SIDE);
@@ -296,7 +291,12 @@ static rap_status annotate_run(run *r, annotate_kind kind, rap_err *err)
 {
     const annotate_options *o = r->options;
     rap_status status =
-        annotate_task_init(&r->task, kind, o->model, o->side > 0 ? o->side : SIDE, o->prompts, err);
+        o->profile ? annotate_local_open(&r->local, o->profile, o->threads, err) : RAP_OK;
+
+    if (status == RAP_OK)
+        status =
+            annotate_task_init(&r->task, kind, r->local ? annotate_local_name(r->local) : o->model,
+                               o->side > 0 ? o->side : SIDE, o->prompts, err);
 
     if (status == RAP_OK)
         status = open_folder(r, err);
@@ -321,6 +321,7 @@ rap_status annotate(annotate_result *out, const annotate_options *options, rap_e
     status = check_options(&kind, options, err);
     if (status == RAP_OK)
         status = annotate_run(&r, kind, err);
+    annotate_local_close(r.local);
     annotate_log_close(r.log);
     annotate_task_release(&r.task);
     free(r.log_path);

@@ -3,7 +3,8 @@
  *     train.json ──► requests ──► annotations.jsonl, every reply with its prompt ──► checked ──► annotated-TASK/
  *
  * Reading order: annotate_task.h, annotate_check.h (which replies are good), annotate_log.h (the side file),
- * annotate_pace.h, annotate_ask.h (threads that ask), annotate.c. */
+ * annotate_pace.h, annotate_local.h (a profile's model instead of an endpoint), annotate_ask.h (threads that ask),
+ * annotate.c. */
 #ifndef RAP_DATASET_ANNOTATE_H
 #define RAP_DATASET_ANNOTATE_H
 

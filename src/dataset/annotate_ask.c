@@ -26,6 +26,7 @@ struct annotate_asker {
     const annotate_task *task;
     const char *images;
     annotate_log *log;
+    annotate_local *local; /* NULL: an endpoint is asked */
     annotate_pace pace;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -45,8 +46,10 @@ static void request_free(request *r)
 {
     if (!r)
         return;
-    for (int i = 0; i < r->unit.pictures; i++)
+    for (int i = 0; i < r->unit.pictures; i++) {
         free((char *)r->unit.picture[i]);
+        free((char *)r->unit.shown[i]);
+    }
     for (int i = 0; i < r->unit.names.musts; i++)
         free((char *)r->unit.names.must[i]);
     for (int i = 0; i < r->unit.names.must_nots; i++)
@@ -61,8 +64,10 @@ static bool copy_all(const char **list, int count)
     bool good = true;
 
     for (int i = 0; i < count; i++) {
+        bool given = list[i] != NULL;
+
         list[i] = mem_string(list[i]);
-        good = good && list[i];
+        good = good && (list[i] || !given);
     }
     return good;
 }
@@ -79,6 +84,7 @@ static request *request_copy(const annotate_unit *unit, const char *id)
     buf_puts(&r->unit.prompt, buf_text(&unit->prompt));
     r->id = mem_string(id);
     good = copy_all(r->unit.picture, r->unit.pictures);
+    good = copy_all(r->unit.shown, r->unit.pictures) && good;
     good = copy_all(r->unit.names.must, r->unit.names.musts) && good;
     good = copy_all(r->unit.names.must_not, r->unit.names.must_nots) && good;
     if (good && r->id && !buf_failed(&r->unit.prompt))
@@ -112,7 +118,7 @@ static rap_status load_pictures(pictures *out, const annotate_task *task, const 
 
         if (!path)
             return err_memory(err, "reading pictures");
-        if (!annotate_is_inside(unit->picture[i]))
+        if (!path_stays(unit->picture[i]))
             status = err_set(err, RAP_E_FORMAT, "%s: leads out of the folder of pictures",
                              unit->picture[i]);
         else
@@ -147,6 +153,11 @@ rap_status annotate_measure(uint64_t *bytes, uint64_t *tokens, const annotate_ta
 
 /* ---- asking ---- */
 
+static int longest_answer(const annotate_asker *a)
+{
+    return a->options->max_tokens > 0 ? a->options->max_tokens : 1024;
+}
+
 static rap_status ask(chat_reply *out, const annotate_asker *a, chat *c, const request *r,
                       const pictures *p, rap_err *err)
 {
@@ -156,10 +167,13 @@ static rap_status ask(chat_reply *out, const annotate_asker *a, chat *c, const r
     chat_request q = { .model = a->task->model,
                        .message = &message,
                        .messages = 1,
-                       .max_tokens = a->options->max_tokens > 0 ? a->options->max_tokens : 1024,
+                       .max_tokens = longest_answer(a),
                        .temperature = &cold,
                        .json = a->task->kind == ANNOTATE_QA || a->task->kind == ANNOTATE_VERIFY };
 
+    if (a->local)
+        return annotate_local_ask(out, a->local, &r->unit, p->picture, longest_answer(a),
+                                  &a->pace.stop, err);
     for (int i = 0; i < p->count; i++)
         part[i + 1] =
             (chat_part){ .picture = p->picture[i].jpeg.data, .size = p->picture[i].jpeg.len };
@@ -245,7 +259,7 @@ static void answer(annotate_asker *a, chat *c, const request *r)
     if (status != RAP_OK) {
         note_failure(a, &err, false);
     } else if (ask(&reply, a, c, r, &p, &err) != RAP_OK) {
-        note_failure(a, &err, true);
+        note_failure(a, &err, !a->local); /* a local model that fails once may answer the next */
     } else if (keep(a, r, &reply, &p, &err) != RAP_OK) { /* a full disk: no answer may be lost */
         pthread_mutex_lock(&a->lock);
         a->in_a_row = IN_A_ROW;
@@ -318,10 +332,10 @@ static void *work(void *payload)
     rap_err err = { 0 };
     request *r;
 
-    if (chat_open(&c, &set, &err) != RAP_OK)
+    if (!a->local && chat_open(&c, &set, &err) != RAP_OK)
         note_failure(a, &err, true);
     while ((r = take(a)) != NULL) {
-        if (c && !a->pace.stop)
+        if ((c || a->local) && !a->pace.stop)
             answer(a, c, r);
         request_free(r);
         pthread_mutex_lock(&a->lock);
@@ -338,7 +352,7 @@ static rap_status check_endpoint(annotate_asker *a, rap_err *err)
 {
     endpoint_settings set = settings_of(a);
     chat *c = NULL;
-    rap_status status = chat_open(&c, &set, err);
+    rap_status status = a->local ? RAP_OK : chat_open(&c, &set, err);
 
     chat_close(c);
     return status;
@@ -346,10 +360,10 @@ static rap_status check_endpoint(annotate_asker *a, rap_err *err)
 
 rap_status annotate_asker_open(annotate_asker **out, const annotate_options *options,
                                const annotate_task *task, const char *images, annotate_log *log,
-                               rap_err *err)
+                               annotate_local *local, rap_err *err)
 {
     annotate_asker *a = mem_array(1, sizeof *a);
-    int wanted = options->parallel > 0 ? options->parallel : 4;
+    int wanted = options->parallel > 0 ? options->parallel : local ? 1 : 4;
     rap_status status;
 
     *out = NULL;
@@ -360,6 +374,7 @@ rap_status annotate_asker_open(annotate_asker **out, const annotate_options *opt
     a->task = task;
     a->images = images;
     a->log = log;
+    a->local = local;
     a->room = 2 * wanted;
     annotate_pace_init(&a->pace, options->per_minute);
     pthread_mutex_init(&a->lock, NULL);

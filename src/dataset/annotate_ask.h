@@ -2,6 +2,7 @@
 #ifndef RAP_DATASET_ANNOTATE_ASK_H
 #define RAP_DATASET_ANNOTATE_ASK_H
 
+#include "dataset/annotate_local.h"
 #include "dataset/annotate_options.h"
 #include "dataset/annotate_task.h"
 
@@ -13,10 +14,11 @@ typedef struct annotate_asked { /* so far */
     char first_failure[1024];
 } annotate_asked;
 
-/* `images`: the folder of pictures. Everything is borrowed until annotate_asker_close(). */
+/* `images`: the folder of pictures. local: NULL, or the model that is asked instead of the endpoint. Everything is borrowed
+ * until annotate_asker_close(). */
 rap_status annotate_asker_open(annotate_asker **out, const annotate_options *options,
                                const annotate_task *task, const char *images, annotate_log *log,
-                               rap_err *err);
+                               annotate_local *local, rap_err *err);
 
 /* Hands a request over, which is copied; waits a moment where many are waiting already. `*out_taken` false: come again.
  * A failure that makes all further requests useless is told here. */

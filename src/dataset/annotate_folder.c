@@ -10,16 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-bool annotate_is_inside(const char *path)
-{
-    if (*path == '/' || !*path)
-        return false;
-    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/')
-        if (strncmp(at, "..", 2) == 0 && (at[2] == '/' || !at[2]))
-            return false;
-    return true;
-}
-
 rap_status annotate_folder_open(annotate_folder *out, const char *folder, const char *name,
                                 rap_err *err)
 {

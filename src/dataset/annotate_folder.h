@@ -28,7 +28,4 @@ typedef rap_status annotate_rewriter(buf *lines, const sample *s, int side, void
 rap_status annotate_rewrite(const annotate_folder *f, annotate_rewriter *rewriter, void *payload,
                             rap_err *err);
 
-/* Does the path of a picture stay in its folder? */
-bool annotate_is_inside(const char *path);
-
 #endif

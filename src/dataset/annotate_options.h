@@ -9,10 +9,12 @@
 typedef struct annotate_options {
     const char *folder;   /* of a built data set, or one that an earlier task wrote */
     const char *endpoint; /* may be NULL for a replay and a dry run */
-    const char *model;
+    const char *profile;  /* NULL; else its language model answers instead of an endpoint */
+    int threads;          /* of that model; 0: all */
+    const char *model;    /* as the endpoint calls it; not with a profile */
     const char *task;     /* "describe", "caption", "qa", "verify" */
     const char *prompts;  /* NULL: the installed ones */
-    int parallel;         /* requests in flight; 0: 4 */
+    int parallel;         /* requests in flight; 0: 4, or 1 with a profile */
     int per_minute;       /* 0: no limit */
     int side;             /* of a picture, pixels; 0: 768 */
     int max_tokens;       /* of an answer; 0: 1024 */

@@ -144,6 +144,13 @@ static void add_name(annotate_names *names, const char *name, bool must)
         names->must_not[names->must_nots++] = name;
 }
 
+/* concept NULL: the photo. */
+static void add_picture(annotate_unit *u, const char *picture, const sample_concept *concept)
+{
+    u->shown[u->pictures] = concept ? concept->name : NULL;
+    u->picture[u->pictures++] = picture;
+}
+
 static void put_concept(buf *out, const sample_concept *c)
 {
     buf_printf(out, "- <%s>", c->name);
@@ -207,8 +214,8 @@ static rap_status concept_unit(annotate_unit *u, int concept, const annotate_tas
 {
     *u = (annotate_unit){ .concept = concept, .prompt = BUF_INIT };
     if (t->kind == ANNOTATE_VERIFY)
-        u->picture[u->pictures++] = s->image;
-    u->picture[u->pictures++] = s->concept[concept].picture;
+        add_picture(u, s->image, NULL);
+    add_picture(u, s->concept[concept].picture, &s->concept[concept]);
     if (t->kind == ANNOTATE_DESCRIBE)
         add_name(&u->names, s->concept[concept].name, true);
     return finish_unit(u, t, s, err);
@@ -220,14 +227,14 @@ static rap_status sample_unit(annotate_unit *u, const annotate_task *t, const sa
 {
     *u = (annotate_unit){ .concept = -1, .prompt = BUF_INIT };
     if (s->image)
-        u->picture[u->pictures++] = s->image;
+        add_picture(u, s->image, NULL);
     for (int i = 0; i < s->concepts; i++) {
         bool named = is_named(s, i);
 
         if (*s->concept[i].name)
             add_name(&u->names, s->concept[i].name, named);
         if (named)
-        u->picture[u->pictures++] = s->concept[i].picture;
+            add_picture(u, s->concept[i].picture, &s->concept[i]);
     }
     return finish_unit(u, t, s, err);
 }

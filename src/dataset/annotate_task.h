@@ -43,6 +43,7 @@ typedef struct annotate_unit { /* one request; the names are borrowed from the s
     int concept; /* that it is about; −1: the sample */
     buf prompt;
     const char *picture[SAMPLE_CONCEPTS + 1]; /* in the folder of pictures */
+    const char *shown[SAMPLE_CONCEPTS + 1];   /* the name of the concept that it shows; NULL: the photo */
     int pictures;
     annotate_names names;
 } annotate_unit;

@@ -16,6 +16,7 @@
 #include "dataset/make.h"
 #include "dataset/random.h"
 #include "dataset/source.h"
+#include "dataset/time_left.h"
 #include "formats/json.h"
 
 #include <errno.h>
@@ -58,16 +59,37 @@ typedef struct building {
     FILE *file[2]; /* by side */
     char *part[2], *final[2];
     uint64_t bytes[2], samples[2];
+    double began;    /* making; by clock_ms() */
+    uint64_t before; /* samples that a former run made */
     dataset_result *result;
     dataset_report reading;
 } building;
 
 /* ---- the folder ---- */
 
+/* What the caller wants otherwise than the file. */
+static rap_status set_format(building *b, rap_err *err)
+{
+    const char *format = b->options->format;
+    bool lines = format && strcmp(format, "jsonl") == 0;
+
+    if (!format)
+        return RAP_OK;
+    if (!lines && strcmp(format, "json") != 0)
+        return err_set(err, RAP_E_ARGUMENT, "the format '%s': json or jsonl is expected", format);
+    b->plan->jsonl = lines;
+    return json_object_set_new(b->plan->json, "jsonl", json_boolean(lines)) == 0
+               ? RAP_OK
+               : err_memory(err, "reading a configuration");
+}
+
 /* Everything that the samples depend on but what the sources hold: see list_jobs(). */
 static rap_status make_key(building *b, rap_err *err)
 {
-    char *json = json_dumps(b->plan->json, JSON_SORT_KEYS | JSON_COMPACT);
+    json_t *samples = json_copy(b->plan->json); /* views are made of them, and change none */
+    char *json = samples && (json_object_del(samples, "novel"), true)
+                     ? json_dumps(samples, JSON_SORT_KEYS | JSON_COMPACT)
+                     : NULL;
     buf text = BUF_INIT;
     rap_status status = json ? RAP_OK : err_memory(err, "reading a configuration");
 
@@ -81,6 +103,7 @@ static rap_status make_key(building *b, rap_err *err)
             sha256_hex(b->key, text.data, text.len);
     }
     buf_release(&text);
+    json_decref(samples);
     free(json);
     return status;
 }
@@ -488,13 +511,14 @@ static bool is_complete(const building *b)
 static rap_status tell(const building *b, rap_err *err)
 {
     uint64_t made = b->samples[0] + b->samples[1], wanted = 0;
+    char what[64];
 
     for (int k = 0; k < KIND_COUNT; k++)
         wanted +=
             b->plan->wanted[k] < b->pool.kind[k].count ? b->plan->wanted[k] : b->pool.kind[k].count;
-    if (b->options->on_progress &&
-        b->options->on_progress("making samples", made < wanted ? made : wanted, wanted,
-                                b->options->payload) != 0)
+    time_left(what, "making samples", clock_ms() - b->began, made - b->before, wanted - b->before);
+    if (b->options->on_progress && b->options->on_progress(what, made < wanted ? made : wanted,
+                                                           wanted, b->options->payload) != 0)
         return err_set(err, RAP_E_CANCELLED, "cancelled; the same command goes on from here");
     return RAP_OK;
 }
@@ -525,6 +549,8 @@ static rap_status make_samples(building *b, rap_err *err)
     double saved = now(), cost = 0; /* of saving */
     rap_status status = open_parts(b, err);
 
+    b->began = clock_ms();
+    b->before = b->samples[0] + b->samples[1];
     while (status == RAP_OK && b->next < b->jobs && !is_complete(b)) {
         status = make_block(b, &m, threads, err);
         if (status == RAP_OK)
@@ -597,6 +623,64 @@ static rap_status finish(building *b, rap_err *err)
     return status;
 }
 
+/* ---- new views ---- */
+
+/* Their counts go into the report, beside what the building wrote there. */
+static rap_status report_novel(const building *b, rap_err *err)
+{
+    const novel_result *n = &b->result->novel;
+    char *path = path_join(b->options->folder, "report.json"), *text = NULL;
+    json_t *report = NULL, *part;
+    rap_status status =
+        path ? json_read(&report, path, 1 << 20, err) : err_memory(err, "writing a report");
+
+    if (status == RAP_OK) {
+        part = json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:I}", "views", (json_int_t)n->views,
+                         "kept", (json_int_t)n->kept, "dropped", (json_int_t)n->dropped,
+                         "threshold", b->result->novel_threshold, "least_cosine", n->least,
+                         "mean_cosine", n->mean, "samples", (json_int_t)n->added);
+        if (part && (*n->why || n->failed))
+            json_object_set_new(part, "missing",
+                                json_any_text(*n->why ? n->why : n->first_failure));
+        json_object_set_new(report, "novel", part);
+        text = json_text(report);
+        status =
+            text ? file_write(path, text, strlen(text), err) : err_memory(err, "writing a report");
+    }
+    json_decref(report);
+    free(text);
+    free(path);
+    return status;
+}
+
+static rap_status make_views(const building *b, rap_err *err)
+{
+    const plan_novel *n = &b->plan->novel;
+    novel_options options = { .folder = b->options->folder,
+                              .endpoint = n->endpoint,
+                              .prompt = n->prompt,
+                              .negative = n->negative,
+                              .strength = n->strength,
+                              .seed = b->plan->seed,
+                              .steps = n->steps,
+                              .views = n->views,
+                              .side = n->side,
+                              .threshold = n->threshold,
+                              .profile = b->plan->profile,
+                              .threads = b->options->threads,
+                              .attempts = b->options->attempts,
+                              .on_progress = b->options->on_progress,
+                              .payload = b->options->payload };
+    rap_status status;
+
+    if (!n->wanted)
+        return RAP_OK;
+    b->result->has_novel = true;
+    b->result->novel_threshold = n->threshold != 0 ? n->threshold : NOVEL_THRESHOLD;
+    status = novel(&b->result->novel, &options, err);
+    return status == RAP_OK ? report_novel(b, err) : status;
+}
+
 /* ---- all of it ---- */
 
 /* The folder is made before it is compared with the sources, and removed again when it lies in one. */
@@ -621,6 +705,8 @@ static rap_status build(building *b, rap_err *err)
     rap_status status = plan_read(&b->plan, b->options->config, err);
 
     if (status == RAP_OK)
+        status = set_format(b, err);
+    if (status == RAP_OK)
         status = templates_open(&b->templates, b->plan->templates, err);
     if (status == RAP_OK)
         status = make_key(b, err);
@@ -634,8 +720,10 @@ static rap_status build(building *b, rap_err *err)
         status = write_state(b, finished, err); /* the folder is ours from here on */
     if (status == RAP_OK)
         memcpy(b->result->wanted, b->plan->wanted, sizeof b->plan->wanted);
-    if (status != RAP_OK || finished)
+    if (status != RAP_OK)
         return status;
+    if (finished)
+        return make_views(b, err);
     status = make_folders(b, err);
     if (status == RAP_OK)
         status = read_sources(b, err);
@@ -648,7 +736,9 @@ static rap_status build(building *b, rap_err *err)
     if (status == RAP_OK)
         status = make_samples(b, err);
     report_add(&b->result->report, &b->reading);
-    return status == RAP_OK ? finish(b, err) : status;
+    if (status == RAP_OK)
+        status = finish(b, err);
+    return status == RAP_OK ? make_views(b, err) : status;
 }
 
 rap_status dataset_build(dataset_result *out, const dataset_options *options, rap_err *err)

@@ -378,3 +378,10 @@ rap_status coco_all_annotations(const coco *c, coco_each *each, void *payload, s
 {
     return walk_file(c, glance, each, payload, sink, err);
 }
+
+void coco_keep_mask(dataset_item *item, const coco_annotation *a, const source_sink *sink)
+{
+    if (sink->plan->augment.background > 0)
+        item->mask =
+            mask_parse(json_object_get(a->json, "segmentation"), a->image->width, a->image->height);
+}

@@ -44,4 +44,7 @@ rap_status coco_annotations(const coco *c, coco_each *each, void *payload, sourc
 rap_status coco_all_annotations(const coco *c, coco_each *each, void *payload, source_sink *sink,
                                 rap_err *err);
 
+/* Keeps the annotation's mask where the plan replaces backgrounds; one that cannot be used is none. */
+void coco_keep_mask(dataset_item *item, const coco_annotation *annotation, const source_sink *sink);
+
 #endif

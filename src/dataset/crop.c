@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "dataset/background.h"
 #include "dataset/random.h"
 #include "image/augment.h"
 
@@ -108,19 +109,46 @@ rap_status crop_photo(image *out, drop_reason *out_reason, const dataset_plan *p
     return RAP_E_FORMAT;
 }
 
+/* A share of the crops whose object has a mask gets another background. */
+static rap_status change_background(image *crop, const dataset_plan *plan, const char *folder,
+                                    const dataset_item *item, const image *photo, rap_box box,
+                                    draw *d, rap_err *err)
+{
+    image whole = { 0 }, cover = { 0 };
+    rap_status status = RAP_OK;
+
+    if (plan->augment.background <= 0 || draw_share(d) >= plan->augment.background)
+        return RAP_OK;
+    status = background_mask(&whole, plan, folder, item, photo, err);
+    if (status == RAP_OK && whole.rgb)
+        status = image_crop(&cover, &whole, box, err);
+    image_release(&whole);
+    if (status == RAP_OK && cover.rgb)
+        status = shrink(&cover, err);
+    if (status == RAP_OK && cover.rgb)
+        background_replace(crop, &cover, d);
+    image_release(&cover);
+    return status;
+}
+
 static rap_status make(drop_reason *out_reason, const dataset_plan *plan, const char *folder,
                        const char *path, const dataset_item *item, draw *d, rap_err *err)
 {
     image photo = { 0 }, crop = { 0 };
+    rap_box box = { 0, 0, 0, 0 };
     int quality =
         plan->augment.jpeg_least + (int)draw_below(d, (size_t)(96 - plan->augment.jpeg_least));
     rap_status status = crop_photo(&photo, out_reason, plan, folder, &item->concept, err);
 
-    if (status == RAP_OK)
-        status = image_crop(&crop, &photo, place(plan, &photo, item->concept.box, d), err);
-    image_release(&photo);
+    if (status == RAP_OK) {
+        box = place(plan, &photo, item->concept.box, d);
+        status = image_crop(&crop, &photo, box, err);
+    }
     if (status == RAP_OK)
         status = shrink(&crop, err);
+    if (status == RAP_OK)
+        status = change_background(&crop, plan, folder, item, &photo, box, d, err);
+    image_release(&photo);
     if (status == RAP_OK)
         status = change(&crop, &plan->augment, d, err);
     if (status == RAP_OK)

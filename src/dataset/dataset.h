@@ -2,7 +2,8 @@
  *
  * Reading order: plan.h (what a person writes), item.h (what every source becomes), source.h and the source_*.c,
  * pool.h (which items are taken), index.h and nearest.h (the split, and who is noise for whom), make.h (one sample),
- * build.c (all of them, in order, whatever happens), sample.h (the format), stats.c and show.c (what came out).
+ * mask.h and background.h (an object before another background), build.c (all of them, in order, whatever happens), sample.h
+ * (the format), stats.c and show.c (what came out), annotate.h and novel.h (what models add).
  *
  *     sources ──► items ──► pool, a fair choice for each kind ──► split ──► samples ──► train.json, validation.json
  *
@@ -12,6 +13,7 @@
 
 #include "base/err.h"
 #include "dataset/item.h"
+#include "dataset/novel.h"
 #include "dataset/report.h"
 
 #include <stdio.h>
@@ -19,7 +21,9 @@
 typedef struct dataset_options {
     const char *config; /* of build */
     const char *folder; /* what is built, or looked at */
+    const char *format; /* NULL: as the configuration says; "json" or "jsonl" */
     int threads;        /* 0: all */
+    int attempts;       /* of asking for a view, as in annotate_options.h */
     rap_on_progress *on_progress;
     void *payload;
 } dataset_options;
@@ -28,10 +32,15 @@ typedef struct dataset_result {
     uint64_t made[KIND_COUNT], wanted[KIND_COUNT], offered[KIND_COUNT];
     uint64_t train, validation; /* samples */
     dataset_report report;
+    bool has_novel; /* the configuration wants new views */
+    novel_result novel;
+    double novel_threshold;
 } dataset_result;
 
 /* Makes folder/train.json (or .jsonl), validation.json, images/, report.json. A folder with a finished set of the
- * same configuration is left as it is; one that was interrupted is continued; any other is refused. */
+ * same configuration is left as it is; one that was interrupted is continued; any other is refused. With "novel" in the
+ * configuration new views are made then (novel.h), as far as the service answers; those of a finished set that are missing
+ * are asked for again. */
 rap_status dataset_build(dataset_result *out, const dataset_options *options, rap_err *err);
 
 typedef struct dataset_stats {

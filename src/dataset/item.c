@@ -67,6 +67,8 @@ void dataset_item_free(dataset_item *item)
     free(item->identity);
     free(item->concept.picture);
     free(item->query.picture);
+    mask_free(item->mask);
+    free(item->mask_picture);
     free(item->name);
     free(item->category);
     free(item->info);
@@ -87,6 +89,13 @@ int dataset_item_text(char **out, const char *text)
     free(*out);
     *out = mem_string(text);
     return *out != NULL;
+}
+
+int dataset_item_mask_picture(dataset_item *item, const char *source, const char *path)
+{
+    free(item->mask_picture);
+    item->mask_picture = joined(source, path);
+    return item->mask_picture != NULL;
 }
 
 int dataset_item_scene(dataset_item *item, const char *source, const char *scene)

@@ -7,6 +7,7 @@
 #define RAP_DATASET_ITEM_H
 
 #include "base/err.h"
+#include "dataset/mask.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -40,6 +41,8 @@ typedef struct dataset_item {
     char *key;      /* "SOURCE/…": unique, the same in every run */
     char *identity; /* of the object: two items with the same one show the same thing */
     dataset_place concept, query; /* a NULL picture: none */
+    dataset_mask *mask; /* of the object in the concept's picture; NULL: not known */
+    char *mask_picture; /* the same as a picture, "SOURCE/path"; NULL: none */
     int one_picture;              /* the query shows nothing but the concept: nothing is to be found in it */
     char *scene;                  /* the video that both pictures come from; NULL: none */
     char **company;               /* [companions] identities of other objects in the query picture */
@@ -60,6 +63,7 @@ void dataset_item_free(dataset_item *item);          /* one less; NULL-safe */
 /* Copies; 0 when memory ran out. */
 int dataset_item_place(dataset_place *out, const char *source, const char *path, rap_box box);
 int dataset_item_text(char **out, const char *text); /* replaces what was there */
+int dataset_item_mask_picture(dataset_item *item, const char *source, const char *path);
 int dataset_item_scene(dataset_item *item, const char *source, const char *scene);
 int dataset_item_companion(dataset_item *item, const char *source, const char *identity);
 int dataset_item_caption(dataset_item *item, const char *caption);

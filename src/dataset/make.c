@@ -30,6 +30,7 @@ typedef struct making {
     bool with_picture, present; /* present: the asked concept is in the picture */
     drop_reason reason;         /* why the last photo could not be used */
     int width, height;          /* of the query picture */
+    char *picture;              /* the query picture as its file is spelled; NULL: none is shown */
     buf question, answer;
 } making;
 
@@ -316,9 +317,8 @@ static rap_status check_picture(making *k, rap_err *err)
 /* With "copy_pictures" the picture lies in the data set itself, whole or not at all. */
 static rap_status copy_picture(const making *k, rap_err *err)
 {
-    char *from = plan_picture(k->m->plan, k->m->images, k->item->query.picture);
-    char *to = path_join(k->m->images, k->item->query.picture),
-         *folder = to ? path_folder(to) : NULL;
+    char *from = plan_picture(k->m->plan, k->m->images, k->picture);
+    char *to = path_join(k->m->images, k->picture), *folder = to ? path_folder(to) : NULL;
     char *bytes = NULL;
     size_t size = 0;
     rap_status status = from && folder ? RAP_OK : err_memory(err, "copying a picture");
@@ -409,10 +409,9 @@ static rap_status write_line(buf *out, making *k, const sample *s, rap_err *err)
 static rap_status write_sample(buf *out, making *k, rap_err *err)
 {
     buf id = BUF_INIT;
-    sample s = { .type = dataset_kind_name(k->kind),
-                 .image = k->with_picture ? k->item->query.picture : NULL,
-                 .turns = 1,
-                 .concepts = k->concepts };
+    sample s = {
+        .type = dataset_kind_name(k->kind), .image = k->picture, .turns = 1, .concepts = k->concepts
+    };
     rap_status status;
 
     buf_printf(&id, "%s/%s", s.type, k->item->key);
@@ -431,7 +430,7 @@ static rap_status write_instruction(buf *out, making *k, rap_err *err)
 {
     const json_t *turns = k->item->conversations;
     buf id = BUF_INIT;
-    sample s = { .type = dataset_kind_name(KIND_INSTRUCTION), .image = k->item->query.picture };
+    sample s = { .type = dataset_kind_name(KIND_INSTRUCTION), .image = k->picture };
     rap_status status;
 
     buf_printf(&id, "%s/%s", s.type, k->item->key);
@@ -469,6 +468,9 @@ rap_status make_sample(buf *out, dataset_report *report, const maker *m, const d
         status = choose(k, err);
     if (status == RAP_OK && k->with_picture)
         status = check_picture(k, err);
+    if (status == RAP_OK && k->with_picture &&
+        !(k->picture = plan_spelling(m->plan, m->images, item->query.picture)))
+        status = err_memory(err, "making a sample");
     if (status == RAP_OK && kind != KIND_INSTRUCTION)
         status = prepare_concepts(k, err);
     if (status == RAP_OK && kind != KIND_INSTRUCTION)
@@ -482,6 +484,7 @@ rap_status make_sample(buf *out, dataset_report *report, const maker *m, const d
         buf_release(&k->concept[i].info);
     buf_release(&k->question);
     buf_release(&k->answer);
+    free(k->picture);
     free(k);
     return is_fatal(status) ? status : RAP_OK; /* anything else was counted */
 }

@@ -170,8 +170,10 @@ static void open_service(run *r)
     rap_err why = { 0 };
 
     if (!o->endpoint)
-        stop_asking(r, "no endpoint is given (--endpoint URL): no views are made, those that are "
-                       "there are used");
+        stop_asking(r,
+                    "no endpoint is given (--endpoint URL; in a configuration \"novel.endpoint\"): "
+                    "no views are made, those that are "
+                    "there are used");
     else if (img2img_open(&r->service, &set, &why) != RAP_OK)
         stop_asking(r, why.text);
 }
@@ -294,7 +296,7 @@ static rap_status each_view(run *r, const sample *s, int stage, on_view *what, r
             view v;
 
             status = view_of(&v, r, &s->concept[i], n, err);
-            if (status == RAP_OK && annotate_is_inside(s->concept[i].picture) &&
+            if (status == RAP_OK && path_stays(s->concept[i].picture) &&
                 annotate_log_claim(r->log, v.key, stage))
                 status = what(r, &v, &s->concept[i], err);
             buf_release(&v.prompt);
@@ -431,7 +433,7 @@ static rap_status set_options(run *r, const novel_options *o, rap_err *err)
     s->steps = o->steps != 0 ? o->steps : 20;
     s->views = o->views != 0 ? o->views : 1;
     s->side = o->side != 0 ? o->side : 512;
-    s->threshold = o->threshold != 0 ? o->threshold : 0.75;
+    s->threshold = o->threshold != 0 ? o->threshold : NOVEL_THRESHOLD;
     if (!(s->strength > 0 && s->strength <= 1))
         return err_set(err, RAP_E_ARGUMENT, "a strength of %g: above 0 to 1 is possible",
                        s->strength);

@@ -33,6 +33,8 @@ typedef struct novel_options {
 
 #define NOVEL_PROMPT "a photo of the same {category} from another angle, in another place"
 
+#define NOVEL_THRESHOLD 0.75
+
 typedef struct novel_result {
     uint64_t pictures; /* of concepts, in the training set */
     uint64_t views;    /* wanted */

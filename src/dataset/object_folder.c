@@ -24,6 +24,31 @@ void object_folder_category(char out[64], const char *folder)
         out[--len] = '\0';
 }
 
+/* NAME_mask.png beside NAME.png, below `images`; free(). NULL: there is none. */
+static char *mask_of(const char *images, const char *picture)
+{
+    int stem = (int)(strlen(picture) - strlen(path_extension(picture)));
+    char *mask = NULL, *path = NULL;
+    bool there = stem > 1 && asprintf(&mask, "%.*s_mask.png", stem - 1, picture) > 0 &&
+                 (path = path_join(images, mask)) && file_exists(path);
+
+    free(path);
+    if (there)
+        return mask;
+    free(stem > 1 ? mask : NULL);
+    return NULL;
+}
+
+/* 0: out of memory. */
+static int keep_mask(dataset_item *item, const char *concept, const source_sink *sink)
+{
+    char *mask = sink->plan->augment.background > 0 ? mask_of(sink->source->images, concept) : NULL;
+    int enough = !mask || dataset_item_mask_picture(item, sink->source->name, mask);
+
+    free(mask);
+    return enough;
+}
+
 static rap_status offer(const object_folder *f, const char *concept, const char *picture,
                         source_sink *sink, rap_err *err)
 {
@@ -35,11 +60,12 @@ static rap_status offer(const object_folder *f, const char *concept, const char 
         path ? path_join(f->identity, own ? picture : path) : NULL; /* two may share a folder */
     dataset_item *item = path && id ? dataset_item_new(source, id, f->identity) : NULL;
 
-    if (item && !(dataset_item_place(&item->concept, source, concept, whole) &&
-                  dataset_item_place(&item->query, source, path, whole) &&
-                  dataset_item_text(&item->category, f->category ? f->category : "") &&
-                  dataset_item_text(&item->info, f->info ? f->info : "") &&
-                  (!f->add || f->add(item, picture, f->payload)))) {
+    if (item &&
+        !(dataset_item_place(&item->concept, source, concept, whole) &&
+          dataset_item_place(&item->query, source, path, whole) &&
+          dataset_item_text(&item->category, f->category ? f->category : "") &&
+          dataset_item_text(&item->info, f->info ? f->info : "") &&
+          keep_mask(item, concept, sink) && (!f->add || f->add(item, picture, f->payload)))) {
         dataset_item_free(item);
         item = NULL;
     }

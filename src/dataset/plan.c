@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/path_find.h"
 #include "formats/json.h"
 
 #include <stdio.h>
@@ -73,7 +74,20 @@ static const field augment_fields[] = {
     REAL(plan_augment, "shift", shift, 0, 0.5),
     SHARE(plan_augment, "color", color),
     REAL(plan_augment, "blur", blur, 0, 20),
+    SHARE(plan_augment, "background", background),
     INT(plan_augment, "jpeg", jpeg_least, 10, 95),
+    { NULL, AS_TEXT, 0, 0, 0 },
+};
+
+static const field novel_fields[] = {
+    TEXT(plan_novel, "endpoint", endpoint),
+    TEXT(plan_novel, "prompt", prompt),
+    TEXT(plan_novel, "negative", negative),
+    REAL(plan_novel, "strength", strength, 0.01, 1),
+    REAL(plan_novel, "threshold", threshold, -1, 1),
+    INT(plan_novel, "steps", steps, 1, 1000),
+    INT(plan_novel, "views", views, 1, 16),
+    INT(plan_novel, "side", side, 64, 2048),
     { NULL, AS_TEXT, 0, 0, 0 },
 };
 
@@ -94,7 +108,7 @@ static const field plan_fields[] = {
 };
 
 /* What is no entry of the tables. */
-static const char *const parts[] = { "seed", "sources", "mix", "noise", "augment", NULL };
+static const char *const parts[] = { "seed", "sources", "mix", "noise", "augment", "novel", NULL };
 
 static rap_status set_field(void *out, const field *f, const json_t *value, const dataset_plan *p,
                             const char *where, rap_err *err)
@@ -278,6 +292,18 @@ static rap_status check(const dataset_plan *p, rap_err *err)
     return status;
 }
 
+/* The views are put into images/novel. */
+static rap_status check_novel(const dataset_plan *p, rap_err *err)
+{
+    for (int i = 0; p->novel.wanted && i < p->sources; i++)
+        if (strcmp(p->source[i].name, "novel") == 0)
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: a source is called \"novel\", the folder of the new views: choose "
+                           "another \"name\"",
+                           p->file);
+    return RAP_OK;
+}
+
 static void set_defaults(dataset_plan *p)
 {
     static const uint64_t paper[KIND_COUNT] = {
@@ -290,7 +316,7 @@ static void set_defaults(dataset_plan *p)
     p->negative = 0.5;
     p->text_only = 0.25;
     p->noise = (plan_negatives){ 0.5, 1, 2, 0.5, "category" };
-    p->augment = (plan_augment){ 0.5, 10, 0.15, 0.08, 0.15, 0.6, 60 };
+    p->augment = (plan_augment){ 0.5, 10, 0.15, 0.08, 0.15, 0.6, 0, 60 };
     p->boxes = "llava";
     p->least_side = 32;
     p->max_concepts = 4;
@@ -315,11 +341,17 @@ static rap_status read_plan(dataset_plan *p, rap_err *err)
         status = set_fields(&p->noise, noise_fields, part, NULL, p, "noise.", err);
     if (status == RAP_OK && (part = json_object_get(p->json, "augment")))
         status = set_fields(&p->augment, augment_fields, part, NULL, p, "augment.", err);
+    if (status == RAP_OK && (part = json_object_get(p->json, "novel"))) {
+        p->novel.wanted = true;
+        status = set_fields(&p->novel, novel_fields, part, NULL, p, "novel.", err);
+    }
     if (status == RAP_OK)
         status = read_mix(p, err);
     if (status == RAP_OK)
         status = read_sources(p, err);
-    return status == RAP_OK ? check(p, err) : status;
+    if (status == RAP_OK)
+        status = check(p, err);
+    return status == RAP_OK ? check_novel(p, err) : status;
 }
 
 rap_status plan_read(dataset_plan **out, const char *path, rap_err *err)
@@ -339,17 +371,44 @@ rap_status plan_read(dataset_plan **out, const char *path, rap_err *err)
     return status;
 }
 
-char *plan_picture(const dataset_plan *p, const char *images, const char *picture)
+/* Where the path behind "SOURCE/" begins, and the folder that it is relative to. */
+static const char *root_of(const char **out_folder, const dataset_plan *p, const char *images,
+                           const char *picture)
 {
     size_t len = strcspn(picture, "/");
 
     for (int i = 0; i < p->sources; i++) {
         const plan_source *s = &p->source[i];
 
-        if (strlen(s->name) == len && strncmp(s->name, picture, len) == 0 && s->images)
-            return path_join(s->images, picture + len + (picture[len] == '/'));
+        if (strlen(s->name) == len && strncmp(s->name, picture, len) == 0 && s->images) {
+            *out_folder = s->images;
+            return picture + len + (picture[len] == '/');
+        }
     }
-    return path_join(images, picture);
+    *out_folder = images;
+    return picture;
+}
+
+char *plan_picture(const dataset_plan *p, const char *images, const char *picture)
+{
+    const char *folder, *path = root_of(&folder, p, images, picture);
+
+    return path_find(folder, path);
+}
+
+char *plan_spelling(const dataset_plan *p, const char *images, const char *picture)
+{
+    const char *folder, *path = root_of(&folder, p, images, picture);
+    char *found = path_find(folder, path), *spelled = NULL;
+    size_t root = strlen(folder);
+
+    if (found && strncmp(found, folder, root) != 0)
+        spelled = mem_string(picture);
+    else if (found && asprintf(&spelled, "%.*s%s", (int)(path - picture), picture,
+                               found + root + strspn(found + root, "/")) < 0)
+        spelled = NULL;
+    free(found);
+    return spelled;
 }
 
 void plan_free(dataset_plan *p)

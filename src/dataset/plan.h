@@ -29,8 +29,17 @@ typedef struct plan_augment { /* of the concept's crop; each is the largest chan
     double shift;   /* share of the side */
     double color;   /* brightness, contrast, saturation */
     double blur;    /* pixels (sigma) */
+    double background; /* share of the crops with a mask that get another background */
     int jpeg_least; /* JPEG quality drawn from here to 95 */
 } plan_augment;
+
+typedef struct plan_novel { /* new views of the concepts when the set is built (novel.h); 0 and NULL: its defaults */
+    bool wanted;
+    const char *endpoint; /* NULL: none is asked */
+    const char *prompt, *negative;
+    double strength, threshold;
+    int steps, views, side;
+} plan_novel;
 
 typedef struct dataset_plan {
     char *file, *folder; /* the configuration and where it lies */
@@ -45,6 +54,7 @@ typedef struct dataset_plan {
     double text_only;     /* share of question answering without a picture */
     plan_negatives noise;
     plan_augment augment;
+    plan_novel novel;
     char *templates;      /* NULL: the built-in ones */
     const char *boxes;    /* "llava", "pixels", "thousand" (0 to 1000) */
     const char *profile;  /* for "encoder"; NULL: the default one */
@@ -56,9 +66,11 @@ typedef struct dataset_plan {
 
 /* Unknown fields are errors: a misspelt one would be a silent default. */
 rap_status plan_read(dataset_plan **out, const char *path, rap_err *err);
-/* Where the picture "SOURCE/path" lies: in the source's own folder, or below `images` when that has none. free();
- * NULL: memory ran out. */
+/* Where the picture "SOURCE/path" is: in the source's own folder, or below `images` when that has none; by another
+ * spelling of its name (path_find.h) where there is none by the given one. free(); NULL: memory ran out. */
 char *plan_picture(const dataset_plan *p, const char *images, const char *picture);
+/* "SOURCE/path" as the file is spelled. free(); NULL: memory ran out. */
+char *plan_spelling(const dataset_plan *p, const char *images, const char *picture);
 void plan_free(dataset_plan *p); /* NULL-safe */
 
 #endif

@@ -67,7 +67,7 @@ static void sift_down(dataset_choice *heap, size_t count)
 static rap_status offer(dataset_pool *p, int k, dataset_item *item, rap_err *err)
 {
     draw d = draw_for(p->seed, dataset_kind_name(k), item->key);
-    dataset_choice choice = { draw_bits(&d), item };
+    dataset_choice choice = { draw_bits(&d), item }, *grown;
 
     p->kind[k].offered++;
     if (p->kind[k].wanted == 0)
@@ -80,17 +80,11 @@ static rap_status offer(dataset_pool *p, int k, dataset_item *item, rap_err *err
         sift_down(p->kind[k].choice, p->kind[k].count);
         return RAP_OK;
     }
-    if (p->kind[k].count == p->kind[k].room) {
-        size_t room = p->kind[k].room ? p->kind[k].room * 2 : 1024;
-        dataset_choice *grown = realloc(p->kind[k].choice, room * sizeof *grown);
-
-        if (!grown)
-            return err_memory(err, "choosing samples");
-        p->kind[k].choice = grown;
-        p->kind[k].room = room;
-    }
-    p->kind[k].choice[p->kind[k].count] =
-        (dataset_choice){ choice.number, dataset_item_keep(item) };
+    grown = mem_grow(p->kind[k].choice, p->kind[k].count, &p->kind[k].room, sizeof *grown);
+    if (!grown)
+        return err_memory(err, "choosing samples");
+    p->kind[k].choice = grown;
+    grown[p->kind[k].count] = (dataset_choice){ choice.number, dataset_item_keep(item) };
     sift_up(p->kind[k].choice, p->kind[k].count++);
     return RAP_OK;
 }

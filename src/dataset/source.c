@@ -129,15 +129,8 @@ int source_box(rap_box *box, int width, int height, source_sink *sink, const cha
 
 int source_path(const char *path, source_sink *sink)
 {
-    const char *at = path;
-    int inside = *path && *path != '/' && !strchr(path, '\\');
+    int inside = path_stays(path);
 
-    while (inside && at) {
-        size_t len = strcspn(at, "/");
-
-        inside = !(len == 2 && at[0] == '.' && at[1] == '.');
-        at = at[len] ? at + len + 1 : NULL;
-    }
     if (!inside)
         report_drop(sink->report, DROP_PATH, "%s", path);
     return inside;
@@ -185,17 +178,10 @@ rap_status source_list(char ***out, size_t *out_count, const char *folder, rap_e
     for (struct dirent *entry; status == RAP_OK && (entry = readdir(dir));) {
         if (*entry->d_name == '.')
             continue;
-        if (count == room) {
-            char **grown = realloc(list, (room = room ? room * 2 : 64) * sizeof *grown);
+        char **grown = mem_grow(list, count, &room, sizeof *grown);
 
-            if (!grown) {
-                status = err_memory(err, "listing a folder");
-                break;
-            }
-            list = grown;
-        }
-        list[count] = mem_string(entry->d_name);
-        if (list[count])
+        list = grown ? grown : list;
+        if (grown && (list[count] = mem_string(entry->d_name)))
             count++;
         else
             status = err_memory(err, "listing a folder");

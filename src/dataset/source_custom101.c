@@ -35,7 +35,7 @@ static rap_status take(source_sink *sink, const json_t *entry, rap_err *err)
     rap_status status = RAP_OK;
     char *found;
 
-    if (!folder || strstr(folder, "..")) {
+    if (!folder || !path_stays(folder)) {
         report_drop(sink->report, folder ? DROP_PATH : DROP_REFERENCE, "%s",
                     folder ? folder : "an entry without \"instance_data_dir\"");
         return RAP_OK;

@@ -1,7 +1,8 @@
 /* source_mcllava.c: MC-LLaVA: concept_type.json maps a concept to "two_concept" or "three_concept", below which lie
  * concept/train/CONCEPT and concept/test/CONCEPT ("split": "train", the default, or "test") and multi/A_B with
  * pictures of several. The first training picture is the concept; the others of the split are queries, and of the
- * test split also the pictures of multi/ whose folder names it. Masks (*_mask.png) are left out. "annotations" may
+ * test split also the pictures of multi/ whose folder names it. Without concept_type.json, which the data set was once
+ * published without, the folders are searched. Masks (*_mask.png) are no pictures of the concept. "annotations" may
  * be a database.json in the official format that gives categories and infos.
  *
  * Memory: the list of concepts, and the names of one folder. */
@@ -144,6 +145,35 @@ static rap_status read_concept(const reading *r, const char *concept, const char
     return status;
 }
 
+/* Where the data set came without concept_type.json: the concepts that have a training folder. */
+static rap_status find_concepts(json_t **out, const char *images, rap_err *err)
+{
+    static const char *const type[] = { "two_concept", "three_concept" };
+    rap_status status = (*out = json_object()) ? RAP_OK : err_memory(err, "reading concepts");
+
+    for (size_t t = 0; status == RAP_OK && t < sizeof type / sizeof *type; t++) {
+        char folder[64], *train, **name = NULL;
+        size_t count = 0;
+
+        snprintf(folder, sizeof folder, "%s/concept/train", type[t]);
+        if (!(train = path_join(images, folder)))
+            status = err_memory(err, "reading concepts");
+        else if (file_is_folder(train))
+            status = source_list(&name, &count, train, err);
+        for (size_t i = 0; i < count; i++)
+            json_object_set_new(*out, name[i], json_string(type[t]));
+        source_list_free(name, count);
+        free(train);
+    }
+    if (status == RAP_OK && json_object_size(*out) == 0)
+        status =
+            err_set(err, RAP_E_NOT_FOUND,
+                    "%s: neither concept_type.json nor two_concept/concept/train is there: not "
+                    "MC-LLaVA's layout",
+                    images);
+    return status;
+}
+
 rap_status source_mcllava(source_sink *sink, rap_err *err)
 {
     const plan_source *s = sink->source;
@@ -160,7 +190,8 @@ rap_status source_mcllava(source_sink *sink, rap_err *err)
     if (status == RAP_OK && !(path = path_join(s->images, "concept_type.json")))
         status = err_memory(err, "reading concepts");
     if (status == RAP_OK)
-        status = json_read(&r.types, path, 16 << 20, err);
+        status = file_exists(path) ? json_read(&r.types, path, 16 << 20, err)
+                                   : find_concepts(&r.types, s->images, err);
     if (status == RAP_OK)
         status = official_open(&r.database, s->annotations, err);
     json_object_foreach(r.types, concept, type)

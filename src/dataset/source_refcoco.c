@@ -142,6 +142,8 @@ static rap_status take(const coco_annotation *a, void *payload, rap_err *err)
         dataset_item_free(item);
         item = NULL;
     }
+    if (item)
+        coco_keep_mask(item, a, r->sink);
     return source_offer(r->sink, item, err);
 }
 

@@ -38,7 +38,7 @@ typedef struct reading {
     double left, right, top, bottom;
     track track[TRACKS];
     int tracks;
-    uint64_t done;
+    double done, whole; /* share of the folders that is read; of which this folder is so much */
 } reading;
 
 static int is_side(double pixels)
@@ -187,9 +187,8 @@ static rap_status read_snippet(reading *r, const char *folder, char **name, size
     }
     for (int t = 0; status == RAP_OK && t < r->tracks; t++)
         status = offer_track(r, &r->track[t], err);
-    if (status == RAP_OK && ++r->done % 16 == 0)
-        status = source_progress(r->sink, 0.5, err);
-    return status;
+    r->done += r->whole;
+    return status == RAP_OK ? source_progress(r->sink, r->done, err) : status;
 }
 
 /* A folder with XML files is a snippet; others are searched. */
@@ -198,6 +197,7 @@ static rap_status search(reading *r, const char *folder, const char *relative, i
 {
     char **name = NULL;
     size_t count = 0, files = 0;
+    double whole = r->whole;
     rap_status status = source_list(&name, &count, folder, err);
 
     for (size_t i = 0; i < count; i++)
@@ -205,6 +205,8 @@ static rap_status search(reading *r, const char *folder, const char *relative, i
     r->snippet = relative;
     if (status == RAP_OK && files > 0)
         status = read_snippet(r, folder, name, count, err);
+    if (count > 0)
+        r->whole = whole / (double)count;
     for (size_t i = 0; status == RAP_OK && files == 0 && depth < DEPTH && i < count; i++) {
         char *below = path_join(folder, name[i]);
         char *inside = *relative ? path_join(relative, name[i]) : mem_string(name[i]);
@@ -216,6 +218,7 @@ static rap_status search(reading *r, const char *folder, const char *relative, i
         free(below);
         free(inside);
     }
+    r->whole = whole;
     source_list_free(name, count);
     return status;
 }
@@ -228,6 +231,7 @@ rap_status source_vid(source_sink *sink, rap_err *err)
     if (!r)
         return err_memory(err, "reading snippets");
     r->sink = sink;
+    r->whole = 1;
     status = search(r, sink->source->annotations, "", 0, err);
     free(r);
     return status;

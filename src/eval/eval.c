@@ -5,7 +5,9 @@
 #include "base/temp.h"
 #include "eval/calibrate/calibrate.h"
 #include "eval/items.h"
+#include "eval/name_index.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,11 +50,26 @@ const char *eval_text(const json_t *item, const char *key)
     return text ? text : "";
 }
 
-int eval_item_count(const eval_options *options, json_t *items)
+/* Loads the task's items, of which those about concepts that the store does not know are left out while it grows, and gives
+ * how many are asked. NULL: the task was not selected. */
+static rap_status load(json_t **out, size_t *out_count, const eval_run_state *run, const char *task,
+                       rap_err *err)
 {
-    int count = (int)json_array_size(items);
+    rap_status status = RAP_OK;
+    size_t wanted = run->options->sample > 0 ? (size_t)run->options->sample : SIZE_MAX;
 
-    return options->sample > 0 && options->sample < count ? options->sample : count;
+    *out = NULL;
+    if (eval_wants(run->options, task))
+        status = items_load(out, run->options->folder, task, err);
+    for (size_t i = json_array_size(*out); strcmp(run->side, "growth") == 0 && i-- > 0;) {
+        json_t *concepts = items_concepts(json_array_get(*out, i));
+
+        if (!name_index_has_all(run->index, concepts))
+            json_array_remove(*out, i);
+        json_decref(concepts);
+    }
+    *out_count = json_array_size(*out) < wanted ? json_array_size(*out) : wanted;
+    return status;
 }
 
 static rap_status step(eval_run_state *run, rap_err *err)
@@ -80,14 +97,10 @@ rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, voi
                      rap_err *err)
 {
     json_t *items = NULL;
-    rap_status status = RAP_OK;
-    size_t size, count;
+    size_t size, count = 0;
+    rap_status status = load(&items, &count, run, task, err);
 
-    if (!eval_wants(run->options, task))
-        return RAP_OK;
-    status = items_load(&items, run->options->folder, task, err);
     size = json_array_size(items);
-    count = (size_t)eval_item_count(run->options, items);
     for (size_t i = 0; status == RAP_OK && i < count; i++) { /* evenly spaced */
         size_t at = i * size / count;
 
@@ -101,20 +114,20 @@ rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, voi
     return status;
 }
 
-static rap_status count_items(eval_run_state *run, rap_err *err)
+rap_status eval_count_items(eval_run_state *run, rap_err *err)
 {
-    for (size_t i = 0; i < TASKS; i++) {
-        json_t *items = NULL;
-        rap_status status = RAP_OK;
+    rap_status status = RAP_OK;
 
-        if (eval_wants(run->options, tasks[i]))
-            status = items_load(&items, run->options->folder, tasks[i], err);
-        if (status != RAP_OK)
-            return status;
-        run->total += 2 * (uint64_t)eval_item_count(run->options, items);
+    run->done = run->total = 0;
+    for (size_t i = 0; status == RAP_OK && i < TASKS; i++) {
+        json_t *items = NULL;
+        size_t count = 0;
+
+        status = load(&items, &count, run, tasks[i], err);
+        run->total += count;
         json_decref(items);
     }
-    return RAP_OK;
+    return status;
 }
 
 static int collect_name(const rap_record *record, void *payload)
@@ -136,11 +149,51 @@ static rap_status open_store(rap **out, const eval_run_state *run, const char *p
                             : err_set(err, status, "%s", *out ? rap_error(*out) : "out of memory");
 }
 
+/* What each picture of the set shows, by its captions. */
+static rap_status read_shown(eval_run_state *run, rap_err *err)
+{
+    json_t *items = NULL;
+    char *path = path_join(run->options->folder, items_file("caption"));
+    rap_status status =
+        path && (run->shown = json_object()) ? RAP_OK : err_memory(err, "starting the evaluation");
+
+    if (status == RAP_OK && file_exists(path)) /* a set may have none */
+        status = items_load(&items, run->options->folder, "caption", err);
+    free(path);
+    for (size_t i = 0; status == RAP_OK && i < json_array_size(items); i++)
+        json_object_set(run->shown, eval_text(json_array_get(items, i), "image"),
+                        json_object_get(json_array_get(items, i), "names"));
+    json_decref(items);
+    return status;
+}
+
+static rap_status prepare_names(eval_run_state *run, rap_err *err)
+{
+    const ablation *without = &run->options->without;
+
+    if (!(run->index = name_index_new(run->names)))
+        return err_memory(err, "starting the evaluation");
+    if (without->oracle) {
+        rap_status status = read_shown(run, err);
+
+        if (status != RAP_OK)
+            return status;
+    }
+    return ablation_prepare(without, run->r, run->names, err);
+}
+
+static bool has_questions(const eval_counts *n)
+{
+    return n->captions + n->recognition + n->vqa + n->text_qa + n->retrieval > 0;
+}
+
 /* Runs every task on the store at `path`, which is filled first when `database` is given. */
-static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts *counts,
+static rap_status run_side(eval_report *out, eval_run_state *run, eval_scores *scores,
                            const char *path, const char *database, rap_err *err)
 {
-    rap_status status = open_store(&run->r, run, path, RAP_POLICY_DEFAULT, err);
+    eval_counts *counts = &out->counts;
+    rap_status status =
+        open_store(&run->r, run, path, ablation_policy(&run->options->without), err);
 
     if (status == RAP_OK && database) {
         status = rap_import(NULL, run->r, database, 0);
@@ -148,6 +201,8 @@ static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts
             status = rap_each(run->r, NULL, collect_name, run->names);
         if (status != RAP_OK)
             err_set(err, status, "%s", rap_error(run->r));
+        else
+            status = prepare_names(run, err);
     }
     if (status == RAP_OK)
         status = open_store(&run->paper, run, path, RAP_POLICY_PAPER, err);
@@ -155,6 +210,8 @@ static rap_status run_side(eval_run_state *run, eval_scores *scores, eval_counts
         status = eval_vision(run, scores, counts, err);
     if (status == RAP_OK)
         status = eval_questions(run, scores, counts, err);
+    if (status == RAP_OK && database && run->options->growth && has_questions(counts))
+        status = eval_grow(out, run, err);
     rap_close(run->paper);
     rap_close(run->r);
     run->r = run->paper = NULL;
@@ -165,15 +222,19 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
 {
     char *database = path_join(run->options->folder, "database.json");
     char *full = path_join(folder, "full.db"), *empty = path_join(folder, "empty.db");
-    rap_status status = database && full && empty ? count_items(run, err)
-                                                  : err_memory(err, "starting the evaluation");
+    rap_status status =
+        database && full && empty ? RAP_OK : err_memory(err, "starting the evaluation");
 
     run->side = "memory";
     if (status == RAP_OK)
-        status = run_side(run, &out->memory, &out->counts, full, database, err);
+        status = eval_count_items(run, err);
+    if (status == RAP_OK)
+        status = run_side(out, run, &out->memory, full, database, err);
     run->side = "baseline";
     if (status == RAP_OK)
-        status = run_side(run, &out->baseline, &out->counts, empty, NULL, err);
+        status = eval_count_items(run, err);
+    if (status == RAP_OK)
+        status = run_side(out, run, &out->baseline, empty, NULL, err);
     free(database);
     free(full);
     free(empty);
@@ -237,7 +298,7 @@ static bool is_one_file(const char *a, const char *b)
 /* What is written must not be what is read: the set, the distractors, the profile; nor written twice. */
 static rap_status check_outputs(const eval_options *o, rap_err *err)
 {
-    const char *const out[] = { o->log, o->save_distractors };
+    const char *const out[] = { o->log, o->save_distractors, o->draw };
     rap_status status = RAP_OK;
 
     for (size_t i = 0; status == RAP_OK && i < sizeof out / sizeof *out; i++) {
@@ -267,5 +328,7 @@ rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err)
     run.names = json_array();
     status = run.names ? run_all(&run, out, err) : err_memory(err, "starting the evaluation");
     json_decref(run.names);
+    json_decref(run.index);
+    json_decref(run.shown);
     return status;
 }

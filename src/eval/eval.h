@@ -5,15 +5,17 @@
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
  * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition,
- * VQA, text QA), vision.c (retrieval, detection), open_set.c (false positives, larger stores), eval.c (stores and the
- * run), report.c (the table; wire/measure.c has the JSON). */
+ * VQA, text QA), vision.c (retrieval, detection), open_set.c (false positives, larger stores), ablation.h, growth.c
+ * (the questions as the store grows), eval.c (stores and the run), report.c (the table; wire/measure.c has the JSON). */
 #ifndef RAP_EVAL_EVAL_H
 #define RAP_EVAL_EVAL_H
 
 #include "base/err.h"
+#include "eval/ablation.h"
 #include "eval/calibrate/report.h"
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 
 typedef struct eval_scores {
@@ -39,7 +41,10 @@ typedef struct eval_options {
     int sample;          /* 0: everything; else at most this many items per task, evenly spaced */
     const char *const
         *tasks;      /* NULL: every task; else their names as in the table, ended by NULL */
-    int growth;              /* the open-set task repeats with 10, 100, 1,000 and 10,000 concepts */
+    int growth;              /* the open-set task repeats with 10, 100, 1,000 and 10,000 concepts; questions and retrieval
+                              * with 10, 20, 50 … of the set's own */
+    const char *draw;        /* NULL; else the growth as a PNG: eval_draw() writes it */
+    ablation without;        /* what is taken away, of questions */
     const char *distractors; /* NULL: the set's distractors.gguf; else see calibrate_vectors_open() */
     const char *save_distractors; /* NULL; else their vectors are written there */
     const char *log; /* NULL; else a file for every question and answer, one line of JSON each */
@@ -47,17 +52,38 @@ typedef struct eval_options {
     void *payload;
 } eval_options;
 
+enum { EVAL_STEPS = 12, EVAL_GROWTH_MEASURES = 5 };
+
+typedef struct eval_step { /* with so many concepts */
+    int concepts;
+    eval_scores scores;
+    eval_counts counts;
+} eval_step;
+
 typedef struct eval_report {
     eval_scores memory;   /* with the concepts remembered */
     eval_scores baseline; /* the same with an empty store */
     eval_counts counts;
     calibrate_report open_set;
     char note[1024]; /* "" or one line: why there are no larger stores */
+    int steps;       /* 0: growth was not asked for, or no question */
+    eval_step step[EVAL_STEPS]; /* fewest concepts first; the last has them all */
 } eval_report;
 
 rap_status eval_run(eval_report *out, const eval_options *options, rap_err *err);
 
 void eval_print_table(FILE *out, const eval_report *report);
+/* The growth as bars. */
+rap_status eval_draw(const eval_report *report, const char *png, rap_err *err);
+
+/* The measures that are followed as the store grows. */
+typedef struct eval_growth_measure {
+    const char *name;
+    size_t score, count; /* offsets in eval_scores and eval_counts */
+} eval_growth_measure;
+extern const eval_growth_measure eval_growth_measures[EVAL_GROWTH_MEASURES];
+/* 0 items: it was not measured. */
+double eval_growth_value(int *out_items, const eval_step *step, const eval_growth_measure *measure);
 
 /* ---- between the files of this folder ---- */
 
@@ -67,6 +93,8 @@ typedef struct eval_run_state {
     rap *r;        /* the default policy */
     rap *paper;    /* the paper policy, with two candidates per region */
     json_t *names; /* every stored name, an array of strings */
+    json_t *index; /* the same as name_index.h finds them; while the store grows only items about these are asked */
+    json_t *shown; /* for the oracle: {picture: [names]} */
     FILE *log;
     const char *side; /* "memory" or "baseline" */
     uint64_t done, total;
@@ -77,7 +105,8 @@ typedef struct eval_run_state {
 typedef rap_status eval_item(eval_run_state *run, json_t *item, void *payload, rap_err *err);
 rap_status eval_each(eval_run_state *run, const char *task, eval_item *each, void *payload,
                      rap_err *err);
-int eval_item_count(const eval_options *options, json_t *items);
+/* Adds what is to be asked to `total`, which begins anew. */
+rap_status eval_count_items(eval_run_state *run, rap_err *err);
 
 /* A text field of an item, "" when absent. */
 const char *eval_text(const json_t *item, const char *key);
@@ -89,5 +118,9 @@ int eval_wants(const eval_options *options, const char *task);
 
 rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
+rap_status eval_retrieval(eval_run_state *run, eval_scores *scores, eval_counts *counts,
+                          rap_err *err);
+/* Fills the steps; forgets concepts of the run's store on the way, which is not whole afterwards. */
+rap_status eval_grow(eval_report *out, eval_run_state *run, rap_err *err);
 
 #endif

@@ -177,3 +177,17 @@ rap_status items_load(json_t **out, const char *folder, const char *task, rap_er
     free(path);
     return status;
 }
+
+json_t *items_concepts(const json_t *item)
+{
+    static const char *const field[] = { "concept", "name" };
+    json_t *names = json_object_get(item, "names"), *out = json_array();
+
+    for (size_t i = 0; out && i < json_array_size(names); i++)
+        if (json_is_string(json_array_get(names, i)))
+            json_array_append(out, json_array_get(names, i));
+    for (size_t i = 0; out && !names && i < sizeof field / sizeof *field; i++)
+        if (json_is_string(json_object_get(item, field[i])))
+            json_array_append(out, json_object_get(item, field[i]));
+    return out;
+}

@@ -13,4 +13,7 @@ const char *items_file(const char *task);
 /* The array in `folder` for a task; json_decref() it. RAP_E_FORMAT names the file, the item and the field. */
 rap_status items_load(json_t **out, const char *folder, const char *task, rap_err *err);
 
+/* The names that an item is about ("names", else "concept" or "name"), a new list; NULL: out of memory. */
+json_t *items_concepts(const json_t *item);
+
 #endif

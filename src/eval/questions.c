@@ -1,9 +1,12 @@
 /* questions.c: caption, recognition, visual and text question answering. */
 #include "base/file.h"
 #include "base/path_find.h"
+#include "base/text_fold.h"
 #include "eval/eval.h"
+#include "eval/items.h"
 #include "eval/metrics.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +35,25 @@ static void log_answer(eval_run_state *run, const char *task, const json_t *item
     json_decref(line);
 }
 
+/* The item's concepts, and, for the oracle, what its picture shows besides; a new list. */
+static json_t *concepts_of(const eval_run_state *run, const json_t *item)
+{
+    json_t *out = items_concepts(item);
+    const json_t *shown = json_object_get(run->shown, eval_text(item, "image"));
+
+    for (size_t i = 0; out && i < json_array_size(shown); i++) {
+        json_t *name = json_array_get(shown, i);
+        bool there = false;
+
+        for (size_t k = 0; k < json_array_size(out); k++)
+            there = there || text_same_name(json_string_value(json_array_get(out, k)),
+                                            json_string_value(name));
+        if (!there)
+            json_array_append(out, name);
+    }
+    return out;
+}
+
 /* Asks; free(*out_text). */
 static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
                       const char *question, char **out_text, rap_err *err)
@@ -40,21 +62,26 @@ static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
     char *path = *image ? path_find(run->options->folder, image) : NULL;
     rap_query query = RAP_QUERY_INIT;
     rap_answer *answer = NULL;
-    rap_status status;
+    bool empty = strcmp(run->side, "baseline") == 0;
+    json_t *concepts = empty ? NULL : concepts_of(run, item);
+    const char **only = NULL;
+    rap_status status =
+        ablation_query(&query, &only, &run->options->without, concepts, run->index, err);
 
     query.image.path = path;
     query.question = strncmp(question, "<image>\n", 8) == 0 ? question + 8 : question;
     query.max_tokens = 96;
-    status = rap_ask(&answer, run->r, &query, NULL, NULL);
-    if (status != RAP_OK) {
+    if (status == RAP_OK && (status = rap_ask(&answer, run->r, &query, NULL, NULL)) != RAP_OK) {
         err_set(err, status, "%s", rap_error(run->r));
-    } else {
+    } else if (status == RAP_OK) {
         log_answer(run, task, item, query.question, answer);
         *out_text = strdup(answer->text);
         if (!*out_text)
             status = err_memory(err, "keeping an answer");
     }
     rap_answer_free(answer);
+    free(only);
+    json_decref(concepts);
     free(path);
     return status;
 }

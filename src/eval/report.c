@@ -25,6 +25,34 @@ static void open_set_table(FILE *out, const eval_report *e)
         fprintf(out, "%s\n", e->note);
 }
 
+/* A column a measure that was taken, a row a size of the store. */
+static void growth_table(FILE *out, const eval_report *e)
+{
+    if (e->steps == 0)
+        return;
+    fprintf(out, "\n%8s", "concepts");
+    for (int m = 0; m < EVAL_GROWTH_MEASURES; m++) {
+        int items;
+
+        eval_growth_value(&items, &e->step[e->steps - 1], &eval_growth_measures[m]);
+        if (items > 0)
+            fprintf(out, " %11s %6s", eval_growth_measures[m].name, "items");
+    }
+    fputc('\n', out);
+    for (int i = 0; i < e->steps; i++) {
+        fprintf(out, "%8d", e->step[i].concepts);
+        for (int m = 0; m < EVAL_GROWTH_MEASURES; m++) {
+            int items, all;
+            double value = eval_growth_value(&items, &e->step[i], &eval_growth_measures[m]);
+
+            eval_growth_value(&all, &e->step[e->steps - 1], &eval_growth_measures[m]);
+            if (all > 0)
+                fprintf(out, " %11.3f %6d", value, items);
+        }
+        fputc('\n', out);
+    }
+}
+
 static void row(FILE *out, const char *task, const char *measure, double memory, double baseline,
                 int n)
 {
@@ -52,5 +80,6 @@ void eval_print_table(FILE *out, const eval_report *e)
     row(out, "retrieval", "top1", m->top1, b->top1, n->retrieval);
     row(out, "retrieval", "top2", m->top2, b->top2, n->retrieval);
     row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);
+    growth_table(out, e);
     open_set_table(out, e);
 }

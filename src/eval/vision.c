@@ -97,17 +97,25 @@ static rap_status detection(eval_run_state *run, json_t *item, void *payload, ra
     return status;
 }
 
-rap_status eval_vision(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
+rap_status eval_retrieval(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
 {
     vision_tally t = { 0 };
     rap_status status = eval_each(run, "retrieval", retrieval, &t, err);
 
-    if (status == RAP_OK)
-        status = eval_each(run, "detection", detection, &t, err);
     s->top1 = metrics_ratio(t.first, t.asked);
     s->top2 = metrics_ratio(t.second, t.asked);
-    s->detection_recall = metrics_ratio(t.found, t.things);
     counts->retrieval = t.asked;
+    return status;
+}
+
+rap_status eval_vision(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
+{
+    vision_tally t = { 0 };
+    rap_status status = eval_retrieval(run, s, counts, err);
+
+    if (status == RAP_OK)
+        status = eval_each(run, "detection", detection, &t, err);
+    s->detection_recall = metrics_ratio(t.found, t.things);
     counts->detection = t.things;
     return status;
 }

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/temp.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -78,6 +79,7 @@ void gguf_put_float(gguf_writer *w, const char *key, float value);
 void gguf_put_bool(gguf_writer *w, const char *key, bool value);
 void gguf_put_string(gguf_writer *w, const char *key, const char *value, size_t len);
 void gguf_put_ints(gguf_writer *w, const char *key, const uint32_t *value, size_t count);
+void gguf_put_signed_ints(gguf_writer *w, const char *key, const int32_t *value, size_t count);
 void gguf_put_floats(gguf_writer *w, const char *key, const float *value, size_t count);
 void gguf_put_strings(gguf_writer *w, const char *key, const char *const *value, size_t count);
 /* Copies the data. ne in ggml order. */
@@ -85,5 +87,21 @@ void gguf_put_tensor(gguf_writer *w, const char *name, gguf_type type, int dims,
                      const void *data);
 /* Writes atomically; reports any earlier out-of-memory too. */
 rap_status gguf_writer_save(gguf_writer *w, const char *path, rap_err *err);
+
+/* A file larger than memory: all tensors are declared instead of put, then a stream writes the keys, and the
+ * tensors' bytes follow in pieces, in the order of their declaration. */
+void gguf_declare_tensor(gguf_writer *w, const char *name, gguf_type type, int dims,
+                         const int64_t *ne);
+typedef struct gguf_stream gguf_stream;
+/* Fails with RAP_E_IO when the disk has no room for all of it. */
+rap_status gguf_stream_open(gguf_stream **out, const gguf_writer *w, const char *path,
+                            rap_err *err);
+rap_status gguf_stream_write(gguf_stream *s, const void *bytes, size_t size, rap_err *err);
+rap_status gguf_stream_end_tensor(gguf_stream *s, rap_err *err);
+/* Gives the file its name. Until then nothing stands at `path` that did not stand there before. */
+rap_status gguf_stream_publish(gguf_stream *s, rap_err *err);
+/* Leaves it a temporary file instead, the caller's to remove. */
+rap_status gguf_stream_keep(gguf_stream *s, temp *out, rap_err *err);
+void gguf_stream_close(gguf_stream *s); /* NULL-safe; an unpublished file is removed */
 
 #endif

@@ -1,23 +1,16 @@
 /* gguf_write.c: builds a GGUF (version 3) in memory and saves it atomically.
  *
  * Keys, tensor infos and tensor bytes grow in three buffers; gguf_writer_save() writes them one after the
- * other. Failures are sticky, so that callers put everything and check once. */
-#include "base/buf.h"
+ * other. Failures are sticky, so that callers put everything and check once. Tensors too large for memory are
+ * declared here and written by gguf_stream.c. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "formats/gguf_inside.h"
 #include "formats/gguf_types.h"
+#include "formats/gguf_write_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { ALIGNMENT = 32 };
-
-struct gguf_writer {
-    buf keys, infos, data;
-    uint64_t key_count, tensor_count;
-    bool misuse; /* a tensor that no reader would accept */
-};
 
 static void put_u32(buf *b, uint32_t v)
 {
@@ -51,10 +44,10 @@ static void put_array(gguf_writer *w, const char *key, gguf_kind kind, size_t co
 
 static void pad(buf *b)
 {
-    static const char zeros[ALIGNMENT];
-    size_t over = b->len % ALIGNMENT;
+    static const char zeros[GGUF_ALIGNMENT];
+    size_t over = b->len % GGUF_ALIGNMENT;
     if (over)
-        buf_add(b, zeros, ALIGNMENT - over);
+        buf_add(b, zeros, GGUF_ALIGNMENT - over);
 }
 
 gguf_writer *gguf_writer_new(const char *architecture)
@@ -112,6 +105,12 @@ void gguf_put_ints(gguf_writer *w, const char *key, const uint32_t *value, size_
         put_u32(&w->keys, value[i]);
 }
 
+void gguf_put_signed_ints(gguf_writer *w, const char *key, const int32_t *value, size_t count)
+{
+    put_array(w, key, GGUF_KIND_I32, count);
+    buf_add(&w->keys, value, count * sizeof *value);
+}
+
 void gguf_put_strings(gguf_writer *w, const char *key, const char *const *value, size_t count)
 {
     put_array(w, key, GGUF_KIND_STRING, count);
@@ -119,14 +118,15 @@ void gguf_put_strings(gguf_writer *w, const char *key, const char *const *value,
         put_text(&w->keys, value[i], strlen(value[i]));
 }
 
-void gguf_put_tensor(gguf_writer *w, const char *name, gguf_type type, int dims, const int64_t *ne,
-                     const void *data)
+/* Adds a tensor's info and returns its bytes; 0, and a misuse, for what no reader would accept. */
+static size_t put_info(gguf_writer *w, const char *name, gguf_type type, int dims,
+                       const int64_t *ne)
 {
     gguf_block block = gguf_type_block(type);
     size_t bytes = (size_t)block.bytes;
     if (!block.elements || dims < 1 || dims > 4 || ne[0] < 1 || ne[0] % block.elements) {
         w->misuse = true;
-        return;
+        return 0;
     }
     put_text(&w->infos, name, strlen(name));
     put_u32(&w->infos, (uint32_t)dims);
@@ -137,30 +137,56 @@ void gguf_put_tensor(gguf_writer *w, const char *name, gguf_type type, int dims,
         put_u64(&w->infos, (uint64_t)ne[i]);
     }
     put_u32(&w->infos, (uint32_t)type);
-    put_u64(&w->infos, w->data.len);
+    put_u64(&w->infos, w->data.len + w->declared);
+    w->tensor_count++;
+    return w->misuse ? 0 : bytes;
+}
+
+void gguf_put_tensor(gguf_writer *w, const char *name, gguf_type type, int dims, const int64_t *ne,
+                     const void *data)
+{
+    size_t bytes = put_info(w, name, type, dims, ne);
+    if (w->declared)
+        w->misuse = true;
     if (!w->misuse)
         buf_add(&w->data, data, bytes);
     pad(&w->data);
-    w->tensor_count++;
+}
+
+void gguf_declare_tensor(gguf_writer *w, const char *name, gguf_type type, int dims,
+                         const int64_t *ne)
+{
+    size_t bytes = put_info(w, name, type, dims, ne);
+    if (w->data.len || bytes > SIZE_MAX - GGUF_ALIGNMENT || w->declared > UINT64_MAX / 2)
+        w->misuse = true;
+    w->declared += (bytes + GGUF_ALIGNMENT - 1) / GGUF_ALIGNMENT * GGUF_ALIGNMENT;
+}
+
+rap_status gguf_writer_head(buf *out, const gguf_writer *w, const char *path, rap_err *err)
+{
+    if (w->misuse)
+        return err_set(err, RAP_E_ARGUMENT, "%s: a tensor to write has an impossible shape", path);
+    buf_puts(out, "GGUF");
+    put_u32(out, 3);
+    put_u64(out, w->tensor_count);
+    put_u64(out, w->key_count);
+    buf_add(out, w->keys.data, w->keys.len);
+    buf_add(out, w->infos.data, w->infos.len);
+    pad(out);
+    if (buf_failed(&w->keys) || buf_failed(&w->infos) || buf_failed(&w->data) || buf_failed(out))
+        return err_memory(err, "writing a GGUF");
+    return RAP_OK;
 }
 
 rap_status gguf_writer_save(gguf_writer *w, const char *path, rap_err *err)
 {
     buf head = BUF_INIT;
-    rap_status status;
+    rap_status status = gguf_writer_head(&head, w, path, err);
 
-    if (w->misuse)
-        return err_set(err, RAP_E_ARGUMENT, "%s: a tensor to write has an impossible shape", path);
-    buf_puts(&head, "GGUF");
-    put_u32(&head, 3);
-    put_u64(&head, w->tensor_count);
-    put_u64(&head, w->key_count);
-    buf_add(&head, w->keys.data, w->keys.len);
-    buf_add(&head, w->infos.data, w->infos.len);
-    pad(&head);
-    if (buf_failed(&w->keys) || buf_failed(&w->infos) || buf_failed(&w->data) || buf_failed(&head))
-        status = err_memory(err, "writing a GGUF");
-    else /* the numbers may take most of the memory there is: they are not copied */
+    if (status == RAP_OK && w->declared)
+        status = err_set(err, RAP_E_ARGUMENT, "%s: tensors were declared but not written", path);
+    if (status ==
+        RAP_OK) /* the numbers may take most of the memory there is: they are not copied */
         status = file_write_parts(
             path, (const file_part[]){ { head.data, head.len }, { w->data.data, w->data.len } }, 2,
             err);

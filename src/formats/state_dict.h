@@ -55,6 +55,12 @@ rap_status state_dict_beside_json(const state_dict *d, const char *name, json_t 
 
 /* The elements in row-major order, in the tensor's own type; free(). */
 rap_status state_tensor_read(const state_tensor *t, void **out, size_t *out_bytes, rap_err *err);
+/* The same in place, borrowed; NULL for elements that do not follow one another, and for none. */
+const void *state_tensor_bytes(const state_tensor *t);
+/* The tensor has been read: its pages need not stay in memory. It may be read again all the same. */
+void state_tensor_let_go(const state_tensor *t);
+/* count elements as f32; false for a type that holds no floating numbers. */
+bool state_widen(float *out, const void *bytes, dtype type, size_t count);
 /* The same as f32, from any of the floating types (RAP_E_UNSUPPORTED for the others); free(). */
 rap_status state_tensor_floats(const state_tensor *t, float **out, rap_err *err);
 

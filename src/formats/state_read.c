@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 const char *state_dict_path(const state_dict *d)
 {
@@ -92,7 +94,21 @@ rap_status state_tensor_read(const state_tensor *t, void **out, size_t *out_byte
     return RAP_OK;
 }
 
-static bool widen(float *out, const void *bytes, dtype type, size_t count)
+const void *state_tensor_bytes(const state_tensor *t)
+{
+    return is_dense(t) && t->elements ? t->bytes + (size_t)t->offset * dtype_size(t->type) : NULL;
+}
+
+void state_tensor_let_go(const state_tensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)state_tensor_bytes(t);
+    uintptr_t from = (start + page - 1) / page * page,
+              to = (start + (size_t)t->elements * dtype_size(t->type)) / page * page;
+    if (start && from < to) /* MADV_DONTNEED would lose what was inflated into memory */
+        madvise((void *)from, to - from, MADV_PAGEOUT);
+}
+
+bool state_widen(float *out, const void *bytes, dtype type, size_t count)
 {
     switch (type) {
     case DTYPE_F32:
@@ -127,7 +143,7 @@ rap_status state_tensor_floats(const state_tensor *t, float **out, rap_err *err)
     float *floats = mem_array(t->elements ? (size_t)t->elements : 1, sizeof *floats);
     if (!floats)
         status = err_memory(err, "reading a checkpoint");
-    else if (!widen(floats, bytes, t->type, (size_t)t->elements))
+    else if (!state_widen(floats, bytes, t->type, (size_t)t->elements))
         status =
             err_set(err, RAP_E_UNSUPPORTED, "tensor '%s' does not hold floating numbers", t->name);
     free(bytes);

@@ -49,6 +49,9 @@ rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_im
                         int first, rap_err *err);
 void prompt_release(prompt *p);
 
+/* Here a concept's number begins at 1 in every prompt, as in the official inference code. The official trainer numbers
+ * from 1 behind a query picture and from 0 without one; a model tuned by it has seen "0." in text-only samples. */
+
 /* The prompt as one text with "<image>" for pictures, for logs, tests and training data. */
 void prompt_text(buf *out, const prompt *p);
 

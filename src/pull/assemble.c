@@ -9,6 +9,7 @@
 #include "formats/gguf_file.h"
 #include "formats/json.h"
 #include "generate/check/check.h"
+#include "generate/quantise.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -85,16 +86,28 @@ static rap_status take(const work *w, const char *from, const char *to)
     return status;
 }
 
+static convert_part part_of(const char *role)
+{
+    return strcmp(role, "llm") == 0      ? CONVERT_LLM
+           : strcmp(role, "mmproj") == 0 ? CONVERT_MMPROJ
+                                         : CONVERT_ALL;
+}
+
 static rap_status convert(const work *w, const recipe_step *s, const char *from, const char *to)
 {
     char *vocab = s->vocab ? path_join(w->in->folder[s->source], s->vocab) : NULL;
-    convert_options options = { .vocab = vocab, .type = CONVERT_KEEP, .image_size = s->image_size };
+    char *tower = s->tower >= 0 ? w->in->folder[s->tower] : NULL;
+    convert_options options = { .vocab = vocab,
+                                .image_size = s->image_size,
+                                .tower = tower,
+                                .quantise = quantise,
+                                .part = part_of(s->role) };
     rap_status status = RAP_OK;
 
     if (s->vocab && !vocab)
         return err_memory(w->err, "converting");
     if (*s->type)
-        status = convert_type_of(&options.type, s->type, w->err);
+        status = convert_set_type(&options, s->type, w->err);
     if (status == RAP_OK)
         status = convert_file(from, to, &options, w->err);
     free(vocab);

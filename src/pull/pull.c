@@ -84,10 +84,20 @@ static int on_step(const char *what, const char *file, void *payload)
 
 /* ---- opening ---- */
 
+static void release_files(pull *p)
+{
+    for (int i = 0; i < p->count; i++)
+        fetch_release(&p->files[i]);
+    free(p->files);
+    p->files = NULL;
+    p->count = 0;
+}
+
 static rap_status list_files(pull *p)
 {
     size_t count = 0;
 
+    release_files(p);
     for (int i = 0; i < p->r->source_count; i++)
         count += (size_t)p->r->source[i].file_count;
     p->files = mem_array(count, sizeof *p->files);
@@ -105,6 +115,25 @@ static rap_status list_files(pull *p)
                 return status;
         }
     return RAP_OK;
+}
+
+/* An index of shards that is in the cache tells of further files. */
+static rap_status list_shards(pull *p)
+{
+    bool more = false;
+    rap_status status = RAP_OK;
+
+    for (int i = 0, k = 0; i < p->r->source_count && status == RAP_OK; i++) {
+        recipe_source *s = &p->r->source[i];
+        int listed = s->file_count;
+
+        for (int file = 0; file < listed && status == RAP_OK; file++, k++)
+            if (s->file[file].shards && p->files[k].here) {
+                status = recipe_add_shards(p->r, s, file, p->files[k].path, p->err);
+                more = true;
+            }
+    }
+    return status == RAP_OK && more ? list_files(p) : status;
 }
 
 /* The old profile is removed with everything in it, so no recipe may be there. */
@@ -145,14 +174,14 @@ static rap_status pull_open(pull *p)
     if (status != RAP_OK)
         return status;
     status = hub_open(&p->hub, p->o->offline, p->err);
-    return status == RAP_OK ? list_files(p) : status;
+    if (status == RAP_OK)
+        status = list_files(p);
+    return status == RAP_OK ? list_shards(p) : status;
 }
 
 static void pull_close(pull *p)
 {
-    for (int i = 0; i < p->count; i++)
-        fetch_release(&p->files[i]);
-    free(p->files);
+    release_files(p);
     http_close(p->http);
     hub_release(&p->hub);
     free(p->profile);
@@ -266,7 +295,16 @@ static rap_status need_space(const pull *p, const char *path, const struct statv
         path, ((double)need + (double)DISK_SPARE) / 1e9, available / 1e9);
 }
 
-/* Space for the remaining downloads and for the converted files (about the size of their sources). */
+/* What is made of a source of so many bytes: about as many. A quantised language model takes a temporary file besides, an
+ * image projector is a small part of its source. */
+static int64_t bytes_made(const recipe_step *s, int64_t bytes)
+{
+    if (strcmp(s->role, "mmproj") == 0 && !s->from)
+        return 0;
+    return strchr(s->type, '_') && strcmp(s->role, "llm") == 0 ? bytes + bytes / 2 : bytes;
+}
+
+/* Space for the remaining downloads and for the converted files. */
 static rap_status check_disk(const pull *p)
 {
     struct statvfs cache_space, profile_space;
@@ -283,7 +321,7 @@ static rap_status check_disk(const pull *p)
         for (int k = 0; s->convert && k < p->count; k++)
             if (p->files[k].source == &p->r->source[s->source] && p->files[k].bytes > 0 &&
                 (!s->from || strcmp(s->from, p->files[k].file->path) == 0))
-                made += p->files[k].bytes;
+                made += bytes_made(s, p->files[k].bytes);
     }
     if (!disk_of(p->hub.cache, &cache_space, &cache_disk) ||
         !disk_of(p->profile, &profile_space, &profile_disk))
@@ -337,6 +375,25 @@ static rap_status make_profile(pull *p)
     return status;
 }
 
+/* Indexes of shards come first: only then are all files known. */
+static rap_status get_indexes(pull *p, const fetch_settings *set)
+{
+    rap_status status = RAP_OK;
+
+    for (int i = 0; i < p->count && status == RAP_OK && !p->hub.offline; i++) {
+        fetch *f = &p->files[i];
+
+        if (!f->file->shards || f->here)
+            continue;
+        p->current = f->file->path;
+        status = fetch_ask(f, set, "", p->err);
+        if (status == RAP_OK)
+            status = fetch_get(f, set, p->err);
+        f->here = status == RAP_OK;
+    }
+    return status == RAP_OK ? list_shards(p) : status;
+}
+
 static rap_status fetch_all(pull *p)
 {
     const http_settings net = { is_cancelled, p };
@@ -347,6 +404,8 @@ static rap_status fetch_all(pull *p)
     if (!p->hub.offline)
         status = http_open(&p->http, &net, p->err);
     set.http = p->http;
+    if (status == RAP_OK)
+        status = get_indexes(p, &set);
     if (status == RAP_OK)
         status = ask_hub(p, &set);
     if (status == RAP_OK)

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SOURCES = 16, FILES = 64, STEPS = 8, TEXT = 2000, NAME = 96, PATH = 256 };
+enum { SOURCES = 16, FILES = 64, SHARDS = 256, STEPS = 8, TEXT = 2000, NAME = 96, PATH = 256 };
 #define RECIPE_LIMIT ((size_t)256 << 10) /* bytes of a recipe */
+#define INDEX_LIMIT ((size_t)16 << 20)
 
 typedef struct reader {
     recipe *r;
@@ -92,10 +93,15 @@ static rap_status read_file(const reader *in, const json_t *value, recipe_file *
     const json_t *bytes = json_object_get(value, "bytes");
     rap_status status = read_text(in, value, "path", NULL, &out->path);
 
+    out->shards = false;
     if (status == RAP_OK)
         status = read_text(in, value, "sha256", "", &out->sha256);
+    if (status == RAP_OK)
+        status = json_get_bool(&out->shards, value, "shards", in->file, in->err);
     if (status != RAP_OK)
         return status;
+    if (out->shards && (!ends_in(out->path, ".index.json") || strchr(out->path, '/')))
+        return complain(in, out->path, "is not an index of shards (NAME.index.json)");
     if (!is_path(out->path, 8))
         return complain(in, out->path, "is not a path inside a repository");
     if (*out->sha256 && !is_hex(out->sha256, 64))
@@ -207,6 +213,21 @@ static rap_status read_vocab(const reader *in, recipe_step *out)
     return RAP_OK;
 }
 
+static rap_status read_tower(const reader *in, const char *place, recipe_step *out)
+{
+    recipe_step found = { 0 };
+    rap_status status;
+
+    out->tower = -1;
+    if (!*place)
+        return RAP_OK;
+    status = read_place(in, place, &found);
+    if (status == RAP_OK && found.from)
+        status = complain(in, place, "must be a source, not a file");
+    out->tower = found.source;
+    return status;
+}
+
 static bool is_role(const char *text)
 {
     static const char *const roles[] = { "encoder", "text_encoder", "detector",
@@ -221,7 +242,7 @@ static bool is_role(const char *text)
 static rap_status read_step(const reader *in, const char *role, const json_t *value,
                             recipe_step *out)
 {
-    const char *convert = NULL, *take = NULL;
+    const char *convert = NULL, *take = NULL, *tower = NULL;
     rap_status status = read_text(in, value, "file", NULL, &out->as);
 
     out->role = role;
@@ -233,6 +254,8 @@ static rap_status read_step(const reader *in, const char *role, const json_t *va
         status = read_text(in, value, "vocab", "", &out->vocab);
     if (status == RAP_OK)
         status = read_text(in, value, "type", "", &out->type);
+    if (status == RAP_OK)
+        status = read_text(in, value, "tower", "", &tower);
     if (status == RAP_OK)
         status = json_get_int(&out->image_size, value, "image_size", 1, 1024, in->file, in->err);
     if (status != RAP_OK)
@@ -250,6 +273,8 @@ static rap_status read_step(const reader *in, const char *role, const json_t *va
     status = read_place(in, out->convert ? convert : take, out);
     if (status == RAP_OK && !out->convert && !out->from)
         return complain(in, take, "names a repository, not one of its files");
+    if (status == RAP_OK)
+        status = read_tower(in, tower, out);
     return status == RAP_OK ? read_vocab(in, out) : status;
 }
 
@@ -366,6 +391,50 @@ rap_status recipe_read(recipe **out, const char *path, rap_err *err)
     return status;
 }
 
+/* ---- shards ---- */
+
+static rap_status add_shard(recipe_source *s, const char *index, const char *name, rap_err *err)
+{
+    if (!name || !is_word(name, strlen(name)))
+        return err_set(err, RAP_E_FORMAT, "%s: does not list proper names of shards", index);
+    if (find_file(s, name) >= 0)
+        return RAP_OK;
+    if (s->file_count >= SHARDS)
+        return err_set(err, RAP_E_LIMIT, "%s: lists more than %d shards", index, SHARDS);
+    recipe_file *grown = realloc(s->file, ((size_t)s->file_count + 1) * sizeof *grown);
+
+    if (!grown)
+        return err_memory(err, "reading an index of shards");
+    s->file = grown;
+    s->file[s->file_count++] = (recipe_file){ .path = name, .bytes = -1, .sha256 = "" };
+    return RAP_OK;
+}
+
+rap_status recipe_add_shards(recipe *r, recipe_source *s, int file, const char *path, rap_err *err)
+{
+    json_t *index = NULL, *map, *shard;
+    const char *tensor;
+    rap_status status = json_read(&index, path, INDEX_LIMIT, err);
+
+    if (status != RAP_OK)
+        return status;
+    r->indexes = r->indexes ? r->indexes : json_array();
+    map = json_object_get(index, "weight_map");
+    if (!r->indexes ||
+        json_array_append_new(r->indexes, index) != 0) /* owned even after a failure */
+        return err_memory(err, "reading an index of shards");
+    if (json_object_size(map) == 0)
+        return err_set(err, RAP_E_FORMAT, "%s: lists no shards", path);
+    s->file[file].shards = false;
+    json_object_foreach(map, tensor, shard)
+    {
+        status = add_shard(s, path, json_string_value(shard), err);
+        if (status != RAP_OK)
+            return status;
+    }
+    return RAP_OK;
+}
+
 void recipe_free(recipe *r)
 {
     if (!r)
@@ -374,6 +443,7 @@ void recipe_free(recipe *r)
         free(r->source[i].file);
     free(r->source);
     free(r->step);
+    json_decref(r->indexes);
     json_decref(r->json);
     free(r);
 }

@@ -18,6 +18,7 @@ typedef struct recipe_file {
     const char *path;   /* inside the repository: "config.json", "gguf/model.gguf" */
     int64_t bytes;      /* −1: not known */
     const char *sha256; /* "" when not known */
+    bool shards;        /* an index, whose shards are files of the source too, once it is known */
 } recipe_file;
 
 typedef struct recipe_source {
@@ -35,12 +36,14 @@ typedef struct recipe_step {
     int source;        /* index of the source */
     const char *from;  /* the file in it; NULL: the repository's whole folder */
     const char *vocab; /* the BPE merges, a file of the same source; NULL: in the checkpoint's folder */
-    const char *type;  /* of the weights: "f32", "f16", "bf16", "q8_0"; "": unchanged */
+    int tower;         /* source of the image tower of a LLaVA that does not hold its own; −1: none */
+    const char *type;  /* of the weights: "f32", "f16", "bf16", "q8_0", "q4_k_m" and so on; "": unchanged */
     int image_size;    /* input size of an encoder in pixels; 0: as published */
 } recipe_step;
 
 typedef struct recipe {
-    json_t *json; /* owns the texts */
+    json_t *json;    /* owns the texts */
+    json_t *indexes; /* of shards; own their names. NULL: none yet */
     const char *name, *description, *license;
     recipe_source *source; /* [source_count] */
     int source_count;
@@ -54,6 +57,9 @@ typedef struct recipe {
 rap_status recipe_parse(recipe **out, const char *text, size_t len, const char *file, rap_err *err);
 rap_status recipe_read(recipe **out, const char *path, rap_err *err);
 void recipe_free(recipe *r); /* NULL-safe */
+
+/* Adds the shards that the index `file` of a source lists, now that it is at `path`; the source's files move. */
+rap_status recipe_add_shards(recipe *r, recipe_source *s, int file, const char *path, rap_err *err);
 
 /* The path of the recipe `name`: `name` itself if it is a path (has a slash or ends in ".json"), else NAME.json in
  * $RAP_RECIPES, next to the program, in the source tree, or installed. free(). */

@@ -179,9 +179,9 @@ typedef struct turn { /* everything a session_turn borrows */
     int encoded;
 } turn;
 
-static rap_status prepare(turn *t, rap *r, const rap_matches *m)
+static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
 {
-    int vision = vlm_has_vision(r->vlm);
+    int vision = vlm_has_vision(r->vlm) && !no_avatars;
     rap_status status = RAP_OK;
 
     t->count = m->count;
@@ -230,7 +230,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
 {
     session_picture photo = { .pixels = &chat->photo };
     turn t = { 0 };
-    rap_status status = prepare(&t, chat->r, m);
+    rap_status status = prepare(&t, chat->r, m, query->no_avatars);
 
     if (status == RAP_OK) {
         session_turn ask = { .query = chat->has_photo && chat->turns == 0 ? &photo : NULL,

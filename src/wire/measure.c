@@ -81,12 +81,28 @@ static json_t *open_set(const calibrate_report *t)
     return out;
 }
 
+static json_t *growth(const eval_report *report)
+{
+    json_t *out = json_array();
+
+    for (int i = 0; i < report->steps; i++) {
+        json_t *one = scores(&report->step[i].scores);
+
+        put_count(&one, "concepts", report->step[i].concepts);
+        put_value(&one, "items", counts(&report->step[i].counts));
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
 json_t *wire_eval(const eval_report *report)
 {
     json_t *out = scores(&report->memory);
 
     put_value(&out, "baseline", scores(&report->baseline));
     put_value(&out, "items", counts(&report->counts));
+    if (report->steps > 0)
+        put_value(&out, "growth", growth(report));
     if (report->open_set.standard.photos > 0)
         put_value(&out, "open_set", open_set(&report->open_set));
     return out;

@@ -261,13 +261,15 @@ static void truncated(void **state)
 
 static void type_names(void **state)
 {
-    convert_type type;
+    convert_options o = { 0 };
     rap_err err = { 0 };
-    assert_int_equal(convert_type_of(&type, NULL, NULL), RAP_OK);
-    assert_int_equal(type, CONVERT_KEEP);
-    assert_int_equal(convert_type_of(&type, "q8_0", NULL), RAP_OK);
-    assert_int_equal(type, CONVERT_Q8_0);
-    assert_int_equal(convert_type_of(&type, "q4", &err), RAP_E_ARGUMENT);
+    assert_int_equal(convert_set_type(&o, NULL, NULL), RAP_OK);
+    assert_int_equal(o.type, CONVERT_KEEP);
+    assert_int_equal(convert_set_type(&o, "q8_0", NULL), RAP_OK);
+    assert_int_equal(o.type, CONVERT_Q8_0);
+    assert_int_equal(convert_set_type(&o, "q4_k_m", NULL), RAP_OK);
+    assert_int_equal(o.type, CONVERT_QUANTISED);
+    assert_int_equal(convert_set_type(&o, "q4", &err), RAP_E_ARGUMENT);
     assert_non_null(strstr(err.text, "'q4' is none of f32, f16, bf16, q8_0"));
 }
 

@@ -485,10 +485,34 @@ static void pictures_that_are_missing_or_elsewhere_are_not_sent(void **state)
     assert_int_equal(run(f, "describe"), RAP_OK);
     assert_int_equal(f->r.failed, 2);
     assert_int_equal(service_requests(f->s), 0);
-    assert_true(annotate_is_inside("a/..b/c"));
-    assert_false(annotate_is_inside("a/../b"));
-    assert_false(annotate_is_inside(".."));
-    assert_false(annotate_is_inside("/a"));
+    assert_true(path_stays("a/..b/c"));
+    assert_false(path_stays("a/../b"));
+    assert_false(path_stays(".."));
+    assert_false(path_stays("/a"));
+}
+
+/* The embedded model knows no JSON, so that its verdicts are bad ones; but it is asked, and nothing goes out. */
+static void a_profile_answers_without_an_endpoint(void **state)
+{
+    fixture *f = *state;
+
+    f->set.endpoint = f->set.model = NULL;
+    f->set.profile = "models/tiny";
+    assert_int_equal(run(f, "verify"), RAP_OK);
+    assert_int_equal(service_requests(f->s), 0);
+    assert_true(f->r.asked > 0);
+    assert_int_equal(f->r.asked, f->r.requests);
+    assert_int_equal(f->r.failed, 0);
+    assert_true(f->r.prompt_tokens > 64 && f->r.answer_tokens > 0 && f->r.pictures > 0);
+    f->set.replay = true;
+    assert_int_equal(run(f, "verify"), RAP_OK);
+    assert_int_equal(f->r.known, f->r.requests);
+    f->set.model = "m";
+    assert_int_equal(run(f, "verify"), RAP_E_ARGUMENT);
+    assert_says(f, "leave out --endpoint and --model");
+    f->set.model = NULL;
+    f->set.profile = "/nowhere";
+    assert_int_equal(run(f, "verify"), RAP_E_NOT_FOUND);
 }
 
 static void mistakes_are_named(void **state)
@@ -589,6 +613,7 @@ int main(void)
         TEST(a_cancelled_run_goes_on),
         TEST(a_torn_line_is_cut_off_and_a_foreign_one_is_named),
         TEST(pictures_that_are_missing_or_elsewhere_are_not_sent),
+        TEST(a_profile_answers_without_an_endpoint),
         TEST(mistakes_are_named),
         TEST(the_program_annotates),
         TEST(ctrl_c_ends_the_program_cleanly),

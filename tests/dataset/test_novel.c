@@ -348,6 +348,73 @@ static void mistakes_are_named(void **state)
     assert_true(strlen(f->err.text) > 0);
 }
 
+static rap_status build(fixture *f, dataset_result *out, const char *novel)
+{
+    char config[1024], path[320], folder[320];
+    dataset_options options = { .config = path, .folder = folder, .attempts = -1 };
+
+    snprintf(config, sizeof config,
+             "{\"mix\": {\"description\": 4, \"recognition\": 4}, \"validation\": 0, \"sources\": "
+             "[{\"type\": \"coco\", \"annotations\": \"coco/instances.json\", \"images\": "
+             "\"coco/images\"}]%s}",
+             novel);
+    make_coco();
+    write_text("config.json", config);
+    snprintf(path, sizeof path, "%s", in("config.json"));
+    snprintf(folder, sizeof folder, "%s", in("built"));
+    return dataset_build(out, &options, &f->err);
+}
+
+static json_t *report_of_views(void)
+{
+    json_t *report = json_load_file(in("built/report.json"), 0, NULL);
+    json_t *views = json_incref(json_object_get(report, "novel"));
+
+    json_decref(report);
+    return views;
+}
+
+/* Without an endpoint the samples are there and one line says why the views are not; with one, the same command makes
+ * them and changes no sample. */
+static void a_build_makes_views(void **state)
+{
+    fixture *f = *state;
+    char novel[256], *before = NULL, *after = NULL;
+    size_t size = 0, again = 0;
+    dataset_result r;
+    json_t *views;
+
+    assert_int_equal(build(f, &r, ", \"novel\": {}"), RAP_OK);
+    assert_true(r.has_novel && r.train > 0 && r.novel.views > 0);
+    assert_int_equal(r.novel.kept + r.novel.dropped, 0);
+    assert_non_null(strstr(r.novel.why, "no endpoint is given"));
+    assert_int_equal(file_read(&before, &size, in("built/train.json"), 1 << 20, NULL), RAP_OK);
+    views = report_of_views();
+    assert_non_null(strstr(json_string_value(json_object_get(views, "missing")), "no endpoint"));
+    json_decref(views);
+
+    snprintf(novel, sizeof novel, ", \"novel\": {\"endpoint\": \"%s\", \"threshold\": 0.6}",
+             f->url);
+    f->trick = OTHER;
+    f->tricks = 1;
+    assert_int_equal(build(f, &r, novel), RAP_OK);
+    assert_true(service_requests(f->s) > 0);
+    assert_int_equal(r.novel.made, r.novel.views);
+    assert_int_equal(r.novel.dropped, 1);
+    assert_int_equal(file_read(&after, &again, in("built/train.json"), 1 << 20, NULL), RAP_OK);
+    assert_int_equal(size, again);
+    assert_memory_equal(before, after, size);
+    views = report_of_views();
+    assert_int_equal(json_integer_value(json_object_get(views, "dropped")), 1);
+    assert_int_equal(json_integer_value(json_object_get(views, "kept")), r.novel.kept);
+    assert_null(json_object_get(views, "missing"));
+    json_decref(views);
+    assert_true(file_exists(in("built/novel/train.json")));
+    assert_int_equal(build(f, &r, ", \"novel\": {\"steps\": 0}"), RAP_E_FORMAT);
+    free(before);
+    free(after);
+}
+
 static void the_program_makes_views(void **state)
 {
     fixture *f = *state;
@@ -381,6 +448,7 @@ int main(void)
         TEST(it_can_be_stopped_and_goes_on),
         TEST(a_source_s_own_pictures_stay_alone),
         TEST(mistakes_are_named),
+        TEST(a_build_makes_views),
         TEST(the_program_makes_views),
     };
 

@@ -34,6 +34,8 @@ static void collect(reading *r)
     qsort(r->item, (size_t)r->count, sizeof *r->item, by_key);
 }
 
+static double background; /* of the plan */
+
 static void read_source(reading *r, plan_source source)
 {
     const uint64_t wanted[KIND_COUNT] = { 100, 100, 100, 100, 100, 100 };
@@ -44,6 +46,7 @@ static void read_source(reading *r, plan_source source)
     memset(r, 0, sizeof *r);
     r->plan.file = "config.json";
     r->plan.least_side = 32;
+    r->plan.augment.background = background;
     r->source = source;
     if (!r->source.split)
         r->source.split = "";
@@ -377,6 +380,52 @@ static void mcllava_pairs_train_with_test_and_multi(void **state)
     assert_int_equal(r.item[1]->companions, 1);
     assert_string_equal(r.item[1]->company[0], "mc/B"); /* B is in that picture: no negative */
     assert_int_equal(r.report.dropped[DROP_PATH], 1);
+    assert_null(r.item[0]->mask_picture); /* the plan replaces no background */
+    release(&r);
+    assert_int_equal(remove(in("mc/concept_type.json")), 0); /* published without it */
+    background = 0.5;
+    read_source(&r, source);
+    background = 0;
+    assert_int_equal(r.status, RAP_OK);
+    assert_int_equal(r.count, 4);
+    assert_string_equal(r.item[1]->key, "mc/A/two_concept/multi/A_B/0.png");
+    assert_string_equal(r.item[1]->company[0], "mc/B");
+    assert_string_equal(r.item[0]->mask_picture, "mc/two_concept/concept/train/A/0_mask.png");
+    release(&r);
+    source.images = (char *)in("nowhere");
+    assert_int_equal(file_make_folders(in("nowhere"), NULL), RAP_OK);
+    read_source(&r, source);
+    assert_int_equal(r.status, RAP_E_NOT_FOUND);
+    release(&r);
+}
+
+/* Polygons and runs; one that is no mask is none, and its object stays. */
+static void coco_keeps_masks_where_they_are_wanted(void **state)
+{
+    reading r;
+    plan_source source = { .type = "coco", .name = "c" };
+
+    write_text(
+        "i.json",
+        "{\"images\": [{\"id\": 1, \"file_name\": \"a\\\\b.jpg\", \"width\": 64, \"height\": 48}], "
+        "\"categories\": [{\"id\": 1, \"name\": \"cup\"}], \"annotations\": ["
+        "{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, 0, 40, 40], "
+        "\"segmentation\": "
+        "[[0, 0, 40, 0, 40, 40]]}, {\"id\": 2, \"image_id\": 1, \"category_id\": 1, \"bbox\": [0, "
+        "0, 40, "
+        "40], \"segmentation\": {\"size\": [48, 64], \"counts\": [0, 3072]}}, {\"id\": 3, "
+        "\"image_id\": 1, "
+        "\"category_id\": 1, \"bbox\": [0, 0, 40, 40], \"segmentation\": [[1, 2]]}]}");
+    source.annotations = (char *)in("i.json");
+    source.images = (char *)in("");
+    background = 0.5;
+    read_source(&r, source);
+    background = 0;
+    assert_int_equal(r.count, 3);
+    assert_int_equal(r.item[0]->mask->points, 3);
+    assert_int_equal(r.item[1]->mask->runs, 2);
+    assert_null(r.item[2]->mask);
+    assert_int_equal(r.report.dropped[DROP_PATH], 0); /* folders may be parted by backslashes */
     release(&r);
 }
 
@@ -451,6 +500,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(custom101_finds_its_folders, make_work, remove_work),
         cmocka_unit_test_setup_teardown(myvlm_texts_name_the_concept, make_work, remove_work),
         cmocka_unit_test_setup_teardown(yollava_leaves_negatives_out, make_work, remove_work),
+        cmocka_unit_test_setup_teardown(coco_keeps_masks_where_they_are_wanted, make_work,
+                                        remove_work),
         cmocka_unit_test_setup_teardown(mcllava_pairs_train_with_test_and_multi, make_work,
                                         remove_work),
         cmocka_unit_test_setup_teardown(llava_takes_pairs_of_turns, make_work, remove_work),

@@ -135,6 +135,78 @@ def open_clip():
     write("convert", "open_clip", b"\0".join(texts))
 
 
+def piece(text, score=0.0, kind=1):
+    body = b"\x0a" + bytes([len(text.encode())]) + text.encode() + b"\x15" + struct.pack("<f", score)
+    body += bytes([0x18, kind]) if kind != 1 else b""
+    return b"\x0a" + bytes([len(body)]) + body
+
+
+def sentencepiece():
+    marks = piece("<unk>", kind=2) + piece("<s>", kind=3) + piece("</s>", kind=3)
+    trainer = b"\x12\x05\x18\x02\xd2\x01\x00"
+    write("sentencepiece", "merges", marks + piece("<0x41>", kind=6) + piece("\u2581the", -1.5) + trainer)
+    write("sentencepiece", "unigram", marks + piece("x", kind=4) + piece("y", kind=5) + b"\x12\x02\x18\x01")
+    write("sentencepiece", "others", marks + b"\x48\x80\x01\x49" + bytes(8) + b"\x4d" + bytes(4) + b"\x4a\x02ab")
+
+
+def llavas():
+    """Llama and Phi-3, in the layouts of LLaVA's authors and of Hugging Face; every size 4, the numbers zeros."""
+    def header(tensors):
+        out, at = {}, 0
+        for name, shape in tensors.items():
+            out[name] = dict(dtype="F16", shape=shape, data_offsets=[at, at + 2 * math.prod(shape)])
+            at += 2 * math.prod(shape)
+        return json.dumps(out)
+
+    def model(decoder, head, first, second, tower, phi3):
+        t = {decoder + "embed_tokens.weight": [8, 4], head: [8, 4], decoder + "norm.weight": [4]}
+        block = decoder + "layers.0."
+        t |= {block + "input_layernorm.weight": [4], block + "post_attention_layernorm.weight": [4],
+              block + "self_attn.o_proj.weight": [4, 4], block + "mlp.down_proj.weight": [4, 4]}
+        if phi3:
+            t |= {block + "self_attn.qkv_proj.weight": [12, 4], block + "mlp.gate_up_proj.weight": [8, 4]}
+        else:
+            t |= {block + f"self_attn.{k}_proj.weight": [4, 4] for k in "qkv"}
+            t |= {block + f"mlp.{k}_proj.weight": [4, 4] for k in ("gate", "up")}
+        for name in (first, second):
+            t |= {name + ".weight": [4, 4], name + ".bias": [4]}
+        t |= {tower + "embeddings.class_embedding": [4], tower + "embeddings.patch_embedding.weight": [4, 3, 2, 2],
+              tower + "embeddings.position_embedding.weight": [5, 4]}
+        names = {"self_attn.q_proj": 4, "self_attn.k_proj": 4, "self_attn.v_proj": 4, "self_attn.out_proj": 4,
+                 "mlp.fc1": 4, "mlp.fc2": 4, "layer_norm1": 0, "layer_norm2": 0}
+        for i in range(2):
+            for name, columns in names.items():
+                start = f"{tower}encoder.layers.{i}.{name}."
+                t |= {start + "weight": [4, columns] if columns else [4], start + "bias": [4]}
+        return t | {tower + "pre_layrnorm.weight": [4], tower + "pre_layrnorm.bias": [4]}
+
+    text = dict(num_attention_heads=2, model_type="llama", hidden_size=4, vocab_size=8, eos_token_id=2)
+    vision = dict(num_attention_heads=2, hidden_act="quick_gelu", patch_size=2)
+    bpe = dict(model=dict(type="BPE", byte_fallback=True, vocab={"<unk>": 0, "<0x41>": 1, "a": 2, "b": 3, "ab": 4},
+                          merges=["a b"]), added_tokens=[dict(id=5, content="<x>", special=True)],
+               post_processor=dict(type="TemplateProcessing", single=[{"SpecialToken": {"id": "<s>"}}, {"Sequence": {}}]))
+    chat = dict(add_bos_token=True, bos_token=dict(content="<x>"), chat_template="{{ messages }}",
+                added_tokens_decoder={"6": dict(content="<|end|>", special=False)})
+    long = dict(type="longrope", long_factor=[1.5], short_factor=[1.0])
+    old = ("language_model.model.", "language_model.lm_head.weight", "multi_modal_projector.linear_1",
+           "multi_modal_projector.linear_2", "vision_tower.vision_model.")
+    own = ("model.", "lm_head.weight", "model.mm_projector.0", "model.mm_projector.2",
+           "model.vision_tower.vision_tower.vision_model.")
+    cases = {
+        "old": ("l", model(*old, False), dict(text_config=text, vision_config=vision), chat, {"<y>": 7}, bpe, {}),
+        "old-m": ("m1", model(*old, False), dict(text_config=text, vision_config=vision), {}, {}, {}, {}),
+        "own": ("l2", model(*own, False), dict(text, vision_config=vision, rope_scaling=dict(type="linear", factor=2)),
+                chat, {}, {}, dict(temperature=0.9)),
+        "own-m": ("m4", model(*own, False), dict(text, vision_config=vision, mm_vision_select_layer=-2), {}, {}, {}, {}),
+        "named": ("m", model(*own, False), dict(text, mm_vision_tower="openai/clip-vit-large-patch14-336"), {}, {}, {}, {}),
+        "phi3": ("l3", model(*own, True), dict(text, model_type="llava_phi", vision_config=vision, sliding_window=7,
+                                               rope_scaling=long), chat, {"<y>": 7}, bpe, {}),
+    }
+    for name, (kind, tensors, *files) in cases.items():
+        write("llava", name, b"\0".join([kind.encode(), header(tensors).encode(),
+                                         *(json.dumps(f).encode() if f else b"" for f in files)]))
+
+
 def gguf():
     """Version 3: two keys, one tensor of f32 [2, 3]."""
     def text(s):
@@ -182,3 +254,5 @@ if __name__ == "__main__":
     folders()
     open_clip()
     gguf()
+    sentencepiece()
+    llavas()

@@ -1,5 +1,5 @@
 /* test_pull.c: a whole profile: the shared cache, the folder, doing nothing twice, two at once. */
-#include "convert/made_models.h"
+#include "convert/made_llava.h"
 #include "pull/fixture.h"
 
 #include <dirent.h>
@@ -325,6 +325,79 @@ static void test_checkpoint_is_converted(void **state)
     gguf_file_close(g);
 }
 
+/* A LLaVA in two shards, with its index, configuration and vocabulary. */
+static void serve_llava(fixture *f, const char *second)
+{
+    static const char hub[] = "/toy/models/resolve/main";
+    lv_model m;
+    buf b = BUF_INIT;
+    const char *path = path_of("%s/part", f->folder);
+
+    lv_make(&m, LV_OLD, false, true);
+    buf_puts(&b, "{\"weight_map\": {");
+    for (int i = 0; i < m.count; i++)
+        buf_printf(&b, "%s\"%s\": \"%s\"", i ? ", " : "", m.tensor[i].name,
+                   i < 5 ? "model-1.safetensors" : second);
+    buf_puts(&b, "}}");
+    server_add(f->hub, path_of("%s/model.safetensors.index.json", hub), b.data, b.len);
+    buf_clear(&b);
+    spm_make(&b, 2);
+    server_add(f->hub, path_of("%s/tokenizer.model", hub), b.data, b.len);
+    buf_release(&b);
+    server_add(f->hub, path_of("%s/config.json", hub), lv_config(LV_OLD, false),
+               strlen(lv_config(LV_OLD, false)));
+    lv_save_part(&m, 0, 5, path);
+    serve_file(f, path_of("%s/model-1.safetensors", hub), path);
+    lv_save_part(&m, 5, m.count, path);
+    serve_file(f, path_of("%s/model-2.safetensors", hub), path);
+}
+
+static void recipe_of_llava(fixture *f)
+{
+    write_recipe(f,
+                 "{\"path\": \"gguf/encoder.gguf\"}, {\"path\": \"config.json\"}, "
+                 "{\"path\": \"model.safetensors.index.json\", \"shards\": true}, "
+                 "{\"path\": \"tokenizer.model\"}",
+                 "\"encoder\": {\"file\": \"e.gguf\", \"take\": \"m/gguf/encoder.gguf\"}, "
+                 "\"mmproj\": {\"file\": \"mmproj.gguf\", \"convert\": \"m\", \"type\": \"q8_0\"}, "
+                 "\"llm\": {\"file\": \"model.gguf\", \"convert\": \"m\", \"type\": \"q4_k_m\"}");
+}
+
+static void test_shards_are_found_and_converted(void **state)
+{
+    fixture *f = *state;
+    gguf_file *g;
+
+    serve_llava(f, "model-2.safetensors");
+    recipe_of_llava(f);
+    assert_pulls(f);
+    assert_string_equal(state_of(f), "made");
+    assert_int_equal(json_array_size(json_object_get(f->result, "files")), 6);
+    assert_int_equal(gguf_file_open(&g, profile_path(f, "model.gguf"), NULL), RAP_OK);
+    assert_string_equal(gguf_file_architecture(g), "llama");
+    assert_int_not_equal(gguf_find(g, "blk.0.ffn_up.weight")->type, GGUF_F16);
+    gguf_file_close(g);
+    assert_int_equal(gguf_file_open(&g, profile_path(f, "mmproj.gguf"), NULL), RAP_OK);
+    assert_int_equal(gguf_find(g, "mm.0.weight")->type, GGUF_Q8_0);
+    gguf_file_close(g);
+    assert_int_equal(pull_again(f), RAP_OK);
+    assert_string_equal(state_of(f), "done");
+    f->options.force = f->options.offline = true; /* all shards are known from the cache */
+    assert_pulls(f);
+    assert_string_equal(state_of(f), "made");
+}
+
+static void test_an_index_lists_plain_names(void **state)
+{
+    fixture *f = *state;
+
+    serve_llava(f, "../../model-2.safetensors");
+    recipe_of_llava(f);
+    assert_int_not_equal(pull_run(&f->result, &f->options, false, &f->err), RAP_OK);
+    assert_non_null(strstr(f->err.text, "does not list proper names of shards"));
+    assert_false(file_exists(profile_path(f, "model.gguf")));
+}
+
 static void serve_tiny(fixture *f)
 {
     static const char *const names[] = { "clip.gguf", "model.gguf", "mmproj-model.gguf" };
@@ -517,6 +590,8 @@ int main(void)
         TEST(test_leftovers_of_a_killed_run_go),
         TEST(test_a_recipe_in_the_profile_is_kept),
         TEST(test_checkpoint_is_converted),
+        TEST(test_shards_are_found_and_converted),
+        TEST(test_an_index_lists_plain_names),
         TEST(test_pair_is_checked),
         TEST(test_stopped_goes_on_later),
         TEST(test_stopped_while_nothing_comes),

@@ -108,6 +108,7 @@ static void memory_can_be_left_out_or_chosen(void **state)
     const char *const nobody[] = { "nobody", NULL };
     rap_query q = query_of("Who is bo?", NULL);
     rap_answer *a = NULL;
+    int tokens;
     rap *r;
 
     if (!have_models())
@@ -125,6 +126,13 @@ static void memory_can_be_left_out_or_chosen(void **state)
     a = ask(r, &q);
     assert_int_equal(a->matches->count, 1);
     assert_string_equal(a->matches->match[0].name, "mug");
+    tokens = a->prompt_tokens;
+    rap_answer_free(a);
+    q.no_avatars = 1; /* its text stays */
+    a = ask(r, &q);
+    assert_int_equal(a->matches->count, 1);
+    assert_int_equal(a->images_encoded, 1); /* the photo */
+    assert_true(a->prompt_tokens < tokens);
     rap_answer_free(a);
     q.only = nobody;
     a = NULL;

@@ -22,11 +22,11 @@ engine    base formats generate/prompt.h generate/vlm.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
 remote    base net image
-dataset   base formats image generate/prompt.h retrieve engine remote api
+dataset   base formats image generate/prompt.h generate/session.h retrieve engine remote api
 train     base formats image nn generate engine dataset/sample.h
 eval      api base formats image/page.h
 eval/calibrate  base formats image remember/store.h retrieve engine
-pull      base formats net convert generate/check/check.h
+pull      base formats net convert generate/check/check.h generate/quantise.h
 cli       api base eval dataset train pull wire
 '
 bad=0

@@ -3,7 +3,8 @@
     python tools/tiny/make_coco.py examples/toy examples/dataset/toy.json
 
 A concept is a track: its avatar is frame 0, every scene that shows it a later frame. "info" is the concept's, with
-{name} for its name; "captions" of a scene with one concept come from that concept's look.
+{name} for its name. "captions" of a scene with one concept are those of sentences.json, which make_training.py writes,
+else two that fit every scene.
 """
 import json
 import os
@@ -29,6 +30,10 @@ def main(folder, out):
         concepts = {c['name']: c for c in json.load(f)['concept_dict'].values()}
     with open(os.path.join(folder, 'retrieval.json')) as f:
         places = json.load(f)
+    sentences = {}
+    if os.path.exists(os.path.join(folder, 'sentences.json')):
+        with open(os.path.join(folder, 'sentences.json')) as f:
+            sentences = json.load(f)
     categories = sorted({c['category'] for c in concepts.values()})
     images, annotations, number = [], [], {}
 
@@ -52,7 +57,8 @@ def main(folder, out):
         for frame, place in enumerate((p for p in places if p['name'] == name), 1):
             one = {'id': len(annotations) + 1, 'image_id': image(place['image'], frame), 'bbox': place['box'], **common}
             if len(shown[place['image']]) == 1:
-                one['captions'] = ['{name} in a drawn scene.', 'A scene with {name} in it.']
+                one['captions'] = sentences.get(place['image'],
+                                                ['{name} in a drawn scene.', 'A scene with {name} in it.'])
             annotations.append(one)
     with open(out, 'w') as f:
         json.dump({'info': {'description': 'the toy world, made by make_coco.py'}, 'images': images,

@@ -2,13 +2,14 @@
 #ifndef RAP_EVAL_PUBLISHED_ASK_H
 #define RAP_EVAL_PUBLISHED_ASK_H
 
+#include "eval/ablation.h"
 #include "eval/published/list.h"
 
 typedef struct ask_pass {
     rap *r;
     const char *file;    /* for messages */
-    const json_t *known; /* ask_index() of the names in the store */
-    int oracle;          /* give the right concepts instead of retrieving */
+    const json_t *known; /* name_index_new() of the names in the store */
+    const ablation *without;
     int no_memory;       /* the bare model */
     rap_on_progress *on_progress; /* may be NULL */
     void *payload;
@@ -21,11 +22,6 @@ rap_status ask_all(char **out, ask_pass *pass, const list *l, rap_err *err);
 /* The concepts that an item is about: its names, or its concept; a new list. NULL: out of memory. */
 json_t *ask_concepts(const json_t *item);
 
-/* A list of names made ready for ask_known, a new object; NULL: out of memory. */
-json_t *ask_index(const json_t *names);
-/* The name of the index that is the same for a reader, borrowed; NULL: none. */
-const char *ask_known(const json_t *index, const char *name);
-void ask_forget(json_t *index, const char *name);
 /* Are all of the item's concepts known? */
 bool ask_knows_all(const json_t *index, const json_t *item);
 

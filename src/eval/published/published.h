@@ -3,6 +3,7 @@
 #ifndef RAP_EVAL_PUBLISHED_H
 #define RAP_EVAL_PUBLISHED_H
 
+#include "eval/ablation.h"
 #include "eval/published/score.h"
 
 enum { GROWTH_STEPS = 12 };
@@ -14,12 +15,11 @@ typedef struct published_options {
     const char *images;   /* NULL: the folder of `file`; what its pictures are relative to */
     const char *profile;  /* NULL: as rap_open                                           */
     int threads;          /* 0: all                                                      */
+    const char *const *questions; /* NULL; else what is asked of captions, in turn, ended by NULL */
     int sample;           /* 0: everything; else at most so many questions, spread evenly */
-    int oracle;           /* the right concepts are given, nothing is retrieved          */
-    int no_info;          /* the concepts' texts are left out                            */
-    int no_threshold;     /* the paper's policy: no threshold, two concepts a region     */
+    ablation without;     /* what is taken away                                          */
     int growth;           /* with 10, 20, 50, 100 … concepts as well                     */
-    const char *draw;     /* NULL; else the growth as a PNG                              */
+    const char *draw;     /* NULL; else the growth as a PNG: published_draw() writes it  */
     const char *answers;  /* NULL; else the answers, as `rap eval score` reads them      */
     rap_on_progress *on_progress;
     void *payload;

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/temp.h"
+#include "eval/name_index.h"
 #include "eval/published/ask.h"
 #include "eval/published/growth.h"
 #include "eval/published/pictures.h"
@@ -16,7 +17,7 @@ typedef struct run_state {
     const published_options *o;
     list l;
     rap *r;
-    json_t *known, *index; /* the names in the store; ask_index() of them */
+    json_t *known, *index; /* the names in the store; name_index_new() of them */
     char **memory, **bare;
     pictures_missing missing;
 } run_state;
@@ -40,6 +41,26 @@ static rap_status thin_out(list *l, int sample, rap_err *err)
     return RAP_OK;
 }
 
+/* Other wordings for captions, in turn, as RePIC's program asks them. */
+static rap_status word_questions(list *l, const published_options *o, rap_err *err)
+{
+    size_t wordings = 0;
+
+    while (o->questions && o->questions[wordings])
+        wordings++;
+    if (wordings == 0)
+        return RAP_OK;
+    if (l->kind != LIST_CAPTION)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: has questions of its own; --question words those of captions", o->file);
+    for (size_t i = 0; i < list_count(l); i++)
+        if (json_object_set_new(json_array_get(l->items, i), "question",
+                                json_string(o->questions[i % wordings])) != 0)
+            return err_set(err, RAP_E_ARGUMENT, "--question: '%.80s' is not UTF-8",
+                           o->questions[i % wordings]);
+    return RAP_OK;
+}
+
 static rap_status read_list(run_state *s, rap_err *err)
 {
     const published_options *o = s->o;
@@ -49,6 +70,8 @@ static rap_status read_list(run_state *s, rap_err *err)
         status = err_set(err, RAP_E_FORMAT,
                          "%s: these are answers, not questions: `rap eval score %s` scores them",
                          o->file, o->file);
+    if (status == RAP_OK)
+        status = word_questions(&s->l, o, err);
     if (status == RAP_OK)
         status = pictures_find(&s->missing, &s->l, o->file, o->images, err);
     if (status == RAP_OK)
@@ -71,7 +94,7 @@ static rap_status open_store(run_state *s, const char *path, rap_err *err)
     options.profile = s->o->profile;
     options.threads = s->o->threads;
     options.store = path;
-    options.policy = s->o->no_threshold ? RAP_POLICY_PAPER : RAP_POLICY_DEFAULT;
+    options.policy = ablation_policy(&s->o->without);
     status = rap_open(&s->r, &options);
     return status == RAP_OK ? RAP_OK : failed(s, status, err);
 }
@@ -79,19 +102,6 @@ static rap_status open_store(run_state *s, const char *path, rap_err *err)
 static int collect_name(const rap_record *record, void *payload)
 {
     return json_array_append_new(payload, json_string(record->name));
-}
-
-static rap_status drop_infos(run_state *s)
-{
-    rap_status status = RAP_OK;
-
-    for (size_t i = 0; status == RAP_OK && i < json_array_size(s->known); i++) {
-        rap_change change = RAP_CHANGE_INIT;
-
-        change.info = "";
-        status = rap_update(s->r, json_string_value(json_array_get(s->known, i)), &change);
-    }
-    return status;
 }
 
 static rap_status fill_store(run_state *s, rap_err *err)
@@ -105,12 +115,12 @@ static rap_status fill_store(run_state *s, rap_err *err)
     status = rap_import(NULL, s->r, database, 0);
     if (status == RAP_OK)
         status = rap_each(s->r, NULL, collect_name, s->known);
-    if (status == RAP_OK && !(s->index = ask_index(s->known)))
-        status = RAP_E_MEMORY;
-    if (status == RAP_OK && s->o->no_info)
-        status = drop_infos(s);
     free(database);
-    return status == RAP_OK ? RAP_OK : failed(s, status, err);
+    if (status != RAP_OK)
+        return failed(s, status, err);
+    if (!(s->index = name_index_new(s->known)))
+        return err_memory(err, "importing a database");
+    return ablation_prepare(&s->o->without, s->r, s->known, err);
 }
 
 /* ---- answers ---- */
@@ -188,7 +198,7 @@ static rap_status ask_both(run_state *s, rap_err *err)
     ask_pass pass = { .r = s->r,
                       .file = o->file,
                       .known = s->index,
-                      .oracle = o->oracle,
+                      .without = &o->without,
                       .on_progress = o->on_progress,
                       .payload = o->payload,
                       .total = 2 * (uint64_t)count };
