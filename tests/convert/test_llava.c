@@ -48,9 +48,9 @@ static void save_checkpoint(void)
     lv_save_part(&model, 0, model.count, in("ck/model.safetensors"));
 }
 
-static void make(lv_layout layout, bool phi3, bool tower)
+static void make(lv_layout layout, bool phi3, bool with_tower)
 {
-    lv_make(&model, layout, phi3, tower);
+    lv_make(&model, layout, phi3, with_tower);
     save_checkpoint();
     save_vocabulary(2);
     save_text(in("ck/config.json"), lv_config(layout, phi3));
@@ -58,33 +58,33 @@ static void make(lv_layout layout, bool phi3, bool tower)
 
 static void make_tower(void)
 {
-    lv_model tower = { 0 };
-    lv_tower(&tower, "vision_model.");
-    lv_save_part(&tower, 0, tower.count, in("tower/model.safetensors"));
+    lv_model apart = { 0 };
+    lv_tower(&apart, "vision_model.");
+    lv_save_part(&apart, 0, apart.count, in("tower/model.safetensors"));
     save_text(in("tower/config.json"), "{\"model_type\": \"clip_vision_model\", " LV_VISION "}");
 }
 
-static rap_status convert(const char *type, const char *tower, rap_err *err)
+static rap_status convert(const char *type, const char *tower_folder, rap_err *err)
 {
-    convert_options o = { .tower = tower, .quantise = quantise };
+    convert_options o = { .tower = tower_folder, .quantise = quantise };
     rap_status status = convert_set_type(&o, type, err);
     return status ? status : convert_file(in("ck"), in("out"), &o, err);
 }
 
-static void converts(const char *type, const char *tower)
+static void converts(const char *type, const char *tower_folder)
 {
     rap_err err = { 0 };
     check_facts facts;
-    if (convert(type, tower, &err) || check_model(&facts, in("out/model.gguf"), &err) ||
+    if (convert(type, tower_folder, &err) || check_model(&facts, in("out/model.gguf"), &err) ||
         check_mmproj(in("out/mmproj.gguf"), &facts, &err))
         fail_msg("%s", err.text);
     assert_true(facts.known);
 }
 
-static void refuses(const char *tower, const char *reason)
+static void refuses(const char *tower_folder, const char *reason)
 {
     rap_err err = { 0 };
-    assert_int_not_equal(convert(NULL, tower, &err), RAP_OK);
+    assert_int_not_equal(convert(NULL, tower_folder, &err), RAP_OK);
     if (!strstr(err.text, reason) || !strstr(err.text, work))
         fail_msg("'%s' does not say '%s' and '%s'", err.text, reason, work);
     assert_false(file_exists(in("out/model.gguf")));
