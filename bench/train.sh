@@ -38,7 +38,7 @@ run() {
     wait "$pid"
     after=$(cat /proc/$$/stat | awk '{ print $16 + $17 }')
     awk -v name="$name" -v peak="$peak" -v ticks="$((after - before))" -v hz="$(getconf CLK_TCK)" -v steps="$steps" '
-        { gsub(/[{},"]/, " "); for (i = 1; i < NF; i++) value[$i] = $(i + 1) }
+        { gsub(/"/, ""); gsub(/[{},]/, " "); for (i = 1; i < NF; i++) value[$i] = $(i + 1) }
         END {
             tokens = value["tokens:"] * steps
             printf "%-30s %7.0f tokens/s %7.0f us of processor time a token %6d MiB (said before: %d)\n", name,

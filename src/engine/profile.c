@@ -7,6 +7,7 @@
 #include "base/path_find.h"
 #include "formats/json.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -387,75 +388,82 @@ void profile_close(profile *p)
 
 /* ---- finding the folder ---- */
 
-static int holds_profile(const char *folder)
+static int holds_profile(const char *folder, bool *no_memory)
 {
     char *file = folder ? path_join(folder, "profile.json") : NULL;
     int holds = file && file_exists(file) && !file_is_folder(file);
 
+    if (!file && errno == ENOMEM)
+        *no_memory = true;
     free(file);
     return holds;
 }
 
 /* Takes ownership of `folder`; returns it if it holds a profile, else NULL. */
-static char *only_if_profile(char *folder)
+static char *only_if_profile(char *folder, bool *no_memory)
 {
-    if (holds_profile(folder))
+    if (holds_profile(folder, no_memory))
         return folder;
     free(folder);
     return NULL;
 }
 
 /* The profile at a path or of a name that the user gave. NULL when there is none. */
-static char *find_named(const char *where)
+static char *find_named(const char *where, bool *no_memory)
 {
     char *found, *relative;
     buf name = BUF_INIT;
 
     if (strcmp(path_base(where), "profile.json") == 0)
-        return only_if_profile(path_folder(where));
-    found = only_if_profile(mem_string(where));
+        return only_if_profile(path_folder(where), no_memory);
+    found = only_if_profile(mem_string(where), no_memory);
     if (found || strchr(where, '/'))
         return found;
     buf_printf(&name, "profiles/%s", where);
     relative = buf_detach(&name);
-    found = relative ? only_if_profile(path_user_data(relative)) : NULL;
+    found = relative ? only_if_profile(path_user_data(relative), no_memory) : NULL;
     free(relative);
     return found;
 }
 
-static char *find_default(void)
+static char *find_default(bool *no_memory)
 {
-    char *found = only_if_profile(path_user_data("profiles/default"));
+    char *found = only_if_profile(path_user_data("profiles/default"), no_memory);
 
     if (!found)
-        found = only_if_profile(path_beside_program("../models/tiny"));
+        found = only_if_profile(path_beside_program("../models/tiny"), no_memory);
     if (!found)
-        found = only_if_profile(path_beside_program("../share/rap/models/tiny"));
+        found = only_if_profile(path_beside_program("../share/rap/models/tiny"), no_memory);
     if (!found)
-        found = only_if_profile(mem_string(RAP_SOURCE_PROFILE));
+        found = only_if_profile(mem_string(RAP_SOURCE_PROFILE), no_memory);
     if (!found)
-        found = only_if_profile(mem_string(RAP_TINY_DIR_INSTALL));
+        found = only_if_profile(mem_string(RAP_TINY_DIR_INSTALL), no_memory);
     return found;
 }
 
 static rap_status find_folder(char **out, const char *where, rap_err *err)
 {
+    bool no_memory = false;
+
+    errno = 0; /* so that ENOMEM is of these calls */
     if (!where || !*where)
         where = getenv("RAP_PROFILE");
-    if (where && *where) {
-        *out = find_named(where);
-        return *out ? RAP_OK
-                    : err_set(err, RAP_E_NOT_FOUND,
-                              "%s: no profile.json there, and no profile of "
-                              "that name in the user's data folder",
-                              where);
+    *out = where && *where ? find_named(where, &no_memory) : find_default(&no_memory);
+    if (no_memory) { /* what was found is perhaps not the first that there is */
+        free(*out);
+        *out = NULL;
+        return err_memory(err, "finding a profile");
     }
-    *out = find_default();
-    return *out ? RAP_OK
-                : err_set(err, RAP_E_NOT_FOUND,
-                          "no profile.json found: neither a default profile "
-                          "nor %s is there",
-                          RAP_TINY_DIR_INSTALL);
+    if (*out)
+        return RAP_OK;
+    if (where && *where)
+        return err_set(err, RAP_E_NOT_FOUND,
+                       "%s: no profile.json there, and no profile of that name in the user's "
+                       "data folder",
+                       where);
+    return err_set(err, RAP_E_NOT_FOUND,
+                   "no profile.json found: neither a default profile nor %s is there",
+                   RAP_TINY_DIR_INSTALL);
 }
 
 rap_status profile_open(profile **out, const char *where, rap_err *err)

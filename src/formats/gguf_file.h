@@ -41,6 +41,8 @@ const char *gguf_file_path(const gguf_file *g);
 bool gguf_file_state(const gguf_file *g, file_state *out);
 /* SHA-256 in hex of the bytes that were opened, whatever lies at the path by now. */
 void gguf_file_sha256(const gguf_file *g, char out[65]);
+/* The whole file, in the mapping. */
+const void *gguf_file_bytes(const gguf_file *g, size_t *out_size);
 const char *gguf_file_architecture(const gguf_file *g); /* "" when absent */
 
 /* A key's value; RAP_E_FORMAT names file and key when it is missing or of another type. */

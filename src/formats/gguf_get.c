@@ -13,6 +13,12 @@ const char *gguf_file_path(const gguf_file *g)
     return g->path;
 }
 
+const void *gguf_file_bytes(const gguf_file *g, size_t *out_size)
+{
+    *out_size = g->map.size;
+    return g->map.data;
+}
+
 const char *gguf_file_architecture(const gguf_file *g)
 {
     return g->architecture;

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -88,12 +89,15 @@ static rap_status open_in(rap *r, const char *path, const char *folder)
 
 static rap_status open_store(rap *r, const char *given)
 {
+    errno = 0; /* so that ENOMEM is of these calls */
     char *path = given && *given ? mem_string(given) : default_store_path();
     char *folder = path ? path_folder(path) : NULL;
     rap_status status;
 
     if (r->options.read_only == RAP_STORE_EMPTY)
         status = store_open_empty(&r->store, "no store", &r->err);
+    else if (!folder && errno == ENOMEM)
+        status = err_memory(&r->err, "finding the store");
     else if (!folder)
         status = err_set(&r->err, RAP_E_NOT_FOUND,
                          "no path for the store: give one (--store), or set RAP_STORE or HOME");

@@ -36,14 +36,16 @@ static void put(const char *name, const char *text)
     assert_int_equal(file_write(in(name), text, strlen(text), NULL), RAP_OK);
 }
 
+/* Answers of tokens that the tiny model's base training had in its answers. Others ("▁live", "It", "In") have rows
+ * in the frozen output that are nearly equal to those of all unused tokens, and no LoRA can tell them apart. */
 static const char *const talk[8][2] = {
     { "What is in this picture?", "A red square." },
     { "Where is the cat?", "On the sofa." },
     { "Who owns the mug?", "Kai owns it." },
-    { "What does the dog like?", "It likes apples." },
+    { "What does the dog like?", "Red apples." },
     { "Is it cold?", "No, it is warm." },
     { "How old is the goat?", "7 years old." },
-    { "Where do you live?", "I live in Rome." },
+    { "Where do you live?", "Rome." },
     { "Say hello!", "Hello, my friend." },
 };
 
@@ -115,7 +117,7 @@ static void a_training_learns_and_leaves_its_files(void **state)
     train_result r;
     rap_err err = { 0 };
 
-    o.epochs = 30;
+    o.epochs = 60;
     o.rank = 16;
     o.alpha = 32;
     o.lr = 5e-3;
@@ -124,9 +126,9 @@ static void a_training_learns_and_leaves_its_files(void **state)
     printf("  loss %.4f, then %.6f; %.0f tokens/s\n", r.first_loss, r.last_loss,
            r.tokens_per_second);
     assert_int_equal(r.samples, 8);
-    assert_int_equal(r.steps, 30);
+    assert_int_equal(r.steps, 60);
     assert_true(r.first_loss > 1);
-    assert_true(r.last_loss < r.first_loss / 4);
+    assert_true(r.last_loss < 0.01);
     assert_true(file_exists(in("learnt/adapter.gguf")));
     assert_true(file_exists(in("learnt/loss.png")));
     options_release(&o);
