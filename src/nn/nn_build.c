@@ -53,25 +53,25 @@ void nn_graph_free(nn_graph *g)
 
 void nn_keep(nn_graph *g, const rap_err *err)
 {
-    if (g->mistake.status == RAP_OK)
-        g->mistake = *err;
+    if (g->error.status == RAP_OK)
+        g->error = *err;
 }
 
 bool nn_failed(const nn_graph *g)
 {
-    return g->mistake.status != RAP_OK;
+    return g->error.status != RAP_OK;
 }
 
 nn_tensor *nn_fail(nn_graph *g, rap_status status, const char *format, ...)
 {
-    char text[sizeof g->mistake.text];
+    char text[sizeof g->error.text];
     if (nn_failed(g))
         return NULL;
     va_list list;
     va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    err_set(&g->mistake, status, "%s", text);
+    err_set(&g->error, status, "%s", text);
     return NULL;
 }
 
@@ -84,7 +84,7 @@ nn_tensor *nn_misfit(nn_graph *g, const char *what)
 static void *fail_memory(nn_graph *g)
 {
     if (!nn_failed(g))
-        err_memory(&g->mistake, "building a graph");
+        err_memory(&g->error, "building a graph");
     return NULL;
 }
 

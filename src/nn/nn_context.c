@@ -184,7 +184,7 @@ rap_status nn_weight_read(const nn *n, const char *name, int64_t elements, float
 }
 
 /* Adds a packed weight to the list, which takes ownership of `data` and `layout`, even on failure. */
-static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
+static rap_status add_packed(nn *n, nn_packed value, void **out, rap_err *err)
 {
     nn_packed *p = calloc(1, sizeof *p);
     if (!p) {
@@ -211,7 +211,7 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
     void *kept = NULL;
     rap_status status = read_f32(n, t, &data, err);
     if (status == RAP_OK)
-        status = remember(n, (nn_packed){ .tensor = t, .data = data }, &kept, err);
+        status = add_packed(n, (nn_packed){ .tensor = t, .data = data }, &kept, err);
     *out = kept;
     return status;
 }
@@ -262,7 +262,7 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_o
                         .in_out = in_out,
                         .rounded = rounded,
                         .data = packed };
-    return remember(n, value, out, err);
+    return add_packed(n, value, out, err);
 }
 
 static size_t packed_bytes(nn_method method, const nn_layer_spec *spec)
@@ -333,7 +333,7 @@ rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_method method, const nn_l
     value.mapped = value.data != NULL;
     rap_status status = value.mapped ? RAP_OK : pack_anew(n, &value, spec, err);
     *out = NULL;
-    return status == RAP_OK ? remember(n, value, out, err) : status;
+    return status == RAP_OK ? add_packed(n, value, out, err) : status;
 }
 
 void nn_keep_packed(nn *n)

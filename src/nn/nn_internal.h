@@ -160,7 +160,7 @@ struct nn_graph {
     nn_text *names;
     nn_tensor **inputs, **outputs; /* [input_count], [output_count] */
     int input_count, output_count, node_count;
-    rap_err mistake;
+    rap_err error;
     bool compiled, profile;
     int runs;
     void *arena;
