@@ -1,10 +1,10 @@
-/* change.c: what surrounds every change of a store: begin and end, what is owed after it, and what closing does.
+/* change.c: begins and ends every change of a store, pays the overwriting it owes, and closes.
  *
- * What is deleted is overwritten in the pages that change (secure_delete, slack.c). The pages as they were before stand in
- * the log until all of it is in the file and the log is emptied, which a reader in the middle of something, or
- * another writer, prevents. Then that is owed: by this handle, which tries again after each change and at its end; and by
- * every other one, which sees the event of the deletion (change_noticed()) and pays when its own reading, the
- * obstacle perhaps, is over. Who opens a store with a log pays what the last one could not. */
+ * Deleted data is overwritten in the pages that change (secure_delete, slack.c). Their former content stays in the log
+ * until the whole log has been copied into the file and truncated, which a reader or another writer can prevent. The
+ * truncation is then owed: by this handle, which tries again after each change and on closing; and by every other
+ * handle, which notices the deletion (change_noticed()) and pays when its own reading, perhaps the obstacle, is over.
+ * Opening a store with a log pays what the last process could not. */
 #include "remember/schema.h"
 #include "remember/snapshot.h"
 
@@ -136,9 +136,9 @@ void store_will_delete(store *s)
     s->scrub = true;
 }
 
-/* A transaction whose log could not be synced is no longer seen, but stands in the log, whole; whoever opens the
- * store after everybody has closed it would find it there. Any other transaction takes its place in the log:
- * one that changes nothing, for which nobody waits for the disk. */
+/* A transaction whose log could not be synced is no longer visible, but is still complete in the log: the next process to
+ * open the store after all have closed it would find it. Any later transaction overwrites it there, so this runs one
+ * that changes nothing and does not wait for the disk. */
 static rap_status take_back(store *s, rap_status status, rap_err *err)
 {
     char line[sizeof err->text], same[64];

@@ -1,4 +1,4 @@
-/* official_import.c: the paper's database.json (official_items.h) comes in.
+/* official_import.c: imports the paper's database.json (official_items.h).
  *
  * Order: read and check everything, find the pictures, run the encoder on each (slow, no lock held),
  * then write all in one transaction. The pictures are read twice rather than all kept in memory; their
@@ -90,7 +90,7 @@ static bool is_same_view(const shot *it, sqlite3_stmt *row)
            sqlite3_column_double(row, 4) == (double)box->h;
 }
 
-/* Is a concept of this name in the store that differs in nothing? The hashes are known. */
+/* Does the store have an identical concept of this name? The hashes are known. */
 static rap_status is_same(bool *out, transfer *t, const item *it, rap_err *err)
 {
     static const char sql[] =

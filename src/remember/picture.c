@@ -1,4 +1,4 @@
-/* picture.c: picture files beside a database.json: where they may lie, what kind they are. */
+/* picture.c: picture files that a database.json names: where they may be, what kind they are. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path_find.h"

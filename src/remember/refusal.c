@@ -102,8 +102,8 @@ void store_evidence_release(store_evidence *e)
     *e = (store_evidence){ 0 };
 }
 
-/* A vector of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
- * Both in one unchanging view of the store would cost a transaction; each alone is whole. */
+/* A vector of another size is ignored: no table ties its size to its encoder, and a bundle may contain any. Reading
+ * both halves from one snapshot would take a transaction; each alone is consistent. */
 rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
                                store_evidence *out, rap_err *err)
 {
@@ -135,7 +135,7 @@ rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, 
 
 /* ---- refusals by another encoder ---- */
 
-/* Those that `maker` has not seen; both halves read nothing but the index. */
+/* Those that `maker` has not seen; both halves read only the index. */
 #define STALE(what)                                                                       \
     "SELECT " what " FROM refusal INDEXED BY refusal_by_maker WHERE maker < ? UNION ALL " \
     "SELECT " what " FROM refusal INDEXED BY refusal_by_maker WHERE maker > ?"

@@ -30,7 +30,7 @@ static int compare_views(const void *left, const void *right)
     return (a->view_id > b->view_id) - (a->view_id < b->view_id);
 }
 
-/* Rows of (view, concept) in order of the view; both of the statements below read nothing but an index. */
+/* Rows of (view, concept) in order of the view; both statements below read only an index. */
 static rap_status list_views(listing *out, store *s, rap_err *err)
 {
     sqlite3_stmt *statement = NULL;
@@ -384,7 +384,7 @@ static void lend(store_rows *out, const snapshot *snap)
     out->scrubs_seen = __atomic_load_n(snap->scrubs, __ATOMIC_ACQUIRE);
 }
 
-/* One loading: what it found on its way. */
+/* The state of one load. */
 typedef struct loading {
     store *s;
     const store_packing *packing;
@@ -421,8 +421,8 @@ static rap_status look(store_rows *out, loading *l, rap_err *err)
     return status;
 }
 
-/* Everything as it stands in one unchanging view of the store. With `wait`, vectors are not read from the
- * store while a new snapshot would help. */
+/* Loads everything from one consistent state of the store. With `wait`, vectors are not read from the store while a new
+ * snapshot would help. */
 static rap_status load(store_rows *out, loading *l, const char *fingerprint, bool wait,
                        rap_err *err)
 {
@@ -437,7 +437,7 @@ static rap_status load(store_rows *out, loading *l, const char *fingerprint, boo
     return status;
 }
 
-/* Whoever forgets scrubs the snapshot first; this is for what slipped through. */
+/* Forgetting scrubs the snapshot first; this catches what was missed. */
 static void scrub_dead(loading *l)
 {
     rap_status status = RAP_OK;
