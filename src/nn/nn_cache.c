@@ -3,12 +3,13 @@
  *     head [1]     entry [count]     data, each aligned to 64 bytes
  *
  * A cache is valid for one state of one GGUF (device, inode, size and both timestamps: writing to
- * a file changes at least one of them), one packing version, one precision and one set of kernels. It is used only after the checksums of head, entries and data match and every offset is
- * inside the file; otherwise the weights are packed again and the file is replaced. A background
- * thread writes it under a temporary name and renames it, without syncing to disk: a torn file
- * fails its checksums. Entries of the old file that this context did not need are copied into the
- * new one, because CLIP's image and text halves run in two contexts. If two processes write at
- * once, one may drop the other's entries; the next start adds them again.
+ * a file changes at least one of them), one packing version, one precision and one set of kernels.
+ * It is used only after the checksums of head, entries and data match and every offset is inside
+ * the file; otherwise the weights are packed again and the file is replaced. A background thread
+ * writes it under a temporary name and renames it, without syncing to disk: a torn file fails its
+ * checksums. Entries of the old file that this context did not need are copied into the new one,
+ * because CLIP's image and text halves run in two contexts. If two processes write at once, one
+ * may drop the other's entries; the next start adds them again.
  *
  * Weights in oneDNN's layouts are not cached: only the oneDNN build that made them can read them. */
 #include "nn/nn_cache.h"

@@ -293,7 +293,7 @@ static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int 
     return err_set(err, status, "%s: %s", path, why.text);
 }
 
-/* Borrowed until the next call; takes the lock once the encoder is open. */
+/* Borrowed until the next call; needs the lock once the encoder is open. */
 static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
                             rap_err *err)
 {

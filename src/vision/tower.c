@@ -184,7 +184,8 @@ static rap_status read_merge(tower *t, rap_err *err)
         status = transformer_int(&t->merge, t->file, "clip.vision", "projector.scale_factor", 1, 64,
                                  err);
     if (!status && side % t->merge)
-        status = err_set(err, RAP_E_FORMAT, "%s: merging %d patches does not divide a side of %d",
+        status = err_set(err, RAP_E_FORMAT,
+                         "%s: a scale factor of %d does not divide a side of %d patches",
                          gguf_file_path(t->file), (int)t->merge, (int)side);
     t->rows = status ? 0 : (int)(side / t->merge * (side / t->merge));
     return status;

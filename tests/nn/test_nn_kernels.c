@@ -395,7 +395,7 @@ static void test_bytes_of_a_row(void **state)
         nn_row_to_bytes(q, rows[i], 3, &scale, &zero);
         assert_in_range(zero, 0, 255);
         for (int k = 0; k < 3; k++)
-            if (isfinite(scale) && !isnan(rows[i][k])) /* denormals may become 0 */
+            if (isfinite(scale) && !isnan(rows[i][k])) /* tiny values may become 0 */
                 assert_float_equal((float)(q[k] - zero) * scale, rows[i][k], scale + 256 * FLT_MIN);
     }
 }
