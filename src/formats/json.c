@@ -19,7 +19,7 @@ static rap_status refuse(const char *text, size_t len, const char *name, const j
     if (!*why->text) /* jansson leaves this empty when out of memory */
         return err_memory(err, "reading JSON");
     if (phrase && kind != FILE_KIND_JSON && kind != FILE_KIND_TEXT)
-        return err_set(err, RAP_E_FORMAT, "%s: not JSON: it %s", name, phrase);
+        return err_set(err, RAP_E_FORMAT, "%s: not JSON, it %s", name, phrase);
     return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)%s", name, why->text,
                    why->line,
                    json_error_code(why) == json_error_invalid_utf8 ? "; save it as UTF-8" : "");
