@@ -1,10 +1,10 @@
-/* change.c: what surrounds every change of a store: begin and end, what is owed after it, and what closing does.
+/* change.c: the transaction around every change of a store, the checkpoint owed after it, and closing.
  *
- * What is deleted is overwritten in the pages that change (secure_delete, slack.c). The pages as they were before stand in
- * the log until all of it is in the file and the log is emptied, which a reader in the middle of something, or
- * another writer, prevents. Then that is owed: by this handle, which tries again after each change and at its end; and by
- * every other one, which sees the event of the deletion (change_noticed()) and pays when its own reading, the
- * obstacle perhaps, is over. Who opens a store with a log pays what the last one could not. */
+ * Deleted data is overwritten in the pages that change (secure_delete, slack.c). The old pages stay in the log until it
+ * is checkpointed and truncated, which an active reader or another writer prevents. Then a checkpoint is owed: this
+ * handle tries again after each change and when it closes; every other handle sees the deletion's event
+ * (change_noticed()) and tries when its own read, which may have been the obstacle, is over. A handle that opens a
+ * store with a log runs the checkpoint that the last one could not. */
 #include "remember/schema.h"
 #include "remember/snapshot.h"
 
@@ -136,9 +136,9 @@ void store_will_delete(store *s)
     s->scrub = true;
 }
 
-/* A transaction whose log could not be synced is no longer seen, but stands in the log, whole; whoever opens the
- * store after everybody has closed it would find it there. Any other transaction takes its place in the log:
- * one that changes nothing, for which nobody waits for the disk. */
+/* A transaction whose log could not be synced is no longer visible, but is still complete in the log; a handle that
+ * opens the store after all others have closed it would find it there. Any other transaction overwrites it in the
+ * log, so commit one that changes nothing, without syncing. */
 static rap_status take_back(store *s, rap_status status, rap_err *err)
 {
     char line[sizeof err->text], same[64];
@@ -175,8 +175,8 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
         scrub(s, s->optional ? 0 : SCRUB_WAIT_MS);
     if (status == RAP_OK && s->scrub && !s->optional)
         store_say(s,
-                  "%s: done, but what was deleted still stands in its log, because the store is in "
-                  "use elsewhere; it is overwritten when that use ends",
+                  "%s: done, but the deleted data is still in the store's log, because another "
+                  "process or handle uses the store; it is overwritten when that one is done",
                   s->d.path);
     if (status == RAP_OK)
         change_noticed(s);

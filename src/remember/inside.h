@@ -24,17 +24,17 @@ typedef struct unread {
 struct store {
     db d;
     bool read_only;
-    bool folds_anew;     /* `name.folded` is that of an older version: fold_name(text) stands for it */
+    bool folds_anew;     /* `name.folded` is from an older version: use fold_name(text) instead */
     char *decoder;       /* store_set_decoder() */
     char *encoder;       /* that of store_correct_encoder(), which makes vectors of encoder_dim numbers */
     int encoder_dim;
-    bool unmarked;       /* it is of a version without the table of unreadable pictures */
-    bool scrub;          /* something was deleted and may still stand in the log */
-    bool optional;       /* the present transaction: nothing waits for what it does */
+    bool unmarked;       /* from a version without the table of unreadable pictures */
+    bool scrub;          /* something was deleted and may still be in the log */
+    bool optional;       /* the current transaction only caches: it never waits */
     int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */
     int64_t last_event;  /* and the last event then */
     int64_t words_event; /* the last event when the categories were read; −1: they were not */
-    char note[512];      /* what the last change has to say; "" */
+    char note[512];      /* remark on the last change, or "" */
     int64_t changes;     /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
@@ -59,23 +59,23 @@ typedef enum store_durability {
     STORE_DERIVED  /* can be computed again: may be lost, never damages anything */
 } store_durability;
 rap_status store_begin(store *s, store_durability durability, rap_err *err);
-/* For what only saves time later: busy stores are not waited for. */
+/* For writes that only save time later: does not wait for a busy store. */
 rap_status store_begin_optional(store *s, rap_err *err);
 rap_status store_end(store *s, rap_status status, rap_err *err);
-/* store_end() of a change of what is only cached: nobody has to reload anything. */
+/* store_end() after changing only cached data: no handle has to reload. */
 rap_status store_end_cache(store *s, rap_status status, rap_err *err);
-/* Says that this transaction deletes: after it the log is emptied into the file. */
+/* Marks this transaction as one that deletes: the log is checkpointed and truncated after it. */
 void store_will_delete(store *s);
-/* What the caller should know although all went well: store_note(). The first of several counts. */
+/* A remark for the caller of a change that succeeded: see store_note(). The first one is kept. */
 void store_say(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* After reading that may have been in somebody's way: what is owed (change.c) is paid, if it can be at once. */
+/* After a read that may have blocked a checkpoint: runs the one still owed (change.c), without waiting. */
 void change_noticed(store *s);
 /* The store has just been opened for writing. */
 void change_opened(store *s);
 
 /* ---- name.c ---- */
 
-/* Checks a name or an alias (`what` says which, for the error) and gives it as it is kept; free(). */
+/* Checks a name or an alias (`what` says which, for the error) and returns its stored form; free(). */
 rap_status name_check(char **out, const char *what, const char *text, rap_err *err);
 /* The same for a category, which may be empty. */
 rap_status category_check(char **out, const char *text, rap_err *err);
@@ -85,9 +85,9 @@ typedef struct name_owner {
     bool found, alias;
     int64_t concept_id;
 } name_owner;
-/* Who has this name or alias, compared folded. */
+/* The concept with this name or alias, compared folded. */
 rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err);
-/* The same, but nobody is RAP_E_NOT_FOUND. */
+/* The same, but RAP_E_NOT_FOUND if there is none. */
 rap_status name_require(int64_t *out_id, store *s, const char *text, rap_err *err);
 rap_status name_insert(store *s, int64_t concept_id, const char *text, bool alias, rap_err *err);
 /* `what`: "name" or "alias". RAP_E_EXISTS with the line that says who has it. */
@@ -162,7 +162,7 @@ typedef struct record_rows {
     db *d;
     sqlite3_stmt *rows, *aliases;
 } record_rows;
-/* `rest` follows the SELECT, in which n is the name and c the concept. record_finish() it either way. */
+/* `rest` follows the SELECT, in which n is the name and c the concept. Always call record_finish(). */
 rap_status record_query(record_rows *out, db *d, const char *rest, rap_err *err);
 /* *out is NULL at the end; store_record_free(). */
 rap_status record_next(rap_record **out, record_rows *r, rap_err *err);

@@ -1,6 +1,6 @@
 /* official_export.c: everything goes out as the paper's database.json (official_items.h), with the pictures in a
- * folder "images" beside it. Until all of it is written the pictures lie in a temporary folder. What that format has
- * no place for is written into fields of ours that other readers ignore ("aliases", "box", "boxes") or left out
+ * folder "images" next to it. The pictures are in a temporary folder until all of it is written. What that format has
+ * no place for is written into fields of our own that other readers ignore ("aliases", "box", "boxes") or left out
  * (corrections, vectors): the bundle keeps it all. */
 #include "base/buf.h"
 #include "base/file.h"

@@ -175,7 +175,7 @@ static rap_status embed_group(group *g, transfer *t, rap_err *err)
     if (status != RAP_OK)
         return transfer_blame(t, g->key[failed], status, err);
     for (size_t i = 0; i < g->count && status == RAP_OK; i++) {
-        g->shot[i]->view = picture[i].view; /* its box is cut to the picture */
+        g->shot[i]->view = picture[i].view; /* its box is clipped to the picture */
         status = keep_vector(g->shot[i], &picture[i].vector, err);
     }
     return status;

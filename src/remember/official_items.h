@@ -41,7 +41,7 @@ typedef struct items {
     size_t strays; /* pictures that path_to_concept maps to what concept_dict does not have */
 } items;
 
-/* `root` must outlive the items; items_release() them either way. */
+/* `root` must outlive the items; Always call items_release(). */
 rap_status items_read(items *out, const transfer *t, json_t *root, rap_err *err);
 void items_release(items *all);
 

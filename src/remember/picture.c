@@ -1,4 +1,4 @@
-/* picture.c: picture files beside a database.json: where they may lie, what kind they are. */
+/* picture.c: the picture files of a database.json: where they may be, and their format. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path_find.h"

@@ -73,7 +73,7 @@ static rap_status raw_find(raw *out, const char *path, rap_err *err)
     return out->vfs ? find_full_path(out, err) : err_memory(err, "finding a store");
 }
 
-/* raw_close() it either way. */
+/* Always call raw_close(). */
 static rap_status raw_open(raw *out, const char *path, int flags, rap_err *err)
 {
     int given = 0;
@@ -141,7 +141,7 @@ bool raw_is_blank(const unsigned char header[RAW_HEADER], size_t got)
 /* ---- the journal ---- */
 
 /* The full path with this ending; free(). */
-static char *beside(const raw *r, const char *ending)
+static char *with_ending(const raw *r, const char *ending)
 {
     size_t len = strlen(r->full), more = strlen(ending);
     char *path = mem_array(1, len + more + 1);
@@ -158,14 +158,14 @@ rap_status raw_refuse_journal(const char *path, rap_err *err)
     raw r;
     struct stat info;
     rap_status status = raw_find(&r, path, err);
-    char *journal = status == RAP_OK ? beside(&r, "-journal") : NULL;
+    char *journal = status == RAP_OK ? with_ending(&r, "-journal") : NULL;
 
     if (status == RAP_OK && !journal)
         status = err_memory(err, "opening a store");
     if (journal && lstat(journal, &info) == 0)
         status = err_set(err, RAP_E_FORMAT,
-                         "%s: lies beside the store, which never has a rollback journal of its "
-                         "own: move it away, unless you do not know where the store comes from",
+                         "%s: a rollback journal, which a store of ours never has; move it away, "
+                         "or do not use this store if you don't know where it comes from",
                          journal);
     free(journal);
     raw_close(&r);
@@ -174,7 +174,7 @@ rap_status raw_refuse_journal(const char *path, rap_err *err)
 
 /* ---- making ---- */
 
-/* Nobody else reads or writes the file until it is closed. */
+/* No other process reads or writes the file until it is closed. */
 static rap_status raw_lock(raw *r, rap_err *err)
 {
     const struct timespec pause = { 0, 5 * 1000 * 1000 };
@@ -195,10 +195,10 @@ static rap_status raw_lock(raw *r, rap_err *err)
     return code == SQLITE_OK ? RAP_OK : raw_fail(r, "locking", err);
 }
 
-/* A log that lies beside a file without a byte belongs to a store that is gone, and would be played back. */
+/* The log of an empty file belongs to a store that is gone; SQLite would replay it. */
 static rap_status remove_log(const raw *r, rap_err *err)
 {
-    char *log = beside(r, "-wal"), *index = beside(r, "-shm");
+    char *log = with_ending(r, "-wal"), *index = with_ending(r, "-shm");
     rap_status status = RAP_OK;
 
     if (!log || !index)

@@ -1,8 +1,8 @@
 /* rows.h: all vectors of an encoder, ready for searching, without reading each of them from SQLite.
  *
- * Beside a store of many vectors lies one file for each encoder, FILE-vectors-N: a snapshot, in which the
- * vectors are packed as the search wants them. It is mapped when it is needed. SQLite stays the only
- * truth: what the store says is listed anew each time (ids only), rows of the snapshot that it does not
+ * A store of many vectors has one more file for each encoder, FILE-vectors-N: a snapshot, in which the
+ * vectors are packed as the search wants them. It is mapped when it is needed. SQLite stays the source
+ * of truth: what the store says is listed anew each time (ids only), rows of the snapshot that it does not
  * know are dead, and vectors that the snapshot does not have are read from the store. So a snapshot need
  * not be rewritten at every change, and one that is missing, damaged, old or of another store costs time
  * and nothing else. snapshot.h says how that is known. */

@@ -384,7 +384,7 @@ static void lend(store_rows *out, const snapshot *snap)
     out->scrubs_seen = __atomic_load_n(snap->scrubs, __ATOMIC_ACQUIRE);
 }
 
-/* One loading: what it found on its way. */
+/* The state of one load. */
 typedef struct loading {
     store *s;
     const store_packing *packing;
@@ -421,7 +421,7 @@ static rap_status look(store_rows *out, loading *l, rap_err *err)
     return status;
 }
 
-/* Everything as it stands in one unchanging view of the store. With `wait`, vectors are not read from the
+/* Loads everything from one consistent view of the store. With `wait`, vectors are not read from the
  * store while a new snapshot would help. */
 static rap_status load(store_rows *out, loading *l, const char *fingerprint, bool wait,
                        rap_err *err)

@@ -14,8 +14,8 @@
 /* Times are ISO 8601 in UTC with milliseconds: 2026-05-04T12:30:00.250Z. Text is UTF-8; STRICT tables
  * hold no value of another type. */
 static const char shared_tables[] =
-    /* A thing to be known again. AUTOINCREMENT: an id is never given twice, so that whoever kept the
-     * id of a forgotten concept does not meet another. */
+    /* AUTOINCREMENT: an id is never reused, so that an old id of a forgotten concept never names
+     * another one. */
     "CREATE TABLE concept ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " category TEXT NOT NULL," /* '' when none */
@@ -118,8 +118,8 @@ static const char large_stores[] =
     "ALTER TABLE bounded_cache RENAME TO cache;"
     "CREATE INDEX cache_by_use ON cache(used, id, size);"
 
-    /* The file beside the store that holds the vectors of an encoder ready for searching (snapshot.h):
-     * it is used only when it names this token. */
+    /* The snapshot file with the packed vectors of an encoder (snapshot.h): it is used only if it has
+     * this token. */
     "CREATE TABLE snapshot ("
     " encoder_id INTEGER PRIMARY KEY REFERENCES encoder(id),"
     " token TEXT NOT NULL"
@@ -130,8 +130,8 @@ static const char large_stores[] =
 
 /* Version 3: what a concept is not. */
 static const char refusals[] =
-    /* A picture a person gave to correct a concept: "this is not it". One vector, by whoever made it last;
-     * maker = '': nobody yet. The box as in `view`. */
+    /* A picture a person gave to correct a concept: "this is not it". One vector, from the last encoder;
+     * maker = '': none yet. The box as in `view`. */
     "CREATE TABLE refusal ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
@@ -152,8 +152,8 @@ static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusa
  * old one would not be found again when their category is forgotten. */
 static const char refolded[] = "DELETE FROM vocabulary;";
 
-/* Version 6: pictures that gave no vector, and by whom they were tried: decoding one that runs into a limit takes
- * minutes, which nobody shall wait for twice (unreadable.c). */
+/* Version 6: pictures that gave no vector, and which reader tried them: decoding one that runs into a limit takes
+ * minutes, so it is tried only once (unreadable.c). */
 static const char unreadable_pictures[] =
     "CREATE TABLE unreadable ("
     " id INTEGER PRIMARY KEY,"
@@ -217,7 +217,7 @@ rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, r
         return wrong_kind(path, kind, 0, err);
     version = big_endian(header + 60);
     id = big_endian(header + 68);
-    /* Both are 0 in a store that was never closed: the truth is in the log beside it, and
+    /* Both are 0 in a store that was never closed: the real values are in its log, and
      * schema_migrate() looks again. A bundle has no log. */
     if (id != kind_id(kind) && (kind == SCHEMA_BUNDLE || id != 0 || version != 0))
         return wrong_kind(path, kind, id, err);

@@ -17,7 +17,7 @@ typedef enum schema_kind { SCHEMA_STORE, SCHEMA_BUNDLE } schema_kind;
 
 /* What the first 100 bytes of a file say, without SQLite touching it: RAP_E_FORMAT for another kind of
  * file, RAP_E_VERSION for a newer one. *out_empty is true when there is nothing yet (no file, no
- * byte in it, or one whose making was cut short). */
+ * byte in it, or a file that was not made completely). */
 rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, rap_err *err);
 
 /* Brings a new or older file to SCHEMA_VERSION, inside a transaction of the caller. */

@@ -2,12 +2,12 @@
  *
  * Why: with secure_delete SQLite overwrites a deleted row, but when it moves rows from a full page to
  * another it leaves the old copies in the page's unused middle. A row that is deleted later has then
- * already left a copy that nobody overwrites. A page of a table or an index is: a header, an array of
+ * already left a copy that is never overwritten. A page of a table or an index is: a header, an array of
  * cell offsets, the unused middle, the cells. Nothing reads the middle, so it can be zeroed in the copy
  * that is written. In WAL mode a page reaches the file at a checkpoint and the log is emptied after it,
  * so after a full checkpoint only living rows are left.
  *
- * It also refuses rollback journals. A store has none; one that somebody laid beside a store could name any file as its
+ * It also refuses rollback journals. A store has none; one planted next to a store could name any file as its
  * super-journal, and SQLite deletes that when it plays the journal back.
  *
  * How: the default VFS opens the file; for a database (not its log) the table of methods of that file is

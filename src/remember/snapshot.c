@@ -23,7 +23,7 @@ typedef struct header {
     uint32_t order, format, packing, dim;
     uint64_t count, shared_size, part_size[STORE_PARTS];
     char token[SNAPSHOT_TOKEN + 8];
-    uint64_t sum; /* of what stands before */
+    uint64_t sum; /* of all fields above */
 } header;
 
 static const char magic[8] = "RAPVECT";
@@ -74,7 +74,7 @@ static bool add_table(size_t *out_offset, size_t *size, size_t count, size_t ent
            mem_add(size, *size, bytes / PAGE * PAGE);
 }
 
-/* Where the tables lie; pointers once `map` is set. False for sizes that no memory holds. */
+/* The layout of the tables; pointers once `map` is set. False for sizes that no memory holds. */
 static bool lay_out(snapshot *s, const header *h)
 {
     size_t offset[4 + STORE_PARTS], shared;

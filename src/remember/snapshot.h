@@ -15,10 +15,10 @@
  * from a backup, or another one altogether) has another token.
  *
  * What is shared is made from thousands of vectors together and stays when one is forgotten.
- * Forgetting zeroes the rows in place as the last thing before it commits. Where the commit fails after all, or
+ * Forgetting zeroes the rows in place as the last step before it commits. If the commit then fails, or
  * the process dies, the store still has what is zero here; the count on the first page tells every process
  * that has the file mapped to look again. A row whose sum is wrong, because of a crash or a bad disk,
- * counts as a hole. Nothing is ever cut off in place, so a mapping stays readable. */
+ * counts as a hole. The file is never truncated in place, so a mapping stays readable. */
 #ifndef RAP_REMEMBER_SNAPSHOT_H
 #define RAP_REMEMBER_SNAPSHOT_H
 
@@ -36,15 +36,15 @@ typedef struct snapshot {
     int fd; /* −1: closed already; while writing it holds the lock */
 } snapshot;
 
-/* The file's name, beside the store itself, whatever link or folder it is reached through; with `fresh` that
- * of one in the making. free() */
+/* The file's path, in the folder of the store itself even when it is opened through a link; with `fresh` the path
+ * while it is being made. free() */
 char *snapshot_path(const store *s, int64_t encoder_id, bool fresh);
 
 /* Maps for reading. False, and closed: no file, damaged, or not the one that is wanted. */
 bool snapshot_open(snapshot *out, const char *path, const char *token,
                    const store_packing *packing);
 /* A new file, mapped for writing, all zero, its room reserved and locked against a second maker. False:
- * somebody is at it, or the disk is full. */
+ * another process is making it, or the disk is full. */
 bool snapshot_make(snapshot *out, const char *path, const char *token,
                    const store_packing *packing, size_t count);
 void snapshot_close(snapshot *s);
@@ -63,7 +63,7 @@ rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, bo
 rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *err);
 /* Removes the snapshot of an encoder, inside a transaction. */
 rap_status snapshot_drop(store *s, int64_t encoder_id, rap_err *err);
-/* Removes what makers left that were killed: what was forgotten meanwhile may stand in it. */
+/* Removes the files of killed makers: they may contain what was forgotten since. */
 void snapshot_remove_leftovers(store *s);
 /* Zeroes the rows of all these, on disk when it returns: store_end()'s, just before it commits, so that a
  * transaction that is given up leaves the snapshots as they were. */

@@ -1,9 +1,9 @@
 /* store.h: the concept store, one SQLite file. Runs no model: vectors come in as plain floats with
- * the fingerprint of the encoder that made them, and go out the same way.
+ * the fingerprint of the encoder that made them, and go out as such.
  *
  * Every writing function is one transaction, durable when it returns RAP_OK (WAL, synchronous=FULL).
  * Two processes may write at once: a writer waits (busy timeout 10 s) and then reports RAP_E_BUSY. What is only
- * cached (tokens, words of the detector, packed vectors) is not written then, and nobody waits for it. */
+ * cached (tokens, words of the detector, packed vectors) is not written then, without waiting. */
 #ifndef RAP_REMEMBER_STORE_H
 #define RAP_REMEMBER_STORE_H
 
@@ -52,7 +52,7 @@ typedef struct store_concept { /* what add takes; texts are validated here (see 
 rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
                      const store_vector *vector, rap_err *err);
 /* What changes in a concept; what is NULL stays as it is. Aliases are removed first, then the name is set, then
- * aliases are added: so a new name may be an old alias and the other way round. */
+ * aliases are added: so a new name may be an old alias and vice versa. */
 typedef struct store_change {
     const char *name, *category, *info;
     const char *const *aliases;      /* exactly these, ended by NULL */

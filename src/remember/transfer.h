@@ -7,7 +7,7 @@
 /* A picture about to be imported. */
 typedef struct transfer_picture {
     const char *name;    /* what errors call it */
-    store_view view;     /* bytes, size and box come in; width, height and the cut box go out */
+    store_view view;     /* bytes, size and box come in; width, height and the clipped box go out */
     store_vector vector; /* goes out; owned by the callee until the next call */
 } transfer_picture;
 
@@ -21,7 +21,7 @@ typedef rap_status transfer_embed(transfer_picture *picture, size_t count, size_
 rap_status transfer_import(store *s, const char *path, int replace, transfer_embed *embed,
                            void *payload, rap_on_progress *on_progress, void *progress_payload,
                            rap_import_report *out, rap_err *err);
-/* Both write beside the target and give it its name at the end. on_progress (NULL: silent) may cancel. */
+/* Both write a temporary file in the target's folder and rename it at the end. on_progress (NULL: silent) may cancel. */
 rap_status transfer_export_bundle(store *s, const char *path, rap_on_progress *on_progress,
                                   void *payload, rap_err *err);
 rap_status transfer_export_official(store *s, const char *json_path, rap_on_progress *on_progress,
