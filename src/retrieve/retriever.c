@@ -189,13 +189,13 @@ static rap_status find_regions(retriever *r, const image *photo, rap_policy poli
     if (r->detect)
         status = detect_regions(r->detect, photo, 1, &out->region, &out->count, err);
     else if (!(out->region = mem_array(1, sizeof *out->region)))
-        status = err_memory(err, "looking at the photo");
+        status = err_memory(err, "searching the photo");
     if (status != RAP_OK || (r->detect && (policy == RAP_POLICY_PAPER || out->count > 0)))
         return status;
     out->region[out->count].box = (rap_box){ 0, 0, (float)out->width, (float)out->height };
     out->region[out->count].confidence = 1;
     if (!(out->region[out->count].label = mem_string("")))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     out->whole = out->count++;
     return RAP_OK;
 }
@@ -208,7 +208,7 @@ static rap_status embed_regions(retriever *r, const image *photo, const sighting
     rap_status status;
 
     if (!box)
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     for (int i = 0; i < s->count; i++)
         if (i != s->whole)
             box[i] = s->region[i].box;
@@ -240,11 +240,11 @@ static rap_status find_judged(neighbours *n, retriever *r, const sighting *seen,
     rap_status status;
 
     if (!mem_mul(&total, (size_t)seen->count, (size_t)n->per))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     n->hit = mem_array(total, sizeof *n->hit);
     n->score = mem_array(total, sizeof *n->score);
     if (!n->hit || !n->score)
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     c.hit = n->hit;
     status = search_nearest(c.index, seen->feature, seen->count, n->per, r->o.threads, n->hit, err);
     return status == RAP_OK ? judge_hits(n->score, &c, err) : status;
@@ -283,7 +283,7 @@ static rap_status search_accepted(retriever *r, sighting *out, rap_err *err)
 
     if (!out->score &&
         !(out->score = mem_array((size_t)out->count * RANK_HITS, sizeof *out->score)))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     for (int per = RANK_HITS; status == RAP_OK && !enough; per *= 2) {
         neighbours n = { .per = per };
 
@@ -330,11 +330,11 @@ static rap_status find_neighbours(retriever *r, const image *photo, rap_policy p
 
     out->dim = encoder_dim(r->o.encoder);
     if (!mem_mul(&floats, (size_t)out->count, (size_t)out->dim))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     out->feature = mem_array(floats, sizeof *out->feature);
     out->hit = mem_array((size_t)out->count * RANK_HITS, sizeof *out->hit);
     status = out->feature && out->hit ? embed_regions(r, photo, out, out->feature, err)
-                                      : err_memory(err, "looking at the photo");
+                                      : err_memory(err, "searching the photo");
     embedded = clock_ms();
     if (status == RAP_OK)
         status = search(r, policy, out, err);
