@@ -33,7 +33,7 @@ static bool is_given(const session_picture *source)
     return source && (source->pixels || source->tokens);
 }
 
-/* A text-only model is told of concepts without their pictures. */
+/* A text-only model gets concepts without their pictures. */
 static rap_status plan_pictures(plan *p, vlm *v, const session_turn *turn, rap_err *err)
 {
     size_t concepts = (size_t)turn->concepts;
@@ -90,8 +90,8 @@ static rap_status plan_tokens(plan *p, const plan_place *at, const prompt *text,
     return status;
 }
 
-/* Where memory comes first, concepts stand in the order of their names: the same ones make the same tokens, however
- * certain each of them is. */
+/* Where memory comes first, concepts are sorted by name: the same ones give the same tokens, whatever their
+ * scores. */
 static void put_in_order(plan *p, int kept, bool by_name)
 {
     for (int i = 0; i < kept; i++) {

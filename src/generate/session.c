@@ -56,7 +56,7 @@ void session_answer_release(session_answer *a)
 
 /* ---- prefill ---- */
 
-/* Runs of the first turn that stand in memory already; their places are counted as kept. */
+/* Runs of the first turn that are in the KV cache already; their positions are counted as kept. */
 static rap_status resume(size_t *out, session *s, const plan *p, session_answer *answer,
                          rap_err *err)
 {

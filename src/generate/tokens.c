@@ -1,8 +1,8 @@
 /* tokens.c: a prompt as tokens and pictures.
  *
  * Reading order: the vocabulary's special tokens (tokenizer_init), lists, one stretch of ordinary text
- * (add_stretch), then tokenize_prompt, which cuts SPECIAL segments at special tokens and lets everything
- * else flow into stretches.
+ * (add_stretch), then tokenize_prompt, which splits SPECIAL segments at special tokens and adds everything
+ * else to stretches.
  *
  * Why not llama_tokenize(parse_special = true) on the whole: a concept called "</s>" would end the turn.
  * Why not per segment: SentencePiece merges across segment borders, and the model was trained on that. */
