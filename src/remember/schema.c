@@ -130,7 +130,7 @@ static const char large_stores[] =
 
 /* Version 3: what a concept is not. */
 static const char refusals[] =
-    /* A picture a person gave to correct a concept: "this is not it". One vector, from the last encoder;
+    /* A picture a person gave to correct a concept: "this is not it". One vector, of the encoder that last made it;
      * maker = '': none yet. The box as in `view`. */
     "CREATE TABLE refusal ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
