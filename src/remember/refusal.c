@@ -1,4 +1,4 @@
-/* refusal.c: what a concept is not: pictures a person gave to correct it, each with one vector. */
+/* refusal.c: pictures a person gave as "not this concept", each with one vector. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/inside.h"
@@ -102,8 +102,8 @@ void store_evidence_release(store_evidence *e)
     *e = (store_evidence){ 0 };
 }
 
-/* A vector of another size says nothing: no table ties it to its maker's, and a bundle may bring any.
- * Both in one unchanging view of the store would cost a transaction; each alone is whole. */
+/* A vector of another size is ignored: no constraint ties it to its maker's size, and a bundle may contain any.
+ * One consistent view for both reads would cost a transaction; each read alone is consistent. */
 rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
                                store_evidence *out, rap_err *err)
 {
@@ -135,7 +135,7 @@ rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, 
 
 /* ---- refusals by another encoder ---- */
 
-/* Those that `maker` has not seen; both halves read nothing but the index. */
+/* Those that `maker` has not seen; both halves read only the index. */
 #define STALE(what)                                                                       \
     "SELECT " what " FROM refusal INDEXED BY refusal_by_maker WHERE maker < ? UNION ALL " \
     "SELECT " what " FROM refusal INDEXED BY refusal_by_maker WHERE maker > ?"
@@ -183,7 +183,7 @@ rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *
                                "SELECT id, hash, box_x, box_y, box_w, box_h, bytes, concept_id"
                                " FROM refusal WHERE id = ?",
                                ids[i], err);
-        if (status == RAP_OK && found) /* else another process has just forgotten it */
+        if (status == RAP_OK && found) /* otherwise another process has just deleted it */
             status = on_refusal(ids[i], &picture, payload, err);
         store_picture_release(&picture);
     }

@@ -1,6 +1,6 @@
-/* unreadable.c: pictures that gave no vector are marked with who could not read them, the decoder or the maker of
- * vectors, and passed over by it from then on. Another version of either tries again. A mark goes with its picture, which
- * never changes. Where marks cannot be written the handle remembers them. */
+/* unreadable.c: pictures that gave no vector are marked with the reader that failed, the decoder or the maker of
+ * vectors, which skips them from then on. Another version of either tries again. A mark goes with its picture, which
+ * never changes. If marks cannot be written the handle remembers them. */
 #include "base/mem.h"
 #include "remember/inside.h"
 
@@ -35,7 +35,7 @@ rap_status unreadable_clear(store *s, bool refusal, int64_t id, rap_err *err)
                   "i", id);
 }
 
-/* A picture that another process has forgotten meanwhile gets none. */
+/* A picture that another process has deleted meanwhile gets none. */
 static rap_status write_mark(store *s, bool refusal, int64_t id, const char *reader)
 {
     rap_status status = store_begin_optional(s, NULL);
