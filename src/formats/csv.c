@@ -1,4 +1,4 @@
-/* csv.c: see csv.h. A row is read into one buffer, its fields one behind the other. */
+/* csv.c: see csv.h. A row is read into one buffer, its fields one after another. */
 #include "formats/csv.h"
 
 #include "base/buf.h"
@@ -12,7 +12,7 @@ typedef struct reader {
     const char *at, *end;
     const char *name;
     long line;
-    buf text; /* the fields of the row, each NUL-ended */
+    buf text; /* the fields of the row, each NUL-terminated */
     size_t start[CSV_FIELDS];
     size_t count, columns; /* columns: those of the first row, 0 before it */
 } reader;
@@ -27,7 +27,7 @@ static bool at_line_end(const reader *r)
     return r->at == r->end || *r->at == '\n' || *r->at == '\r';
 }
 
-/* Over LF, CRLF or CR. */
+/* Skips LF, CRLF or CR. */
 static void end_line(reader *r)
 {
     if (r->at < r->end && *r->at == '\r')
@@ -37,7 +37,7 @@ static void end_line(reader *r)
     r->line++;
 }
 
-/* Adds a character of a field; counts the lines inside of quotes. */
+/* Adds a character to the field and counts lines inside quotes. */
 static void take(reader *r)
 {
     char c = *r->at++;
@@ -58,13 +58,13 @@ static rap_status quoted(reader *r, rap_err *err)
             r->at++;
         }
         if (r->text.len > CSV_ROW)
-            return wrong(r, line, "a row of more than 16 MiB: does a quote not end?", err);
+            return wrong(r, line, "a row of more than 16 MiB: is a closing quote missing?", err);
     }
     if (r->at == r->end)
-        return wrong(r, line, "the quote that begins here does not end", err);
+        return wrong(r, line, "the quote that begins here is never closed", err);
     r->at++;
     if (!at_line_end(r) && *r->at != ',')
-        return wrong(r, r->line, "text behind a closing quote", err);
+        return wrong(r, r->line, "text after a closing quote", err);
     return RAP_OK;
 }
 
@@ -72,7 +72,7 @@ static rap_status plain(reader *r, rap_err *err)
 {
     while (!at_line_end(r) && *r->at != ',') {
         if (*r->at == '"')
-            return wrong(r, r->line, "a quote inside of a field that does not begin with one", err);
+            return wrong(r, r->line, "a quote inside an unquoted field", err);
         take(r);
         if (r->text.len > CSV_ROW)
             return wrong(r, r->line, "a row of more than 16 MiB", err);

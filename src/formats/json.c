@@ -1,4 +1,4 @@
-/* json.c: parse, then walk dotted paths; the typed getters at the end. */
+/* json.c: parsing, dotted paths, typed getters. */
 #include "formats/json.h"
 
 #include "base/buf.h"
@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is something else altogether is named for what it is; else the line says what jansson found. */
+/* Names the file's actual kind if it is not JSON at all; otherwise reports jansson's message. */
 static rap_status refuse(const char *text, size_t len, const char *name, const json_error_t *why,
                          rap_err *err)
 {
     file_kind kind = file_kind_of(text, len);
     const char *phrase = file_kind_phrase(kind);
-    if (!*why->text) /* jansson says nothing when memory runs out */
+    if (!*why->text) /* jansson leaves this empty when out of memory */
         return err_memory(err, "reading JSON");
     if (phrase && kind != FILE_KIND_JSON && kind != FILE_KIND_TEXT)
-        return err_set(err, RAP_E_FORMAT, "%s: not JSON, it %s", name, phrase);
+        return err_set(err, RAP_E_FORMAT, "%s: not JSON: it %s", name, phrase);
     return err_set(err, RAP_E_FORMAT, "%s: not valid JSON: %s (line %d)%s", name, why->text,
                    why->line,
                    json_error_code(why) == json_error_invalid_utf8 ? "; save it as UTF-8" : "");
@@ -30,11 +30,11 @@ rap_status json_parse_any(json_t **out, const char *text, size_t len, const char
 {
     json_error_t why;
 
-    size_t mark = file_kind_mark(text, len); /* editors of some systems write one */
+    size_t mark = file_kind_mark(text, len); /* some editors write one */
     text += mark;
     len -= mark;
     *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-    if (!*out && *why.text) /* where memory runs out inside a token, jansson blames the token */
+    if (!*out && *why.text) /* when out of memory inside a token, jansson blames the token */
         *out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
     return *out ? RAP_OK : refuse(text, len, name, &why, err);
 }
@@ -76,7 +76,7 @@ rap_status json_read(json_t **out, const char *path, size_t limit, rap_err *err)
 
 json_t *json_at(const json_t *root, const char *field)
 {
-    json_t *value = (json_t *)root; /* jansson's getters take no const */
+    json_t *value = (json_t *)root; /* jansson's getters do not accept const */
 
     while (value && *field) {
         size_t len = strcspn(field, ".");

@@ -1,7 +1,8 @@
-/* json_walk.c: a window over the file, a stack of what was entered, and a scanner that finds where a value
- * ends. jansson parses what is taken.
+/* json_walk.c: a window over the file, a stack of entered levels, and a scanner that finds the end
+ * of a value. Values the caller takes are parsed by jansson.
  *
- * Reading order: the window (peek_byte, next_byte), the scanner (scan_value), entering and stepping, taking. */
+ * Reading order: the window (peek_byte, next_byte), the scanner (scan_value), entering and
+ * stepping, taking. */
 #include "formats/json_walk.h"
 
 #include "base/buf.h"
@@ -19,17 +20,17 @@ enum { WINDOW = 1 << 16, SKIP_DEPTH = 2048 };
 struct json_walk {
     char *path;
     FILE *file;
-    double size; /* bytes of the file; 0: not known */
-    double read; /* bytes that were handed out */
+    double size; /* bytes of the file; 0: unknown */
+    double read; /* bytes read so far */
     long line;
     size_t at, filled; /* in window */
     bool ended, broken;
     int depth;
     struct {
         char kind;  /* '{' or '[' */
-        bool first; /* nothing was read in it yet */
+        bool first; /* nothing read in it yet */
     } level[JSON_WALK_DEPTH];
-    buf text; /* of the key, or of the value that is taken */
+    buf text; /* of the key, or the value being taken */
     unsigned char window[WINDOW];
 };
 
@@ -74,7 +75,7 @@ static int next_byte(json_walk *w)
     return c;
 }
 
-/* The first byte that is not white space, not taken. */
+/* The next byte that is not white space, without consuming it. */
 static int peek_text(json_walk *w)
 {
     int c = peek_byte(w);
@@ -90,7 +91,7 @@ static rap_status cut_short(const json_walk *w, rap_err *err)
 {
     if (w->broken)
         return err_set(err, RAP_E_IO, "%s: reading failed after %.0f bytes", w->path, w->read);
-    return json_walk_wrong(w, err, "the JSON ends in the middle: is the file complete?");
+    return json_walk_wrong(w, err, "the JSON ends early: is the file complete?");
 }
 
 static rap_status unexpected(const json_walk *w, int c, const char *wanted, rap_err *err)
@@ -171,15 +172,15 @@ double json_walk_share(const json_walk *w)
     return w->size > 0 && w->read < w->size ? w->read / w->size : w->size > 0;
 }
 
-/* ---- the scanner: where does a value end? ---- */
+/* ---- the scanner: finds the end of a value ---- */
 
-/* keep: NULL, or where the bytes go. */
+/* keep: where the bytes go, or NULL. */
 static rap_status keep_byte(json_walk *w, int c, buf *keep, rap_err *err)
 {
     if (!keep)
         return RAP_OK;
     if (keep->len >= JSON_WALK_VALUE)
-        return json_walk_wrong(w, err, "one value of more than %d MiB", JSON_WALK_VALUE >> 20);
+        return json_walk_wrong(w, err, "a value of more than %d MiB", JSON_WALK_VALUE >> 20);
     buf_putc(keep, (char)c);
     return buf_failed(keep) ? err_memory(err, "reading JSON") : RAP_OK;
 }
@@ -206,7 +207,7 @@ static rap_status scan_string(json_walk *w, buf *keep, rap_err *err)
     return status;
 }
 
-/* A number or true, false, null: up to what can stand behind it. */
+/* A number or true, false, null, up to a character that can follow it. */
 static rap_status scan_word(json_walk *w, buf *keep, rap_err *err)
 {
     rap_status status = RAP_OK;
@@ -248,7 +249,7 @@ static rap_status scan_value(json_walk *w, buf *keep, rap_err *err)
             return unexpected(w, c, "a value", err);
         } else {
             status = scan_word(w, keep, err);
-            if (status == RAP_OK && depth > 0) /* two words do not run together */
+            if (status == RAP_OK && depth > 0) /* two words must not run together */
                 status = keep_byte(w, ' ', keep, err);
         }
     } while (status == RAP_OK && depth > 0);
@@ -281,7 +282,7 @@ rap_status json_walk_enter(json_walk *w, char kind, rap_err *err)
     return RAP_OK;
 }
 
-/* Steps over the comma, or leaves the level at its end. */
+/* Skips the comma, or leaves the level at its end. */
 static rap_status step(bool *out_more, json_walk *w, char kind, rap_err *err)
 {
     char end = kind == '{' ? '}' : ']';
@@ -289,7 +290,8 @@ static rap_status step(bool *out_more, json_walk *w, char kind, rap_err *err)
 
     *out_more = false;
     if (w->depth == 0 || w->level[w->depth - 1].kind != kind)
-        return err_set(err, RAP_E_ARGUMENT, "%s: the walker is in no such value", w->path);
+        return err_set(err, RAP_E_ARGUMENT, "%s: the walker is not in a value of this kind",
+                       w->path);
     if (c == end) {
         next_byte(w);
         w->depth--;
@@ -308,7 +310,7 @@ static rap_status step(bool *out_more, json_walk *w, char kind, rap_err *err)
     return RAP_OK;
 }
 
-/* The value in w->text as jansson reads it. */
+/* Parses the value in w->text with jansson. */
 static rap_status parse_text(json_t **out, json_walk *w, rap_err *err)
 {
     json_error_t why;

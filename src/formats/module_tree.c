@@ -1,5 +1,5 @@
-/* module_tree.c: walks the objects that the unpickler made of a module. Its attributes `_parameters` and
- * `_buffers` hold tensors by name, `_modules` the layers below. */
+/* module_tree.c: walks a module's unpickled objects. Its attributes `_parameters` and `_buffers`
+ * hold tensors by name, `_modules` the child layers. */
 #include "formats/module_tree.h"
 
 #include <stdio.h>
@@ -40,7 +40,7 @@ typedef struct walk {
     const char *file;
     module_visit *visit;
     void *payload;
-    size_t steps; /* attributes and tensors looked at */
+    size_t steps; /* attributes and tensors visited */
     char name[MAX_NAME + 1];
     rap_err *err;
 } walk;
@@ -50,7 +50,8 @@ static rap_status bad(walk *w, const char *reason)
     return err_set(w->err, RAP_E_FORMAT, "%s: damaged checkpoint: %s", w->file, reason);
 }
 
-/* Sets the path to its first `len` bytes and a key; the new length, 0 when that makes no name. */
+/* Sets the path to its first `len` bytes plus a key; returns the new length, 0 if that is not a
+ * valid name. */
 static size_t extend(walk *w, size_t len, const pickle_value *key)
 {
     if (key->kind != PICKLE_TEXT || !key->as.text.len ||
@@ -64,18 +65,18 @@ static size_t extend(walk *w, size_t len, const pickle_value *key)
     return len;
 }
 
-/* A module without bias, say, keeps None in its place. */
+/* A module without a bias has None in its place. */
 static rap_status visit_tensors(walk *w, const pickle_value *dict, size_t len)
 {
     rap_status status = RAP_OK;
     if (!dict || dict->kind != PICKLE_DICT)
-        return dict ? bad(w, "a layer's tensors are no dict") : RAP_OK;
+        return dict ? bad(w, "a layer's tensors are not a dict") : RAP_OK;
     for (size_t i = 0; status == RAP_OK && i + 1 < dict->as.list.count; i += 2) {
         const pickle_value *value = dict->as.list.items[i + 1];
         if (value->kind == PICKLE_NONE)
             continue;
         if (value->kind != PICKLE_TENSOR || !extend(w, len, dict->as.list.items[i]))
-            return bad(w, "a layer's tensor has no proper name or is none");
+            return bad(w, "a layer's tensor has no valid name or is not a tensor");
         status = w->visit(w->payload, w->name, value->as.tensor, w->err);
     }
     return status;
@@ -86,12 +87,12 @@ static size_t items_of(const pickle_value *dict)
     return dict && dict->kind == PICKLE_DICT ? dict->as.list.count : 0;
 }
 
-/* A damaged file may hold the same layers many times over: what is looked at is counted. */
+/* A damaged file may repeat the same layers many times, so visits are counted. */
 static rap_status visit_layer(walk *w, const pickle_value *module, size_t len, int depth)
 {
     w->steps += 1 + items_of(module->as.object.state);
     if (depth > MAX_DEPTH || w->steps > MAX_STEPS)
-        return bad(w, "its layers nest without end");
+        return bad(w, "its layers nest too deeply");
     const pickle_value *below = pickle_get(module, "_modules");
     w->steps += items_of(below) + items_of(pickle_get(module, "_parameters")) +
                 items_of(pickle_get(module, "_buffers"));
@@ -99,14 +100,14 @@ static rap_status visit_layer(walk *w, const pickle_value *module, size_t len, i
     if (status == RAP_OK)
         status = visit_tensors(w, pickle_get(module, "_buffers"), len);
     if (status == RAP_OK && below->kind != PICKLE_DICT)
-        return bad(w, "a layer's layers are no dict");
+        return bad(w, "a layer's child layers are not a dict");
     for (size_t i = 0; status == RAP_OK && i + 1 < below->as.list.count; i += 2) {
         const pickle_value *child = below->as.list.items[i + 1];
         if (child->kind == PICKLE_NONE)
             continue;
         size_t longer = extend(w, len, below->as.list.items[i]);
         if (!longer || !module_is(child))
-            return bad(w, "a layer has no proper name or is none");
+            return bad(w, "a layer has no valid name or is not a layer");
         status = visit_layer(w, child, longer, depth + 1);
     }
     return status;

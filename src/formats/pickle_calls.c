@@ -1,9 +1,9 @@
-/* pickle_calls.c: what names and calls mean.
+/* pickle_calls.c: the meaning of names and calls.
  *
- * Nothing is looked up and nothing is run: OrderedDict gives a dict, _rebuild_tensor_v2 a checked
- * description of a tensor, _rebuild_parameter the tensor inside it, and everything else an inert object,
- * which is its class's name. What runs commands when Python loads it is refused by name: a file that
- * mentions it is an attack. */
+ * Nothing is imported or run: OrderedDict gives a dict, _rebuild_tensor_v2 a checked description
+ * of a tensor, _rebuild_parameter the tensor inside it, and everything else an inert object that
+ * only knows its class name. Names that run commands when Python loads them are refused: a file
+ * that mentions one is an attack. */
 #include "formats/pickle_machine.h"
 
 #include <string.h>
@@ -12,10 +12,10 @@ typedef enum callable {
     STORAGE_CLASS, /* never called */
     MAKE_DICT,
     MAKE_TENSOR,
-    MAKE_PARAMETER, /* the tensor that it is called with first */
-    MAKE_FROM_TYPE, /* a function and the tuple that it is called with stand first and third */
-    MAKE_METHOD,    /* getattr(object, name): a fused module keeps its forward() this way */
-    MAKE_INSTANCE   /* the class that it is called with first, as protocols 0 and 1 make objects */
+    MAKE_PARAMETER, /* the tensor is the first argument */
+    MAKE_FROM_TYPE, /* the function is the first argument, its argument tuple the third */
+    MAKE_METHOD,    /* getattr(object, name): how a fused module keeps its forward() */
+    MAKE_INSTANCE   /* the class is the first argument: how protocols 0 and 1 make objects */
 } callable;
 
 typedef struct known_global {
@@ -57,7 +57,7 @@ static const known_global known[] = {
 };
 enum { KNOWN_COUNT = sizeof known / sizeof *known };
 
-/* What runs commands or code, removes files or loads programs. NULL: whatever the module has. */
+/* Names that run commands or code, remove files or load programs. NULL: everything in the module. */
 static const char *const hostile[][2] = {
     { "os", "system" },
     { "os", "popen" },
@@ -135,7 +135,7 @@ static bool is_hostile(pickle_chars module, pickle_chars name)
     return false;
 }
 
-/* The beginning of a text as something to print: "%.*s". */
+/* The printable length of a text, for "%.*s". */
 static int shown(pickle_chars t)
 {
     return t.len < 80 ? (int)t.len : 80;
@@ -145,8 +145,8 @@ rap_status unpickle_global(pickle_value **out, unpickled *u, pickle_chars module
 {
     if (is_hostile(module, name))
         return err_set(u->err, RAP_E_FORMAT,
-                       "%s: refuses to load '%.*s.%.*s', which runs code and stands in no honest "
-                       "checkpoint: do not open this file with anything else",
+                       "%s: refuses to load '%.*s.%.*s', which runs code and does not belong in a "
+                       "checkpoint: do not open this file with any other program",
                        u->name, shown(module), module.bytes, shown(name), name.bytes);
     pickle_global *g = unpickle_room(u, sizeof *g);
     if (!g || !(*out = unpickle_new(u, PICKLE_GLOBAL)))
@@ -177,7 +177,7 @@ static rap_status inert(pickle_value **out, unpickled *u, const pickle_value *ty
 
 /* ---- storages ----------------------------------------------------------------------------- */
 
-/* An old file's storage may be a part of another: (its key, the first element, how many). */
+/* In an old file a storage may be part of another: (its key, first element, count). */
 static bool read_view(pickle_storage *s, const pickle_value *view)
 {
     if (view->kind == PICKLE_NONE)
@@ -192,18 +192,18 @@ static bool read_view(pickle_storage *s, const pickle_value *view)
            s->elements <= s->whole - s->first;
 }
 
-/* ("storage", class, key, device, elements), in an old file with a view behind. Of a class whose numbers
- * are not read (complex ones, quantised ones) it is an inert object. */
+/* ("storage", class, key, device, elements), followed by a view in old files. Storage classes we
+ * do not read (complex, quantised) give an inert object. */
 rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value *id)
 {
     size_t count = id->kind == PICKLE_TUPLE ? id->as.list.count : 0;
     pickle_value **part = id->as.list.items;
     if (count == 4 && pickle_text_is(part[0], "module") && part[1]->kind == PICKLE_GLOBAL) {
-        *out = part[1]; /* a class, with its source, which is not looked at */
+        *out = part[1]; /* a class with its source, which is ignored */
         return RAP_OK;
     }
     if (count != 5 && count != 6)
-        return unpickle_bad(u, "a storage is not described by five or six values");
+        return unpickle_bad(u, "a storage's description does not have five or six values");
     if (!pickle_text_is(part[0], "storage") || part[1]->kind != PICKLE_GLOBAL ||
         part[2]->kind != PICKLE_TEXT || part[4]->kind != PICKLE_INT || part[4]->as.integer < 0)
         return unpickle_bad(u, "a storage's description makes no sense");
@@ -224,12 +224,12 @@ rap_status unpickle_storage(pickle_value **out, unpickled *u, const pickle_value
     u->storages = s;
     return count == 5 || read_view(s, part[5])
                ? RAP_OK
-               : unpickle_bad(u, "a storage's view lies outside of it");
+               : unpickle_bad(u, "a storage's view is outside the storage");
 }
 
 /* ---- tensors ------------------------------------------------------------------------------ */
 
-/* Does the tensor stay inside its storage? Also counts the elements, and clears what means nothing:
+/* Does the tensor stay inside its storage? Also counts the elements and resets meaningless values:
  * the stride of an axis of one, the offset of an empty tensor. */
 static bool tensor_fits(pickle_tensor *t)
 {
@@ -262,7 +262,7 @@ static rap_status build_tensor(pickle_value **out, unpickled *u, const pickle_va
     pickle_value **arg =
         args->as.list.items; /* storage, offset, size, stride, requires_grad, hooks */
     if (args->as.list.count >= 4 && arg[0]->kind == PICKLE_OBJECT)
-        return inert(out, u, callee); /* of numbers that are not read */
+        return inert(out, u, callee); /* of an unsupported type */
     if (args->as.list.count < 4 || arg[0]->kind != PICKLE_STORAGE || arg[1]->kind != PICKLE_INT ||
         arg[2]->kind != PICKLE_TUPLE || arg[3]->kind != PICKLE_TUPLE)
         return unpickle_bad(u, "a tensor's description makes no sense");
@@ -279,7 +279,7 @@ static rap_status build_tensor(pickle_value **out, unpickled *u, const pickle_va
     for (size_t i = 0; i < dims; i++) {
         const pickle_value *size = arg[2]->as.list.items[i], *stride = arg[3]->as.list.items[i];
         if (size->kind != PICKLE_INT || stride->kind != PICKLE_INT)
-            return unpickle_bad(u, "a tensor's shape is not made of whole numbers");
+            return unpickle_bad(u, "a tensor's shape is not made of integers");
         t->size[i] = size->as.integer;
         t->stride[i] = stride->as.integer;
     }
@@ -289,7 +289,7 @@ static rap_status build_tensor(pickle_value **out, unpickled *u, const pickle_va
     return RAP_OK;
 }
 
-/* A subclass of a tensor: rebuilt by another function, whose type and attributes are dropped. */
+/* A tensor subclass: rebuilt by another function, whose type and attributes are dropped. */
 static rap_status build_from_type(pickle_value **out, unpickled *u, const pickle_value *callee,
                                   const pickle_value *args)
 {
@@ -302,8 +302,8 @@ static rap_status build_from_type(pickle_value **out, unpickled *u, const pickle
 
 /* ---- dicts and objects -------------------------------------------------------------------- */
 
-/* Without arguments empty; of a dict that dict; Python 2 gives its OrderedDict a list of pairs. What else
- * it is called with (a defaultdict's factory) is dropped. */
+/* Without arguments an empty dict; for a dict that dict; Python 2 passes OrderedDict a list of
+ * pairs. Other arguments (a defaultdict's factory) are dropped. */
 static rap_status build_dict(pickle_value **out, unpickled *u, const pickle_value *args)
 {
     pickle_value *first = args->as.list.count ? args->as.list.items[0] : NULL;
@@ -318,7 +318,7 @@ static rap_status build_dict(pickle_value **out, unpickled *u, const pickle_valu
          status == RAP_OK && first && first->kind == PICKLE_LIST && i < first->as.list.count; i++) {
         const pickle_value *pair = first->as.list.items[i];
         if ((pair->kind != PICKLE_LIST && pair->kind != PICKLE_TUPLE) || pair->as.list.count != 2)
-            return unpickle_bad(u, "an OrderedDict is built from something");
+            return unpickle_bad(u, "an OrderedDict has arguments it cannot take");
         status = unpickle_append(u, *out, pair->as.list.items, 2);
     }
     return status;
@@ -329,15 +329,15 @@ rap_status unpickle_object(pickle_value **out, unpickled *u, const pickle_value 
 {
     const known_global *call = known_of(type);
     if (type->kind != PICKLE_GLOBAL || args->kind != PICKLE_TUPLE)
-        return unpickle_bad(u, "it makes an object of something that is no class");
+        return unpickle_bad(u, "it makes an object of something that is not a class");
     if (!call)
         return inert(out, u, type);
     if (call->call == MAKE_DICT)
         return build_dict(out, u, args);
-    return unpickle_bad(u, "it makes an object of something that is no class");
+    return unpickle_bad(u, "it makes an object of something that is not a class");
 }
 
-/* A class and whatever it is called with; what is no class makes an object of the function. */
+/* A class with any arguments; anything but a class gives an object of the function. */
 static rap_status build_instance(pickle_value **out, unpickled *u, const pickle_value *callee,
                                  const pickle_value *args)
 {
@@ -348,7 +348,7 @@ static rap_status build_instance(pickle_value **out, unpickled *u, const pickle_
 rap_status unpickle_call(pickle_value **out, unpickled *u, const pickle_value *callee,
                          const pickle_value *args)
 {
-    if (callee->kind == PICKLE_OBJECT) /* what a function gave, called again */
+    if (callee->kind == PICKLE_OBJECT) /* the result of a function, called again */
         callee = callee->as.object.type;
     if (callee->kind != PICKLE_GLOBAL || args->kind != PICKLE_TUPLE)
         return unpickle_bad(u, "it calls something that is not a function");

@@ -1,5 +1,5 @@
-/* pickle_lines.c: numbers in decimal, strings as Python's repr() writes them, and text whose letters above
- * Latin-1 are \uXXXX. */
+/* pickle_lines.c: decimal numbers, strings as Python's repr() writes them, and text with \uXXXX
+ * for characters beyond Latin-1. */
 #include "formats/pickle_lines.h"
 #include "base/text.h"
 
@@ -8,7 +8,7 @@
 
 enum { MAX_NUMBER = 400 };
 
-/* A copy that ends with NUL; false when no number is so long. */
+/* Copies with a terminating NUL; false if it is too long for a number. */
 static bool copy_number(char out[MAX_NUMBER + 1], pickle_chars line)
 {
     if (line.len > MAX_NUMBER || memchr(line.bytes, 0, line.len))
@@ -18,7 +18,7 @@ static bool copy_number(char out[MAX_NUMBER + 1], pickle_chars line)
     return true;
 }
 
-/* "-12", "12L"; more than 64 bits make a PICKLE_BIG. */
+/* "-12", "12L"; more than 64 bits give a PICKLE_BIG. */
 static pickle_value *integer(unpickled *u, pickle_chars line)
 {
     char text[MAX_NUMBER + 1];
@@ -43,7 +43,7 @@ static pickle_value *integer(unpickled *u, pickle_chars line)
             line.len = 0;
     if (line.len > sign)
         return unpickle_new(u, PICKLE_BIG);
-    unpickle_bad(u, "a number is none");
+    unpickle_bad(u, "a number is not valid");
     return NULL;
 }
 
@@ -57,7 +57,7 @@ static pickle_value *real(unpickled *u, pickle_chars line)
     else if (known && (!strcmp(text, "inf") || !strcmp(text, "-inf")))
         number = *text == '-' ? -(double)INFINITY : (double)INFINITY;
     else if (!known || !text_parse_double(&number, text)) {
-        unpickle_bad(u, "a number is none");
+        unpickle_bad(u, "a number is not valid");
         return NULL;
     }
     pickle_value *v = unpickle_new(u, PICKLE_FLOAT);
@@ -66,7 +66,7 @@ static pickle_value *real(unpickled *u, pickle_chars line)
     return v;
 }
 
-/* `digits` of a base up to 16 at *at; -1 when they are not there. */
+/* Reads `digits` digits of a base up to 16 at *at; -1 if they are missing. */
 static long digits_at(pickle_chars line, size_t *at, int digits, int base)
 {
     long value = 0;
@@ -84,7 +84,7 @@ static long digits_at(pickle_chars line, size_t *at, int digits, int base)
     return value;
 }
 
-/* One character of a repr() behind its backslash; false when it is none. */
+/* One escaped character of a repr(), after its backslash; false if it is not valid. */
 static bool unescape(char *out, pickle_chars line, size_t *at)
 {
     static const char letters[] = "\\'\"abfnrtv", means[] = "\\'\"\a\b\f\n\r\t\v";
@@ -111,7 +111,7 @@ static pickle_value *text_of(unpickled *u, const char *bytes, size_t len)
     return v;
 }
 
-/* 'it\'s' with either kind of quotes around. */
+/* 'it\'s' in either kind of quotes. */
 static pickle_value *quoted(unpickled *u, pickle_chars line)
 {
     size_t len = 0;
@@ -120,7 +120,7 @@ static pickle_value *quoted(unpickled *u, pickle_chars line)
                 line.bytes[line.len - 1] == line.bytes[0];
     if (!out)
         return NULL;
-    line.len -= good; /* the last quote */
+    line.len -= good; /* the closing quote */
     for (size_t at = 1; good && at < line.len;) {
         char c = line.bytes[at++];
         if (c == '\\')
@@ -129,11 +129,11 @@ static pickle_value *quoted(unpickled *u, pickle_chars line)
     }
     if (good)
         return text_of(u, out, len);
-    unpickle_bad(u, "a string has no quotes around it");
+    unpickle_bad(u, "a string is not quoted");
     return NULL;
 }
 
-/* A code point of "\uXXXX" or "\UXXXXXXXX" behind the backslash; -1 when none is there. */
+/* The code point of "\uXXXX" or "\UXXXXXXXX" after the backslash; -1 if it is not one. */
 static long escaped_code(pickle_chars line, size_t *at)
 {
     size_t from = *at;
@@ -147,7 +147,7 @@ static long escaped_code(pickle_chars line, size_t *at)
     return code;
 }
 
-/* Latin-1, with \u for the rest; a pair of surrogates is one code point. */
+/* Latin-1, with \u for the rest; a surrogate pair is one code point. */
 static pickle_value *raw_unicode(unpickled *u, pickle_chars line)
 {
     size_t len = 0, at = 0;
@@ -167,7 +167,7 @@ static pickle_value *raw_unicode(unpickled *u, pickle_chars line)
         }
         size_t bytes = code <= 0x10ffff ? text_encode(out + len, (unsigned)code) : 0;
         if (bytes == 0)
-            out[len++] = '?'; /* half of a pair, alone */
+            out[len++] = '?'; /* an unpaired surrogate */
         len += bytes;
     }
     return out ? text_of(u, out, len) : NULL;

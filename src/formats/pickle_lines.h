@@ -4,9 +4,9 @@
 
 #include "formats/pickle_machine.h"
 
-/* What `line` stands for behind one of the opcodes I L F S V; NULL with the error set. */
+/* The value of `line` after one of the opcodes I L F S V; NULL with the error set. */
 pickle_value *unpickle_line(unpickled *u, uint8_t op, pickle_chars line);
-/* A place in the memo; UINT64_MAX when it is no number. */
+/* A memo index; UINT64_MAX if it is not a number. */
 uint64_t unpickle_line_index(pickle_chars line);
 
 #endif

@@ -1,7 +1,7 @@
 /* pickle_opcodes.c: the opcodes of pickle protocols 0 to 5.
  *
- * A stack machine: each opcode has one small function in step()'s tables. What it makes is in
- * pickle_values.c, what names and calls mean in pickle_calls.c. */
+ * A stack machine: each opcode has one small function in step()'s tables. Values are made in
+ * pickle_values.c, names and calls are interpreted in pickle_calls.c. */
 #include "base/mem.h"
 #include "formats/pickle_lines.h"
 #include "formats/pickle_machine.h"
@@ -18,12 +18,12 @@ static rap_status cut_short(unpickled *u)
 
 static rap_status underflow(unpickled *u)
 {
-    return unpickle_bad(u, "it takes more from the stack than is there");
+    return unpickle_bad(u, "it pops more values than the stack has");
 }
 
 /* ---- bytes, stack, memo ------------------------------------------------------------------- */
 
-/* n bytes, little-endian numbers of up to 8; NULL at the end. */
+/* Takes n bytes, and little-endian numbers of up to 8 bytes; NULL at the end. */
 static const uint8_t *take(unpickled *u, uint64_t n)
 {
     if (n > u->size - u->at)
@@ -42,7 +42,7 @@ static bool take_number(uint64_t *out, unpickled *u, size_t bytes)
     return p != NULL;
 }
 
-/* Grows an array of pointers so that `index` exists; new places are NULL. */
+/* Grows an array of pointers to include `index`; new slots are NULL. */
 static bool reach(pickle_value ***array, size_t *cap, size_t index)
 {
     if (index < *cap)
@@ -62,16 +62,16 @@ static bool reach(pickle_value ***array, size_t *cap, size_t index)
 static rap_status push(unpickled *u, pickle_value *v)
 {
     if (!v)
-        return unpickle_failed(u); /* unpickle_new has said why */
+        return unpickle_failed(u); /* unpickle_new has set the error */
     if (u->depth >= PICKLE_MAX_STACK)
-        return unpickle_bad(u, "it piles up too many values");
+        return unpickle_bad(u, "its stack has too many values");
     if (!reach(&u->stack, &u->stack_cap, u->depth))
         return err_memory(u->err, "reading a pickle");
     u->stack[u->depth++] = v;
     return RAP_OK;
 }
 
-/* What may be popped: not past the innermost mark. */
+/* How many values may be popped: none past the innermost mark. */
 static size_t poppable(const unpickled *u)
 {
     return u->depth - (u->mark_count ? u->marks[u->mark_count - 1] : 0);
@@ -87,7 +87,7 @@ static rap_status remember(unpickled *u, uint64_t index)
     if (!top(u))
         return underflow(u);
     if (index >= PICKLE_MAX_MEMO)
-        return unpickle_bad(u, "it numbers its values too high");
+        return unpickle_bad(u, "its memo indices are too large");
     if (!reach(&u->memo, &u->memo_cap, (size_t)index))
         return err_memory(u->err, "reading a pickle");
     u->memo[index] = top(u);
@@ -98,7 +98,7 @@ static rap_status remember(unpickled *u, uint64_t index)
 static rap_status recall(unpickled *u, uint64_t index)
 {
     if (index >= u->memo_cap || !u->memo[index])
-        return unpickle_bad(u, "it recalls a value that it never had");
+        return unpickle_bad(u, "it reads a memo entry that was never written");
     return push(u, u->memo[index]);
 }
 
@@ -155,7 +155,7 @@ static rap_status push_text(unpickled *u, pickle_kind kind, size_t length_bytes)
     return push(u, v);
 }
 
-/* To the end of the line, without it. */
+/* Takes the rest of the line, without its end. */
 static bool take_line(pickle_chars *out, unpickled *u)
 {
     const uint8_t *start = u->bytes + u->at, *stop = memchr(start, '\n', u->size - u->at);
@@ -180,7 +180,7 @@ static rap_status line_index(unpickled *u, rap_status use(unpickled *, uint64_t)
 
 /* ---- containers --------------------------------------------------------------------------- */
 
-/* The top `count` values become one tuple, list, set or dict. */
+/* Collects the top `count` values into one tuple, list, set or dict. */
 static rap_status collect(unpickled *u, pickle_kind kind, size_t count)
 {
     if (poppable(u) < count)
@@ -190,7 +190,7 @@ static rap_status collect(unpickled *u, pickle_kind kind, size_t count)
     pickle_value *v = unpickle_new(u, kind);
     if (!v)
         return push(u, NULL);
-    /* An empty stack has no memory yet. */
+    /* The empty stack has no memory yet. */
     rap_status status = count ? unpickle_append(u, v, u->stack + u->depth - count, count) : RAP_OK;
     if (status != RAP_OK)
         return status;
@@ -206,18 +206,18 @@ static rap_status mark(unpickled *u)
     return RAP_OK;
 }
 
-/* Ends the innermost mark: how many values stood above it. */
+/* Removes the innermost mark and counts the values above it. */
 static rap_status unmark(unpickled *u, size_t *out_count)
 {
     if (!u->mark_count)
-        return unpickle_bad(u, "it ends something it never began");
+        return unpickle_bad(u, "it closes a mark that it never set");
     *out_count = poppable(u);
     u->mark_count--;
     return RAP_OK;
 }
 
-/* Moves the top `count` values into the container below them: a list, set or dict, or what an object holds
- * beside its attributes. */
+/* Moves the top `count` values into the container below them: a list, set or dict, or an object's
+ * items. */
 static rap_status fill(unpickled *u, pickle_kind kind, size_t count)
 {
     if (poppable(u) < count + 1)
@@ -229,7 +229,7 @@ static rap_status fill(unpickled *u, pickle_kind kind, size_t count)
     if (to->kind == PICKLE_OBJECT)
         to = to->as.object.content;
     if (to->kind != kind || (kind == PICKLE_DICT && count % 2))
-        return unpickle_bad(u, "it fills something that is no container");
+        return unpickle_bad(u, "it adds items to a value that is not a container");
     rap_status status = unpickle_append(u, to, u->stack + u->depth - count, count);
     u->depth -= count;
     return status;
@@ -249,7 +249,7 @@ static rap_status collect_marked(unpickled *u, pickle_kind kind)
     return status == RAP_OK ? collect(u, kind, count) : status;
 }
 
-/* Drops the top value, or the mark when it is on top. */
+/* Drops the top value or mark. */
 static rap_status pop(unpickled *u)
 {
     if (poppable(u))
@@ -298,7 +298,7 @@ static rap_status push_stack_global(unpickled *u)
 typedef rap_status maker(pickle_value **out, unpickled *u, const pickle_value *from,
                          const pickle_value *args);
 
-/* The two values on top become the one that `make` makes of them. */
+/* Replaces the top two values with the result of `make`. */
 static rap_status apply(unpickled *u, maker *make)
 {
     if (poppable(u) < 2)
@@ -309,7 +309,7 @@ static rap_status apply(unpickled *u, maker *make)
     return status == RAP_OK ? push(u, v) : status;
 }
 
-/* A class, its arguments and those with names (dropped) become an object. */
+/* A class, its arguments and keyword arguments (dropped) become an object. */
 static rap_status apply_with_names(unpickled *u)
 {
     if (poppable(u) < 3)
@@ -318,7 +318,7 @@ static rap_status apply_with_names(unpickled *u)
     return apply(u, unpickle_object);
 }
 
-/* Protocol 0: a class by its name, or the first value above the mark, and its arguments up to the top. */
+/* Protocol 0: a class by name, or the first value above the mark, and its arguments up to the top. */
 static rap_status push_instance(unpickled *u, bool named)
 {
     size_t count = 0;
@@ -336,14 +336,14 @@ static rap_status push_instance(unpickled *u, bool named)
     if (!named)
         type = u->stack[u->depth - count];
     u->depth -= count;
-    if ((status = collect(u, PICKLE_TUPLE, 0)) != RAP_OK) /* what it was called with is dropped */
+    if ((status = collect(u, PICKLE_TUPLE, 0)) != RAP_OK) /* its arguments are dropped */
         return status;
     status = unpickle_object(&v, u, type, u->stack[--u->depth]);
     return status == RAP_OK ? push(u, v) : status;
 }
 
-/* Sets the attributes of an object. A state dict carries `_metadata` as its attributes, a tensor perhaps
- * some of its own: dropped. Nothing else has attributes. */
+/* Sets an object's attributes. A state dict has `_metadata` as attributes, a tensor may have its
+ * own: both are dropped. Nothing else has attributes. */
 static rap_status build(unpickled *u)
 {
     if (poppable(u) < 2)
@@ -353,7 +353,7 @@ static rap_status build(unpickled *u)
     if (to->kind == PICKLE_OBJECT)
         to->as.object.state = state;
     else if (to->kind != PICKLE_DICT && to->kind != PICKLE_TENSOR)
-        return unpickle_bad(u, "it sets attributes of something");
+        return unpickle_bad(u, "it sets attributes of a value that has none");
     return RAP_OK;
 }
 
@@ -369,7 +369,7 @@ static rap_status persistent(unpickled *u)
 
 /* ---- the machine -------------------------------------------------------------------------- */
 
-/* Opcodes that make, fill or end a container. */
+/* Opcodes that create, fill or close a container. */
 static rap_status step_container(unpickled *u, uint8_t op)
 {
     switch (op) {
@@ -408,12 +408,12 @@ static rap_status step_container(unpickled *u, uint8_t op)
     case 0x91: /* frozenset */
         return collect_marked(u, PICKLE_SET);
     default:
-        return err_set(u->err, RAP_E_FORMAT, "%s: uses pickle opcode 0x%02x, which is not read",
-                       u->name, op);
+        return err_set(u->err, RAP_E_FORMAT,
+                       "%s: uses pickle opcode 0x%02x, which is not supported", u->name, op);
     }
 }
 
-/* Opcodes that take no bytes after them. */
+/* Opcodes without operands. */
 static rap_status step_plain(unpickled *u, uint8_t op)
 {
     switch (op) {
@@ -450,7 +450,7 @@ static rap_status step_plain(unpickled *u, uint8_t op)
     }
 }
 
-/* Opcodes with a line of text or a counted text behind them. */
+/* Opcodes followed by a line of text or a counted text. */
 static rap_status step_text(unpickled *u, uint8_t op)
 {
     switch (op) {
@@ -496,7 +496,7 @@ static rap_status step(unpickled *u, uint8_t op)
         if (!take_number(&n, u, 1))
             return cut_short(u);
         return n <= 5 ? RAP_OK : unpickle_bad(u, "its pickle protocol is not 0 to 5");
-    case 0x95: /* frame: a hint for readers of streams */
+    case 0x95: /* frame: a hint for stream readers */
         return take(u, 8) ? RAP_OK : cut_short(u);
     case 'K':
         return take_number(&n, u, 1) ? push_integer(u, PICKLE_INT, (int64_t)n) : cut_short(u);
@@ -544,10 +544,10 @@ static rap_status run(unpickled *u)
 rap_status unpickle(unpickled **out, const uint8_t *bytes, size_t size, const char *name,
                     rap_err *err)
 {
-    rap_err own = { 0 }; /* errors from below arrive here even if the caller passed no err */
+    rap_err own = { 0 }; /* collects errors even if the caller passed no err */
     *out = NULL;
     if (size > PICKLE_MAX_BYTES)
-        return err_set(err, RAP_E_LIMIT, "%s: its pickle has %zu bytes, more than are read", name,
+        return err_set(err, RAP_E_LIMIT, "%s: its pickle has %zu bytes, more than the limit", name,
                        size);
     unpickled *u = mem_array(1, sizeof *u);
     if (!u)

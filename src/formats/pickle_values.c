@@ -1,7 +1,7 @@
-/* pickle_values.c: the memory of what a pickle holds, and looking into it.
+/* pickle_values.c: memory for a pickle's values, and access to them.
  *
- * Values live in blocks that are freed together, so shared and cyclic values cost nothing and nothing here
- * recurses. */
+ * Values are allocated in blocks that are freed together, so shared and cyclic values need no
+ * special care and nothing recurses. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "formats/pickle_machine.h"
@@ -141,7 +141,7 @@ rap_status unpickle_file(unpickled **out, const char *path, size_t limit, rap_er
     return status;
 }
 
-/* ---- reading what came out ---------------------------------------------------------------- */
+/* ---- access ------------------------------------------------------------------------------ */
 
 const pickle_storage *unpickle_storages(const unpickled *u)
 {
@@ -185,13 +185,13 @@ static const pickle_value *get(const pickle_value *dict, const char *key)
 {
     if (!dict || dict->kind != PICKLE_DICT)
         return NULL;
-    for (size_t i = dict->as.list.count; i >= 2; i -= 2) /* the last one set counts */
+    for (size_t i = dict->as.list.count; i >= 2; i -= 2) /* the last one set wins */
         if (pickle_text_is(dict->as.list.items[i - 2], key))
             return dict->as.list.items[i - 1];
     return NULL;
 }
 
-/* An object's attributes are a dict, or a pair of dicts where its class has slots. */
+/* An object's attributes are a dict, or a pair of dicts if its class has slots. */
 static const pickle_value *get_attribute(const pickle_value *state, const char *key)
 {
     const pickle_value *found = get(state, key);

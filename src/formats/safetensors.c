@@ -1,7 +1,8 @@
-/* safetensors.c: one safetensors file: eight bytes that say how long the header is, a JSON header that
- * gives each tensor's type, shape and place, then the numbers, one tensor after the other.
+/* safetensors.c: one safetensors file: the header's length in eight bytes, a JSON header with each
+ * tensor's type, shape and offsets, then the data, one tensor after another.
  *
- * The places must cover the data exactly, as the format demands: no gap, no overlap, nothing behind. */
+ * As the format requires, the tensors must cover the data exactly: no gap, no overlap, nothing
+ * after the last one. */
 #include "base/file_kind.h"
 #include "base/mem.h"
 #include "formats/json.h"
@@ -62,10 +63,10 @@ static rap_status read_place(state_tensor *t, const state_part *p, const json_t 
 {
     const json_t *first = json_array_get(place, 0), *last = json_array_get(place, 1);
     if (json_array_size(place) != 2 || !json_is_integer(first) || !json_is_integer(last))
-        return damaged(p, t->name, "has no data_offsets of two whole numbers", err);
+        return damaged(p, t->name, "has no data_offsets of two integers", err);
     int64_t start = json_integer_value(first), stop = json_integer_value(last);
     if (start < 0 || stop < start || (uint64_t)stop > data_size)
-        return damaged(p, t->name, "lies outside the file, which may be cut short", err);
+        return damaged(p, t->name, "is outside the file, which may be truncated", err);
     if (stop - start != t->elements * (int64_t)dtype_size(t->type))
         return damaged(p, t->name, "has a shape that contradicts its data_offsets", err);
     t->bytes = data + start;
@@ -85,7 +86,8 @@ static rap_status add_tensor(state_dict *d, const state_part *p, const char *nam
         return damaged(p, name, "has no dtype", err);
     if (!type_of(&t->type, type))
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: tensor '%s' has type '%.20s', which is not read", p->path, name, type);
+                       "%s: tensor '%s' has type '%.20s', which is not supported", p->path, name,
+                       type);
     if (!read_shape(t, json_object_get(entry, "shape")))
         return damaged(p, name, "has an impossible shape", err);
     return read_place(t, p, json_object_get(entry, "data_offsets"), data, data_size, err);
@@ -99,7 +101,7 @@ static int by_place(const void *a, const void *b)
     return (x->elements > y->elements) - (x->elements < y->elements); /* empty ones first */
 }
 
-/* Tensors of this part, tensors[first] and on, lie one after the other from `data` to its end. */
+/* Checks that this part's tensors, from tensors[first], follow one another from `data` to its end. */
 static rap_status check_places(const state_dict *d, const state_part *p, size_t first,
                                const uint8_t *data, uint64_t data_size, rap_err *err)
 {
@@ -116,7 +118,7 @@ static rap_status check_places(const state_dict *d, const state_part *p, size_t 
         if (order[i]->bytes < at)
             status = damaged(p, order[i]->name, "overlaps another", err);
         else if (order[i]->bytes > at)
-            status = damaged(p, order[i]->name, "stands behind a gap", err);
+            status = damaged(p, order[i]->name, "starts after a gap", err);
         at = order[i]->bytes + (size_t)order[i]->elements * dtype_size(order[i]->type);
     }
     if (status == RAP_OK && (uint64_t)(at - data) != data_size)

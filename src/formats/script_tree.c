@@ -1,7 +1,7 @@
 /* script_tree.c: walks the objects of a TorchScript archive.
  *
- * A damaged file may hold objects that contain themselves, or the same ones many times over: names have
- * a longest length, which bounds the depth, and a walk has a most number of steps. */
+ * A damaged file may hold objects that contain themselves or repeat many times, so the walk limits
+ * the length of names, which bounds its depth, and the number of steps. */
 #include "formats/script_tree.h"
 
 #include <string.h>
@@ -38,7 +38,7 @@ static rap_status walk_attribute(walk *w, const pickle_value *key, const pickle_
         return RAP_OK;
     if (key->kind != PICKLE_TEXT || key->as.text.len == 0 || key->as.text.len > MAX_NAME ||
         len + 1 + key->as.text.len > MAX_NAME || memchr(key->as.text.bytes, 0, key->as.text.len))
-        return err_set(w->err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
+        return err_set(w->err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no valid name",
                        w->file);
     if (len)
         w->name[len++] = '.';

@@ -4,8 +4,8 @@
  *     SentencePiece  1: text   2: score (float)   3: type
  *     TrainerSpec    3: model type (1 unigram, 2 byte-pair merges)
  *
- * A message is fields, each a key (number × 8 + wire type) and a value. Every length is compared with what is
- * left of the message around it before it is used. */
+ * A message is a list of fields, each a key (number × 8 + wire type) and a value. Every length is checked
+ * against the rest of the enclosing message before it is used. */
 #include "formats/sentencepiece.h"
 #include "base/file.h"
 #include "base/file_kind.h"
@@ -20,7 +20,7 @@
 enum { MAX_PIECES = 1 << 21, MAX_TEXT = 4096, MERGES = 2 };
 #define MAX_FILE ((size_t)64 << 20)
 
-/* What is left of a message. */
+/* The unread rest of a message. */
 typedef struct message {
     const uint8_t *at, *end;
 } message;
@@ -30,7 +30,7 @@ typedef enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXE
 typedef struct field {
     uint64_t number;
     wire wire;
-    uint64_t value; /* of a varint or a fixed number */
+    uint64_t value; /* of a varint or fixed-size number */
     message bytes;  /* of WIRE_BYTES */
 } field;
 
@@ -88,7 +88,7 @@ static bool next_field(message *m, field *out)
     case WIRE_BYTES:
         return read_bytes(m, &out->bytes);
     }
-    return false; /* groups, which nothing writes any more */
+    return false; /* groups, which are obsolete */
 }
 
 /* ---- pieces ---- */
@@ -147,7 +147,7 @@ static bool read_trainer(spm_model *out, message m)
 
 static rap_status damaged(const char *name, size_t piece, rap_err *err)
 {
-    return err_set(err, RAP_E_FORMAT, "%s: damaged vocabulary of SentencePiece, at piece %zu", name,
+    return err_set(err, RAP_E_FORMAT, "%s: damaged SentencePiece vocabulary at piece %zu", name,
                    piece);
 }
 
@@ -186,8 +186,8 @@ rap_status spm_parse(spm_model **out, const void *bytes, size_t size, const char
     *out = NULL;
     if (!m)
         return err_memory(err, "reading a vocabulary");
-    if (size == 0 || *start != (1 << 3 | WIRE_BYTES)) /* the pieces stand first */
-        status = file_kind_refuse(name, "not a vocabulary of SentencePiece", start, size, err);
+    if (size == 0 || *start != (1 << 3 | WIRE_BYTES)) /* the pieces come first */
+        status = file_kind_refuse(name, "not a SentencePiece vocabulary", start, size, err);
     else
         status = read_model(m, (message){ start, start + size }, name, err);
     if (status == RAP_OK)

@@ -1,5 +1,5 @@
-/* sentencepiece.h: the vocabulary in a tokenizer.model of SentencePiece, a protocol buffer. Only what a GGUF
- * needs is kept: the pieces, and how they are joined. */
+/* sentencepiece.h: the vocabulary in SentencePiece's tokenizer.model, a protocol buffer. Keeps only what a
+ * GGUF needs: the pieces and how they are joined. */
 #ifndef RAP_FORMATS_SENTENCEPIECE_H
 #define RAP_FORMATS_SENTENCEPIECE_H
 
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* SentencePiece's numbers, which are also a GGUF's. */
+/* SentencePiece's values, which a GGUF uses too. */
 typedef enum spm_type {
     SPM_NORMAL = 1,
     SPM_UNKNOWN,
@@ -27,11 +27,11 @@ typedef struct spm_piece {
 typedef struct spm_model {
     spm_piece *piece; /* [count] */
     size_t count;
-    bool merges; /* byte-pair merges by score, which llama.cpp does; else another kind (unigram, words) */
+    bool merges; /* byte-pair merges by score, as in llama.cpp; otherwise another method (unigram, words) */
 } spm_model;
 
 rap_status spm_open(spm_model **out, const char *path, rap_err *err);
-/* `name` is what errors call it. */
+/* Errors call it `name`. */
 rap_status spm_parse(spm_model **out, const void *bytes, size_t size, const char *name,
                      rap_err *err);
 void spm_close(spm_model *m); /* NULL-safe */

@@ -1,6 +1,6 @@
-/* state_choose.c: a trainer keeps much in a checkpoint: the weights, their average, the optimizer's state,
- * settings. Each dict with tensors and each module is a candidate; the one with the most tensors is the
- * model. The walk has a longest path and a most number of steps, as values may contain themselves. */
+/* state_choose.c: a training checkpoint holds the weights, their average, the optimizer's state,
+ * settings. Each dict with tensors and each module is a candidate; the one with the most tensors
+ * is the model. Values may contain themselves, so the walk limits path length and steps. */
 #include "formats/state_choose.h"
 #include "formats/module_tree.h"
 
@@ -14,9 +14,9 @@ enum { MAX_DEPTH = 5, MAX_STEPS = 1 << 22, MAX_MODULES = 64 };
 typedef struct walk {
     const char *file;
     size_t steps;
-    bool averaged;                            /* below a key that says so */
+    bool averaged;                            /* below a key for averaged weights */
     state_choice best[2];                     /* others, averaged */
-    const pickle_value *modules[MAX_MODULES]; /* that were looked at: each once */
+    const pickle_value *modules[MAX_MODULES]; /* visited modules, each once */
     size_t module_count;
     char place[STATE_MAX_PLACE + 1];
     rap_err *err;
@@ -46,7 +46,7 @@ int state_is_averaged(const char *name, size_t len)
     return 0;
 }
 
-/* What lies beside the weights and may hold as many tensors. */
+/* Stored next to the weights, and may hold as many tensors. */
 static bool is_beside(pickle_chars key)
 {
     static const char *const starts[] = { "optim", "scheduler", "lr_sched", "scaler", "rng_state" };
@@ -78,7 +78,7 @@ static int parts(const char *place)
 static void offer(walk *w, const pickle_value *dict, const pickle_value *module, size_t tensors)
 {
     state_choice *best = &w->best[w->averaged];
-    bool nearer = parts(w->place) < parts(best->place); /* the same one may stand in two places */
+    bool nearer = parts(w->place) < parts(best->place); /* the same one may occur in two places */
     if (tensors < best->tensors || (tensors == best->tensors && !nearer))
         return;
     *best = (state_choice){ .dict = dict, .module = module, .tensors = tensors };
@@ -92,7 +92,7 @@ static rap_status count_one(void *payload, const char *name, const pickle_tensor
     return RAP_OK;
 }
 
-/* DistributedDataParallel and what torch.compile() makes hold the module itself as their only layer. */
+/* DistributedDataParallel and torch.compile() wrap the module as their only layer. */
 static const pickle_value *unwrap(const pickle_value *module)
 {
     static const char *const layers[] = { "module", "_orig_mod", "_forward_module" };
@@ -128,7 +128,7 @@ static rap_status offer_module(walk *w, const pickle_value *module)
 
 static rap_status look(walk *w, const pickle_value *value, size_t len, int depth);
 
-/* The value of one key of a dict whose place ends at `len`. */
+/* The value for one key of a dict whose path ends at `len`. */
 static rap_status look_below(walk *w, const pickle_value *key, const pickle_value *value,
                              size_t len, int depth)
 {
@@ -149,7 +149,7 @@ static rap_status look_below(walk *w, const pickle_value *key, const pickle_valu
     return status;
 }
 
-/* What is looked at is counted: a damaged file may hold the same large dict in many places. */
+/* Counts visited items: a damaged file may repeat the same large dict. */
 static bool count_items(walk *w, const pickle_value *dict)
 {
     w->steps += 1 + (dict && dict->kind == PICKLE_DICT ? dict->as.list.count : 0);
@@ -167,7 +167,7 @@ static rap_status look_into(walk *w, const pickle_value *dict, size_t len, int d
     return status;
 }
 
-/* A dict, or an object with its attributes and items. */
+/* A dict, or an object's attributes and items. */
 static rap_status look(walk *w, const pickle_value *value, size_t len, int depth)
 {
     bool object = value->kind == PICKLE_OBJECT;

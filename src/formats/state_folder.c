@@ -1,7 +1,7 @@
-/* state_folder.c: a folder as Hugging Face lays it out, and the index that lists a checkpoint's shards:
+/* state_folder.c: a Hugging Face folder, and the index that lists a checkpoint's shards:
  * {"weight_map": {"tensor": "model-00001-of-00002.safetensors", …}}.
  *
- * Shards lie beside their index: a name that leads anywhere else is refused. */
+ * Shards must be in the folder of their index: any other path is refused. */
 #include "base/mem.h"
 #include "formats/json.h"
 #include "formats/state_inside.h"
@@ -39,13 +39,13 @@ rap_status state_open_folder(state_dict *d, const char *path, rap_err *err)
     }
     return err_set(err, RAP_E_NOT_FOUND,
                    "%s: this folder has neither model.safetensors nor pytorch_model.bin (nor "
-                   "open_clip_model.safetensors): name the file of the weights itself",
+                   "open_clip_model.safetensors): give the path of the weights file",
                    path);
 }
 
 /* ---- shards ------------------------------------------------------------------------------- */
 
-/* A plain file name, nothing that climbs or hides. */
+/* A plain file name: no path, not hidden. */
 static bool is_plain_name(const char *name)
 {
     size_t len = strlen(name);
@@ -65,14 +65,14 @@ static rap_status open_shard(state_dict *d, const char *index, const char *shard
     rap_status status;
     char *folder = NULL, *path = NULL;
     if (!is_plain_name(shard))
-        return err_set(err, RAP_E_FORMAT, "%s: '%.80s' is not the name of a shard beside it", index,
-                       shard);
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: '%.80s' is not the name of a shard in the same folder", index, shard);
     if (find_part(d, shard) >= 0)
         return RAP_OK;
     if (!(folder = path_folder(index)) || !(path = path_join(folder, shard)))
         status = err_memory(err, "reading a checkpoint");
     else if (!file_exists(path))
-        status = err_set(err, RAP_E_NOT_FOUND, "%s: its shard '%s' is missing", index, shard);
+        status = err_set(err, RAP_E_NOT_FOUND, "%s: the shard '%s' is missing", index, shard);
     else
         status = state_open_file(d, path, err);
     free(path);
@@ -119,7 +119,7 @@ rap_status state_check_index(const state_dict *d, rap_err *err)
     return RAP_OK;
 }
 
-/* ---- what lies beside the weights --------------------------------------------------------- */
+/* ---- other files in the folder ------------------------------------------------------------ */
 
 const json_t *state_dict_config(const state_dict *d)
 {

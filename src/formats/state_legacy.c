@@ -1,5 +1,5 @@
-/* state_legacy.c: what torch.save wrote before version 1.6 (and writes on demand): five pickles one after
- * the other (a magic number, the version of the layout, facts about the machine, the object, the keys of
+/* state_legacy.c: the torch.save format before version 1.6 (still written on request): five
+ * consecutive pickles (magic number, format version, machine properties, the object, the keys of
  * its storages), then for each key the number of elements in 8 bytes and the elements. */
 #include "base/mem.h"
 #include "formats/state_inside.h"
@@ -9,7 +9,7 @@
 
 enum { LAYOUT_VERSION = 1001, COUNT_BYTES = 8, MAGIC_WITHIN = 32 };
 
-/* 0x1950a86a20f9469cfc6c as a pickled number; a frame of a later protocol may stand before it. */
+/* 0x1950a86a20f9469cfc6c as a pickled number; a frame of a later protocol may precede it. */
 static const char magic[] = "\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.";
 
 bool state_is_legacy(const uint8_t *bytes, size_t size)
@@ -23,7 +23,7 @@ bool state_is_legacy(const uint8_t *bytes, size_t size)
 
 /* ---- the pickles -------------------------------------------------------------------------- */
 
-/* The pickle at *at; *at moves behind it. */
+/* Reads the pickle at *at and moves past it. */
 static rap_status next_pickle(unpickled **out, const state_part *p, size_t *at, rap_err *err)
 {
     size_t left = p->map.size - *at;
@@ -39,8 +39,8 @@ static rap_status check_layout(const state_part *p, const pickle_value *version,
     if (version->kind == PICKLE_INT && version->as.integer == LAYOUT_VERSION)
         return RAP_OK;
     return err_set(err, RAP_E_UNSUPPORTED,
-                   "%s: an old file of torch.save in an unknown layout: load it and save it again "
-                   "with a PyTorch of today",
+                   "%s: an old torch.save file in an unknown format: load it and save it again "
+                   "with a current PyTorch",
                    p->path);
 }
 
@@ -48,11 +48,11 @@ static rap_status check_machine(const state_part *p, const pickle_value *facts, 
 {
     const pickle_value *little = pickle_get(facts, "little_endian");
     if (little && little->kind == PICKLE_BOOL && !little->as.integer)
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: its numbers are not little-endian", p->path);
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: its data is not little-endian", p->path);
     return RAP_OK;
 }
 
-/* Magic number, version, facts about the machine: each is read and let go. */
+/* Reads and discards magic number, version, machine properties. */
 static rap_status read_head(const state_part *p, size_t *at, rap_err *err)
 {
     rap_status status = RAP_OK;
@@ -83,7 +83,7 @@ static rap_status damaged(const state_part *p, const char *reason, rap_err *err)
     return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: %s", p->path, reason);
 }
 
-/* The storages that the object mentions, each once, sorted. */
+/* Lists the storages the object mentions, each once, sorted. */
 static rap_status list_storages(state_part *p, rap_err *err)
 {
     size_t count = 0, kept = 0;
@@ -100,7 +100,7 @@ static rap_status list_storages(state_part *p, rap_err *err)
         if (kept && !by_key(&p->storages[kept - 1], &p->storages[i])) {
             if (p->storages[kept - 1].type != p->storages[i].type ||
                 p->storages[kept - 1].elements != p->storages[i].elements)
-                return damaged(p, "two storages have one key", err);
+                return damaged(p, "two storages have the same key", err);
             continue;
         }
         p->storages[kept++] = p->storages[i];
@@ -115,25 +115,24 @@ static state_storage *find(const state_part *p, pickle_chars key)
     return bsearch(&wanted, p->storages, p->storage_count, sizeof wanted, by_key);
 }
 
-/* One storage's count and bytes at *at. */
+/* Reads one storage's count and bytes at *at. */
 static rap_status place_storage(state_part *p, const pickle_value *key, size_t *at, rap_err *err)
 {
     uint64_t count = 0;
     size_t bytes, left = p->map.size - *at;
     state_storage *s = key->kind == PICKLE_TEXT ? find(p, key->as.text) : NULL;
     if (!s)
-        return err_set(
-            err, RAP_E_UNSUPPORTED,
-            "%s: an old file of torch.save with numbers of a type that is not read: load "
-            "it and save its weights again with a PyTorch of today",
-            p->path);
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: an old torch.save file with an unsupported data type: load "
+                       "it and save its weights again with a current PyTorch",
+                       p->path);
     if (left < COUNT_BYTES)
         return damaged(p, "it is cut short", err);
     for (int i = 0; i < COUNT_BYTES; i++)
         count |= (uint64_t)p->map.data[*at + (size_t)i] << (8 * i);
     *at += COUNT_BYTES;
     if (s->bytes || count != (uint64_t)s->elements)
-        return damaged(p, "a storage has another number of elements than it should", err);
+        return damaged(p, "a storage has the wrong number of elements", err);
     if (!mem_mul(&bytes, (size_t)count, dtype_size(s->type)) || bytes > p->map.size - *at)
         return damaged(p, "it is cut short", err);
     s->bytes = p->map.data + *at;
@@ -147,7 +146,7 @@ static rap_status place_storages(state_part *p, size_t at, rap_err *err)
     rap_status status = next_pickle(&keys, p, &at, err);
     const pickle_value *list = status == RAP_OK ? unpickle_root(keys) : NULL;
     if (list && list->kind != PICKLE_LIST)
-        status = damaged(p, "its storages have no list of keys", err);
+        status = damaged(p, "it has no list of storage keys", err);
     for (size_t i = 0; status == RAP_OK && i < list->as.list.count; i++)
         status = place_storage(p, list->as.list.items[i], &at, err);
     unpickle_free(keys);

@@ -1,16 +1,16 @@
-/* state_names.c: names of tensors without what wraps a model: torch.compile() and distributed training put
- * parts of their own into them, trainers one in front of all. */
+/* state_names.c: strips wrappers from tensor names: torch.compile() and distributed training
+ * insert parts of their own, and trainers add a common prefix. */
 #include "formats/module_tree.h"
 #include "formats/state_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Parts that are no layer of any model, wherever they stand in a name. */
+/* Parts that are not layers of a model, anywhere in a name. */
 static const char *const wrappers[] = { "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.",
                                         "_checkpoint_wrapped_module." };
 
-/* Is `at` the beginning of a part of the name? */
+/* Does a part of the name begin at `at`? */
 static bool begins_part(const char *name, const char *at)
 {
     return at == name || at[-1] == '.';

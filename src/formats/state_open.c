@@ -1,7 +1,7 @@
-/* state_open.c: opens whatever holds a checkpoint.
+/* state_open.c: opens any kind of checkpoint.
  *
- * Read state_dict_open() first; state_folder.c, state_torch.c, state_legacy.c and safetensors.c do the
- * reading, state_names.c takes wrappers off the names, state_read.c hands out the tensors. */
+ * Read state_dict_open() first; state_folder.c, state_torch.c, state_legacy.c and safetensors.c
+ * read the files, state_names.c strips wrappers from names, state_read.c returns the tensors. */
 #include "base/file_kind.h"
 #include "base/mem.h"
 #include "formats/json.h"
@@ -38,7 +38,7 @@ rap_status state_add(state_tensor **out, state_dict *d, const char *name, size_t
                      const char *file, rap_err *err)
 {
     if (len == 0 || len > STATE_MAX_NAME || memchr(name, 0, len))
-        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no proper name",
+        return err_set(err, RAP_E_FORMAT, "%s: damaged checkpoint: a tensor has no valid name",
                        file);
     state_tensor *t = &d->tensors[d->count];
     *t = (state_tensor){ .name = mem_string_n(name, len), .part = d->part_count - 1 };
@@ -67,7 +67,7 @@ state_part *state_new_part(state_dict *d, const char *path, rap_err *err)
     return p;
 }
 
-/* Which of the readers takes a file that begins so; NULL: none. */
+/* The reader for a file that begins like this; NULL: none. */
 typedef rap_status opener(state_dict *d, const char *path, rap_err *err);
 
 static opener *opener_of(const uint8_t *bytes, size_t size, const char *path)
@@ -89,7 +89,7 @@ static rap_status refuse_file(const char *path, const file_map *map, rap_err *er
     case FILE_KIND_TAR:
         return err_set(err, RAP_E_UNSUPPORTED,
                        "%s: a tar archive: unpack it; if torch.save wrote it (before version "
-                       "0.1.10), load it and save it again with a PyTorch of today",
+                       "0.1.10), load it and save it again with a current PyTorch",
                        path);
     case FILE_KIND_PICKLE:
         return err_set(err, RAP_E_UNSUPPORTED,
@@ -97,7 +97,7 @@ static rap_status refuse_file(const char *path, const file_map *map, rap_err *er
                        "weights with torch.save",
                        path);
     default:
-        return file_kind_refuse(path, "not a checkpoint of torch.save or safetensors", map->data,
+        return file_kind_refuse(path, "not a torch.save or safetensors checkpoint", map->data,
                                 map->size, err);
     }
 }
@@ -117,7 +117,7 @@ rap_status state_open_file(state_dict *d, const char *path, rap_err *err)
     return status == RAP_OK ? open(d, path, err) : status;
 }
 
-/* What a hub publishes has its config beside it. A .pt may lie among the files of others. */
+/* Published checkpoints come with a config.json; a .pt may share a folder with unrelated files. */
 static bool is_published(const state_dict *d, bool folder)
 {
     const char *extension = path_extension(d->path);
@@ -125,7 +125,7 @@ static bool is_published(const state_dict *d, bool folder)
            state_is_index(d->path);
 }
 
-/* Does it look like the config of a model, timm's or Hugging Face's? */
+/* Does this look like a model's config (timm or Hugging Face)? */
 static bool is_of_model(const json_t *config)
 {
     return json_is_object(json_object_get(config, "pretrained_cfg")) ||

@@ -1,4 +1,4 @@
-/* state_read.c: the tensors of an open checkpoint, in order of name, and their numbers. */
+/* state_read.c: the tensors of an open checkpoint, sorted by name, and their elements. */
 #include "base/mem.h"
 #include "formats/gguf_types.h"
 #include "formats/state_inside.h"
@@ -61,7 +61,7 @@ static bool is_dense(const state_tensor *t)
     return true;
 }
 
-/* Walks the index like an odometer, last axis fastest. */
+/* Steps the index like an odometer, last axis fastest. */
 static void gather(uint8_t *out, const state_tensor *t, size_t width)
 {
     int64_t index[TENSOR_MAX_DIMS] = { 0 }, at = t->offset;
@@ -80,7 +80,7 @@ static void gather(uint8_t *out, const state_tensor *t, size_t width)
 rap_status state_tensor_read(const state_tensor *t, void **out, size_t *out_bytes, rap_err *err)
 {
     size_t width = dtype_size(t->type);
-    size_t bytes = (size_t)t->elements * width; /* bounded by the storage when it was opened */
+    size_t bytes = (size_t)t->elements * width; /* bounded by the storage on opening */
     uint8_t *copy = malloc(bytes ? bytes : 1);
     *out = NULL;
     if (!copy)
@@ -104,7 +104,7 @@ void state_tensor_let_go(const state_tensor *t)
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)state_tensor_bytes(t);
     uintptr_t from = (start + page - 1) / page * page,
               to = (start + (size_t)t->elements * dtype_size(t->type)) / page * page;
-    if (start && from < to) /* MADV_DONTNEED would lose what was inflated into memory */
+    if (start && from < to) /* MADV_DONTNEED would discard inflated data */
         madvise((void *)from, to - from, MADV_PAGEOUT);
 }
 
@@ -144,8 +144,7 @@ rap_status state_tensor_floats(const state_tensor *t, float **out, rap_err *err)
     if (!floats)
         status = err_memory(err, "reading a checkpoint");
     else if (!state_widen(floats, bytes, t->type, (size_t)t->elements))
-        status =
-            err_set(err, RAP_E_UNSUPPORTED, "tensor '%s' does not hold floating numbers", t->name);
+        status = err_set(err, RAP_E_UNSUPPORTED, "tensor '%s' is not floating-point", t->name);
     free(bytes);
     if (status == RAP_OK)
         *out = floats;

@@ -1,5 +1,5 @@
-/* state_torch.c: archive and pickle together: which tensors a file of torch.save holds, and where. Read
- * state_list_torch() first: a dict of tensors, or a whole module. */
+/* state_torch.c: archive and pickle together: which tensors a torch.save file holds, and where.
+ * Read state_list_torch() first: a dict of tensors, or a whole module. */
 #include "base/buf.h"
 #include "base/mem.h"
 #include "formats/module_tree.h"
@@ -12,7 +12,7 @@
 
 enum { MAX_BYTE_ORDER = 64 };
 
-/* The storage's bytes: an entry of the archive, or a part of an old file. */
+/* The storage's bytes: an archive entry, or part of an old file. */
 static rap_status storage_bytes(const uint8_t **out, size_t *out_size, const state_part *p,
                                 pickle_chars key, rap_err *err)
 {
@@ -26,7 +26,7 @@ static rap_status storage_bytes(const uint8_t **out, size_t *out_size, const sta
     return torch_zip_read(p->zip, entry, SIZE_MAX, out, out_size, err);
 }
 
-/* They must be all there. */
+/* Checks that the storage is complete. */
 static rap_status locate(state_tensor *t, const state_part *p, const pickle_storage *s,
                          rap_err *err)
 {
@@ -93,7 +93,7 @@ static rap_status add_one(void *payload, const char *name, const pickle_tensor *
     return add_tensor(l->d, l->p, name, strlen(name), tensor, err);
 }
 
-/* The tensors below `tree`, as module_walk() or script_walk() finds them. */
+/* Adds the tensors below `tree` with module_walk() or script_walk(). */
 static rap_status list_tree(state_dict *d, const state_part *p, const pickle_value *tree,
                             rap_status walk(const pickle_value *, const char *, module_visit *,
                                             void *, rap_err *),
@@ -106,7 +106,7 @@ static rap_status list_tree(state_dict *d, const state_part *p, const pickle_val
     return status == RAP_OK ? walk(tree, p->path, add_one, &l, err) : status;
 }
 
-/* What a reader of the result should know about the choice. */
+/* The note on which weights were chosen. */
 static rap_status put_note(state_dict *d, const state_choice *choice, rap_err *err)
 {
     buf note = BUF_INIT;
@@ -148,7 +148,7 @@ rap_status state_list_torch(state_dict *d, const state_part *p, rap_err *err)
                          "%s: holds no state dict (names and tensors) and no module", p->path);
 }
 
-/* Numbers are little-endian here and in every checkpoint of our time; the archive says so. */
+/* Data is little-endian here and in all current checkpoints; the archive states its byte order. */
 static rap_status check_byte_order(const state_part *p, rap_err *err)
 {
     const uint8_t *order;
@@ -159,22 +159,22 @@ static rap_status check_byte_order(const state_part *p, rap_err *err)
     if (status != RAP_OK)
         return status;
     if (size < 6 || memcmp(order, "little", 6))
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: its numbers are not little-endian", p->path);
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: its data is not little-endian", p->path);
     return RAP_OK;
 }
 
-/* Any zip archive may come along. */
+/* Any zip archive may be given. */
 static rap_status check_members(const state_part *p, rap_err *err)
 {
     if (torch_zip_has(p->zip, "data.pkl"))
         return RAP_OK;
     if (!strcmp(path_extension(p->path), "npz"))
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: an archive of NumPy arrays, as models of JAX are published, which is "
-                       "not read: take the copy that timm publishes",
+                       "%s: an archive of NumPy arrays (a JAX model), which is "
+                       "not supported: use timm's copy of the model",
                        p->path);
     return err_set(err, RAP_E_FORMAT,
-                   "%s: a zip archive without data.pkl, so torch.save did not write it: unpack it "
+                   "%s: a zip archive not written by torch.save (it has no data.pkl): unpack it "
                    "first",
                    p->path);
 }

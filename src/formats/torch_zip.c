@@ -1,7 +1,8 @@
-/* torch_zip.c: the zip archive that torch.save writes.
+/* torch_zip.c: reads torch.save's zip archives.
  *
- * Read torch_zip_open() first: find the end record (plain or 64-bit), list the central directory,
- * locate each entry's bytes through its local header, and see that no two entries overlap. */
+ * Read torch_zip_open() first: it finds the end record (plain or 64-bit), lists the central
+ * directory, locates each entry's bytes through its local header, and checks that no two entries
+ * overlap. */
 #include "formats/torch_zip.h"
 #include "base/file.h"
 #include "base/file_kind.h"
@@ -14,17 +15,17 @@
 
 enum { END_SIZE = 22, LOCATOR_SIZE = 20, END64_SIZE = 56, CENTRAL_SIZE = 46, LOCAL_SIZE = 30 };
 enum { MAX_ENTRIES = 200000, METHOD_STORED = 0, METHOD_DEFLATED = 8, FLAG_ENCRYPTED = 1 };
-enum { DEFLATE_MAX_RATIO = 1040 }; /* one byte of deflate cannot give more */
-/* All entries of a file together may inflate to this many times its size, and to so many bytes anyway:
- * weights hardly shrink. */
+enum { DEFLATE_MAX_RATIO = 1040 }; /* most that deflate can expand one byte */
+/* All entries together may inflate to this many times the file's size, and in any case to this
+ * many bytes: weights hardly compress. */
 enum { INFLATED_RATIO = 16, INFLATED_BYTES = 256 << 20 };
 
 typedef struct zip_entry {
-    const char *name; /* in the mapping, not NUL-ended, without the top folder */
+    const char *name; /* in the mapping, not NUL-terminated, without the top folder */
     size_t name_len;
-    uint64_t start, end; /* from local header to the last byte of data */
+    uint64_t start, end; /* from the local header to the last byte of data */
     const uint8_t *data;
-    uint64_t packed, size; /* bytes in the archive, bytes out of it */
+    uint64_t packed, size; /* compressed and uncompressed bytes */
     uint32_t crc;
     int method;
     uint8_t *inflated; /* NULL until read */
@@ -35,7 +36,7 @@ struct torch_zip {
     char *path;
     file_map map;
     zip_entry *entries; /* sorted by name */
-    uint64_t inflated;  /* bytes of all of them so far */
+    uint64_t inflated;  /* total bytes so far */
     size_t count;
 };
 
@@ -85,7 +86,7 @@ static rap_status read_end64(directory *out, const torch_zip *z, const uint8_t *
     uint64_t at = u64(end - LOCATOR_SIZE + 8);
     if (z->map.size < END64_SIZE || at > z->map.size - END64_SIZE ||
         u32(z->map.data + at) != 0x06064b50)
-        return damaged(z, "its 64-bit end record is not where it says", err);
+        return damaged(z, "its 64-bit end record is not where it should be", err);
     const uint8_t *p = z->map.data + at;
     out->count = u64(p + 32);
     out->size = u64(p + 40);
@@ -93,14 +94,14 @@ static rap_status read_end64(directory *out, const torch_zip *z, const uint8_t *
     return RAP_OK;
 }
 
-/* A zip archive without its end, or something else. */
+/* A zip archive without its end, or another kind of file. */
 static rap_status cut_short_or_foreign(const torch_zip *z, rap_err *err)
 {
     if (file_kind_of(z->map.data, z->map.size) == FILE_KIND_ZIP)
         return err_set(err, RAP_E_FORMAT,
-                       "%s: the archive has no end, it is cut short: copy or download it again",
+                       "%s: the archive has no end, so it is truncated: copy or download it again",
                        z->path);
-    return file_kind_refuse(z->path, "not a checkpoint that torch.save wrote", z->map.data,
+    return file_kind_refuse(z->path, "not a checkpoint written by torch.save", z->map.data,
                             z->map.size, err);
 }
 
@@ -116,7 +117,7 @@ static rap_status read_end(directory *out, const torch_zip *z, rap_err *err)
     if (status != RAP_OK)
         return status;
     if (out->offset > z->map.size || out->size > z->map.size - out->offset)
-        return damaged(z, "its directory lies outside the file", err);
+        return damaged(z, "its directory is outside the file", err);
     if (out->count == 0 || out->count > MAX_ENTRIES || out->count > out->size / CENTRAL_SIZE)
         return damaged(z, "its directory has an impossible number of entries", err);
     return RAP_OK;
@@ -124,7 +125,8 @@ static rap_status read_end(directory *out, const torch_zip *z, rap_err *err)
 
 /* ---- entries ------------------------------------------------------------------------------ */
 
-/* Sizes of 4 GiB and more stand in extra field 1, in this order, only those that are all ones. */
+/* Sizes of 4 GiB and more are in extra field 1, in this order, only those whose normal field is
+ * all ones. */
 static bool read_extra64(zip_entry *e, uint64_t *offset, const uint8_t *extra, size_t len)
 {
     uint64_t *wanted[3] = { &e->size, &e->packed, offset };
@@ -177,11 +179,11 @@ static rap_status check_sizes(const zip_entry *e, const torch_zip *z, rap_err *e
         return RAP_OK;
     if (e->method == METHOD_STORED || e->method == METHOD_DEFLATED)
         return damaged(z, "an entry's sizes contradict each other", err);
-    return err_set(err, RAP_E_UNSUPPORTED, "%s: an entry is compressed by method %d", z->path,
+    return err_set(err, RAP_E_UNSUPPORTED, "%s: an entry uses compression method %d", z->path,
                    e->method);
 }
 
-/* One record of the directory; `*at` moves past it. */
+/* Reads one directory record and moves `*at` past it. */
 static rap_status read_entry(zip_entry *e, const torch_zip *z, const uint8_t **at,
                              const uint8_t *stop, rap_err *err)
 {
@@ -236,7 +238,7 @@ static rap_status check_entries(torch_zip *z, rap_err *err)
     qsort(z->entries, z->count, sizeof *z->entries, by_name);
     for (size_t i = 1; i < z->count; i++)
         if (by_name(&z->entries[i - 1], &z->entries[i]) == 0)
-            return damaged(z, "two entries have one name", err);
+            return damaged(z, "two entries have the same name", err);
     return RAP_OK;
 }
 
@@ -310,7 +312,7 @@ int torch_zip_has(const torch_zip *z, const char *name)
     return find(z, name) != NULL;
 }
 
-/* Gives z_stream its input and output in pieces, because its counters have 32 bits. */
+/* Passes z_stream its input and output in pieces, because its counters have 32 bits. */
 static bool inflate_exactly(uint8_t *out, uint64_t size, const uint8_t *in, uint64_t packed)
 {
     z_stream s = { .next_in = (Bytef *)in, .next_out = out };
@@ -336,7 +338,7 @@ static rap_status inflate_entry(zip_entry *e, torch_zip *z, rap_err *err)
     uint64_t most = (uint64_t)z->map.size * INFLATED_RATIO + INFLATED_BYTES;
     if (e->size > most - z->inflated)
         return err_set(err, RAP_E_LIMIT,
-                       "%s: inflates to more than %d times its size, which no checkpoint does",
+                       "%s: inflates to more than %d times its size, too much for a checkpoint",
                        z->path, INFLATED_RATIO);
     z->inflated += e->size;
     e->inflated = malloc(e->size ? (size_t)e->size : 1);

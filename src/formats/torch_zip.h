@@ -1,7 +1,7 @@
-/* torch_zip.h: the zip archive that torch.save writes, read with suspicion.
+/* torch_zip.h: reads torch.save's zip archives without trusting them.
  *
- * Stored entries are handed out in place; deflated ones are inflated to exactly the size the archive
- * claims, together not much larger than the file. Names, sizes, places, overlaps and checksums are verified. */
+ * Stored entries are returned in place; deflated ones are inflated to exactly the size the archive claims,
+ * with a limit on the total. Names, sizes, offsets, overlaps and checksums are verified. */
 #ifndef RAP_FORMATS_TORCH_ZIP_H
 #define RAP_FORMATS_TORCH_ZIP_H
 
@@ -16,8 +16,8 @@ rap_status torch_zip_open(torch_zip **out, const char *path, rap_err *err);
 void torch_zip_close(torch_zip *z); /* NULL-safe */
 const char *torch_zip_path(const torch_zip *z);
 
-/* The bytes of `name`, which stands below the archive's one top folder ("data.pkl", "data/0"), at most
- * `most`. Borrowed until close. RAP_E_FORMAT when it is not there, RAP_E_LIMIT when it is larger. */
+/* The bytes of `name`, relative to the archive's one top folder ("data.pkl", "data/0"), at most `most`.
+ * Borrowed until close. RAP_E_FORMAT if it does not exist, RAP_E_LIMIT if it is larger. */
 rap_status torch_zip_read(torch_zip *z, const char *name, size_t most, const uint8_t **out,
                           size_t *out_size, rap_err *err);
 int torch_zip_has(const torch_zip *z, const char *name);

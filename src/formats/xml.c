@@ -1,4 +1,4 @@
-/* xml.c: Expat's events become paths. */
+/* xml.c: turns Expat's events into paths. */
 #include "formats/xml.h"
 
 #include "base/file.h"
@@ -51,7 +51,7 @@ static void on_text(void *payload, const char *text, int len)
     reading *r = payload;
 
     if (r->len + (size_t)len > XML_TEXT) {
-        stop(r, "a text of more than 4096 bytes");
+        stop(r, "a text of more than 4,096 bytes");
         return;
     }
     memcpy(r->text + r->len, text, (size_t)len);
@@ -79,7 +79,8 @@ static void on_end(void *payload, const char *name)
 static void on_doctype(void *payload, const char *name, const char *system, const char *public,
                        int internal)
 {
-    stop(payload, "a document type: refused, because its entities could expand without bound");
+    stop(payload,
+         "a document type is not allowed, because its entities could expand without limit");
 }
 
 rap_status xml_parse(const char *bytes, size_t size, const char *name, xml_element *element,

@@ -1,5 +1,6 @@
-/* apart.h: the protocol between this library and rap-decode, over one socket: a request with a name and the file's bytes;
- * then a reply with the pixels, or the text of an error. Both sides come from one build, on one machine. */
+/* apart.h: the protocol between this library and rap-decode, over one socket: a request with a name and the
+ * file's bytes; then a reply with the pixels or an error text. Both sides come from the same build and run
+ * on the same machine. */
 #ifndef RAP_IMAGE_APART_H
 #define RAP_IMAGE_APART_H
 
@@ -8,7 +9,7 @@
 #define APART_REQUEST 0x31504152u /* "RAP1" */
 #define APART_REPLY 0x32504152u   /* "RAP2" */
 enum { APART_SOCKET = 0, APART_SECONDS = 120 };
-#define APART_MEMORY (IMAGE_MAX_MEMORY + (800u << 20)) /* with the picture itself, the file and the program */
+#define APART_MEMORY (IMAGE_MAX_MEMORY + (800u << 20)) /* including the picture itself, the file and the program */
 
 typedef struct apart_request {
     uint32_t magic, name_size;

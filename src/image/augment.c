@@ -1,4 +1,4 @@
-/* augment.c: geometry and colour by hand, blur and JPEG by libvips. */
+/* augment.c: geometry and colour in our own code, blur and JPEG with libvips. */
 #include "image/augment.h"
 
 #include "base/file.h"
@@ -28,7 +28,7 @@ static double clamp(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* The pixel at (x, y), which may lie outside. */
+/* The pixel at (x, y), which may be outside the picture. */
 static void sample(uint8_t out[3], const image *in, double x, double y)
 {
     x = clamp(x, 0, in->width - 1);
@@ -134,7 +134,7 @@ rap_status image_encode_jpeg(buf *out, const image *im, int quality, const char 
         return status;
     if (!source || vips_jpegsave_buffer(source, &bytes, &size, "Q", quality, "strip", TRUE, NULL)) {
         vips_take_message(reason, sizeof reason);
-        status = err_set(err, RAP_E_IO, "%s: the picture could not be encoded (%s)", name, reason);
+        status = err_set(err, RAP_E_IO, "%s: cannot encode the picture (%s)", name, reason);
     } else {
         buf_add(out, bytes, size);
         status = buf_failed(out) ? err_memory(err, "encoding a picture") : RAP_OK;

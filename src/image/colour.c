@@ -7,19 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A gamma this close to 1/2.2 means sRGB, as in libpng: older programs wrote it so. */
+/* A gamma this close to 1/2.2 means sRGB, as in libpng: older programs wrote it that way. */
 #define COLOUR_GAMMA_SLACK 0.05
 enum { COLOUR_WHITE = 255, COLOUR_GRID = 17, COLOUR_GREYS = 256, COLOUR_REACH = 32 };
 
 struct colour {
     colour_layout layout;
-    int parts;               /* of colour that go into the transform: 1, 3 or 4 */
+    int parts;               /* colour channels that go into the transform: 1, 3 or 4 */
     cmsContext context;      /* NULL: nothing to convert */
-    cmsHTRANSFORM transform; /* parts of `bits` → RGB of `bits`; NULL: they are sRGB */
-    uint8_t *
-        greys; /* [256 or 65536, 3] of `bits`: what every grey becomes; NULL: there are three parts */
+    cmsHTRANSFORM transform; /* parts of `bits` → RGB of `bits`; NULL: already sRGB */
+    uint8_t *greys;  /* [256 or 65536, 3] of `bits`: the result for every grey; NULL: three parts */
     uint8_t *plain;  /* [width, parts] without alpha, of `bits` */
-    uint8_t *turned; /* [width, 3] of `bits`: what comes out of the transform */
+    uint8_t *turned; /* [width, 3] of `bits`: the transform's result */
 };
 
 /* ---- profiles ---- */
@@ -30,8 +29,8 @@ static cmsToneCurve *curve_srgb(cmsContext context)
         context, 4, (cmsFloat64Number[]){ 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045 });
 }
 
-/* Of the codes of H.273 those that stand for one curve; NULL: another one, or no code. The camera's curves of television
- * (1, 6, 14, 15) are shown as sRGB, as viewers do. */
+/* The H.273 codes that stand for a single curve; NULL: another curve, or no code. The camera
+ * curves of television (1, 6, 14, 15) are shown as sRGB, as viewers do. */
 static cmsToneCurve *curve_of_code(cmsContext context, int code)
 {
     switch (code) {
@@ -79,7 +78,7 @@ static const double *primaries_of_code(int code)
     }
 }
 
-/* A profile of three primaries, or of grey, with one curve; takes the curve. */
+/* A profile with three primaries, or grey, and one curve; takes ownership of the curve. */
 static cmsHPROFILE profile_make(cmsContext context, const double *xy, cmsToneCurve *curve,
                                 bool grey)
 {
@@ -100,7 +99,7 @@ static cmsHPROFILE profile_make(cmsContext context, const double *xy, cmsToneCur
     return made;
 }
 
-/* The profile that the file specifies, by precedence; NULL: none that is usable. */
+/* The profile the file specifies, by precedence; NULL: none usable. */
 static cmsHPROFILE profile_open(cmsContext context, const colour_source *s, bool grey)
 {
     const double *xy = primaries_of_code(s->code_primaries);
@@ -131,7 +130,7 @@ static cmsUInt32Number sample_format(int parts, int bits)
            BYTES_SH(bytes);
 }
 
-/* The number of channels of a profile; 0: it does not fit this layout. */
+/* The number of channels of a profile; 0 if it does not match this layout. */
 static int profile_parts(cmsHPROFILE profile, const colour_layout *layout)
 {
     cmsColorSpaceSignature space = cmsGetColorSpace(profile);
@@ -141,11 +140,12 @@ static int profile_parts(cmsHPROFILE profile, const colour_layout *layout)
         return space == cmsSigCmykData ? 4 : 0;
     if (space == cmsSigGrayData)
         return grey ? 1 : 0;
-    return space == cmsSigRgbData ? 3 : 0; /* grey samples are three equal ones */
+    return space == cmsSigRgbData ? 3 : 0; /* grey samples are used as three equal ones */
 }
 
-/* Takes the profile. For 16-bit samples and for grey every stage is computed, because the library's default, a table of a
- * few dozen steps, is too coarse for the shadows of a linear picture. */
+/* Takes ownership of the profile. For 16-bit samples and grey every stage is computed, because the
+ * library's default, a table of a few dozen steps, is too coarse for the shadows of a linear
+ * picture. */
 static bool transform_make(colour *c, cmsHPROFILE from)
 {
     cmsHPROFILE to = cmsCreate_sRGBProfileTHR(c->context);
@@ -185,8 +185,8 @@ static void sample_put(uint8_t *samples, int i, int bits, int value)
         memcpy(samples + 2 * i, &wide, 2);
 }
 
-/* Whether the transform changes no colour by more than one step of 8 bits: then it is sRGB, whatever its name. Tested on
- * a grid of colours and all greys. */
+/* Does the transform change every colour by at most one 8-bit step? Then it is sRGB, whatever its
+ * name. Tested on a grid of colours and all greys. */
 static bool transform_is_idle(colour *c)
 {
     enum { MOST = COLOUR_GRID * COLOUR_GRID * COLOUR_GRID + COLOUR_GREYS };
@@ -214,7 +214,7 @@ static bool transform_is_idle(colour *c)
     return idle;
 }
 
-/* Whether black and white come out nearly alike: no display is like that, but a damaged profile is. */
+/* Do black and white come out nearly the same? No display does that, but a damaged profile does. */
 static bool transform_is_blind(const colour *c)
 {
     uint16_t wide_in[2 * 4], wide_out[2 * 3];
@@ -258,7 +258,7 @@ static bool transform_greys(colour *c)
     return all && c->greys;
 }
 
-/* Little CMS without a place to print to. */
+/* Keeps Little CMS from printing. */
 static void stay_silent(cmsContext context, cmsUInt32Number code, const char *text)
 {
     (void)context;
@@ -287,7 +287,7 @@ static rap_status transform_choose(colour *c, const colour_source *source, const
         transform_make(
             c, cmsOpenProfileFromMemTHR(c->context, fallback, (cmsUInt32Number)fallback_size));
     if (!c->transform && c->layout.ink)
-        return err_set(err, RAP_E_UNSUPPORTED, "there is no colour profile for a CMYK picture");
+        return err_set(err, RAP_E_UNSUPPORTED, "no colour profile is available for a CMYK picture");
     return RAP_OK;
 }
 
@@ -329,7 +329,7 @@ void colour_close(colour *c)
 
 /* ---- rows ---- */
 
-/* The samples without alpha, grey ones three times where three are asked for. */
+/* The samples without alpha; grey ones are repeated three times if three channels are needed. */
 static void row_plain(colour *c, const uint8_t *samples)
 {
     size_t bytes = c->layout.bits == 16 ? 2 : 1;

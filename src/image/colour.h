@@ -1,4 +1,4 @@
-/* colour.h: converts rows of samples as they are in a file to 8-bit sRGB on white. The file's colour codes, its ICC
+/* colour.h: converts rows of a file's samples to 8-bit sRGB on white. The file's colour codes, its ICC
  * profile, or its gamma and primaries define the colours; an unusable profile is ignored. */
 #ifndef RAP_IMAGE_COLOUR_H
 #define RAP_IMAGE_COLOUR_H
@@ -11,23 +11,23 @@
 typedef struct colour_source { /* {0}: sRGB, as of a file that says nothing */
     const uint8_t *profile;    /* ICC; NULL: none */
     size_t profile_size;
-    int code_primaries, code_transfer; /* of ITU-T H.273 (cICP, nclx); 0: none. They win over the profile */
-    double gamma;                      /* exponent of encoding (1 / 2.2); 0: none */
+    int code_primaries, code_transfer; /* ITU-T H.273 codes (cICP, nclx); 0: none. They override the profile */
+    double gamma;                      /* encoding exponent (1 / 2.2); 0: none */
     bool has_primaries;
     double primaries[8]; /* x, y of white, red, green, blue */
 } colour_source;
 
 typedef struct colour_layout {
     int width;
-    int bands; /* 1, 3, or 4 with ink; and one more when there is alpha */
-    int bits;  /* 8, or 16 in the machine's order */
+    int bands; /* 1, 3, or 4 with ink; one more with alpha */
+    int bits;  /* 8, or 16 in native byte order */
     bool alpha;
     bool ink; /* CMYK, 0: no ink */
 } colour_layout;
 
 typedef struct colour colour;
 
-/* `fallback`: a profile for ink that has none, or none that can be used. */
+/* `fallback`: a profile for ink without a usable profile. */
 rap_status colour_open(colour **out, const colour_layout *layout, const colour_source *source,
                        const uint8_t *fallback, size_t fallback_size, rap_err *err);
 /* rgb [width, 3] */

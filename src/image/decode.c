@@ -1,8 +1,9 @@
-/* decode.c: decodes untrusted bytes to an upright 8-bit sRGB picture, or fails with one line.
+/* decode.c: decodes untrusted bytes to an upright 8-bit sRGB picture, or fails with a one-line
+ * message.
  *
- * Steps: recognise the kind by content; check the size and the memory for decoding, from the header alone; wait until
- * that memory is free; decode strictly (a truncated file is an error, not half a picture). decode_plain.c and
- * decode_apart.c decode; raster.c does the rest. */
+ * Steps: recognise the kind by content; check the size and the memory needed, from the header
+ * alone; wait until that memory is available; decode strictly (a truncated file is an error, not
+ * half a picture). decode_plain.c and decode_apart.c decode; raster.c does the rest. */
 #include "image/decode.h"
 #include "base/file_kind.h"
 #include "image/gate.h"

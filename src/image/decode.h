@@ -1,16 +1,16 @@
-/* decode.h: decodes a picture of known kind and size: in this process with libvips, or in a process of its own. */
+/* decode.h: decodes a picture of known kind and size, with libvips in this process or in a separate process. */
 #ifndef RAP_IMAGE_DECODE_H
 #define RAP_IMAGE_DECODE_H
 
 #include "image/image.h"
 #include "image/kind.h"
 
-/* The header of a file of this kind; `pixels`: what is left of it for the decoder, empty: all. A file of no kind is named
- * for what it is. */
+/* Reads the header of a file of this kind; `pixels`: the part the decoder needs, empty: all of it. Other
+ * kinds of file are reported by name. */
 rap_status decode_read(image_facts *facts, buf *pixels, image_kind kind, const void *bytes,
                        size_t size, const char *name, rap_err *err);
 
-/* JPEG, PNG and GIF, of which jpeg_read() and png_read() left what the pixels need. */
+/* JPEG, PNG and GIF, after jpeg_read() and png_read() have reduced them to what the pixels need. */
 rap_status decode_plain(image *out, image_kind kind, const image_facts *facts, const void *bytes,
                         size_t size, const char *name, rap_err *err);
 

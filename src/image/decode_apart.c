@@ -1,6 +1,6 @@
-/* decode_apart.c: decodes WebP, HEIC and AVIF in a sandboxed process, the program rap-decode: their decoders are large,
- * and a fault in one must cost one picture, not the program that uses this library. One process per picture; its reply is
- * checked like any foreign bytes. */
+/* decode_apart.c: decodes WebP, HEIC and AVIF in a sandboxed process, the program rap-decode:
+ * their decoders are large, and a fault in one must cost one picture, not the program that uses
+ * this library. One process per picture; its reply is checked like any untrusted bytes. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "image/apart.h"
@@ -44,7 +44,8 @@ static char *only_if_runnable(char *path)
     return NULL;
 }
 
-/* The path of rap-decode: $RAP_DECODER; next to an installed program; in the build; as installed. free() */
+/* The path of rap-decode: $RAP_DECODER; next to an installed program; in the build; the install
+ * location. free() */
 static char *apart_program(void)
 {
     const char *named = secure_getenv("RAP_DECODER");
@@ -89,7 +90,8 @@ static int apart_prepare(posix_spawn_file_actions_t *files, posix_spawnattr_t *h
     return 0;
 }
 
-/* Starts it with one end of a socket and nothing else of ours. Returns an errno, 0 on success. */
+/* Starts the program with one end of a socket and no other descriptor of ours. Returns 0 or an
+ * errno. */
 static int apart_spawn(apart *a, const char *program, int socket)
 {
     char *libraries = apart_libraries();
@@ -254,7 +256,7 @@ static rap_status apart_answer(image *out, apart *a, const image_facts *facts, c
         return err_set(err, (rap_status)reply.status, "%s", text);
     }
     if (!apart_is_sane(&reply, facts))
-        return image_damaged(err, name, "its size is not the one that it announces");
+        return image_damaged(err, name, "its size differs from the one in its header");
     status = image_new(out, reply.width, reply.height, err);
     if (status != RAP_OK)
         return status;
@@ -271,10 +273,10 @@ static rap_status apart_ended(const apart *a, int how, const char *name, rap_err
     char reason[80] = "its decoder ended early";
 
     if (a->late)
-        return err_set(err, RAP_E_LIMIT, "%s: decoding took longer than %d seconds and was ended",
+        return err_set(err, RAP_E_LIMIT, "%s: decoding took longer than %d seconds and was stopped",
                        name, APART_SECONDS);
     if (WIFSIGNALED(how))
-        snprintf(reason, sizeof reason, "its decoder ended with signal %d", WTERMSIG(how));
+        snprintf(reason, sizeof reason, "its decoder was ended by signal %d", WTERMSIG(how));
     return image_damaged(err, name, reason);
 }
 

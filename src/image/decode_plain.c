@@ -1,4 +1,5 @@
-/* decode_plain.c: JPEG, PNG and GIF by libvips, in this process, row by row and never on a disk. */
+/* decode_plain.c: decodes JPEG, PNG and GIF with libvips, in this process, row by row and without
+ * temporary files. */
 #include "image/decode.h"
 #include "image/raster.h"
 #include "image/vips_start.h"
@@ -14,9 +15,9 @@ static rap_status plain_fail(rap_err *err, const char *name)
     return image_damaged(err, name, reason);
 }
 
-/* Opens without decoding a pixel. Sequential access: rows are decoded on demand, and nothing is kept in a file. (The
- * option "memory", which promises the same, decodes in threads and loses errors.) A large JPEG is shrunk while it is
- * decoded, which takes a quarter of the time. */
+/* Opens without decoding a pixel. Sequential access decodes rows on demand and keeps nothing in a
+ * file. (The option "memory", which promises the same, decodes in threads and loses errors.) A
+ * large JPEG is shrunk during decoding, which takes a quarter of the time. */
 static VipsImage *plain_open(image_kind kind, const image_facts *facts, const void *bytes,
                              size_t size)
 {
@@ -38,7 +39,7 @@ static VipsImage *plain_open(image_kind kind, const image_facts *facts, const vo
     return im;
 }
 
-/* What the rows of `im` are; false when they are nothing that a raster takes. */
+/* The layout of the rows of `im`; false if a raster cannot take them. */
 static bool plain_layout(colour_layout *out, const VipsImage *im)
 {
     bool ink = im->Type == VIPS_INTERPRETATION_CMYK;
@@ -52,8 +53,8 @@ static bool plain_layout(colour_layout *out, const VipsImage *im)
            (im->BandFmt == VIPS_FORMAT_USHORT || im->BandFmt == VIPS_FORMAT_UCHAR);
 }
 
-/* All rows, in this thread. The library's own threads are not used: in libvips 8.14 those of a failing picture race,
- * which loses the error or aborts the process. */
+/* Reads all rows, in this thread. libvips' own threads are not used: in version 8.14 those of a
+ * failing picture race, which loses the error or aborts the process. */
 static bool plain_pull(raster *to, VipsImage *im)
 {
     enum { STRIP = 64 };
@@ -84,7 +85,7 @@ static rap_status plain_pixels(image *out, VipsImage *im, const image_facts *fac
     rap_status status;
 
     if (!plain_layout(&plan.layout, im))
-        return image_damaged(err, name, "its samples are of an odd kind");
+        return image_damaged(err, name, "its samples have an unsupported format");
     if (plan.layout.ink && vips_profile_load("cmyk", &ink, NULL) == 0)
         plan.ink = vips_blob_get(ink, &plan.ink_size);
     status = raster_open(&to, &plan, &facts->colour, err);
@@ -99,8 +100,8 @@ static rap_status plain_pixels(image *out, VipsImage *im, const image_facts *fac
     return status;
 }
 
-/* The loader's size must equal that of our header reader, by which it was checked. A GIF's frames may be larger than the
- * screen size in its header. */
+/* The loader's size must equal that of our header reader, which was checked. A GIF's frames may be
+ * larger than the screen size in its header. */
 static bool plain_agrees(const VipsImage *im, image_kind kind, const image_facts *facts)
 {
     if (kind == IMAGE_GIF)
@@ -118,7 +119,7 @@ rap_status decode_plain(image *out, image_kind kind, const image_facts *facts, c
     if (status == RAP_OK && !im)
         status = plain_fail(err, name);
     else if (status == RAP_OK && !plain_agrees(im, kind, facts))
-        status = image_damaged(err, name, "its size is not the one that it announces");
+        status = image_damaged(err, name, "its size differs from the one in its header");
     if (status == RAP_OK)
         status = plain_pixels(out, im, facts, name, err);
     if (im)

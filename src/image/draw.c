@@ -62,7 +62,7 @@ void image_draw_box(image *im, rap_box box, int thickness, uint32_t color)
 
 /* ---- labels ---- */
 
-/* The text as pango wants it: valid UTF-8, one line, no markup. g_free(). */
+/* The text as pango needs it: valid UTF-8, one line, no markup. g_free(). */
 static char *label_escape(const char *text)
 {
     char *valid = g_utf8_make_valid(text, -1), *escaped;
@@ -75,13 +75,14 @@ static char *label_escape(const char *text)
     return escaped;
 }
 
-/* The coverage of the text, 0..255, one byte a pixel; NULL when there is no font or nothing to see. */
+/* The coverage of the text, 0..255, one byte per pixel; NULL if there is no font or nothing to
+ * draw. */
 static VipsImage *label_render(const char *text, int pixels)
 {
     char *escaped = label_escape(text), *font = g_strdup_printf("sans bold %d", pixels);
     VipsImage *mask = NULL;
 
-    /* At 72 dots an inch a point is a pixel. */
+    /* At 72 dpi a point is a pixel. */
     if (vips_text(&mask, escaped, "font", font, "dpi", 72, NULL) != 0)
         vips_error_clear();
     g_free(escaped);
@@ -166,7 +167,7 @@ rap_status image_save_png(const image *im, const char *path, rap_err *err)
         source->Type = VIPS_INTERPRETATION_sRGB;
     if (!source || vips_pngsave_buffer(source, &bytes, &size, NULL) != 0) {
         vips_take_message(reason, sizeof reason);
-        status = err_set(err, RAP_E_IO, "%s: the picture could not be encoded (%s)", path, reason);
+        status = err_set(err, RAP_E_IO, "%s: cannot encode the picture (%s)", path, reason);
     } else {
         status = file_write(path, bytes, size, err);
     }

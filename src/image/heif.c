@@ -1,6 +1,6 @@
-/* heif.c: reads the boxes of a HEIC or AVIF file that hold its size and the references between its items. A decoder that
- * follows a cycle of items recurses without end, so derived items may refer only to coded ones. The file is decoded in
- * src/decode/heif.c. */
+/* heif.c: reads the boxes of a HEIC or AVIF file that hold its size and the references between its
+ * items. A decoder that follows a cycle of items recurses forever, so derived items may refer only
+ * to coded ones. The file is decoded in src/decode/heif.c. */
 #include "base/mem.h"
 #include "image/kind.h"
 
@@ -25,15 +25,15 @@ typedef struct heif {
     heif_item *item; /* [count] */
     size_t count;
     uint32_t primary;
-    heif_box properties;   /* ipco: the boxes that items have in common */
-    heif_box links;        /* ipma: which item has which */
+    heif_box properties;   /* ipco: the boxes shared by the items */
+    heif_box links;        /* ipma: which item uses which */
     const char *wrong;     /* NULL so far */
     int64_t width, height; /* of the primary item */
 } heif;
 
 /* ---- boxes ---- */
 
-/* The box at *at, which moves past it; false at the end, or where a box is longer than what holds it. */
+/* Reads the box at *at and moves past it; false at the end, or if a box is longer than its parent. */
 static bool box_next(heif_box *out, const uint8_t **at, const uint8_t *end)
 {
     size_t left = (size_t)(end - *at), head = 8;
@@ -57,7 +57,7 @@ static bool box_next(heif_box *out, const uint8_t **at, const uint8_t *end)
     return true;
 }
 
-/* Big-endian numbers one after the other; past the end they are 0 and `short_of` is set. */
+/* Reads consecutive big-endian numbers; past the end they are 0 and `short_of` is set. */
 typedef struct heif_reader {
     const uint8_t *at, *end;
     bool short_of;
@@ -120,7 +120,7 @@ static void read_item(heif *h, const heif_box *box)
     take(&r, 2);
     item->type = take(&r, 4);
     if (r.short_of || item_find(h, item->id))
-        h->wrong = "two items have one number";
+        h->wrong = "two items have the same number";
     else
         h->count++;
 }
@@ -142,7 +142,7 @@ static void read_items(heif *h, const heif_box *box)
     }
 }
 
-/* An item's references to others, from which it is derived or which it supplements. */
+/* An item's references to others: those it is derived from or supplements. */
 static void read_reference(heif *h, const heif_box *box, size_t id_size)
 {
     heif_reader r = { box->body, box->end, false };
@@ -154,7 +154,7 @@ static void read_reference(heif *h, const heif_box *box, size_t id_size)
         if (r.short_of)
             h->wrong = "a reference is cut short";
         else if (box->type == FOURCC('d', 'i', 'm', 'g') && (!to || item_is_made(to)))
-            h->wrong = "an item is made of one that is none of its pictures";
+            h->wrong = "an item is made of one that is not a coded picture";
         else if (box->type == FOURCC('a', 'u', 'x', 'l') && from && to)
             from->helps = to->is_helped = true;
     }
@@ -193,7 +193,7 @@ static void read_size(heif *h, uint32_t index)
         }
 }
 
-/* The properties of the primary item. */
+/* Reads the properties of the primary item. */
 static void read_links(heif *h)
 {
     uint32_t version, flags, count;
@@ -270,7 +270,7 @@ rap_status heif_read(image_facts *facts, const uint8_t *bytes, size_t size, cons
             read_meta(&h, &box);
     }
     if (metas > 1)
-        h.wrong = "it has two lists of items";
+        h.wrong = "it has two item lists";
     free(h.item);
     if (h.wrong || metas == 0 || h.width == 0)
         return image_damaged(err, name, h.wrong);

@@ -1,5 +1,5 @@
-/* image.c: pictures as memory: make, copy, crop. Reading is in load.c, decoding in decode.c, scaling in resize.c,
- * drawing and saving in draw.c. */
+/* image.c: pictures in memory: create, copy, crop. Reading is in load.c, decoding in decode.c,
+ * scaling in resize.c, drawing and saving in draw.c. */
 #include "image/image.h"
 #include "base/mem.h"
 
@@ -12,8 +12,7 @@ rap_status image_new(image *out, int width, int height, rap_err *err)
 {
     *out = (image){ 0 };
     if (width < 1 || height < 1)
-        return err_set(err, RAP_E_ARGUMENT, "a picture of %d × %d pixels cannot be made", width,
-                       height);
+        return err_set(err, RAP_E_ARGUMENT, "a picture cannot have %d × %d pixels", width, height);
     if ((int64_t)width * height > IMAGE_MAX_PIXELS)
         return err_set(err, RAP_E_LIMIT,
                        "a picture of %d × %d pixels is over the limit of %d megapixels", width,

@@ -1,10 +1,10 @@
-/* jpeg.c: reads the segments of a JPEG file. The decoder gets only those that the pixels need; profile and orientation
- * are read here; EXIF, XMP, comments, thumbnails and trailing data are dropped. */
+/* jpeg.c: reads the segments of a JPEG file. The decoder gets only those the pixels need; profile
+ * and orientation are read here; EXIF, XMP, comments, thumbnails and trailing data are dropped. */
 #include "image/kind.h"
 
 #include <string.h>
 
-/* Each scan of a progressive picture is decoded over all of it, even if it is only a few bytes long. */
+/* Each scan of a progressive picture is decoded in full, even if it has only a few bytes. */
 #define JPEG_MAX_WORK 4000000000 /* pixels times scans */
 enum { JPEG_MAX_PROFILE = 16 << 20 };
 
@@ -31,15 +31,15 @@ typedef struct jpeg_walk {
     buf *out;
     const uint8_t *bytes;
     size_t size, at;
-    bool framed;      /* the frame's header was met */
+    bool framed;      /* seen the frame header */
     bool progressive; /* or another kind that is complete only after its last scan */
-    bool ended;       /* the end marker was met */
-    uint32_t parts;   /* of colour */
-    int64_t scans;    /* over all of them or some */
+    bool ended;       /* seen the end marker */
+    uint32_t parts;   /* colour components */
+    int64_t scans;    /* of all components or some */
     struct {
-        const uint8_t *bytes; /* NULL: not met yet */
+        const uint8_t *bytes; /* NULL: not seen yet */
         size_t size;
-    } piece[256]; /* of the profile, by number; they count from 1 */
+    } piece[256]; /* of the profile, by number, from 1 */
 } jpeg_walk;
 
 static bool jpeg_is_frame(int marker)
@@ -59,7 +59,7 @@ static void jpeg_frame(jpeg_walk *w, int marker, const uint8_t *body, size_t len
     w->parts = body[5];
 }
 
-/* A piece of the profile with its number; of two with one number the first counts. */
+/* A piece of the profile with its number; the first of two with the same number is used. */
 static void jpeg_profile_piece(jpeg_walk *w, const uint8_t *body, size_t len)
 {
     enum { HEAD = 14 };
@@ -70,7 +70,8 @@ static void jpeg_profile_piece(jpeg_walk *w, const uint8_t *body, size_t len)
     w->piece[body[12]].size = len - HEAD;
 }
 
-/* In order of their numbers, which need not be the order in the file, up to the first that is missing. */
+/* Joins the pieces in the order of their numbers, which may differ from the file's, up to the
+ * first that is missing. */
 static void jpeg_profile(jpeg_walk *w)
 {
     buf *profile = &w->facts->profile;
@@ -99,7 +100,7 @@ static void jpeg_segment(jpeg_walk *w, int marker, const uint8_t *body, size_t l
     buf_add(w->out, body, len);
 }
 
-/* From the byte after a scan's header to the next marker that is none of the scan's own. */
+/* From the byte after a scan's header to the next marker outside the scan. */
 static void jpeg_scan(jpeg_walk *w)
 {
     size_t from = w->at;
@@ -118,7 +119,7 @@ static void jpeg_scan(jpeg_walk *w)
     buf_add(w->out, w->bytes + from, w->at - from);
 }
 
-/* The next marker, past what is none, as decoders do; 0 at the end. */
+/* The next marker, skipping other bytes as decoders do; 0 at the end. */
 static int jpeg_marker(jpeg_walk *w)
 {
     while (w->at + 1 < w->size) {
@@ -132,7 +133,7 @@ static int jpeg_marker(jpeg_walk *w)
     return 0;
 }
 
-/* False when a segment is longer than the file. */
+/* False if a segment is longer than the file. */
 static bool jpeg_walk_on(jpeg_walk *w)
 {
     for (int marker = jpeg_marker(w); marker != 0; marker = jpeg_marker(w)) {
@@ -169,7 +170,7 @@ rap_status jpeg_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t 
         return err_set(err, RAP_E_LIMIT,
                        "%s: %d scans of %d × %d pixels would take too long to decode", name,
                        (int)w.scans, (int)facts->width, (int)facts->height);
-    if (w.progressive || w.scans > 1) /* held as coefficients of 2 bytes until the last scan */
+    if (w.progressive || w.scans > 1) /* held as 2-byte coefficients until the last scan */
         facts->memory = (uint64_t)(facts->width * facts->height) * 2 * w.parts;
     facts->colour.profile = (const uint8_t *)facts->profile.data;
     facts->colour.profile_size = facts->profile.len;

@@ -1,4 +1,5 @@
-/* kind.c: which kind of picture a file is, and the headers that take a few lines: GIF, WebP. */
+/* kind.c: recognises the kind of a picture, and reads the headers that take only a few lines: GIF,
+ * WebP. */
 #include "image/kind.h"
 #include "image/image.h"
 
@@ -11,7 +12,7 @@ static bool has(const void *bytes, size_t size, size_t at, const char *magic)
     return size >= at + len && memcmp((const char *)bytes + at, magic, len) == 0;
 }
 
-/* Of the brands that HEIC and AVIF files begin with; others of the same container are videos. */
+/* The brands of HEIC and AVIF files; other brands of this container are videos. */
 static bool is_heif(const uint8_t *bytes, size_t size)
 {
     static const char brands[][5] = { "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1",
@@ -92,13 +93,13 @@ rap_status gif_read(image_facts *facts, const uint8_t *bytes, size_t size, const
 {
     if (size < 13)
         return image_damaged(err, name, NULL);
-    facts->width = le16(bytes + 6) > 0 ? le16(bytes + 6) : 1; /* 0: the frames say */
+    facts->width = le16(bytes + 6) > 0 ? le16(bytes + 6) : 1; /* 0: the frames set it */
     facts->height = le16(bytes + 8) > 0 ? le16(bytes + 8) : 1;
-    facts->memory = (uint64_t)(facts->width * facts->height) * 8; /* a canvas of RGBA, and a copy */
+    facts->memory = (uint64_t)(facts->width * facts->height) * 8; /* an RGBA canvas and a copy */
     return RAP_OK;
 }
 
-/* The picture's size stands in the first chunk, which says by its name how. */
+/* The size is in the first chunk; the chunk's name gives its format. */
 rap_status webp_read(image_facts *facts, const uint8_t *bytes, size_t size, const char *name,
                      rap_err *err)
 {

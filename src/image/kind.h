@@ -1,4 +1,4 @@
-/* kind.h: recognises the kind of a picture by its content, and reads its header before a pixel is decoded. */
+/* kind.h: recognises a picture's kind by content and reads its header before a pixel is decoded. */
 #ifndef RAP_IMAGE_KIND_H
 #define RAP_IMAGE_KIND_H
 
@@ -22,16 +22,16 @@ image_kind image_kind_of(const void *bytes, size_t size);
 const char *image_other_kind(const void *bytes, size_t size);
 
 typedef struct image_facts {
-    int64_t width, height; /* as they lie in the file */
-    uint64_t memory;       /* bytes that decoding takes, apart from the picture that comes out */
-    int orientation;       /* of EXIF, 1 to 8 */
-    colour_source colour;  /* its profile may borrow from the file's bytes or lie in `profile` */
+    int64_t width, height; /* as stored in the file */
+    uint64_t memory;       /* memory for decoding, without the resulting picture */
+    int orientation;       /* from EXIF, 1 to 8 */
+    colour_source colour;  /* its profile may point into the file's bytes or into `profile` */
     buf profile;
 } image_facts;
 void image_facts_release(image_facts *facts);
 
-/* Each reads the header of one kind. The two that write `out` put into it only what a decoder needs for the pixels, without
- * texts, thumbnails and further pictures. */
+/* Each reads the header of one kind. The two that write `out` put into it only what a decoder needs for the
+ * pixels, without texts, thumbnails and additional pictures. */
 rap_status jpeg_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t size,
                      const char *name, rap_err *err);
 rap_status png_read(image_facts *facts, buf *out, const uint8_t *bytes, size_t size,
@@ -43,7 +43,7 @@ rap_status webp_read(image_facts *facts, const uint8_t *bytes, size_t size, cons
 rap_status heif_read(image_facts *facts, const uint8_t *bytes, size_t size, const char *name,
                      rap_err *err);
 
-/* The orientation in a block of EXIF (a TIFF file), 1 to 8; 1 when there is none. */
+/* The orientation in an EXIF block (a TIFF file), 1 to 8; 1 if there is none. */
 int exif_orientation(const uint8_t *bytes, size_t size);
 
 rap_status image_damaged(rap_err *err, const char *name, const char *reason); /* reason: NULL */

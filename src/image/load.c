@@ -12,7 +12,7 @@ rap_status image_read_bytes(char **out, size_t *out_size, const rap_image *sourc
     if (source->path)
         return file_read_stream(out, out_size, source->path, IMAGE_MAX_BYTES, err);
     if (!source->bytes || source->size == 0)
-        return err_set(err, RAP_E_ARGUMENT, "picture: neither a path nor bytes were given");
+        return err_set(err, RAP_E_ARGUMENT, "picture: neither a path nor bytes given");
     if (source->size > IMAGE_MAX_BYTES)
         return err_set(err, RAP_E_LIMIT, "picture: has %zu bytes, the limit is %u", source->size,
                        IMAGE_MAX_BYTES);

@@ -1,4 +1,4 @@
-/* page.c: text by pango through libvips, the rest by hand. */
+/* page.c: text with pango through libvips, the rest in our own code. */
 #include "image/page.h"
 
 #include "image/vips_start.h"
@@ -33,7 +33,7 @@ rap_status page_new(image *out, int width, int height, uint32_t color, rap_err *
     return status;
 }
 
-/* The text's coverage, one byte a pixel; NULL when there is no font or nothing to see. */
+/* The text's coverage, one byte per pixel; NULL if there is no font or nothing to draw. */
 static VipsImage *render(const char *text, int width, int pixels)
 {
     char *valid = g_utf8_make_valid(text, -1), *escaped, *font = g_strdup_printf("sans %d", pixels);

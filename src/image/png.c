@@ -1,5 +1,6 @@
-/* png.c: reads the chunks of a PNG file. The decoder gets only those that the pixels need; colour and orientation are read
- * here; texts, which may inflate a thousandfold, and the frames of an animation are dropped. */
+/* png.c: reads the chunks of a PNG file. The decoder gets only those the pixels need; colour and
+ * orientation are read here; texts, which may inflate a thousandfold, and animation frames are
+ * dropped. */
 #include "image/kind.h"
 
 #include <string.h>
@@ -10,15 +11,15 @@ enum { PNG_MAX_PROFILE = 16 << 20, PNG_CHUNK = 12 }; /* a chunk's length, type a
 typedef struct png_walk {
     image_facts *facts;
     buf *out;
-    bool begun;    /* IHDR was met */
-    bool pixels;   /* and an IDAT */
-    bool over;     /* and what follows them: other IDATs are none */
+    bool begun;    /* seen IHDR */
+    bool pixels;   /* seen IDAT */
+    bool over;     /* the IDAT sequence has ended: later ones are ignored */
     bool intent;   /* sRGB */
     bool profiled; /* iCCP */
     bool oriented; /* eXIf */
 } png_walk;
 
-/* Sizes and layout. An interlaced picture is held whole until its last pass. */
+/* Reads size and layout. An interlaced picture is held whole until its last pass. */
 static rap_status png_head(png_walk *w, const uint8_t *body, size_t len, const char *name,
                            rap_err *err)
 {
@@ -38,7 +39,7 @@ static rap_status png_head(png_walk *w, const uint8_t *body, size_t len, const c
     return RAP_OK;
 }
 
-/* A profile that does not inflate, or to too much, is ignored. */
+/* Ignores a profile that does not inflate, or inflates to too much. */
 static void png_profile(png_walk *w, const uint8_t *body, size_t len)
 {
     const uint8_t *end = memchr(body, 0, len < 80 ? len : 80);
@@ -73,7 +74,7 @@ static void png_primaries(png_walk *w, const uint8_t *body)
     c->has_primaries = true;
 }
 
-/* What says the colours, of the chunks before the pixels. */
+/* Reads the colour chunks, which precede the pixels. */
 static void png_colour(png_walk *w, const uint8_t *type, const uint8_t *body, size_t len)
 {
     colour_source *c = &w->facts->colour;
@@ -90,7 +91,7 @@ static void png_colour(png_walk *w, const uint8_t *type, const uint8_t *body, si
         c->code_primaries = body[0], c->code_transfer = body[1];
 }
 
-/* One chunk whose checksum is right. */
+/* Handles one chunk with a correct checksum. */
 static rap_status png_chunk(png_walk *w, const uint8_t *chunk, size_t len, const char *name,
                             rap_err *err)
 {
@@ -112,8 +113,7 @@ static rap_status png_chunk(png_walk *w, const uint8_t *chunk, size_t len, const
         keep = !w->over;
     } else if (!(type[0] & 0x20)) {
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: is a PNG with a part that this program does not know (%.4s)", name,
-                       type);
+                       "%s: the PNG has a critical chunk of unknown type (%.4s)", name, type);
     } else if (!w->pixels) {
         png_colour(w, type, body, len);
     }
@@ -124,7 +124,7 @@ static rap_status png_chunk(png_walk *w, const uint8_t *chunk, size_t len, const
     return status;
 }
 
-/* All chunks up to IEND, or to the end of the file where that came before it. */
+/* Reads all chunks up to IEND, or to the end of the file if that comes first. */
 static rap_status png_walk_on(png_walk *w, const uint8_t *bytes, size_t size, const char *name,
                               rap_err *err)
 {

@@ -1,5 +1,5 @@
-/* raster.c: makes an upright picture from decoded rows. Each row is converted and added to a row of the result, which is
- * then written where the orientation puts it. */
+/* raster.c: builds an upright picture from decoded rows. Each row is converted and added to a row
+ * of the result, which is then written at the position the orientation gives. */
 #include "image/raster.h"
 #include "base/mem.h"
 
@@ -10,9 +10,9 @@ struct raster {
     colour *colour;
     image made;
     int factor;
-    int row, summed; /* of the input; how many of them are in `sum` */
-    uint8_t *rgb;    /* [width, 3]: a row of the input */
-    uint32_t *sum;   /* [width of the result, 3]; NULL: nothing is shrunk */
+    int row, summed; /* input row; rows summed in `sum` */
+    uint8_t *rgb;    /* [width, 3]: one row of the input */
+    uint32_t *sum;   /* [width of the result, 3]; NULL: not shrunk */
     uint8_t *corner; /* where the file's first pixel goes, and the steps to the next ones */
     ptrdiff_t right, down;
 };
@@ -126,7 +126,7 @@ static void raster_add(raster *r)
     r->summed++;
 }
 
-/* Writes the means to `rgb`, and clears the sums. */
+/* Writes the means to `rgb` and clears the sums. */
 static int raster_mean(raster *r)
 {
     int width = r->plan.layout.width, made = (width + r->factor - 1) / r->factor;

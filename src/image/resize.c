@@ -1,9 +1,10 @@
-/* resize.c: antialiased scaling, equal to what the reference preprocessing of CLIP and timm does.
+/* resize.c: antialiased scaling, identical to the reference preprocessing of CLIP and timm.
  *
- * A filter of `support` source pixels (times the reduction, when reducing) is centred on each output
- * pixel; its weights are normalised and rounded to 22-bit fixed point; rows are scaled first into an
- * 8-bit picture, then columns. Rounding happens at the same places as in the reference, which is what
- * makes the result equal to the last bit. Reading order: filters, weights, the two passes. */
+ * A filter of `support` source pixels (times the reduction factor when reducing) is centred on
+ * each output pixel; its weights are normalised and rounded to 22-bit fixed point; rows are scaled
+ * first into an 8-bit picture, then columns. Rounding happens at the same points as in the
+ * reference, so results are identical to the last bit. Reading order: filters, weights, the two
+ * passes. */
 #include "base/mem.h"
 #include "image/image.h"
 
@@ -38,7 +39,7 @@ static double filter_bicubic(double x)
 /* ---- weights ---- */
 
 typedef struct span {
-    int first, count; /* the source pixels that make one output pixel */
+    int first, count; /* the source pixels of one output pixel */
 } span;
 
 /* How one side is scaled: output pixel i is the sum of weight[i * stride + j] times source pixel
@@ -136,8 +137,8 @@ static void pass_rows(image *out, const image *in, const scale_plan *plan)
     }
 }
 
-/* Scales every column: in [in_height, width, 3] → out [out_height, width, 3]. Whole rows are summed
- * at a time, so that memory is read in order. sum: scratch [width · 3]. */
+/* Scales every column: in [in_height, width, 3] → out [out_height, width, 3]. Whole rows are
+ * summed at a time, so that memory is read in order. sum: scratch [width · 3]. */
 static void pass_columns(image *out, const image *in, const scale_plan *plan, int32_t *sum)
 {
     size_t row_bytes = (size_t)out->width * 3;

@@ -1,4 +1,4 @@
-/* vips_start.c: libvips, started once for the whole process and set up for untrusted files. */
+/* vips_start.c: starts libvips once for the whole process, configured for untrusted files. */
 #include "image/vips_start.h"
 
 #include <pthread.h>
@@ -8,7 +8,7 @@
 
 static int start_result;
 
-/* libvips writes warnings about odd files to stderr, which belongs to the program, not to us. */
+/* libvips prints warnings about odd files to stderr, which belongs to the program, not to us. */
 static void stay_silent(const gchar *domain, GLogLevelFlags level, const gchar *text,
                         gpointer payload)
 {
@@ -18,8 +18,8 @@ static void stay_silent(const gchar *domain, GLogLevelFlags level, const gchar *
     (void)payload;
 }
 
-/* Every picture is decoded once, so libvips' operation cache would only hold memory; and pictures are
- * small work beside the models, whose threads it must not crowd out. */
+/* Each picture is decoded once, so libvips' operation cache would only waste memory; and pictures
+ * are little work compared with the models, whose threads libvips must not slow down. */
 static void start_once(void)
 {
     start_result = VIPS_INIT("rap");
@@ -44,7 +44,7 @@ rap_status vips_start(rap_err *err)
 
 void vips_take_message(char *out, size_t size)
 {
-    char *text = vips_error_buffer_copy(); /* also empties the buffer, under its lock */
+    char *text = vips_error_buffer_copy(); /* also clears the buffer, under its lock */
     size_t len = 0;
 
     for (char *at = text; at && *at && len + 3 < size; at++) {

@@ -1,4 +1,4 @@
-/* vips_start.h: libvips, started once for the whole process and set up for untrusted files. */
+/* vips_start.h: starts libvips once for the whole process, configured for untrusted files. */
 #ifndef RAP_IMAGE_VIPS_START_H
 #define RAP_IMAGE_VIPS_START_H
 
@@ -8,7 +8,7 @@
 
 rap_status vips_start(rap_err *err);
 
-/* Takes libvips' message (its lines joined by "; ") out of its process-wide buffer. */
+/* Moves libvips' message (its lines joined by "; ") out of its process-wide buffer. */
 void vips_take_message(char *out, size_t size);
 
 #endif

@@ -1,7 +1,8 @@
 /* nn_attention.c: scaled dot-product attention.
  *
- * A piece of the work is a head of a picture. Its K and V are packed as panels once and serve all blocks of query rows; the scores of
- * a block, [ROWS, S], stay in the thread's own scratch, so memory does not grow with T · S. */
+ * Each piece of work is one head of one picture. Its K and V are packed into panels once and
+ * reused for every block of query rows. The scores of a block, [ROWS, S], stay in the thread's own
+ * scratch, so memory does not grow with T · S. */
 #include "nn/nn_internal.h"
 #include "nn/nn_panel.h"
 
@@ -10,14 +11,14 @@
 
 enum {
     ROWS = 64,
-    LINE = 16, /* numbers of a cache line */
+    LINE = 16, /* floats per cache line */
     AHEAD = 12 /* rows */
 };
 
 typedef struct attention {
-    const float *q, *k, *v; /* [N, T or S, …] with rows these strides apart */
+    const float *q, *k, *v; /* [N, T or S, …], rows these strides apart */
     int64_t q_row, k_row;
-    int64_t batch, t, s, d, head; /* d all heads together, head one of them */
+    int64_t batch, t, s, d, head; /* d: all heads; head: one head */
     bool causal;
     const nn_kernels *kernels;
 } attention;
@@ -47,7 +48,7 @@ static int64_t score_columns(int64_t s)
     return (s + 15) & ~(int64_t)15;
 }
 
-/* Numbers that one thread needs: scores, K and V. */
+/* Floats of scratch one thread needs: scores, K and V. */
 static int64_t scratch_of_lane(const attention *a)
 {
     int64_t wide = score_columns(a->s);
@@ -60,14 +61,14 @@ size_t nn_attention_scratch(const nn_node *nd, int threads)
     return (size_t)threads * (size_t)scratch_of_lane(&a) * sizeof(float);
 }
 
-/* Rows of a head lie far apart, so no processor guesses that they will be needed. */
+/* The rows of a head are far apart, so the hardware prefetcher does not follow them. */
 static void fetch_row(const float *row, const attention *a)
 {
     for (int64_t c = 0; c < a->head; c += LINE)
         __builtin_prefetch(row + c);
 }
 
-/* K of a head: [head, S] in panels. */
+/* One head's K: [head, S] in panels. */
 static void pack_keys(float *out, const attention *a, const float *k)
 {
     for (int64_t i = 0; i < nn_panel_count(a->kernels, a->s); i++) {
@@ -85,7 +86,7 @@ static void pack_keys(float *out, const attention *a, const float *k)
     }
 }
 
-/* V of a head: [S, head] in panels. */
+/* One head's V: [S, head] in panels. */
 static void pack_values(float *out, const attention *a, const float *v)
 {
     for (int64_t i = 0; i < nn_panel_count(a->kernels, a->head); i++) {
@@ -100,8 +101,8 @@ static void pack_values(float *out, const attention *a, const float *v)
     }
 }
 
-/* scores [rows, wide]: e^(scaled products of queries and keys), 0 where a row may not look. norm [rows]: what their sums are to
- * be multiplied with. */
+/* scores [rows, wide] = e^(scaled q · k), 0 where masked. norm [rows]: the factor that normalises
+ * each row. */
 static void weigh(float *scores, float *norm, const attention *a, const float *q, int64_t first,
                   int64_t rows, const float *keys)
 {
@@ -127,7 +128,7 @@ static void scale_rows(float *out, int64_t apart, int64_t rows, int64_t columns,
             out[j] *= norm[i];
 }
 
-/* Query rows first .. first + rows; q and out begin at the first. */
+/* Query rows first .. first + rows; q and out point at the first. */
 static void run_block(float *out, const attention *a, const float *q, int64_t first, int64_t rows,
                       const float *keys, const float *values, float *scores)
 {
@@ -136,7 +137,7 @@ static void run_block(float *out, const attention *a, const float *q, int64_t fi
     weigh(scores, norm, a, q, first, rows, keys);
     for (int64_t i = 0; i < nn_panel_count(a->kernels, a->head); i++) {
         nn_panel p = nn_panel_at(a->kernels, a->head, i);
-        bool whole = p.columns == p.width; /* else it would reach into the next head */
+        bool whole = p.columns == p.width; /* otherwise it would overwrite the next head */
         nn_panel_multiply(a->kernels, whole ? out + p.first : sums, whole ? a->d : p.width, scores,
                           wide, rows, values + p.first * a->s, p.width, seen);
         for (int64_t r = 0; !whole && r < rows; r++)

@@ -1,4 +1,4 @@
-/* nn_build.c: graphs, tensors, mistakes, and the steps with weights. The other steps are in
+/* nn_build.c: graphs, tensors, errors, and the steps with weights. The other steps are in
  * nn_build_more.c. */
 #include "nn/nn_internal.h"
 
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- graphs and mistakes ------------------------------------------------------------------ */
+/* ---- graphs and errors -------------------------------------------------------------------- */
 
 rap_status nn_graph_new(nn_graph **out, nn *n, rap_err *err)
 {
@@ -77,7 +77,7 @@ nn_tensor *nn_fail(nn_graph *g, rap_status status, const char *format, ...)
 
 nn_tensor *nn_misfit(nn_graph *g, const char *what)
 {
-    return nn_fail(g, RAP_E_FORMAT, "%s: the shapes or types do not fit at %s",
+    return nn_fail(g, RAP_E_FORMAT, "%s: %s: shapes or types do not match",
                    gguf_file_path(g->n->weights), what);
 }
 
@@ -124,7 +124,7 @@ nn_tensor *nn_tensor_new(nn_graph *g, nn_role role, nn_shape shape)
     if (nn_elements(shape) < 0) {
         char text[96];
         nn_shape_text(text, shape);
-        return nn_fail(g, RAP_E_FORMAT, "%s: a tensor of %s is out of bounds",
+        return nn_fail(g, RAP_E_FORMAT, "%s: a tensor of shape %s is empty or too large",
                        gguf_file_path(g->n->weights), text);
     }
     nn_tensor *t = calloc(1, sizeof *t);
@@ -226,7 +226,7 @@ const gguf_tensor *nn_expect(nn_graph *g, const char *name, nn_shape shape)
         return NULL;
     }
     nn_shape have = nn_tensor_shape(t);
-    while (have.dims > shape.dims && have.d[0] == 1) { /* [1, D] serves as [D] */
+    while (have.dims > shape.dims && have.d[0] == 1) { /* [1, D] is accepted as [D] */
         memmove(have.d, have.d + 1, 3 * sizeof *have.d);
         have.d[--have.dims] = 1;
     }
@@ -235,7 +235,7 @@ const gguf_tensor *nn_expect(nn_graph *g, const char *name, nn_shape shape)
     char is[96], wanted[96];
     nn_shape_text(is, nn_tensor_shape(t));
     nn_shape_text(wanted, shape);
-    nn_fail(g, RAP_E_FORMAT, "%s: the tensor '%s' is %s where %s is needed",
+    nn_fail(g, RAP_E_FORMAT, "%s: tensor '%s' has shape %s, expected %s",
             gguf_file_path(g->n->weights), name, is, wanted);
     return NULL;
 }
@@ -253,7 +253,7 @@ nn_tensor *nn_weight(nn_graph *g, const char *name, nn_shape shape)
         char is[96], wanted[96];
         nn_shape_text(is, nn_tensor_shape(w));
         nn_shape_text(wanted, shape);
-        return nn_fail(g, RAP_E_FORMAT, "%s: the tensor '%s' is %s where %s is needed",
+        return nn_fail(g, RAP_E_FORMAT, "%s: tensor '%s' has shape %s, expected %s",
                        gguf_file_path(g->n->weights), name, is, wanted);
     }
     if (status == RAP_OK)
@@ -268,9 +268,9 @@ nn_tensor *nn_weight(nn_graph *g, const char *name, nn_shape shape)
 
 /* ---- convolution and linear --------------------------------------------------------------- */
 
-/* Gives the node its activation and residual, and the result. A kernel takes a residual as its last
- * input only when nothing comes before the sum: fused after an activation, oneDNN would fall back to its
- * reference code, a hundred times slower. Then a step of its own adds it. */
+/* Sets the node's activation and residual and returns its result. The residual becomes the
+ * kernel's last input only if there is no activation before the sum: with one, oneDNN falls back
+ * to its reference code, a hundred times slower. In that case a separate step adds it. */
 static nn_tensor *finish(nn_graph *g, nn_node *nd, nn_act act, nn_tensor *residual)
 {
     nd->act = act;
@@ -279,8 +279,7 @@ static nn_tensor *finish(nn_graph *g, nn_node *nd, nn_act act, nn_tensor *residu
     if (!nn_is_number(residual))
         return nn_misfit(g, "a residual");
     if (!nn_same_shape(residual->shape, nd->out->shape))
-        return nn_fail(g, RAP_E_ARGUMENT,
-                       "%s: a residual has another shape than what it is added to",
+        return nn_fail(g, RAP_E_ARGUMENT, "%s: a residual's shape differs from that of its sum",
                        gguf_file_path(g->n->weights));
     if (act != NN_NONE)
         return nn_add(g, nd->out, residual);
@@ -289,7 +288,7 @@ static nn_tensor *finish(nn_graph *g, nn_node *nd, nn_act act, nn_tensor *residu
     return nd->out;
 }
 
-/* A convolution whose windows do not overlap is a linear layer on the unfolded picture. */
+/* A convolution with non-overlapping windows is a linear layer on the unfolded picture. */
 static nn_tensor *conv_as_linear(nn_graph *g, nn_tensor *x, const gguf_tensor *w,
                                  const gguf_tensor *b, nn_shape k, nn_conv_options o)
 {
@@ -337,7 +336,7 @@ nn_tensor *nn_conv(nn_graph *g, nn_tensor *x, const char *weight, const char *bi
         char is[96], on[96];
         nn_shape_text(is, k);
         nn_shape_text(on, x->shape);
-        return nn_fail(g, RAP_E_FORMAT, "%s: the convolution '%s' of %s does not fit onto %s",
+        return nn_fail(g, RAP_E_FORMAT, "%s: convolution '%s' of shape %s does not fit input %s",
                        gguf_file_path(g->n->weights), weight, is, on);
     }
     const gguf_tensor *w = nn_expect(g, weight, k);
@@ -419,7 +418,8 @@ nn_tensor *nn_embedding(nn_graph *g, nn_tensor *ids, const char *table)
         return NULL;
     }
     if (ids->root->type != NN_TYPE_I32 || ids->shape.dims > 3 || k.dims != 2)
-        return nn_fail(g, RAP_E_FORMAT, "%s: the table '%s' needs [rows, width] and ids",
+        return nn_fail(g, RAP_E_FORMAT,
+                       "%s: the table '%s' must be [rows, width] and its input ids",
                        gguf_file_path(g->n->weights), table);
     nn_shape s = ids->shape;
     s.d[s.dims++] = k.d[1];

@@ -1,5 +1,5 @@
-/* nn_build_more.c: the steps without weights: attention, arithmetic, moving, pooling. Each call checks
- * its shapes, adds a node and returns its result. */
+/* nn_build_more.c: the steps without weights: attention, arithmetic, data movement, pooling. Each
+ * call checks its shapes, adds a node and returns its result. */
 #include "nn/nn_internal.h"
 
 #include <string.h>
@@ -43,7 +43,7 @@ nn_tensor *nn_attention_fused(nn_graph *g, nn_tensor *qkv, int heads, bool causa
 
 /* ---- arithmetic --------------------------------------------------------------------------- */
 
-/* b is a, or the trailing axes of a, perhaps with 1s before. */
+/* b has a's shape or that of a's trailing axes, possibly with leading 1s. */
 static bool trails(nn_shape a, nn_shape b)
 {
     int skip = a.dims - b.dims;
@@ -118,7 +118,7 @@ nn_tensor *nn_mean(nn_graph *g, nn_tensor *x, int axis)
     return nd->out;
 }
 
-/* ---- moving ------------------------------------------------------------------------------- */
+/* ---- data movement ------------------------------------------------------------------------ */
 
 nn_tensor *nn_concat(nn_graph *g, nn_tensor *const *parts, int count, int axis)
 {
@@ -259,14 +259,14 @@ nn_tensor *nn_max_pool(nn_graph *g, nn_tensor *x, int size, int stride, int pad)
     return nd->out;
 }
 
-/* ---- the model's own ---------------------------------------------------------------------- */
+/* ---- custom steps ------------------------------------------------------------------------- */
 
 nn_tensor *nn_custom(nn_graph *g, nn_custom_fn *fn, void *payload, nn_tensor *const *inputs,
                      int count, nn_shape out_shape)
 {
     for (int i = 0; i < count && i < NN_MAX_INPUTS; i++)
         if (inputs[i] && !nn_is_number(inputs[i]))
-            return nn_misfit(g, "a step of the model's own");
+            return nn_misfit(g, "a custom step");
     nn_node *nd = nn_node_new(g, NN_CUSTOM, inputs, count, out_shape);
     if (!nd)
         return NULL;

@@ -1,14 +1,14 @@
-/* nn_bytes.c: linear layers in 8 bits.
+/* nn_bytes.c: 8-bit linear layers.
  *
- *     x ≈ s (q − z)          q 0..255, s and z of each row       (dynamic: found when the row comes)
- *     w ≈ t v                v signed, t of each output
+ *     x ≈ s (q − z)          q 0..255, s and z per row       (dynamic: computed at run time)
+ *     w ≈ t v                v signed, t per output
  *     x · w ≈ s t (q · v − z Σ v)
  *
- * Without VNNI two products q v are summed in 16 bits before anything else, so there v stays within ±63: then no sum
- * of two can overflow, at the price of a bit. With VNNI v uses all of ±127.
+ * Without VNNI, pairs of products q v are first summed in 16 bits, so v is limited to ±63: no pair
+ * can overflow, at the cost of one bit. With VNNI, v uses the full ±127.
  *
- * Weights are packed as [panels of two vectors of outputs][steps of 4 inputs][outputs of the panel][4], for the tiles of
- * nn_loops_bytes.inc. Read nn_bytes_run() first. */
+ * Weights are packed as [panels of two vectors of outputs][steps of 4 inputs][outputs of the
+ * panel][4] for the tiles of nn_loops_bytes.inc. Start reading at nn_bytes_run(). */
 #include "nn/nn_bytes.h"
 
 #include "nn/nn_internal.h"
@@ -18,14 +18,14 @@
 #include <string.h>
 
 enum {
-    STEP = 4, /* inputs that one instruction multiplies */
+    STEP = 4, /* inputs per instruction */
     CHUNK = NN_MAX_CHUNK,
-    DEPTH = 256, /* steps of a block of a sum: 16 or 32 KiB of weights */
+    DEPTH = 256, /* steps per block of a sum: 16 or 32 KiB of weights */
     MIN_WIDTH = 64,
     MAX_WIDTH = 65536 /* 255 · 127 · this fits in 32 bits */
 };
 
-/* Outputs of a panel. */
+/* Outputs per panel. */
 static int64_t panel_width(const nn_layer_spec *s)
 {
     return 2 * s->kernels->vector;
@@ -49,7 +49,7 @@ bool nn_bytes_suit(const nn_layer_spec *s)
 
 /* ---- weights ------------------------------------------------------------------------------ */
 
-/* What nn_bytes_pack() fills: [outputs, rounded up to panels] each. */
+/* The packed weights, as filled in by nn_bytes_pack(): [outputs, rounded up to whole panels] each. */
 typedef struct weights {
     float *scale; /* t */
     int32_t *sum; /* Σ v */
@@ -141,7 +141,7 @@ static void quantise(void *payload, int64_t row, int lane)
     memset(q + j->s->c, 0, (size_t)(j->depth - j->s->c));
 }
 
-/* Sums back into numbers, and on to the result: rows of one panel. */
+/* Converts the sums of one panel's rows back to f32 and stores the results. */
 static void finish(const job *j, nn_panel p, int64_t first, int64_t rows, const int32_t *sums)
 {
     float out[CHUNK * 2 * NN_MAX_VECTOR] __attribute__((aligned(64)));
@@ -152,7 +152,7 @@ static void finish(const job *j, nn_panel p, int64_t first, int64_t rows, const 
     nn_panel_finish(j->l, p, first, rows, out);
 }
 
-/* A chunk of rows and one panel. Rows that fill up the last tile repeat the last one. */
+/* One chunk of rows by one panel. The last tile is padded by repeating its last row. */
 static void multiply(void *payload, int64_t i, int lane)
 {
     const job *j = payload;

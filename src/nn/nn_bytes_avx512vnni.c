@@ -1,4 +1,4 @@
-/* nn_bytes_avx512vnni.c: the tile of products of bytes for AVX512-VNNI. */
+/* nn_bytes_avx512vnni.c: the byte-product tile for AVX512-VNNI. */
 #if defined(__AVX512VNNI__)
 #include "nn/nn_sets.h"
 

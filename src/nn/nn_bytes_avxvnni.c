@@ -1,4 +1,4 @@
-/* nn_bytes_avxvnni.c: the tile of products of bytes for AVX-VNNI. */
+/* nn_bytes_avxvnni.c: the byte-product tile for AVX-VNNI. */
 #if defined(__AVXVNNI__)
 #include "nn/nn_sets.h"
 

@@ -1,15 +1,17 @@
-/* nn_cache.c: packed weights in a file of their own, mapped.
+/* nn_cache.c: packed weights in a memory-mapped file.
  *
- *     head [1]     entry [count]     data, each at a multiple of 64
+ *     head [1]     entry [count]     data, each aligned to 64 bytes
  *
- * It holds for one state of one GGUF (device, inode, size and both times: writing to a file changes one of them), one
- * packing, one kind of kernels and one form of words. What it says is believed only after the sums of head, entries and data were
- * compared and every offset lies inside; anything else is packed again and the file replaced. It is written beside
- * its place and renamed, by a thread of its own and without waiting for the disk: a torn file has the wrong sums.
- * What the former file held and this context did not ask for goes over into the new one: pictures and texts of one
- * CLIP are run by two contexts. What two of them write at one time is whole again after the next start.
+ * A cache is valid for one state of one GGUF (device, inode, size and both timestamps: writing to
+ * a file changes at least one of them), one packing version, one set of kernels and one byte
+ * order. It is used only after the checksums of head, entries and data match and every offset is
+ * inside the file; otherwise the weights are packed again and the file is replaced. A background
+ * thread writes it under a temporary name and renames it, without syncing to disk: a torn file
+ * fails its checksums. Entries of the old file that this context did not need are copied into the
+ * new one, because CLIP's image and text halves run in two contexts. If two processes write at
+ * once, one may drop the other's entries; the next start adds them again.
  *
- * Weights in oneDNN's layouts are not kept: what they mean is known to the one oneDNN that made them. */
+ * Weights in oneDNN's layouts are not cached: only the oneDNN build that made them can read them. */
 #include "nn/nn_cache.h"
 
 #include "base/file.h"
@@ -26,36 +28,36 @@
 #include <unistd.h>
 
 enum {
-    PACKING = 3, /* one more whenever what a packed weight means changes */
+    PACKING = 3, /* increment when the meaning of packed weights changes */
     ALIGNMENT = 64,
     SUM_ROOM = 72
 };
-#define FEW_BYTES ((uint64_t)32 << 20) /* of a GGUF: it is packed in no time */
+#define FEW_BYTES ((uint64_t)32 << 20) /* of a GGUF: quick to pack anyway */
 
 typedef struct head {
     char magic[8];
     uint32_t packing, precision;
-    uint32_t vector, byte_limit; /* of the kernels that weights were packed for */
+    uint32_t vector, byte_limit; /* of the kernels the weights were packed for */
     file_state file;
     uint64_t count;
     char sum[SUM_ROOM]; /* SHA-256 of the GGUF */
-    uint64_t hash;      /* of the head, where this is 0, and the entries */
+    uint64_t hash;      /* of the head (with this field 0) and the entries */
 } head;
 
 typedef struct entry {
-    uint32_t tensor; /* its number in the GGUF */
-    uint16_t way, flags;
+    uint32_t tensor; /* its index in the GGUF */
+    uint16_t method, flags;
     uint64_t offset, bytes, hash;
 } entry;
 
 struct nn_cache {
     const gguf_file *weights;
     char *path;
-    head wanted; /* what the file's head must say, up to `count` */
+    head wanted; /* the expected head, up to `count` */
     file_map map;
     const head *head; /* in the mapping; NULL: no valid cache */
     const entry *entries;
-    /* what is being written, while writer_of is this process */
+    /* the write in progress, if writer_of is this process */
     const nn_packed *list;
     char sum[SUM_ROOM];
     pthread_t writer;
@@ -64,7 +66,7 @@ struct nn_cache {
 
 static const char magic[8] = { 'r', 'a', 'p', 'p', 'a', 'c', 'k', '\n' };
 
-/* ---- where -------------------------------------------------------------------------------- */
+/* ---- location ----------------------------------------------------------------------------- */
 
 static char *folder_of_caches(void)
 {
@@ -83,14 +85,14 @@ static bool is_worth_it(const file_state *file)
     return file->size >= FEW_BYTES || (own && *own);
 }
 
-/* What the name of a file of this precision has at its end. */
+/* The suffix of the file name for this precision. */
 static const char *precision_name(nn_precision p)
 {
     return p == NN_INT8 ? "-i8" : p == NN_BF16 ? "-bf16" : "";
 }
 
-/* One file for each path of a GGUF, precision and width of vectors (machines with different processors may share a home): a
- * new state of the GGUF replaces what was kept of the old. */
+/* One file per GGUF path, precision and vector width (machines with different processors may share
+ * a home directory). When the GGUF changes, the new cache replaces the old one. */
 static char *cache_path(const gguf_file *weights, nn_precision p)
 {
     char name[160];
@@ -164,15 +166,15 @@ nn_cache *nn_cache_open(const gguf_file *weights, nn_precision p)
 static entry describe(const nn_cache *c, const nn_packed *p)
 {
     return (entry){ .tensor = (uint32_t)(p->tensor - gguf_tensor_at(c->weights, 0)),
-                    .way = (uint16_t)p->way,
+                    .method = (uint16_t)p->method,
                     .flags = (uint16_t)(p->in_out | p->rounded << 1),
                     .bytes = p->bytes };
 }
 
-/* The same weight in the same form? */
+/* The same weight in the same packed form? */
 static bool is_same_form(const entry *a, const entry *b)
 {
-    return a->tensor == b->tensor && a->way == b->way && a->flags == b->flags;
+    return a->tensor == b->tensor && a->method == b->method && a->flags == b->flags;
 }
 
 void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
@@ -186,7 +188,7 @@ void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
             continue;
         const uint8_t *data = c->map.data + e->offset;
         bool good = e->bytes == bytes && hash_fast(data, bytes, 0) == e->hash;
-        return good ? (void *)(uintptr_t)data : NULL; /* only read */
+        return good ? (void *)(uintptr_t)data : NULL; /* read-only */
     }
     return NULL;
 }
@@ -200,10 +202,10 @@ const char *nn_cache_sum(const nn_cache *c)
 
 static bool is_own(const nn_packed *p)
 {
-    return p->way != NN_PLAIN && p->way != NN_BY_DNNL;
+    return p->method != NN_METHOD_PLAIN && p->method != NN_METHOD_DNNL;
 }
 
-/* A cache may take a quarter of what is free. */
+/* The cache may use up to a quarter of the free space. */
 static bool has_room(const char *folder, uint64_t bytes)
 {
     struct statvfs room;
@@ -215,7 +217,7 @@ static uint64_t aligned(uint64_t at)
     return (at + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
-/* A file on its way: head, entries, then for each weight a gap and its data. */
+/* A file to be written: head, entries, then padding and data for each weight. */
 typedef struct draft {
     head head;
     entry *entries;   /* [head.count] */
@@ -238,7 +240,8 @@ static void add_own(draft *d, const nn_cache *c)
         }
 }
 
-/* What the former file holds and the draft does not, with the hashes of then: damage stays known. */
+/* Adds the old file's entries that the draft lacks, with their original hashes so that damage is
+ * still detected. */
 static void add_former(draft *d, const nn_cache *c)
 {
     uint64_t own = d->head.count;
@@ -251,7 +254,7 @@ static void add_former(draft *d, const nn_cache *c)
     }
 }
 
-/* Gives everything its place; gives the size of the file. */
+/* Assigns every offset and returns the file size. */
 static uint64_t lay_out(draft *d)
 {
     static const char gap[ALIGNMENT];
@@ -296,7 +299,7 @@ static void *write_beside(void *payload)
     return NULL;
 }
 
-/* A child of fork() has no such thread. */
+/* After fork(), the child has no writer thread. */
 static void wait_for_writer(nn_cache *c)
 {
     if (c->writer_of && c->writer_of == getpid())

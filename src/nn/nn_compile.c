@@ -1,4 +1,4 @@
-/* nn_compile.c: turns a described graph into one that runs: kernels, packed weights, memory. */
+/* nn_compile.c: compiles a graph: chooses kernels, packs weights, plans memory. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_conv.h"
 #include "nn/nn_internal.h"
@@ -38,8 +38,8 @@ static nn_layer_spec describe(const nn_node *nd)
     return spec;
 }
 
-/* In f32 stay the layer on the patches, or on the input itself, and one that makes an output; and weights that are
- * stored [in, out]. */
+/* Kept in f32: layers on patches or directly on an input, layers that produce an output, and
+ * weights stored as [in, out]. */
 static bool takes_bytes(const nn_node *nd)
 {
     const nn_node *before = nd->in[0]->root->by;
@@ -47,26 +47,27 @@ static bool takes_bytes(const nn_node *nd)
            !nd->out->root->is_output;
 }
 
-/* Our own kernels where they suit. Winograd's sums are those of f32, so rounded numbers go without. */
-static bool choose_own_way(const nn *n, nn_node *nd)
+/* Our own kernels where they apply. Winograd transforms would lose the bf16 rounding, so rounded
+ * layers do not use it. */
+static bool choose_own_kernel(const nn *n, nn_node *nd)
 {
     if (n->precision == NN_INT8 && takes_bytes(nd)) {
-        nd->way = NN_BY_BYTES;
+        nd->method = NN_METHOD_BYTES;
         nd->scratch_bytes = nn_bytes_scratch(&nd->spec);
     } else if (nn_kernels_leave_layers()) {
         return false;
     } else if (!nd->rounds && nn_winograd_suits(&nd->spec)) {
-        nd->way = NN_BY_WINOGRAD;
+        nd->method = NN_METHOD_WINOGRAD;
         nd->scratch_bytes = nn_winograd_scratch(&nd->spec, n->threads);
     } else if (nn_linear_suits(&nd->spec)) {
-        nd->way = NN_BY_PANELS;
+        nd->method = NN_METHOD_PANELS;
     } else if (nn_conv_suits(&nd->spec)) {
-        nd->way = NN_BY_CONV;
+        nd->method = NN_METHOD_CONV;
     }
-    return nd->way != NN_BY_DNNL;
+    return nd->method != NN_METHOD_DNNL;
 }
 
-/* NULL and RAP_E_UNSUPPORTED also where oneDNN has only its slow reference code for bf16. */
+/* Also NULL and RAP_E_UNSUPPORTED if oneDNN has only its slow reference code for bf16. */
 static rap_status make_slices(nn_graph *g, nn_node *nd, const nn_layer_spec *spec, rap_err *err)
 {
     int threads = g->n->threads;
@@ -83,13 +84,13 @@ static rap_status make_slices(nn_graph *g, nn_node *nd, const nn_layer_spec *spe
     return RAP_OK;
 }
 
-/* bf16 where that was chosen and can be had at speed; else f32 on rounded numbers, which differs from it
- * only in the order of sums, and is far quicker than oneDNN's reference code. */
+/* bf16 if requested and fast here; otherwise f32 on rounded values, which differs only in
+ * summation order and is far faster than oneDNN's reference code. */
 static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 {
     nn_layer_spec spec = describe(nd);
     nd->spec = spec;
-    nd->way = NN_BY_DNNL;
+    nd->method = NN_METHOD_DNNL;
     bool want_bf16 = g->n->precision == NN_BF16;
     rap_status status = RAP_E_UNSUPPORTED;
     if (want_bf16 && !g->n->emulate) {
@@ -102,7 +103,7 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
         spec.operands = nd->operands = NN_TYPE_F32;
         spec.result = nd->result = NN_TYPE_F32;
         nd->spec = spec;
-        if (choose_own_way(g->n, nd))
+        if (choose_own_kernel(g->n, nd))
             return RAP_OK;
         status = make_slices(g, nd, &spec, err);
     }
@@ -112,9 +113,9 @@ static rap_status make_kernel(nn_graph *g, nn_node *nd, rap_err *err)
 static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
 {
     void *packed = NULL;
-    if (nd->way != NN_BY_DNNL) {
+    if (nd->method != NN_METHOD_DNNL) {
         rap_status status =
-            nn_pack_own(g->n, nd->weight, nd->way, &nd->spec, nd->rounds, &nd->packed, err);
+            nn_pack_own(g->n, nd->weight, nd->method, &nd->spec, nd->rounds, &nd->packed, err);
         return status == RAP_OK && nd->bias ? nn_plain(g->n, nd->bias, &nd->b, err) : status;
     }
     rap_status status = nn_pack(g->n, nd->weight, nn_slices_first(nd->slices), nd->in_out,
@@ -126,7 +127,7 @@ static rap_status bind_weights(nn_graph *g, nn_node *nd, rap_err *err)
     return status;
 }
 
-/* A step that moves elements does so in any one type; all others of ours compute in f32. */
+/* Data movement works on any single type; all our other steps compute in f32. */
 static void choose_own_types(nn_node *nd)
 {
     nn_type type = nd->out->root->type;
@@ -161,7 +162,7 @@ rap_status nn_graph_compile(nn_graph *g, rap_err *err)
     if (nn_failed(g))
         return err_set(err, g->mistake.status, "%s", g->mistake.text);
     if (g->compiled)
-        return err_set(err, RAP_E_ARGUMENT, "a graph is compiled once");
+        return err_set(err, RAP_E_ARGUMENT, "the graph is already compiled");
     g->list = mem_array((size_t)g->node_count + 1, sizeof *g->list);
     if (!g->list)
         return err_memory(err, "compiling a graph");

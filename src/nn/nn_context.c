@@ -1,4 +1,4 @@
-/* nn_context.c: opening a context; weights found, read and packed once for every graph. */
+/* nn_context.c: opens a context; finds, reads and packs weights once for all graphs. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_cache.h"
 #include "nn/nn_conv.h"
@@ -18,8 +18,8 @@ bool nn_bf16_is_native(void)
     return nn_backend_has_bf16();
 }
 
-/* A thread for every 8 million weights: a small network waits at each layer for all of its threads, which
- * costs more than it gains, and on a busy machine far more. */
+/* One thread per 8 million weights: each layer of a small network waits for all its threads, which
+ * costs more than it gains, especially on a busy machine. */
 static int threads_for(const gguf_file *weights)
 {
     const size_t each = 8u << 20;
@@ -59,7 +59,7 @@ void nn_close(nn *n)
 {
     if (!n)
         return;
-    nn_cache_close(n->cache); /* its writer reads what follows */
+    nn_cache_close(n->cache); /* its writer thread reads what follows */
     while (n->packed) {
         nn_packed *p = n->packed;
         n->packed = p->next;
@@ -157,7 +157,7 @@ static rap_status read_f32(const nn *n, const gguf_tensor *t, float **out, rap_e
     if (!data)
         return err_memory(err, "reading weights");
     rap_status status = gguf_to_f32(n->weights, t, data, err);
-    gguf_let_go(n->weights, t); /* what is kept is the packed copy */
+    gguf_let_go(n->weights, t); /* only the packed copy is needed */
     if (status != RAP_OK) {
         free(data);
         return status;
@@ -183,7 +183,7 @@ rap_status nn_weight_read(const nn *n, const char *name, int64_t elements, float
     return read_f32(n, t, out, err);
 }
 
-/* Keeps `data` and `layout`, which the list owns from here, also on failure. */
+/* Adds a packed weight to the list, which takes ownership of `data` and `layout`, even on failure. */
 static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
 {
     nn_packed *p = calloc(1, sizeof *p);
@@ -203,7 +203,7 @@ static rap_status remember(nn *n, nn_packed value, void **out, rap_err *err)
 rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
-        if (p->tensor == t && p->way == NN_PLAIN) {
+        if (p->tensor == t && p->method == NN_METHOD_PLAIN) {
             *out = p->data;
             return RAP_OK;
         }
@@ -216,7 +216,7 @@ rap_status nn_plain(nn *n, const gguf_tensor *t, float **out, rap_err *err)
     return status;
 }
 
-/* What bf16 would leave of the numbers. */
+/* Rounds to bf16 precision. */
 static void round_to_bf16(float *x, int64_t count)
 {
     uint16_t half[256];
@@ -257,7 +257,7 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_o
         return status;
     }
     nn_packed value = { .tensor = t,
-                        .way = NN_BY_DNNL,
+                        .method = NN_METHOD_DNNL,
                         .layout = layout,
                         .in_out = in_out,
                         .rounded = rounded,
@@ -265,29 +265,29 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_o
     return remember(n, value, out, err);
 }
 
-static size_t packed_bytes(nn_way way, const nn_layer_spec *spec)
+static size_t packed_bytes(nn_method method, const nn_layer_spec *spec)
 {
-    if (way == NN_BY_WINOGRAD)
+    if (method == NN_METHOD_WINOGRAD)
         return nn_winograd_bytes(spec);
-    if (way == NN_BY_PANELS)
+    if (method == NN_METHOD_PANELS)
         return nn_linear_bytes(spec);
-    return way == NN_BY_CONV ? nn_conv_bytes(spec) : nn_bytes_packed(spec);
+    return method == NN_METHOD_CONV ? nn_conv_bytes(spec) : nn_bytes_packed(spec);
 }
 
-static void pack_as(nn_way way, const nn_layer_spec *spec, const float *plain, void *packed,
+static void pack_as(nn_method method, const nn_layer_spec *spec, const float *plain, void *packed,
                     int threads)
 {
-    if (way == NN_BY_WINOGRAD)
+    if (method == NN_METHOD_WINOGRAD)
         nn_winograd_pack(spec, plain, packed, threads);
-    else if (way == NN_BY_PANELS)
+    else if (method == NN_METHOD_PANELS)
         nn_linear_pack(spec, plain, packed, threads);
-    else if (way == NN_BY_CONV)
+    else if (method == NN_METHOD_CONV)
         nn_conv_pack(spec, plain, packed, threads);
     else
         nn_bytes_pack(spec, plain, packed, threads);
 }
 
-/* The numbers of a tensor: in the file when they lie there as they are needed, else in *copy (free()). */
+/* A tensor's values as f32: directly from the file if possible, otherwise in *copy (free()). */
 static rap_status numbers_of(const float **out, float **copy, const nn *n, const gguf_tensor *t,
                              bool rounded, rap_err *err)
 {
@@ -310,7 +310,7 @@ static rap_status pack_anew(nn *n, nn_packed *value, const nn_layer_spec *spec, 
     if (status == RAP_OK && !(value->data = mem_aligned_raw(value->bytes)))
         status = err_memory(err, "packing weights");
     if (status == RAP_OK) {
-        pack_as(value->way, spec, plain, value->data, n->threads);
+        pack_as(value->method, spec, plain, value->data, n->threads);
         gguf_let_go(n->weights, value->tensor);
         n->fresh = true;
     }
@@ -318,16 +318,17 @@ static rap_status pack_anew(nn *n, nn_packed *value, const nn_layer_spec *spec, 
     return status;
 }
 
-rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_way way, const nn_layer_spec *spec,
+rap_status nn_pack_own(nn *n, const gguf_tensor *t, nn_method method, const nn_layer_spec *spec,
                        bool rounded, void **out, rap_err *err)
 {
     for (const nn_packed *p = n->packed; p; p = p->next)
-        if (p->tensor == t && p->way == way && p->in_out == spec->in_out && p->rounded == rounded) {
+        if (p->tensor == t && p->method == method && p->in_out == spec->in_out &&
+            p->rounded == rounded) {
             *out = p->data;
             return RAP_OK;
         }
-    nn_packed value = { .tensor = t, .way = way, .in_out = spec->in_out, .rounded = rounded };
-    value.bytes = packed_bytes(way, spec);
+    nn_packed value = { .tensor = t, .method = method, .in_out = spec->in_out, .rounded = rounded };
+    value.bytes = packed_bytes(method, spec);
     value.data = nn_cache_find(n->cache, &value, value.bytes);
     value.mapped = value.data != NULL;
     rap_status status = value.mapped ? RAP_OK : pack_anew(n, &value, spec, err);

@@ -1,13 +1,15 @@
-/* nn_conv.c: convolutions of up to 3 × 3 in tiles.
+/* nn_conv.c: tiled convolutions of up to 3 × 3.
  *
- * A row of the result, a place of a map, is a sum over `taps`, each a run of numbers of the input times a slab of the weights. A
- * convolution has kh · kw of them, whose runs lie in the input as they are because pictures are channels-last, so nothing is
- * unfolded; a tap outside of the picture reads zeros. Weights are packed as panels of [taps · c, columns]. (One of 1 × 1 is a
- * linear layer: nn_linear.c.)
+ * Each row of the result (one output position) is a sum over kh · kw `taps`; each tap is a
+ * contiguous run of input values times a slab of the weights. Pictures are channels-last, so these
+ * runs are already contiguous in the input and nothing is unfolded; taps outside the picture read
+ * zeros. Weights are packed as panels of [taps · c, columns]. (A 1 × 1 convolution is a linear
+ * layer: nn_linear.c.)
  *
- * The work is divided into tasks: a chunk of rows × some panels. For each panel the sum runs in blocks of DEPTH, so that the slab
- * stays in the first cache while all rows of the chunk pass; the slab after it is fetched meanwhile. Sums wait in `acc`
- * until bias, activation and residual are applied at once. Read nn_conv_run() first. */
+ * Work is divided into tasks: a chunk of rows × some panels. For each panel the sum runs in blocks
+ * of DEPTH, so that the slab stays in L1 while all rows of the chunk use it; the next slab is
+ * prefetched meanwhile. Sums accumulate in `acc` until bias, activation and residual are applied
+ * together. Start reading at nn_conv_run(). */
 #include "nn/nn_conv.h"
 
 #include "nn/nn_internal.h"
@@ -15,10 +17,10 @@
 
 enum {
     CHUNK = NN_MAX_CHUNK,
-    DEPTH = 256,  /* of a block of a sum */
+    DEPTH = 256,  /* per block of a sum */
     MAX_TAPS = 9, /* 3 × 3 */
     MAX_WIDTH = 4096,
-    EDGE = 16 /* numbers of a row of taps short enough to be one run */
+    EDGE = 16 /* longest row of taps, in floats, handled as a single run */
 };
 
 static const float zeros[MAX_WIDTH];
@@ -69,23 +71,23 @@ void nn_conv_pack(const nn_layer_spec *s, const float *plain, float *packed, int
 
 /* ---- a task ------------------------------------------------------------------------------- */
 
-/* A chunk of rows, and where each row's runs begin. */
+/* A chunk of rows and where each row's runs begin. */
 typedef struct chunk {
     int64_t first, rows;
     const float *at[MAX_TAPS][CHUNK];
-    float edge[CHUNK][3][EDGE]; /* runs that hang over the picture's edge, copied with zeros */
+    float edge[CHUNK][3][EDGE]; /* runs that cross the picture's edge, copied and zero-padded */
 } chunk;
 
 typedef struct job {
     const nn_layer *l;
     const nn_layer_spec *s;
-    int64_t rows, chunk, chunks; /* all rows, those of a task */
-    int64_t panels, group;       /* all panels, those of a task */
-    bool joined;                 /* few channels: the taps of one line of the kernel are one run */
-    int64_t taps, width;         /* runs of a row, and numbers of a run */
+    int64_t rows, chunk, chunks; /* total rows, rows per task */
+    int64_t panels, group;       /* total panels, panels per task */
+    bool joined;                 /* few channels: each kernel line is one run */
+    int64_t taps, width;         /* runs per row, floats per run */
 } job;
 
-/* The run of one line of the kernel, x places from the left edge of the picture. */
+/* The run for one line of the kernel, x columns from the left edge of the picture. */
 static const float *join(float *edge, const nn_layer_spec *s, const float *line, int64_t x)
 {
     if (x >= 0 && x + s->kw <= s->w)
@@ -96,7 +98,7 @@ static const float *join(float *edge, const nn_layer_spec *s, const float *line,
     return edge;
 }
 
-/* A place of the result. */
+/* A position in the result. */
 typedef struct place {
     int64_t picture, y, x;
 } place;
@@ -117,7 +119,7 @@ static void step_on(place *p, const nn_layer_spec *s)
     p->picture++;
 }
 
-/* Where the runs of a place begin: at[t][to] for each tap t. edge: of the place. */
+/* Where the runs of a position begin: at[t][to] for each tap t. edge: scratch for this position. */
 static void point_row(const float *(*at)[CHUNK], int64_t to, const job *j, place p,
                       float (*edge)[EDGE])
 {
@@ -151,7 +153,7 @@ static void run_panel(const job *j, const chunk *c, nn_panel panel)
     int64_t width = j->width, taps = j->taps;
     const float *w = (const float *)j->l->packed + panel.first * taps * width;
     int64_t pieces = (width + DEPTH - 1) / DEPTH, blocks = (taps * width + DEPTH - 1) / DEPTH;
-    int64_t step = pieces > 1 ? 1 : (taps + blocks - 1) / blocks; /* taps of a block */
+    int64_t step = pieces > 1 ? 1 : (taps + blocks - 1) / blocks; /* taps per block */
     for (int64_t t = 0; t < taps; t += step)
         for (int64_t p = 0; p < pieces; p++) {
             int64_t from = width * p / pieces, to = width * (p + 1) / pieces;
@@ -181,7 +183,7 @@ static void run_task(void *payload, int64_t task, int lane)
         run_panel(j, &c, nn_panel_at(j->s->kernels, j->s->o, panel));
 }
 
-/* Enough tasks that a thread which starts late leaves its share to the others. */
+/* Enough tasks that other threads can take over the share of a thread that starts late. */
 static int64_t panels_of_a_task(int64_t panels, int64_t chunks, int threads)
 {
     int64_t wanted = threads > 1 ? (4 * threads + chunks - 1) / chunks : 1;

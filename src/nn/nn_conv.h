@@ -6,7 +6,7 @@
 
 bool nn_conv_suits(const nn_layer_spec *s);
 
-/* Bytes of packed weights, and packing them from plain ones as nn_primitive_pack() takes them. */
+/* Size of the packed weights in bytes; packing from the plain layout that nn_primitive_pack() takes. */
 size_t nn_conv_bytes(const nn_layer_spec *s);
 void nn_conv_pack(const nn_layer_spec *s, const float *plain, float *packed, int threads);
 

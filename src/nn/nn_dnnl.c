@@ -1,7 +1,7 @@
 /* nn_dnnl.c: convolution, linear layer, weight packing and matrix product through oneDNN.
  *
- * Reading order: the first block hides API 2.6 and 3.x from each other; below it the code is the same
- * for both. Memory descriptors are values in 2.6 and heap objects in 3.x: nn_layout owns one. */
+ * The first section hides the differences between API 2.6 and 3.x; the rest is the same for both.
+ * Memory descriptors are values in 2.6 and heap objects in 3.x: nn_layout owns one. */
 #include "nn/nn_dnnl.h"
 
 #include <omp.h>
@@ -25,7 +25,7 @@ struct nn_primitive {
     dnnl_memory_t src, weights, bias, dst, scratch;
 };
 
-/* ---- what differs between the versions ---------------------------------------------------- */
+/* ---- differences between the versions ----------------------------------------------------- */
 
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t md_ref;
@@ -138,9 +138,9 @@ static dnnl_status_t create_pd(nn_primitive *k, const nn_layout m[4], dnnl_primi
 }
 #endif
 
-/* ---- the same for both from here ---------------------------------------------------------- */
+/* ---- common to both versions --------------------------------------------------------------- */
 
-/* Between these two oneDNN stays on the caller's thread. */
+/* Between these two calls oneDNN runs on the caller's thread only. */
 static int begin_alone(void)
 {
     int before = omp_get_max_threads();
@@ -193,7 +193,7 @@ void nn_backend_close(nn_backend *b)
 
 bool nn_backend_has_bf16(void)
 {
-    unsigned have = (unsigned)dnnl_get_effective_cpu_isa(); /* a set of bits */
+    unsigned have = (unsigned)dnnl_get_effective_cpu_isa(); /* a bit set */
     unsigned need = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
     return (have & need) == need;
 }
@@ -221,7 +221,7 @@ static rap_status append_activation(dnnl_post_ops_t ops, nn_act act, rap_err *er
     return check(append_eltwise(ops, table[act].kind, table[act].alpha), "an activation", err);
 }
 
-/* Activation, then the sum: the order in which residual blocks want them. */
+/* Activation, then the sum: the order residual blocks use. */
 static rap_status make_attributes(dnnl_primitive_attr_t *out, const nn_layer_spec *s, rap_err *err)
 {
     dnnl_post_ops_t ops = NULL;
@@ -242,7 +242,7 @@ static rap_status make_attributes(dnnl_primitive_attr_t *out, const nn_layer_spe
     return status;
 }
 
-/* The layout of plain weights in the order of the file. */
+/* Plain weights in the file's order. */
 static dnnl_status_t plain_weights(nn_layout *l, const nn_layer_spec *s)
 {
     int64_t ci = s->c / s->groups;

@@ -1,4 +1,4 @@
-/* nn_isa.c: which set of inner loops this process runs. */
+/* nn_isa.c: chooses the inner loops for this processor. */
 #include "nn/nn_kernels.h"
 
 #include "nn/nn_sets.h"
@@ -51,7 +51,7 @@ const nn_kernels *nn_kernels_at(int i)
 
 static struct {
     const nn_kernels *used;
-    const char *wrong; /* what $RAP_ISA says and cannot be had */
+    const char *wrong; /* the unsupported value of $RAP_ISA */
     bool leave_layers;
 } choice;
 
@@ -81,7 +81,7 @@ rap_status nn_kernels_check(rap_err *err)
     if (choice.wrong)
         return err_set(
             err, RAP_E_ARGUMENT,
-            "RAP_ISA is \"%s\", which is not known or not what this processor has; the best here "
+            "RAP_ISA is \"%s\", which is unknown or not supported by this processor; the best here "
             "is %s (others: plain, avx2, avx512, onednn)",
             choice.wrong, nn_kernels_used()->name);
     return RAP_OK;

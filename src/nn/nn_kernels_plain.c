@@ -1,6 +1,7 @@
-/* nn_kernels_plain.c: the inner loops for processors without AVX2, in whatever vectors of 4 the compiler may use. */
+/* nn_kernels_plain.c: the inner loops for processors without AVX2, in any vectors of 4 the
+ * compiler can use. */
 #define VECTOR 4
-#if defined(__SSE2__) /* 16 registers, and a product needs one of its own */
+#if defined(__SSE2__) /* 16 registers, and each product needs one */
 #define ROWS_1 4
 #define ROWS_2 4
 #define ROWS_3 3

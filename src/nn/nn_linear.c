@@ -1,9 +1,10 @@
 /* nn_linear.c: linear layers as products with panels.
  *
- * The work is split into tasks: a chunk of rows × a group of panels. For each panel the sum runs in pieces, so that a piece of the
- * panel stays in the nearest caches while all rows of the chunk pass; the one after it is fetched meanwhile. Sums wait in `acc`
- * until bias, activation and residual are applied at once. A group's panels are few enough to stay in a shared cache until the
- * next chunk comes. */
+ * Work is split into tasks: a chunk of rows × a group of panels. For each panel the sum runs in
+ * pieces, so that a piece of the panel stays in L1 and L2 while all rows of the chunk use it; the
+ * next piece is prefetched meanwhile. Sums accumulate in `acc` until bias, activation and residual
+ * are applied together. A group has few enough panels to stay in a shared cache until the next
+ * chunk. */
 #include "nn/nn_linear.h"
 
 #include "nn/nn_internal.h"
@@ -11,8 +12,8 @@
 
 enum {
     CHUNK = NN_MAX_CHUNK,
-    TASKS = 8,      /* of a thread, so that one which starts late leaves its share to the others */
-    GROUP = 2 << 20 /* bytes of a group's panels */
+    TASKS = 8,      /* per thread, so that others can take over the share of one that starts late */
+    GROUP = 2 << 20 /* bytes of panels per group */
 };
 
 bool nn_linear_suits(const nn_layer_spec *s)
@@ -56,7 +57,7 @@ void nn_linear_pack(const nn_layer_spec *s, const float *plain, float *packed, i
 typedef struct job {
     const nn_layer *l;
     const nn_layer_spec *s;
-    int64_t rows, chunk, chunks; /* all rows, those of a task */
+    int64_t rows, chunk, chunks; /* total rows, rows per task */
     int64_t panels, groups;
 } job;
 
@@ -80,7 +81,8 @@ static void run_task(void *payload, int64_t task, int lane)
         run_panel(j, first, rows, nn_panel_at(j->s->kernels, j->s->o, i));
 }
 
-/* Groups small enough for the cache, and as many as keep all threads busy to the end. */
+/* Number of groups: small enough for the cache, and enough of them to keep all threads busy to the
+ * end. */
 static int64_t groups_of(const job *j, int threads)
 {
     int64_t fit = j->s->c * j->s->o * (int64_t)sizeof(float) / GROUP + 1;

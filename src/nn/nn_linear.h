@@ -1,4 +1,4 @@
-/* nn_linear.h: f32 linear layers, and convolutions of 1 × 1 with stride 1, which are the same. */
+/* nn_linear.h: f32 linear layers, and 1 × 1 convolutions with stride 1, which are equivalent. */
 #ifndef RAP_NN_NN_LINEAR_H
 #define RAP_NN_NN_LINEAR_H
 
@@ -6,7 +6,7 @@
 
 bool nn_linear_suits(const nn_layer_spec *s);
 
-/* Bytes of packed weights, and packing them from plain ones as nn_primitive_pack() takes them. */
+/* Size of the packed weights in bytes; packing from the plain layout that nn_primitive_pack() takes. */
 size_t nn_linear_bytes(const nn_layer_spec *s);
 void nn_linear_pack(const nn_layer_spec *s, const float *plain, float *packed, int threads);
 

@@ -1,9 +1,9 @@
-/* nn_moves.c: the steps that only move elements, of 2 or 4 bytes alike. */
+/* nn_moves.c: the steps that only move elements, 2 or 4 bytes each. */
 #include "nn/nn_internal.h"
 
 #include <string.h>
 
-/* Product of the axes before, and of those from `axis` on. */
+/* Product of the axes before `axis`, and of those from `axis` on. */
 static int64_t before(nn_shape s, int axis)
 {
     int64_t n = 1;
@@ -20,7 +20,7 @@ static int64_t from(nn_shape s, int axis)
     return n;
 }
 
-/* A copy whose length the compiler knows. */
+/* Copies one element with a length known at compile time. */
 static inline void move_one(char *to, const char *in, size_t size)
 {
     if (size == 4)
@@ -73,8 +73,8 @@ rap_status nn_run_repeat(const nn_node *nd, const nn_io *io, rap_err *err)
     return RAP_OK;
 }
 
-/* The axes as four, 1s first: of the result, and how far apart its neighbours lie in the input. */
-static void spread(const nn_node *nd, int64_t d[4], int64_t step[4])
+/* The result's axes padded to four with leading 1s, and each one's stride in the input. */
+static void output_strides(const nn_node *nd, int64_t d[4], int64_t step[4])
 {
     nn_shape s = nd->in[0]->shape, o = nd->out->shape;
     int64_t stride[4] = { 0 };
@@ -91,7 +91,7 @@ static void transpose_plane(const nn_node *nd, const nn_io *io, int64_t i, int l
 {
     int64_t d[4], step[4];
     size_t size = nn_type_size(nd->result);
-    spread(nd, d, step);
+    output_strides(nd, d, step);
     for (int64_t c = 0; c < d[2]; c++) {
         const char *p = io->in[0];
         p += (size_t)(i / d[1] * step[0] + i % d[1] * step[1] + c * step[2]) * size;
@@ -104,7 +104,7 @@ static void transpose_plane(const nn_node *nd, const nn_io *io, int64_t i, int l
 rap_status nn_run_transpose(const nn_node *nd, const nn_io *io, rap_err *err)
 {
     int64_t d[4], step[4];
-    spread(nd, d, step);
+    output_strides(nd, d, step);
     nn_pieces(nd, io, d[0] * d[1], nn_elements(nd->out->shape), transpose_plane);
     return RAP_OK;
 }
@@ -142,8 +142,8 @@ static void unfold_window(const nn_node *nd, const nn_io *io, int64_t i, int lan
                 move_one(to, in + (size_t)((ky * s.d[2] + kx) * c + ch) * size, size);
 }
 
-/* x [N, H, W, C] → [N, H / k, W / k, C · k · k]: each window as one row, channel first, which is the
- * order of a convolution's weights. */
+/* x [N, H, W, C] → [N, H / k, W / k, C · k · k]: each window becomes one row, channels first, in
+ * the order of a convolution's weights. */
 rap_status nn_run_unfold(const nn_node *nd, const nn_io *io, rap_err *err)
 {
     nn_shape o = nd->out->shape;

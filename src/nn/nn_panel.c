@@ -1,8 +1,8 @@
-/* nn_panel.c: matrices as panels, and products with them in tiles (nn_loops_tile.inc). */
+/* nn_panel.c: panel-packed matrices and tiled products with them (nn_loops_tile.inc). */
 #include "nn/nn_panel.h"
 
 enum {
-    DEPTH = 512, /* of a piece: at most 96 KiB of a panel */
+    DEPTH = 512, /* per piece: at most 96 KiB of a panel */
     DEPTH_STEP = 8
 };
 
@@ -16,7 +16,8 @@ int64_t nn_panel_columns(const nn_kernels *k, int64_t columns)
     return rounded_up(columns, k->vector);
 }
 
-/* All panels are three vectors wide, but for what is left: two, two of two instead of three and one, or one alone. */
+/* All panels are three vectors wide except at the end: the remainder is one panel of two, two
+ * panels of two (instead of three and one), or one of one. */
 int64_t nn_panel_count(const nn_kernels *k, int64_t columns)
 {
     return (columns + 3 * k->vector - 1) / (3 * k->vector);
@@ -47,8 +48,7 @@ void nn_panel_add(const nn_kernels *k, float *out, int64_t ldo, int64_t rows, in
 {
     int64_t vectors = width / k->vector, most = k->rows[vectors - 1];
     int64_t blocks = (rows + most - 1) / most, done = 0;
-    int64_t each =
-        s.taps * s.depth * width / blocks; /* of what comes next, a share for each block */
+    int64_t each = s.taps * s.depth * width / blocks; /* floats each block prefetches */
     for (int64_t b = 0; b < blocks; b++) {
         int64_t count = rows * (b + 1) / blocks - done;
         k->tile[vectors - 1][count - 1](out + done * ldo, ldo, &s);

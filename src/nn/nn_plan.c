@@ -1,7 +1,7 @@
-/* nn_plan.c: which tensors are bf16, how long each lives, and where each lies in the one arena.
+/* nn_plan.c: decides which tensors are bf16, how long each lives, and its offset in the arena.
  *
- * Two tensors share bytes when they are not alive together. A step may also write over an input that
- * dies with it (residual sums, elementwise steps), which saves both memory and a copy. */
+ * Tensors that are never alive together may share memory. A step may also overwrite an input that
+ * it is the last to read (residual sums, elementwise steps), which saves both memory and a copy. */
 #include "nn/nn_internal.h"
 
 #include "base/mem.h"
@@ -24,13 +24,13 @@ static bool may_be_bf16(nn_kind kind)
            kind == NN_MUL || kind == NN_CUSTOM;
 }
 
-/* By place, not by tensor: x + f(x) has the same one twice. */
+/* By index, not by tensor: x + f(x) has the same tensor twice. */
 static bool is_residual(const nn_node *nd, int i)
 {
     return nd->residual && i == nd->inputs - 1;
 }
 
-/* Is input i as good in bf16 as in f32 for this step? */
+/* Can this step take input i in bf16 without loss? */
 static bool takes_bf16(const nn_node *nd, int i)
 {
     bool out = nd->out->root->type == NN_TYPE_BF16;
@@ -51,7 +51,7 @@ static bool takes_bf16(const nn_node *nd, int i)
     }
 }
 
-/* From the last step to the first: a result is bf16 when everyone who reads it is content with that. */
+/* From the last step to the first: a result is bf16 if every step that reads it accepts bf16. */
 void nn_plan_types(nn_graph *g)
 {
     if (g->n->precision != NN_BF16)
@@ -71,7 +71,7 @@ bool nn_stages_input(const nn_node *nd, int i)
 {
     nn_type have = nd->in[i]->root->type;
     if (is_residual(nd, i) || have == NN_TYPE_I32)
-        return false; /* a residual is converted into the result's place */
+        return false; /* a residual is converted directly into the result */
     return have != nd->operands || (nd->rounds && i == 0 && have == NN_TYPE_F32);
 }
 
@@ -110,7 +110,7 @@ static void find_lifetimes(nn_graph *g)
         g->outputs[i]->root->last = INT_MAX;
 }
 
-/* The input whose memory the result may take over, or NULL. */
+/* The input whose memory the result can take over, or NULL. */
 static nn_tensor *dies_into(const nn_node *nd, int at)
 {
     bool elementwise = nd->kind == NN_ADD || nd->kind == NN_MUL || nd->kind == NN_ACTIVATE;
@@ -121,7 +121,7 @@ static nn_tensor *dies_into(const nn_node *nd, int at)
     if (root->role != NN_STEP || root->last != at || root->type != nd->out->type ||
         nn_elements(root->shape) != nn_elements(nd->out->shape))
         return NULL;
-    for (int k = 0; k < nd->inputs; k++) /* an elementwise step may read what it writes over */
+    for (int k = 0; k < nd->inputs; k++) /* an elementwise step may overwrite its input */
         if (nd->in[k]->root == root && !(elementwise ? nd->in[k] == from : is_residual(nd, k)))
             return NULL;
     return root;
@@ -146,7 +146,7 @@ static int make_spans(nn_graph *g, span *spans)
     return count;
 }
 
-/* ---- places ------------------------------------------------------------------------------- */
+/* ---- offsets ------------------------------------------------------------------------------ */
 
 static bool is_free_at(const span *spans, int count, const span *s, size_t offset)
 {
@@ -171,7 +171,7 @@ static void place(span *spans, int count, span *s)
     s->placed = true;
 }
 
-/* Large ones first: what is small fits between them. Gives the arena's size. */
+/* Largest first: small ones fit in the gaps. Returns the arena's size. */
 static size_t place_all(span *spans, int count)
 {
     size_t end = 0;
@@ -187,7 +187,7 @@ static size_t place_all(span *spans, int count)
     return end;
 }
 
-/* Hands a step its conversions and scratch from `at`; gives what it takes. */
+/* Assigns a step's conversion buffers and scratch from `at`; returns the bytes used. */
 static size_t lend_scratch(nn_node *nd, char *at)
 {
     size_t used = 0;
@@ -220,7 +220,7 @@ rap_status nn_plan_memory(nn_graph *g, rap_err *err)
     rap_status status = RAP_OK;
     size_t total = g->arena_bytes + g->scratch_bytes;
     if (total > NN_MAX_ARENA)
-        status = err_set(err, RAP_E_LIMIT, "%s: this network would need %zu MiB at once",
+        status = err_set(err, RAP_E_LIMIT, "%s: this network needs %zu MiB of activations",
                          gguf_file_path(g->n->weights), total >> 20);
     else if (!(g->arena = mem_aligned(total + 64)))
         status = err_memory(err, "a network's activations");

@@ -1,16 +1,15 @@
-/* nn_pool.c: the one pool of threads that every network of the process shares.
+/* nn_pool.c: the one thread pool shared by all networks of the process.
  *
- * Why not OpenMP alone: its teams wait for all of their threads at the end of each loop, spinning. On a
- * machine with other work a thread that is not given a core holds up all others at every layer, and what
- * takes 30 ms takes seconds. Here a loop waits only for threads that have begun a piece of it: every running
- * thread takes the next piece, the caller included, so that a thread without a core delays no one. Waiting
- * threads spin for a moment, because the next layer is mostly microseconds away, and then sleep.
+ * Why not OpenMP: at the end of each loop an OpenMP team spins until all its threads are done. On
+ * a busy machine, one thread without a core then delays every layer, and 30 ms of work takes
+ * seconds. Here a loop waits only for threads that have started a piece of it: every running
+ * thread, including the caller, takes the next piece, so a thread without a core delays nothing.
+ * Idle threads spin briefly, because the next layer is typically microseconds away, and then sleep.
  *
- * A loop is open while pool.open is its number. A thread that wants to help announces itself in
- * pool.inside before it looks at pool.open, and the caller closes the loop before it looks at
- * pool.inside, so one of them sees the other. A second loop at the same time (another thread of the
- * program, or a loop within a loop) runs on its caller alone. A child of fork() has no helpers; it starts
- * its own. */
+ * A loop is open while pool.open holds its number. A helper first increments pool.inside and then
+ * reads pool.open; the caller closes the loop and then reads pool.inside, so one of them always
+ * sees the other. A second loop at the same time (from another thread, or nested) runs on its
+ * caller's thread alone. A child of fork() has no helpers and starts its own. */
 #include "nn/nn_internal.h"
 
 #include "base/threads.h"
@@ -20,19 +19,19 @@
 #include <stdatomic.h>
 
 enum { MAX_HELPERS = 255 };
-#define SPIN_MS 0.1 /* of a helper without work */
+#define SPIN_MS 0.1 /* of an idle helper */
 
 static struct {
     atomic_flag busy; /* a loop is running */
     int helpers;      /* threads started; under busy */
-    /* the loop: written before `open`, read only by those inside */
+    /* the loop: written before `open`, read only by threads inside */
     nn_each_fn *fn;
     void *payload;
     int64_t count, grain;
     int lanes;
     _Atomic uint64_t open; /* its number; 0: none */
     uint64_t last;         /* number of the last loop; under busy */
-    _Atomic int64_t next;  /* the first piece that is not taken */
+    _Atomic int64_t next;  /* the next free piece */
     atomic_int lane, inside, sleeping;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -69,7 +68,7 @@ static void help(uint64_t loop)
     atomic_fetch_sub(&pool.inside, 1);
 }
 
-/* Waits until a loop other than `seen` is open; gives its number. */
+/* Waits until a loop other than `seen` is open; returns its number. */
 static uint64_t wait_for_loop(uint64_t seen)
 {
     double start = clock_ms();
@@ -88,7 +87,7 @@ static uint64_t wait_for_loop(uint64_t seen)
     return loop;
 }
 
-/* In the child of a fork only the thread that called it lives on; the helpers' traces are removed. */
+/* After fork(), only the calling thread exists in the child; clears the helpers' state. */
 static void forget_helpers(void)
 {
     pool.helpers = 0;
@@ -115,7 +114,7 @@ static void *helper(void *unused)
     return NULL;
 }
 
-/* As many helpers as can be had; fewer is slower, not wrong. */
+/* Starts up to `wanted` helpers; fewer is slower, not wrong. */
 static void start_helpers(int wanted)
 {
     pthread_attr_t detached;
@@ -137,7 +136,7 @@ static void open_loop(int threads, int64_t count, nn_each_fn *fn, void *payload)
     pool.grain = count / (8 * threads) + 1;
     pool.lanes = threads;
     atomic_store(&pool.next, 0);
-    atomic_store(&pool.lane, 1); /* 0 is the caller's */
+    atomic_store(&pool.lane, 1); /* lane 0 is the caller's */
     atomic_store(&pool.open, ++pool.last);
     if (atomic_load(&pool.sleeping) == 0)
         return;
@@ -153,10 +152,10 @@ static void close_loop(void)
         if (i < 2000)
             rest();
         else
-            sched_yield(); /* a helper was put off its core in the middle of a piece */
+            sched_yield(); /* a helper was preempted in the middle of a piece */
 }
 
-/* The caller alone. */
+/* Runs every piece on the caller's thread. */
 static void run_alone(int64_t count, nn_each_fn *fn, void *payload)
 {
     for (int64_t i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-/* nn_product.c: plain products, as linear layers without a graph. */
+/* nn_product.c: plain matrix products using the linear layer kernels, without a graph. */
 #include "nn/nn_product.h"
 
 #include "nn/nn_linear.h"
@@ -13,7 +13,7 @@ typedef struct packing {
     float *packed;
     const float *b;
     int64_t ldb, n, k;
-    nn_lies lies;
+    nn_matrix_layout layout;
 } packing;
 
 static void pack_columns(float *to, const float *b, int64_t ldb, nn_panel p, int64_t k)
@@ -27,7 +27,7 @@ static void pack_columns(float *to, const float *b, int64_t ldb, nn_panel p, int
     }
 }
 
-/* Eight rows at a time, so that a line of the panel is written while it is in the cache. */
+/* Eight rows at a time, so that a cache line of the panel is filled while it is cached. */
 static void pack_rows(float *to, const float *b, int64_t ldb, nn_panel p, int64_t k)
 {
     for (int64_t i0 = 0; i0 < k; i0 += 16) {
@@ -45,16 +45,16 @@ static void pack_panel(void *payload, int64_t i, int lane)
     const packing *j = payload;
     nn_panel p = nn_panel_at(nn_kernels_used(), j->n, i);
     float *to = j->packed + p.first * j->k;
-    if (j->lies == NN_ROWS)
+    if (j->layout == NN_ROWS)
         pack_rows(to, j->b, j->ldb, p, j->k);
     else
         pack_columns(to, j->b, j->ldb, p, j->k);
 }
 
-void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_lies lies, int64_t n, int64_t k,
-                     int threads)
+void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_matrix_layout layout, int64_t n,
+                     int64_t k, int threads)
 {
-    packing j = { packed, b, ldb, n, k, lies };
+    packing j = { packed, b, ldb, n, k, layout };
     nn_each(n * k < 16384 ? 1 : threads, nn_panel_count(nn_kernels_used(), n), pack_panel, &j);
 }
 

@@ -1,7 +1,7 @@
-/* nn_product.h: f32 products of plain matrices on the kernels of linear layers, for whoever builds no graph.
+/* nn_product.h: f32 products of plain matrices on the linear layer kernels, without a graph.
  *
- * The second factor is packed once and used for many products. Each number of a result is summed in one order, whatever
- * the number of threads. */
+ * The second factor is packed once and used for many products. Summation order does not depend on the number
+ * of threads. */
 #ifndef RAP_NN_NN_PRODUCT_H
 #define RAP_NN_NN_PRODUCT_H
 
@@ -9,22 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How b lies in memory. */
-typedef enum nn_lies {
+/* How b is stored. */
+typedef enum nn_matrix_layout {
     NN_ROWS,   /* b [n, k], so that out = a · bᵀ */
     NN_COLUMNS /* b [k, n], so that out = a · b  */
-} nn_lies;
+} nn_matrix_layout;
 
-size_t nn_product_floats(int64_t n, int64_t k); /* that a packed b takes */
+size_t nn_product_floats(int64_t n, int64_t k); /* size of a packed b */
 
-/* Rows of b lie `ldb` apart. packed is aligned to 64 bytes. */
-void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_lies lies, int64_t n, int64_t k, int threads);
+/* b has row stride `ldb`. packed is aligned to 64 bytes. */
+void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_matrix_layout layout, int64_t n, int64_t k, int threads);
 
-/* out [m, n] = a [m, k] · b, added to what out holds with `add`. */
+/* out [m, n] = a [m, k] · b, or += with `add`. */
 void nn_product(float *out, const float *a, const float *packed, int64_t m, int64_t n, int64_t k, bool add,
                 int threads);
 
-/* out [m, n] = scale · a · b on the caller's thread; rows lie ldo and lda apart. */
+/* out [m, n] = scale · a · b on the caller's thread; out and a have row strides ldo and lda. */
 typedef struct nn_small_product {
     float *out;
     const float *a, *packed;

@@ -1,5 +1,5 @@
-/* nn_profile.c: where a graph's time goes: its layers with their best times, against what the processor's
- * fastest product reaches. */
+/* nn_profile.c: where a graph's time goes: each layer's best time, compared with the processor's
+ * fastest matrix product. */
 #include "nn/nn_internal.h"
 #include "nn/nn_linear.h"
 
@@ -22,19 +22,19 @@ bool nn_graph_was_run(const nn_graph *g)
     return g->runs > 0;
 }
 
-/* Multiplications and additions of one step, counted as two for each pair. */
+/* Multiplications and additions of one step (a multiply-add counts as two). */
 double nn_operations(const nn_node *nd)
 {
     double out = (double)nn_elements(nd->out->shape);
     if (nd->kind == NN_CONV || nd->kind == NN_LINEAR)
         return 2 * (double)nn_elements(nn_tensor_shape(nd->weight)) *
                (out / (double)nd->out->shape.d[nd->out->shape.dims - 1]);
-    if (nd->kind == NN_ATTENTION) /* two products over all columns */
+    if (nd->kind == NN_ATTENTION) /* two products, all heads */
         return 4 * out * (double)nd->in[nd->inputs == 1 ? 0 : 1]->shape.d[1];
     return 0;
 }
 
-/* Winograd's convolutions do with fewer operations than are counted, and so exceed the peak. */
+/* Winograd convolutions need fewer operations than counted here, and so exceed the peak. */
 static void report_speed(buf *b, double operations, double ms, double peak)
 {
     double speed = operations > 0 && ms > 0 ? operations / ms / 1e6 : 0;

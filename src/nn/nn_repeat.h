@@ -1,8 +1,9 @@
-/* nn_repeat.h: what a kernel does for each row of its tile, written out: a compiler keeps no array in registers. */
+/* nn_repeat.h: unrolls what a kernel does for each row of its tile, because compilers do not keep arrays in
+ * registers. */
 #ifndef RAP_NN_NN_REPEAT_H
 #define RAP_NN_NN_REPEAT_H
 
-/* X(0) X(1) …: one for each row of a tile. */
+/* X(0) X(1) …, one per row of a tile. */
 #define FOR_1(X) X(0)
 #define FOR_2(X) FOR_1(X) X(1)
 #define FOR_3(X) FOR_2(X) X(2)
@@ -17,7 +18,7 @@
 #define FOR_12(X) FOR_11(X) X(11)
 
 #define NN_PASTE(a, b) a##b
-/* FOR_n for an n that is a macro. */
+/* FOR_n where n is a macro. */
 #define NN_FOR(n, X) NN_PASTE(FOR_, n)(X)
 
 #endif

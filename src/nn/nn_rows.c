@@ -1,7 +1,8 @@
-/* nn_rows.c: softmax, activations, layer norm and conversions of one row; what needs e^x is in nn_loops_exp.inc.
+/* nn_rows.c: softmax, activations, layer norm and conversions of one row; everything that needs
+ * e^x is in nn_loops_exp.inc.
  *
- * The inner loops are plain C that the compiler vectorises; where it can, each function is built for several
- * instruction sets and the right one is chosen when the program loads. */
+ * The inner loops are plain C that the compiler vectorises. Where supported, each function is
+ * compiled for several instruction sets and the best one is chosen when the program loads. */
 #include "nn/nn_internal.h"
 
 #include <float.h>
@@ -10,7 +11,7 @@
 
 #if defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && defined(__x86_64__) && \
     defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/* Levels, not names of processors: a clone for "haswell" is for Intel's alone. */
+/* Levels, not processor names: a clone for "haswell" would only run on Intel. */
 #define ROW __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define ROW
@@ -103,13 +104,14 @@ ROW void nn_row_to_bytes(uint8_t *out, const float *x, int64_t n, float *scale, 
         high = x[i] > high ? x[i] : high;
     }
     float step = (high - low) / 255.0f;
-    bool fits = step > FLT_MIN && step < INFINITY; /* else 1 / step or the range is no number */
+    bool fits =
+        step > FLT_MIN && step < INFINITY; /* otherwise 1 / step or the range is not finite */
     float over = fits ? 1.0f / step : 0.0f;
     float start = fits ? (float)(int32_t)(-low * over + 0.5f) : 0.0f;
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         float v = x[i] * over + start + 0.5f;
-        v = v < 255.5f ? v : 255.5f; /* also what is no number */
+        v = v < 255.5f ? v : 255.5f; /* also NaN */
         v = v > 0.0f ? v : 0.0f;
         out[i] = (uint8_t)(int32_t)v;
     }

@@ -1,4 +1,4 @@
-/* nn_run.c: runs a compiled graph, converts between types around steps, keeps their times. */
+/* nn_run.c: runs a compiled graph, converting types around steps and timing them. */
 #include "nn/nn_bytes.h"
 #include "nn/nn_conv.h"
 #include "nn/nn_internal.h"
@@ -22,13 +22,13 @@ static rap_status run_layer(const nn_node *nd, const nn_io *io, rap_err *err)
     nn_layer l = { .s = &nd->spec, .packed = nd->packed, .bias = nd->b, .src = io->in[0] };
     l.residual = nd->residual ? io->out : NULL;
     l.dst = io->out;
-    if (nd->way == NN_BY_DNNL)
+    if (nd->method == NN_METHOD_DNNL)
         return nn_slices_run(nd->slices, io->in[0], io->out, nd->scratch, io->threads, err);
-    if (nd->way == NN_BY_BYTES)
+    if (nd->method == NN_METHOD_BYTES)
         nn_bytes_run(&l, nd->scratch, io->threads);
-    else if (nd->way == NN_BY_WINOGRAD)
+    else if (nd->method == NN_METHOD_WINOGRAD)
         nn_winograd_run(&l, nd->scratch, io->threads);
-    else if (nd->way == NN_BY_PANELS)
+    else if (nd->method == NN_METHOD_PANELS)
         nn_linear_run(&l, io->threads);
     else
         nn_conv_run(&l, io->threads);
@@ -90,7 +90,7 @@ static void convert_block(void *payload, int64_t i, int lane)
         nn_f32_from_bf16((float *)(void *)out, (const uint16_t *)(const void *)in, len);
 }
 
-/* Two types only. */
+/* Between f32 and bf16, in either direction. */
 static void convert(void *out, nn_type to, const void *in, nn_type from, int64_t count, int threads)
 {
     conversion c = { out, in, to, from, count };
@@ -122,7 +122,7 @@ static rap_status run_node(const nn_node *nd, int threads, rap_err *err)
             io.in[i] = nd->stage[i];
         }
     }
-    if (nd->residual) /* the kernel adds to what lies there */
+    if (nd->residual) /* the kernel adds to the contents of its output */
         convert(io.out, nd->result, nd->residual->root->data, nd->residual->root->type,
                 nn_elements(nd->out->shape), threads);
     rap_status status = steps[nd->kind].run(nd, &io, err);
@@ -143,7 +143,7 @@ static rap_status run_all(nn_graph *g, float *const *outputs, rap_err *err)
         status = run_node(nd, g->n->threads, err);
         double took = g->profile ? clock_ms() - start : 0;
         if (g->profile && (took < nd->ms || !g->runs))
-            nd->ms = took; /* the best: others were disturbed */
+            nd->ms = took; /* the best run: the others were disturbed */
     }
     for (int i = 0; status == RAP_OK && i < g->output_count; i++) {
         const nn_tensor *t = g->outputs[i];
@@ -156,9 +156,9 @@ static rap_status run_all(nn_graph *g, float *const *outputs, rap_err *err)
 rap_status nn_graph_run(nn_graph *g, const void *const *inputs, float *const *outputs, rap_err *err)
 {
     if (!g->compiled)
-        return err_set(err, RAP_E_ARGUMENT, "a graph runs after it was compiled");
+        return err_set(err, RAP_E_ARGUMENT, "the graph is not compiled");
     for (int i = 0; i < g->input_count; i++)
-        g->inputs[i]->data = (void *)(uintptr_t)inputs[i]; /* only read */
+        g->inputs[i]->data = (void *)(uintptr_t)inputs[i]; /* read-only */
     rap_status status = run_all(g, outputs, err);
     g->runs += g->profile && status == RAP_OK;
     return status;

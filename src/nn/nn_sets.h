@@ -1,4 +1,4 @@
-/* nn_sets.h: what the files with the compiled sets give to nn_isa.c and to each other. */
+/* nn_sets.h: the kernel sets, each compiled in its own file, for nn_isa.c and each other. */
 #ifndef RAP_NN_NN_SETS_H
 #define RAP_NN_NN_SETS_H
 

@@ -1,4 +1,5 @@
-/* nn_slices.c: divides a layer into slices, each a primitive of oneDNN with its own place in source and result. */
+/* nn_slices.c: divides a layer into slices, each a oneDNN primitive with its own offsets in source
+ * and result. */
 #include "nn/nn_slices.h"
 
 #include "base/mem.h"
@@ -9,17 +10,17 @@
 typedef struct slice {
     nn_layer_spec spec;
     nn_primitive *primitive;
-    int64_t src, dst; /* numbers before it */
+    int64_t src, dst; /* offsets in elements */
 } slice;
 
 struct nn_slices {
     slice *list; /* [count] */
     int count;
-    size_t src_size, dst_size; /* of a number */
-    size_t scratch;            /* of the most demanding, rounded up */
+    size_t src_size, dst_size; /* of an element */
+    size_t scratch;            /* the largest of any slice, rounded up */
 };
 
-/* Rows from .. to of a linear layer, or as many pictures of a convolution. */
+/* Rows from .. to of a linear layer, or pictures from .. to of a convolution. */
 static slice slice_of_rows(const nn_layer_spec *s, int64_t from, int64_t to)
 {
     slice one = { .spec = *s };
@@ -29,7 +30,8 @@ static slice slice_of_rows(const nn_layer_spec *s, int64_t from, int64_t to)
     return one;
 }
 
-/* Lines from .. to of one picture's result: the lines of the source that they see, with the zeros that are left of its padding. */
+/* Lines from .. to of one picture's result: the source lines they depend on, with the remaining
+ * padding. */
 static slice slice_of_lines(const nn_layer_spec *s, int64_t picture, int64_t from, int64_t to)
 {
     slice one = slice_of_rows(s, picture, picture + 1);
@@ -90,8 +92,8 @@ rap_status nn_slices_new(nn_slices **out, nn_backend *b, const nn_layer_spec *sp
     nn_layout_free(layout);
     if (status != RAP_OK) {
         nn_slices_free(s);
-        bool again = status == RAP_E_UNSUPPORTED &&
-                     threads > 1; /* the slices may be what it has no kernel for */
+        bool again =
+            status == RAP_E_UNSUPPORTED && threads > 1; /* oneDNN may have no kernel for a slice */
         return again ? nn_slices_new(out, b, spec, 1, err) : status;
     }
     *out = s;

@@ -1,10 +1,11 @@
-/* nn_steps.c: the steps that compute: norms, sums, activations, means, pooling, tables. All in f32. */
+/* nn_steps.c: the steps that compute: norms, sums, activations, means, pooling, embedding tables.
+ * All in f32. */
 #include "nn/nn_internal.h"
 
 #include <math.h>
 #include <string.h>
 
-#define SMALL 32768 /* elements below which one thread is quicker than waking the others */
+#define SMALL 32768 /* below this many elements, one thread is faster than waking the others */
 #define BLOCK 4096
 
 typedef struct pieces {
@@ -73,7 +74,7 @@ rap_status nn_run_activate(const nn_node *nd, const nn_io *io, rap_err *err)
     return RAP_OK;
 }
 
-/* b repeats along the leading axes of a; a block never spans two of its repetitions. */
+/* b repeats along the leading axes of a; a block never spans two repetitions. */
 static void add_block(const nn_node *nd, const nn_io *io, int64_t i, int lane)
 {
     int64_t n = nn_elements(nd->in[1]->shape), blocks = (n + BLOCK - 1) / BLOCK;
@@ -142,8 +143,8 @@ rap_status nn_run_embedding(const nn_node *nd, const nn_io *io, rap_err *err)
     float *out = io->out;
     for (int64_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= rows)
-            return err_set(err, RAP_E_ARGUMENT, "id %d is not in a table of %lld rows", ids[i],
-                           (long long)rows);
+            return err_set(err, RAP_E_ARGUMENT, "id %d is out of range for a table of %lld rows",
+                           ids[i], (long long)rows);
         memcpy(out + i * width, nd->w + ids[i] * width, (size_t)width * sizeof *out);
     }
     return RAP_OK;
@@ -157,14 +158,14 @@ rap_status nn_run_gather(const nn_node *nd, const nn_io *io, rap_err *err)
     float *out = io->out;
     for (int64_t i = 0; i < s.d[0]; i++) {
         if (ids[i] < 0 || ids[i] >= s.d[1])
-            return err_set(err, RAP_E_ARGUMENT, "row %d is not in a sequence of %lld", ids[i],
-                           (long long)s.d[1]);
+            return err_set(err, RAP_E_ARGUMENT, "row %d is out of range for a sequence of %lld",
+                           ids[i], (long long)s.d[1]);
         memcpy(out + i * s.d[2], x + (i * s.d[1] + ids[i]) * s.d[2], (size_t)s.d[2] * sizeof *out);
     }
     return RAP_OK;
 }
 
-/* One row of results: out [W', C]. */
+/* One row of the result: out [W', C]. */
 static void pool_row(float *out, const float *x, nn_shape s, int64_t wide, int64_t y,
                      const nn_node *nd)
 {

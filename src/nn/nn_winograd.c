@@ -1,20 +1,22 @@
-/* nn_winograd.c: 3 × 3 convolutions with stride 1 as 36 matrix products for each square of 4 × 4 results.
+/* nn_winograd.c: 3 × 3 convolutions with stride 1 as 36 matrix products per square of 4 × 4
+ * results.
  *
- * A square needs 6 × 6 places of the input. Both these and the kernels are carried into a space of 36 coefficients, in
- * which convolving is multiplying coefficient by coefficient (Winograd; Lavin and Gray, arXiv 1509.09308):
+ * A square depends on 6 × 6 input positions. Both the input and the kernels are transformed to 36
+ * coefficients, where convolution becomes elementwise multiplication (Winograd; Lavin and Gray,
+ * arXiv 1509.09308):
  *
  *     U = G w Gᵀ, once          V = Bᵀ x B          M[e] = V[e] · U[e]          y = Aᵀ M A
  *
- * so each of the 36 is a matrix product [squares, C] · [C, O], run in tiles (nn_panel.c). Instead of
- * 16 · 9 multiplications a square takes 36 for each pair of channels. Sums cancel a little more than in a plain loop:
- * results differ from it by some 1e-6 of the largest.
+ * Each coefficient is a matrix product [squares, C] · [C, O], computed in tiles (nn_panel.c).
+ * Instead of 16 · 9 multiplications, a square takes 36 per pair of channels. There is slightly
+ * more cancellation than in a plain loop: results differ by about 1e-6 of the largest.
  *
- * Squares are taken in groups whose V and M stay in the caches, and each group goes through three loops:
- * gather(), multiply(), finish().
+ * Squares are processed in groups whose V and M stay in cache. Each group goes through three
+ * loops: gather(), multiply(), finish().
  *
- *     V [36][squares · C, and a line]     M [36][panels of [squares, O], and a line]     U [36][panels of [C, O]]
+ *     V [36][squares · C + a line]     M [36][panels of [squares, O] + a line]     U [36][panels of [C, O]]
  *
- * The line more keeps the 36 streams from meeting in one set of the cache. */
+ * The extra cache line keeps the 36 streams from mapping to the same cache set. */
 #include "nn/nn_winograd.h"
 
 #include "nn/nn_conv.h"
@@ -22,15 +24,15 @@
 #include "nn/nn_panel.h"
 
 enum {
-    SQUARE = NN_SQUARE, /* results a side */
-    WINDOW = NN_WINDOW, /* places of the input a side */
+    SQUARE = NN_SQUARE, /* results per side */
+    WINDOW = NN_WINDOW, /* input positions per side */
     TERMS = NN_TERMS,
-    TOGETHER = 4,     /* columns whose kernels are transformed together */
-    MULTIPLE = 16,    /* what widths must be multiples of, so that vectors are full */
-    GROUP = 48,       /* squares of a group for each thread */
-    FEW_SQUARES = 16, /* below: packed weights are read for too little work */
+    TOGETHER = 4,     /* columns transformed together */
+    MULTIPLE = 16,    /* widths must be multiples of this, so that vectors are full */
+    GROUP = 48,       /* squares per group and thread */
+    FEW_SQUARES = 16, /* below this, reading the packed weights costs more than it saves */
     MAX_WIDTH = 2048,
-    LINE = 16 /* numbers of a line of the cache */
+    LINE = 16 /* floats per cache line */
 };
 
 static int64_t squares_along(int64_t n)
@@ -58,7 +60,7 @@ size_t nn_winograd_bytes(const nn_layer_spec *s)
     return (size_t)(TERMS * s->c * s->o) * sizeof(float);
 }
 
-typedef double columns[TOGETHER]; /* of as many kernels */
+typedef double columns[TOGETHER]; /* one value for each kernel */
 
 /* out[k · step] = G [6, 3] · (a, b, c), for each column. */
 static inline void widen(columns *out, int step, const columns a, const columns b, const columns c)
@@ -90,7 +92,7 @@ typedef struct packing {
     float *packed;
 } packing;
 
-/* Some columns of a panel, from `first` on: to [TERMS][panel]. */
+/* Some columns of a panel, starting at `first`: to [TERMS][panel]. */
 static void pack_columns(const packing *p, float *to, nn_panel panel, int64_t first)
 {
     int64_t c = p->s->c, one = c * p->s->o;
@@ -128,9 +130,9 @@ typedef struct job {
     const nn_layer_spec *s;
     const nn_kernels *k;
     float *v, *m;           /* see above */
-    int64_t v_step, m_step; /* from one coefficient to the next */
+    int64_t v_step, m_step; /* stride between coefficients */
     int64_t panels;
-    int64_t first, count; /* squares of the group */
+    int64_t first, count; /* the group's squares */
 } job;
 
 static int64_t group_of(const nn_layer_spec *s, int threads)
@@ -158,7 +160,7 @@ size_t nn_winograd_scratch(const nn_layer_spec *s, int threads)
 
 static const float zeros[MAX_WIDTH];
 
-/* Where square i of the group lies: its picture, and the place of its first result. */
+/* Finds square i of the group: its picture and the position of its first result. */
 static void locate(const job *j, int64_t i, int64_t *picture, int64_t *y, int64_t *x)
 {
     int64_t wide = squares_along(j->s->ow), high = squares_along(j->s->oh), at = j->first + i;
@@ -182,7 +184,7 @@ static void gather(void *payload, int64_t i, int lane)
     j->k->winograd_in(j->v + i * s->c, j->v_step, at, s->c);
 }
 
-/* One coefficient, all squares of the group, a panel. */
+/* One coefficient, all squares of the group, one panel. */
 static void multiply(void *payload, int64_t i, int lane)
 {
     const job *j = payload;

@@ -1,5 +1,5 @@
-/* bundle_export.c: writes a bundle (bundle.h): a temporary file in the target's folder, row by row from one view of
- * the store, renamed when it is complete. */
+/* bundle_export.c: writes a bundle (bundle.h): a temporary file next to the target, row by row from one
+ * snapshot of the store, renamed when it is complete. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/temp.h"
@@ -101,8 +101,8 @@ static rap_status copy_all(db *to, leaving *l, rap_err *err)
     return db_end(from, status, err);
 }
 
-/* Opens the temporary file. No other process uses it, and SQLite's locks could collide with the one that it has already
- * (NFS makes one kind of both). "./" keeps a path from having a meaning for SQLite. */
+/* Opens the temporary file without SQLite's locks: nobody else uses it, and they could collide with the lock we hold
+ * (on NFS both are the same kind). "./" keeps SQLite from reading a path as a URI or a special name. */
 static rap_status open_bundle(db *to, const char *temporary, const char *path, rap_err *err)
 {
     char *plain = temporary[0] == '/' ? mem_string(temporary) : path_join("./", temporary);

@@ -8,9 +8,10 @@
 #include <jansson.h>
 
 typedef struct bundle_names {
-    json_t *seen; /* folded names so far → the number of their concept in the bundle; NULL: all fit */
+    json_t
+        *seen; /* folded names so far → the number of their concept in the bundle; NULL: all fit */
     int64_t number; /* of the present concept */
-    char **text; /* [count] what the present concept's names became */
+    char **text;    /* [count] what the present concept's names became */
     size_t count;
     const char **aliases;
 } bundle_names;

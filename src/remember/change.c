@@ -1,10 +1,10 @@
-/* change.c: the transaction around every change of a store, the checkpoint owed after it, and closing.
+/* change.c: begins and ends every change of a store, pays the overwriting it owes, and closes.
  *
- * Deleted data is overwritten in the pages that change (secure_delete, slack.c). The old pages stay in the log until it
- * is checkpointed and truncated, which an active reader or another writer prevents. Then a checkpoint is owed: this
- * handle tries again after each change and when it closes; every other handle sees the deletion's event
- * (change_noticed()) and tries when its own read, which may have been the obstacle, is over. A handle that opens a
- * store with a log runs the checkpoint that the last one could not. */
+ * Deleted data is overwritten in the pages that change (secure_delete, slack.c). Their former content stays in the log
+ * until the whole log has been copied into the file and truncated, which a reader or another writer can prevent. The
+ * truncation is then owed: by this handle, which tries again after each change and on closing; and by every other
+ * handle, which notices the deletion (change_noticed()) and pays when its own reading, perhaps the obstacle, is over.
+ * Opening a store with a log pays what the last process could not. */
 #include "remember/schema.h"
 #include "remember/snapshot.h"
 
@@ -136,9 +136,9 @@ void store_will_delete(store *s)
     s->scrub = true;
 }
 
-/* A transaction whose log could not be synced is no longer visible, but is still complete in the log; a handle that
- * opens the store after all others have closed it would find it there. Any other transaction overwrites it in the
- * log, so commit one that changes nothing, without syncing. */
+/* A transaction whose log could not be synced is no longer visible, but is still complete in the log: the next process to
+ * open the store after all have closed it would find it. Any later transaction overwrites it there, so this runs one
+ * that changes nothing and does not wait for the disk. */
 static rap_status take_back(store *s, rap_status status, rap_err *err)
 {
     char line[sizeof err->text], same[64];

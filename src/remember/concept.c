@@ -46,7 +46,7 @@ rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap
     return status;
 }
 
-/* Deletes the detector's words for a category that no concept has any more. */
+/* Words of the detector that served only a category which no concept has any more. */
 static rap_status forget_words(store *s, const char *category, rap_err *err)
 {
     int64_t users = 0;

@@ -25,29 +25,29 @@ typedef struct db {
     struct {
         sqlite3_stmt *statement; /* NULL: free */
         bool busy;
-    } kept[DB_KEPT]; /* prepared statements of db_run(), db_int() and db_borrow() */
-    int next;        /* which one makes room */
+    } kept[DB_KEPT];        /* prepared statements of db_run(), db_int() and db_borrow() */
+    int next;               /* which one makes room */
     sqlite3_stmt *rollback; /* prepared before it is needed: memory may have run out then */
-    bool guarded;    /* until db_trust() */
-    int steps;       /* that were run while it was guarded, in units; then since no statement was under way */
+    bool guarded;           /* until db_trust() */
+    int steps; /* run while it was guarded, in units; later those since the connection was last idle */
     struct {
         char *log; /* the path of its log; NULL: not watched */
         file_state file_then, log_then;
     } watch;
 } db;
 
-/* Opens with everything switched off that a hostile file could use: triggers, views, extensions,
- * functions in the schema, double-quoted strings. Does not read the file yet. `name` is what
- * sqlite3_open_v2() gets, `path` what errors say.
+/* Opens with everything a hostile file could use switched off: triggers, views, extensions,
+ * functions in the schema, double-quoted strings. Does not read the file yet. `name` goes to
+ * sqlite3_open_v2(), `path` into error messages.
  *
- * What is opened is guarded. SQLite reads a schema when it is first needed and, with it, the tables of
+ * The connection is guarded at first. SQLite reads a schema when it is first needed and, with it, the tables of
  * statistics, whose columns may be expressions; so until db_trust() only sqlite_schema and pragmas may be read, and
- * reading ends after a few thousand steps on values of a few KiB: then the file is not what it should be. */
+ * reading ends after a few thousand steps on values of a few KiB: exceeding that means the file is damaged or hostile. */
 rap_status db_open(db *out, const char *name, const char *path, int flags, const char *vfs,
                    rap_err *err);
 void db_close(db *d); /* leaves {0}; NULL-safe inside */
-/* The schema is known to be ours: everything may be read and written. The pages may still be damaged, so that one leads
- * to others again and again: what runs far longer than a file of this size can take is RAP_E_FORMAT. */
+/* The schema is known to be ours: everything may be read and written. Damaged pages may still form a cycle: a statement
+ * that runs far longer than a file of this size can need fails with RAP_E_FORMAT. */
 void db_trust(db *d);
 
 /* For a file that is read without locks: whenever a statement begins or ends and the file or its log is not what it is
@@ -63,9 +63,11 @@ rap_status db_exec(db *d, const char *sql, rap_err *err);
 /* Prepares and binds. `types` has one letter for each `?`, in order:
  *   i int64_t   f double   s const char * (NULL: NULL)   b const void *, size_t
  * Text and bytes are borrowed until the statement is finalized. *out is NULL on failure. */
-rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...);
+rap_status db_query(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types,
+                    ...);
 /* The same, but prepared only once: db_give_back() it instead of finalizing. */
-rap_status db_borrow(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types, ...);
+rap_status db_borrow(sqlite3_stmt **out, db *d, rap_err *err, const char *sql, const char *types,
+                     ...);
 void db_give_back(db *d, sqlite3_stmt *statement); /* NULL-safe */
 /* The next row: *out_row is false at the end. */
 rap_status db_step(bool *out_row, db *d, sqlite3_stmt *statement, rap_err *err);

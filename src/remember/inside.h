@@ -9,7 +9,7 @@
 
 #define SNAPSHOT_TOKEN 32 /* hex digits; says which history of a store a snapshot belongs to */
 
-/* A vector that the present transaction takes away or replaces (snapshot.h). */
+/* A vector that the current transaction removes or replaces (snapshot.h). */
 typedef struct gone_vector {
     int64_t encoder_id, view_id;
     bool replaced;
@@ -24,13 +24,13 @@ typedef struct unread {
 struct store {
     db d;
     bool read_only;
-    bool folds_anew;     /* `name.folded` is from an older version: use fold_name(text) instead */
-    char *decoder;       /* store_set_decoder() */
-    char *encoder;       /* that of store_correct_encoder(), which makes vectors of encoder_dim numbers */
+    bool folds_anew; /* `name.folded` is that of an older version: fold_name(text) stands for it */
+    char *decoder;   /* store_set_decoder() */
+    char *encoder; /* that of store_correct_encoder(), which makes vectors of encoder_dim numbers */
     int encoder_dim;
-    bool unmarked;       /* from a version without the table of unreadable pictures */
+    bool unmarked;       /* it is of a version without the table of unreadable pictures */
     bool scrub;          /* something was deleted and may still be in the log */
-    bool optional;       /* the current transaction only caches: it never waits */
+    bool optional;       /* the current transaction: it may be dropped, and never waits */
     int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */
     int64_t last_event;  /* and the last event then */
     int64_t words_event; /* the last event when the categories were read; −1: they were not */
@@ -62,13 +62,13 @@ rap_status store_begin(store *s, store_durability durability, rap_err *err);
 /* For writes that only save time later: does not wait for a busy store. */
 rap_status store_begin_optional(store *s, rap_err *err);
 rap_status store_end(store *s, rap_status status, rap_err *err);
-/* store_end() after changing only cached data: no handle has to reload. */
+/* store_end() for a change of cached data: no handle has to reload anything. */
 rap_status store_end_cache(store *s, rap_status status, rap_err *err);
 /* Marks this transaction as one that deletes: the log is checkpointed and truncated after it. */
 void store_will_delete(store *s);
 /* A remark for the caller of a change that succeeded: see store_note(). The first one is kept. */
 void store_say(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* After a read that may have blocked a checkpoint: runs the one still owed (change.c), without waiting. */
+/* After a read that may have blocked a truncation: pays what is owed (change.c), if that can be done at once. */
 void change_noticed(store *s);
 /* The store has just been opened for writing. */
 void change_opened(store *s);
@@ -87,7 +87,7 @@ typedef struct name_owner {
 } name_owner;
 /* The concept with this name or alias, compared folded. */
 rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err);
-/* The same, but RAP_E_NOT_FOUND if there is none. */
+/* The same, but no match is RAP_E_NOT_FOUND. */
 rap_status name_require(int64_t *out_id, store *s, const char *text, rap_err *err);
 rap_status name_insert(store *s, int64_t concept_id, const char *text, bool alias, rap_err *err);
 /* `what`: "name" or "alias". RAP_E_EXISTS with the line that says who has it. */
@@ -137,7 +137,7 @@ rap_status refusal_remove_all(store *s, int64_t concept_id, rap_err *err);
 /* ---- vector.c ---- */
 
 rap_status vector_check(const store_vector *vector, rap_err *err);
-/* Neither zero nor without bound: the others are nowhere near to anything. */
+/* Neither zero nor infinite: such vectors are near nothing. */
 bool vector_has_direction(const float *data, int dim);
 /* Whether vectors of this size may be the encoder's, by what was said of it, else by all that the store holds of it. */
 rap_status encoder_has_size(bool *out, store *s, const char *fingerprint, int dim, rap_err *err);
@@ -162,7 +162,7 @@ typedef struct record_rows {
     db *d;
     sqlite3_stmt *rows, *aliases;
 } record_rows;
-/* `rest` follows the SELECT, in which n is the name and c the concept. Always call record_finish(). */
+/* `rest` follows the SELECT, in which n is the name and c the concept. Call record_finish() even on failure. */
 rap_status record_query(record_rows *out, db *d, const char *rest, rap_err *err);
 /* *out is NULL at the end; store_record_free(). */
 rap_status record_next(rap_record **out, record_rows *r, rap_err *err);

@@ -50,7 +50,7 @@ rap_status category_check(char **out, const char *text, rap_err *err)
     return status;
 }
 
-/* Does it contain anything to search by? */
+/* Does it contain anything to find it by? */
 static rap_status check_filled(const char *what, const char *text, rap_err *err)
 {
     char *folded = text_fold_name(text);

@@ -1,7 +1,7 @@
-/* official_export.c: everything goes out as the paper's database.json (official_items.h), with the pictures in a
- * folder "images" next to it. The pictures are in a temporary folder until all of it is written. What that format has
- * no place for is written into fields of our own that other readers ignore ("aliases", "box", "boxes") or left out
- * (corrections, vectors): the bundle keeps it all. */
+/* official_export.c: writes everything as the paper's database.json (official_items.h), with the pictures in a
+ * folder "images" next to it; until all is written they are in a temporary folder. What that format has no place for
+ * goes into fields of ours that other readers ignore ("aliases", "box", "boxes") or is left out (corrections,
+ * vectors): a bundle keeps it all. */
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-/* official_items.h: what a database.json says, read and checked: concepts with their texts and the places of
+/* official_items.h: the content of a database.json, read and checked: concepts with their texts and the places of
  * their pictures.
  *
  *     { "concept_dict": { "<bo>": { "name": "bo", "image": "pictures/bo.png",
@@ -17,7 +17,7 @@
 #include <jansson.h>
 
 typedef struct shot { /* one picture of a concept */
-    char *picture; /* its real path */
+    char *picture;    /* its real path */
     char hash[65];
     store_view view; /* its bytes only while it is embedded */
     store_vector vector;
@@ -26,7 +26,7 @@ typedef struct shot { /* one picture of a concept */
 } shot;
 
 typedef struct item {
-    const char *key;       /* in concept_dict; borrowed from the JSON, as are the texts of concept */
+    const char *key; /* in concept_dict; borrowed from the JSON, as are the texts of concept */
     store_concept concept; /* but the name is `name` */
     char *name, *folded;
     const json_t *boxes; /* borrowed; NULL: none */
@@ -41,7 +41,7 @@ typedef struct items {
     size_t strays; /* pictures that path_to_concept maps to what concept_dict does not have */
 } items;
 
-/* `root` must outlive the items; Always call items_release(). */
+/* `root` must outlive the items; call items_release() even on failure. */
 rap_status items_read(items *out, const transfer *t, json_t *root, rap_err *err);
 void items_release(items *all);
 

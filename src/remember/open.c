@@ -1,5 +1,5 @@
-/* open.c: opens a store: creates it, migrates it to this version, or only reads it, on any medium. The
- * tables are in schema.c, their contents in concept.c, name.c, view.c, vector.c and record.c. */
+/* open.c: opens a store: creates it, migrates it to this version, or only reads it, wherever it is. The tables are
+ * in schema.c, access to their rows in concept.c, name.c, view.c, vector.c and record.c. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/raw.h"
@@ -183,10 +183,10 @@ static log_state look_at_log(const store *s)
     return access(log, R_OK) == 0 ? LOG_READABLE : LOG_HIDDEN;
 }
 
-/* A reader of a file with a log shares locks with writers through a -shm file, which must be created or written
- * to. Where that is impossible, the file and its log are read without locks: the log's index is kept in memory (that is what
- * SQLite's exclusive mode does, under a VFS that locks nothing). If another process writes there meanwhile,
- * the next reading says so (db_watch()). */
+/* A reader of a file with a log shares locks with writers through a second file, which it must create or write. Where
+ * it cannot, the file and its log are read without locks, with the log's index in memory (SQLite's exclusive mode,
+ * under a VFS that locks nothing). If another user writes to the store in the meantime, the next read reports it
+ * (db_watch()). */
 static rap_status open_without_locks(store *s, const char *path, log_state log, rap_err *err)
 {
     rap_status status;

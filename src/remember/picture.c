@@ -1,4 +1,4 @@
-/* picture.c: the picture files of a database.json: where they may be, and their format. */
+/* picture.c: picture files that a database.json names: where they may be, what kind they are. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path_find.h"

@@ -73,7 +73,7 @@ static rap_status raw_find(raw *out, const char *path, rap_err *err)
     return out->vfs ? find_full_path(out, err) : err_memory(err, "finding a store");
 }
 
-/* Always call raw_close(). */
+/* Call raw_close() even on failure. */
 static rap_status raw_open(raw *out, const char *path, int flags, rap_err *err)
 {
     int given = 0;
@@ -163,10 +163,11 @@ rap_status raw_refuse_journal(const char *path, rap_err *err)
     if (status == RAP_OK && !journal)
         status = err_memory(err, "opening a store");
     if (journal && lstat(journal, &info) == 0)
-        status = err_set(err, RAP_E_FORMAT,
-                         "%s: a rollback journal, which a store of ours never has; move it away, "
-                         "or do not use this store if you don't know where it comes from",
-                         journal);
+        status =
+            err_set(err, RAP_E_FORMAT,
+                    "%s: is a rollback journal, which a store never has: move it away, or do not "
+                    "use the store if you do not know where it comes from",
+                    journal);
     free(journal);
     raw_close(&r);
     return status;
@@ -174,7 +175,7 @@ rap_status raw_refuse_journal(const char *path, rap_err *err)
 
 /* ---- making ---- */
 
-/* No other process reads or writes the file until it is closed. */
+/* Locks the file against all others until it is closed. */
 static rap_status raw_lock(raw *r, rap_err *err)
 {
     const struct timespec pause = { 0, 5 * 1000 * 1000 };
@@ -195,7 +196,7 @@ static rap_status raw_lock(raw *r, rap_err *err)
     return code == SQLITE_OK ? RAP_OK : raw_fail(r, "locking", err);
 }
 
-/* The log of an empty file belongs to a store that is gone; SQLite would replay it. */
+/* A log next to an empty file is left from a deleted store; SQLite would play it back. */
 static rap_status remove_log(const raw *r, rap_err *err)
 {
     char *log = with_ending(r, "-wal"), *index = with_ending(r, "-shm");

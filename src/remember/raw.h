@@ -19,15 +19,15 @@ rap_status raw_read_header(unsigned char out[RAW_HEADER], size_t *out_got, const
 /* No byte, or zeros: the header of a new store is written last. */
 bool raw_is_blank(const unsigned char header[RAW_HEADER], size_t got);
 
-/* RAP_E_FORMAT if the file has a rollback journal. A store has a write-ahead log, so the journal is not its own;
- * SQLite would replay it, and delete the file that it names. */
+/* RAP_E_FORMAT if there is a rollback journal for the file. A store has a write-ahead log, so the journal is foreign;
+ * SQLite would play it back, and delete the file that it names. */
 rap_status raw_refuse_journal(const char *path, rap_err *err);
 
-/* Makes the file, for its owner only, with these bytes, on disk when it returns. Whatever interrupts it, there is a
- * whole store or a blank file. A file that another process makes meanwhile is left as it is. */
+/* Creates the file, for its owner only, with these bytes, on disk when it returns. Whatever interrupts it leaves a
+ * complete store or a blank file. A store that another process created in the meantime is left as it is. */
 rap_status raw_make(const char *path, const unsigned char *bytes, size_t size, rap_err *err);
 
-/* Marks the file's header as WAL, if it is not yet; there must be no active reader. */
+/* Marks the file in its header as having a write-ahead log, if it is not yet; there must be no readers. */
 rap_status raw_make_wal(bool *out_changed, const char *path, rap_err *err);
 
 #endif

@@ -172,7 +172,7 @@ static bool record_matches(const rap_record *record, const char *folded_search,
     return false;
 }
 
-/* The text to filter by, folded; NULL: everything. */
+/* The folded text to search for; NULL: everything. */
 typedef struct listing {
     char *after, *search, *name; /* name: the search as a name */
 } listing;

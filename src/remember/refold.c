@@ -1,5 +1,5 @@
-/* refold.c: see refold.h. Rows whose folded form stays are not touched; the others first get
- * temporary values, because one may take the form that another gives up. */
+/* refold.c: see refold.h. Rows whose folded form stays are not touched; the others are first renamed to
+ * placeholders, because one may take a form that another gives up. */
 #include "remember/refold.h"
 
 #include "base/buf.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bound on names that became the same; the search for a free number must end. */
+/* The most names that may fold to one: the search for a free number must end. */
 enum { MOST_ALIKE = 10000 };
 
 /* A row whose folded form changes. */

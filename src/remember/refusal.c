@@ -102,8 +102,8 @@ void store_evidence_release(store_evidence *e)
     *e = (store_evidence){ 0 };
 }
 
-/* A vector of another size is ignored: no constraint ties it to its maker's size, and a bundle may contain any.
- * One consistent view for both reads would cost a transaction; each read alone is consistent. */
+/* A vector of another size is ignored: no table ties its size to its encoder, and a bundle may contain any. Reading
+ * both halves from one snapshot would take a transaction; each alone is consistent. */
 rap_status store_load_evidence(store *s, int64_t concept_id, const char *maker, int dim,
                                store_evidence *out, rap_err *err)
 {

@@ -1,11 +1,10 @@
 /* rows.h: all vectors of an encoder, ready for searching, without reading each of them from SQLite.
  *
- * A store of many vectors has one more file for each encoder, FILE-vectors-N: a snapshot, in which the
- * vectors are packed as the search wants them. It is mapped when it is needed. SQLite stays the source
- * of truth: what the store says is listed anew each time (ids only), rows of the snapshot that it does not
- * know are dead, and vectors that the snapshot does not have are read from the store. So a snapshot need
- * not be rewritten at every change, and one that is missing, damaged, old or of another store costs time
- * and nothing else. snapshot.h says how that is known. */
+ * A store of many vectors has one more file for each encoder, FILE-vectors-N: a snapshot, in which the vectors are
+ * packed for searching. It is mapped on demand. SQLite remains the only source of truth: the store's ids are listed
+ * each time, rows of the snapshot that are not among them are dead, and vectors missing from the snapshot are read
+ * from the store. So a snapshot need not be rewritten at every change, and one that is missing, damaged, old or
+ * from another store only costs time. snapshot.h describes how that is detected. */
 #ifndef RAP_REMEMBER_ROWS_H
 #define RAP_REMEMBER_ROWS_H
 
@@ -37,12 +36,13 @@ typedef struct store_vectors {
 void store_vectors_release(store_vectors *v);
 
 typedef struct store_rows {
-    size_t count; /* of the snapshot's rows */
+    size_t count;                  /* of the snapshot's rows */
     const void *part[STORE_PARTS]; /* [count]; each 4096-byte aligned, mapped */
     const void *shared;            /* likewise; NULL: no snapshot */
-    const uint64_t *last_sum;      /* [count]: hash_fast(last part of the row, seed 0): not checked yet */
-    int64_t *concept_id;           /* [count]; −1: a row that is not there (any more) */
-    store_vectors fresh;           /* what the snapshot does not have */
+    const uint64_t
+        *last_sum;       /* [count]: hash_fast(last part of the row, seed 0): not checked yet */
+    int64_t *concept_id; /* [count]; −1: a row that is not there (any more) */
+    store_vectors fresh; /* what the snapshot does not have */
     void *map;
     size_t map_size;
     const uint64_t *scrubs; /* in the map: how often rows of it were zeroed; NULL: no snapshot */

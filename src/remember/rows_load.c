@@ -421,8 +421,8 @@ static rap_status look(store_rows *out, loading *l, rap_err *err)
     return status;
 }
 
-/* Loads everything from one consistent view of the store. With `wait`, vectors are not read from the
- * store while a new snapshot would help. */
+/* Loads everything from one consistent state of the store. With `wait`, vectors are not read from the store while a new
+ * snapshot would help. */
 static rap_status load(store_rows *out, loading *l, const char *fingerprint, bool wait,
                        rap_err *err)
 {

@@ -14,7 +14,7 @@
 /* Times are ISO 8601 in UTC with milliseconds: 2026-05-04T12:30:00.250Z. Text is UTF-8; STRICT tables
  * hold no value of another type. */
 static const char shared_tables[] =
-    /* AUTOINCREMENT: an id is never reused, so that an old id of a forgotten concept never names
+    /* A concept. AUTOINCREMENT: ids are never reused, so the id of a forgotten concept never refers to
      * another one. */
     "CREATE TABLE concept ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -118,7 +118,7 @@ static const char large_stores[] =
     "ALTER TABLE bounded_cache RENAME TO cache;"
     "CREATE INDEX cache_by_use ON cache(used, id, size);"
 
-    /* The snapshot file with the packed vectors of an encoder (snapshot.h): it is used only if it has
+    /* The file with the vectors of an encoder packed for searching (snapshot.h): used only if it has
      * this token. */
     "CREATE TABLE snapshot ("
     " encoder_id INTEGER PRIMARY KEY REFERENCES encoder(id),"
@@ -130,8 +130,8 @@ static const char large_stores[] =
 
 /* Version 3: refusals. */
 static const char refusals[] =
-    /* A picture a person gave to correct a concept: "this is not it". One vector, of the encoder that last made it;
-     * maker = '': none yet. The box as in `view`. */
+    /* A picture that the user gave to correct a concept: "this is not it". One vector, from the encoder that
+     * made it last; maker = '': none yet. The box as in `view`. */
     "CREATE TABLE refusal ("
     " id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
@@ -152,8 +152,8 @@ static const char refusals_by_maker[] = "CREATE INDEX refusal_by_maker ON refusa
  * old one would not be found again when their category is forgotten. */
 static const char refolded[] = "DELETE FROM vocabulary;";
 
-/* Version 6: pictures that gave no vector, and which reader tried them: decoding one that runs into a limit takes
- * minutes, so it is tried only once (unreadable.c). */
+/* Version 6: pictures that gave no vector, and which encoder tried them: decoding one that runs into a limit takes
+ * minutes, so it is not tried twice (unreadable.c). */
 static const char unreadable_pictures[] =
     "CREATE TABLE unreadable ("
     " id INTEGER PRIMARY KEY,"
@@ -217,8 +217,8 @@ rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, r
         return wrong_kind(path, kind, 0, err);
     version = big_endian(header + 60);
     id = big_endian(header + 68);
-    /* Both are 0 in a store that was never closed: the real values are in its log, and
-     * schema_migrate() looks again. A bundle has no log. */
+    /* Both are 0 in a store that was never closed: the real values are in its log, and schema_migrate() checks
+     * again. A bundle has no log. */
     if (id != kind_id(kind) && (kind == SCHEMA_BUNDLE || id != 0 || version != 0))
         return wrong_kind(path, kind, id, err);
     if (version > SCHEMA_VERSION)
@@ -268,7 +268,7 @@ static rap_status run_steps(db *d, schema_kind kind, int64_t version, int64_t to
 
 /* ---- verify ---- */
 
-/* Every object of the schema as text. ANALYZE's tables of statistics are allowed: a user may have
+/* Every object of the schema as text. ANALYZE's tables of statistics are allowed: the user may have
  * run it. */
 static rap_status describe(buf *out, db *d, rap_err *err)
 {

@@ -7,25 +7,25 @@
 /* The application ids in the file header (bytes 68 to 71): "RAPS" and "RAPB". */
 #define SCHEMA_STORE_ID 0x52415053
 #define SCHEMA_BUNDLE_ID 0x52415042
-#define SCHEMA_VERSION 6      /* of both: user_version, bytes 60 to 63 */
-#define SCHEMA_READABLE 4     /* the oldest store that can be read without being brought up to date */
-#define SCHEMA_FOLDED 5       /* since then names are folded by text_fold.h */
-#define SCHEMA_UNREADABLE 6   /* since then there is a table of pictures that cannot be read */
+#define SCHEMA_VERSION 6    /* of both: user_version, bytes 60 to 63 */
+#define SCHEMA_READABLE 4   /* the oldest store that can be read without being brought up to date */
+#define SCHEMA_FOLDED 5     /* since then names are folded by text_fold.h */
+#define SCHEMA_UNREADABLE 6 /* since then there is a table of pictures that cannot be read */
 #define SCHEMA_PAGE_SIZE 8192 /* three vectors of 512 numbers to a page, where 4096 holds one */
 
 typedef enum schema_kind { SCHEMA_STORE, SCHEMA_BUNDLE } schema_kind;
 
-/* What the first 100 bytes of a file say, without SQLite touching it: RAP_E_FORMAT for another kind of
- * file, RAP_E_VERSION for a newer one. *out_empty is true when there is nothing yet (no file, no
- * byte in it, or a file that was not made completely). */
+/* Checks the first 100 bytes of a file, without SQLite touching it: RAP_E_FORMAT for another kind of
+ * file, RAP_E_VERSION for a newer one. *out_empty is true if there is no store yet (no file, an
+ * empty one, or one whose creation was interrupted). */
 rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, rap_err *err);
 
 /* Brings a new or older file to SCHEMA_VERSION, inside a transaction of the caller. */
 rap_status schema_migrate(db *d, schema_kind kind, rap_err *err);
 
-/* Is it exactly what this program, or an older version of it, would have made: identifiers, version, every table
- * and index, and nothing else? Nothing in the file but the schema is read for that, and if so it is trusted
- * (db_trust()). *out_version is its version, 0 of a file without a table. */
+/* Is it exactly what this program, or an older version of it, would have created: identifiers, version, every table and
+ * index, and nothing else? Reads only the schema; if it matches, the file is trusted (db_trust()). *out_version is
+ * its version, 0 for a file without tables. */
 rap_status schema_verify(int64_t *out_version, db *d, schema_kind kind, rap_err *err);
 
 /* A whole empty store as the bytes of its file; sqlite3_free(). */

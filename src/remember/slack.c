@@ -7,8 +7,8 @@
  * that is written. In WAL mode a page reaches the file at a checkpoint and the log is emptied after it,
  * so after a full checkpoint only living rows are left.
  *
- * It also refuses rollback journals. A store has none; one planted next to a store could name any file as its
- * super-journal, and SQLite deletes that when it plays the journal back.
+ * It also refuses rollback journals. A store has none; a planted one could name any file as its super-journal,
+ * and SQLite deletes that file when it plays the journal back.
  *
  * How: the default VFS opens the file; for a database (not its log) the table of methods of that file is
  * replaced by a copy whose xWrite cleans first. Every other call goes straight to the original. */

@@ -23,7 +23,7 @@ typedef struct header {
     uint32_t order, format, packing, dim;
     uint64_t count, shared_size, part_size[STORE_PARTS];
     char token[SNAPSHOT_TOKEN + 8];
-    uint64_t sum; /* of all fields above */
+    uint64_t sum; /* of the fields before it */
 } header;
 
 static const char magic[8] = "RAPVECT";
@@ -74,7 +74,7 @@ static bool add_table(size_t *out_offset, size_t *size, size_t count, size_t ent
            mem_add(size, *size, bytes / PAGE * PAGE);
 }
 
-/* The layout of the tables; pointers once `map` is set. False for sizes that no memory holds. */
+/* The offsets of the tables, and pointers once `map` is set. False for sizes that no memory holds. */
 static bool lay_out(snapshot *s, const header *h)
 {
     size_t offset[4 + STORE_PARTS], shared;
@@ -269,8 +269,8 @@ static int compare_ids(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The rows of these views (ascending). An invalid file is removed: nothing in it is
- * needed. */
+/* The rows of these views (ascending). An invalid file is removed: everything in it can be
+ * computed again. */
 static rap_status scrub_file(const char *path, const int64_t *view_id, size_t count, rap_err *err)
 {
     snapshot s;
@@ -364,7 +364,7 @@ static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *vie
     return status;
 }
 
-/* ---- what a transaction takes away ---- */
+/* ---- vectors that a transaction removes ---- */
 
 rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, bool replaced,
                                rap_err *err)

@@ -10,8 +10,8 @@
  *
  * Each table begins on a page of 4096 bytes. When a snapshot is published, its token, a random number, is
  * written into the store as well. A store that has this token descends from the state that was packed;
- * in it a view's number was never given twice and its vector never changed (whoever replaces one makes a
- * hole), so the numbers of the views are all that must be compared. A store of another history (restored
+ * in it a view's number was never given twice and its vector never changed (replacing one makes a
+ * hole), so only the numbers of the views must be compared. A store of another history (restored
  * from a backup, or another one altogether) has another token.
  *
  * What is shared is made from thousands of vectors together and stays when one is forgotten.
@@ -36,17 +36,17 @@ typedef struct snapshot {
     int fd; /* −1: closed already; while writing it holds the lock */
 } snapshot;
 
-/* The file's path, in the folder of the store itself even when it is opened through a link; with `fresh` the path
- * while it is being made. free() */
+/* The file's name, in the real folder of the store even if that is reached through a link; with `fresh` the name of
+ * one being written. free() */
 char *snapshot_path(const store *s, int64_t encoder_id, bool fresh);
 
 /* Maps for reading. False, and closed: no file, damaged, or not the one that is wanted. */
 bool snapshot_open(snapshot *out, const char *path, const char *token,
                    const store_packing *packing);
 /* A new file, mapped for writing, all zero, its room reserved and locked against a second maker. False:
- * another process is making it, or the disk is full. */
-bool snapshot_make(snapshot *out, const char *path, const char *token,
-                   const store_packing *packing, size_t count);
+ * somebody is at it, or the disk is full. */
+bool snapshot_make(snapshot *out, const char *path, const char *token, const store_packing *packing,
+                   size_t count);
 void snapshot_close(snapshot *s);
 /* Whether one that was made is still the file of this name. */
 bool snapshot_is_named(const snapshot *s, const char *path);
@@ -56,14 +56,14 @@ void snapshot_seal_row(snapshot *s, size_t row); /* after its parts are filled: 
 void snapshot_zero_row(snapshot *s, size_t row); /* makes a hole */
 bool snapshot_row_is_whole(const snapshot *s, size_t row);
 
-/* Says that this transaction takes the vector away, or replaces it. */
+/* Notes that this transaction removes or replaces the vector. */
 rap_status snapshot_will_scrub(store *s, int64_t encoder_id, int64_t view_id, bool replaced,
                                rap_err *err);
 /* The same for all vectors of a concept: before they are deleted. */
 rap_status snapshot_will_scrub_concept(store *s, int64_t concept_id, rap_err *err);
 /* Removes the snapshot of an encoder, inside a transaction. */
 rap_status snapshot_drop(store *s, int64_t encoder_id, rap_err *err);
-/* Removes the files of killed makers: they may contain what was forgotten since. */
+/* Removes files left by writers that were killed: they may contain what was forgotten since. */
 void snapshot_remove_leftovers(store *s);
 /* Zeroes the rows of all these, on disk when it returns: store_end()'s, just before it commits, so that a
  * transaction that is given up leaves the snapshots as they were. */

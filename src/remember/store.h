@@ -1,5 +1,5 @@
-/* store.h: the concept store, one SQLite file. Runs no model: vectors come in as plain floats with
- * the fingerprint of the encoder that made them, and go out as such.
+/* store.h: the concept store, one SQLite file. Runs no model: vectors are plain floats with the
+ * fingerprint of the encoder that made them.
  *
  * Every writing function is one transaction, durable when it returns RAP_OK (WAL, synchronous=FULL).
  * Two processes may write at once: a writer waits (busy timeout 10 s) and then reports RAP_E_BUSY. What is only
@@ -21,13 +21,13 @@ rap_status store_open(store **out, const char *path, int read_only, rap_err *err
 /* An empty store in memory that cannot be changed, as if `path` held one; no file is touched. */
 rap_status store_open_empty(store **out, const char *path, rap_err *err);
 int store_is_read_only(const store *s);
-/* What the last change has to say although it was done: one line, "" when nothing. */
+/* A remark on the last change, which succeeded: one line, "" if there is none. */
 const char *store_note(const store *s);
 void store_clear_note(store *s);
 void store_close(store *s);
 const char *store_path(const store *s);
 
-/* A number that changes whenever anything in the store changed, by whomever (PRAGMA data_version
+/* A number that changes whenever anything in the store changed, by any process (PRAGMA data_version
  * plus own total changes): caches of vectors and vocabulary compare it. */
 int64_t store_generation(store *s);
 
@@ -51,8 +51,8 @@ typedef struct store_concept { /* what add takes; texts are validated here (see 
 
 rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
                      const store_vector *vector, rap_err *err);
-/* What changes in a concept; what is NULL stays as it is. Aliases are removed first, then the name is set, then
- * aliases are added: so a new name may be an old alias and vice versa. */
+/* Changes of a concept; NULL leaves a field as it is. Aliases are removed first, then the name is set, then aliases are
+ * added, so a new name may be an old alias and vice versa. */
 typedef struct store_change {
     const char *name, *category, *info;
     const char *const *aliases;      /* exactly these, ended by NULL */
@@ -107,9 +107,9 @@ rap_status store_mark_unreadable(store *s, int64_t id, int is_refusal, const cha
                                  rap_err *err);
 /* The names of the concepts that have a marked picture; store_strings_free(). */
 rap_status store_unreadable(store *s, char ***out, size_t *out_count, rap_err *err);
-/* This encoder makes vectors of `dim` numbers: others that are said to be its own came with a bundle, and go, so
- * that their views are embedded again; this handle imports no more of those. To be called before anything asks for its
- * vectors. */
+/* States that this encoder makes vectors of `dim` numbers. Vectors of another size under its name came with a bundle and
+ * are deleted, so that their views are embedded again; this handle imports no more of them. Call it before asking for
+ * its vectors. */
 rap_status store_correct_encoder(store *s, const char *encoder, int dim, rap_err *err);
 rap_status store_put_vector(store *s, int64_t view_id, const store_vector *vector, rap_err *err);
 

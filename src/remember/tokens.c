@@ -79,7 +79,7 @@ static rap_status put(store *s, int64_t view_id, const char *model, const void *
     rap_status status =
         db_int(&one, &found, &s->d, err, "SELECT 1 FROM view WHERE id = ?", "i", view_id);
 
-    if (status == RAP_OK && !found) /* another process has deleted it meanwhile */
+    if (status == RAP_OK && !found) /* another process has forgotten it since */
         return err_set(err, RAP_E_NOT_FOUND, "%s: there is no view %lld", s->d.path,
                        (long long)view_id);
     if (status == RAP_OK)

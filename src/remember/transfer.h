@@ -12,7 +12,7 @@ typedef struct transfer_picture {
 } transfer_picture;
 
 /* Computes the vectors of some pictures at once (the facade supplies it; remember runs no model): decodes
- * and embeds. After a failure *out_failed is the picture that the line is about. */
+ * and embeds. After a failure *out_failed is the picture that the message is about. */
 typedef rap_status transfer_embed(transfer_picture *picture, size_t count, size_t *out_failed,
                                   void *payload, rap_err *err);
 #define TRANSFER_GROUP 64 /* pictures at once, at most */
@@ -21,7 +21,7 @@ typedef rap_status transfer_embed(transfer_picture *picture, size_t count, size_
 rap_status transfer_import(store *s, const char *path, int replace, transfer_embed *embed,
                            void *payload, rap_on_progress *on_progress, void *progress_payload,
                            rap_import_report *out, rap_err *err);
-/* Both write a temporary file in the target's folder and rename it at the end. on_progress (NULL: silent) may cancel. */
+/* Both write a temporary file next to the target and rename it at the end. on_progress (NULL: silent) may cancel. */
 rap_status transfer_export_bundle(store *s, const char *path, rap_on_progress *on_progress,
                                   void *payload, rap_err *err);
 rap_status transfer_export_official(store *s, const char *json_path, rap_on_progress *on_progress,

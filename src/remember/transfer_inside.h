@@ -32,8 +32,8 @@ rap_status transfer_place(int64_t *out_id, transfer *t, const store_concept *c, 
 rap_status official_import(transfer *t, rap_err *err);
 rap_status bundle_import(transfer *t, rap_err *err);
 
-/* The path of a picture named in a JSON: relative to the JSON's folder, then to that folder's parent,
- * never outside it; free(). The error does not name the JSON. */
+/* Finds a picture named in a JSON: relative to the JSON's folder, then to that folder's parent, never
+ * outside it; free(). The message does not name the JSON. */
 rap_status picture_locate(char **out, const char *json_path, const char *picture, rap_err *err);
 
 /* "png", "jpg", "webp", "gif", "heic" by the bytes, "img" for anything else. */

@@ -35,7 +35,7 @@ rap_status unreadable_clear(store *s, bool refusal, int64_t id, rap_err *err)
                   "i", id);
 }
 
-/* A picture that another process has deleted meanwhile gets none. */
+/* A picture that another process has forgotten since gets none. */
 static rap_status write_mark(store *s, bool refusal, int64_t id, const char *reader)
 {
     rap_status status = store_begin_optional(s, NULL);

@@ -188,7 +188,7 @@ rap_status vector_insert(store *s, int64_t view_id, const store_vector *vector, 
     return status;
 }
 
-/* RAP_E_NOT_FOUND if another process has deleted the view meanwhile. */
+/* A view that another process has forgotten since is RAP_E_NOT_FOUND. */
 static rap_status view_require(store *s, int64_t view_id, rap_err *err)
 {
     int64_t one = 0;

@@ -78,15 +78,15 @@ void frozen_read_row(real *out, const gguf_tensor *t, int64_t row)
     read_one(out, &r, row);
 }
 
-factor frozen_factor(const frozen *f, nn_lies lies, workshop *shop)
+factor frozen_factor(const frozen *f, nn_matrix_layout layout, workshop *shop)
 {
-    int64_t n = lies == NN_ROWS ? f->rows : f->width, k = lies == NN_ROWS ? f->width : f->rows;
-    real *kept = lies == NN_ROWS ? f->forth : f->back;
+    int64_t n = layout == NN_ROWS ? f->rows : f->width, k = layout == NN_ROWS ? f->width : f->rows;
+    real *kept = layout == NN_ROWS ? f->forth : f->back;
     factor out = { kept, n, k };
     if (kept)
         return out;
     frozen_read(shop->plain, f->tensor, f->rows, shop->threads);
-    factor_pack(&out, shop->packed, shop->plain, f->width, lies, n, k, shop->threads);
+    factor_pack(&out, shop->packed, shop->plain, f->width, layout, n, k, shop->threads);
     return out;
 }
 

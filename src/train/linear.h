@@ -44,7 +44,7 @@ typedef struct workshop {
 void frozen_read(real *out, const gguf_tensor *t, int64_t rows, int threads);
 void frozen_read_row(real *out, const gguf_tensor *t, int64_t row); /* out [width] */
 /* W as the factor of x Wᵀ (NN_ROWS) or of dout W (NN_COLUMNS). */
-factor frozen_factor(const frozen *f, nn_lies lies, workshop *shop);
+factor frozen_factor(const frozen *f, nn_matrix_layout layout, workshop *shop);
 
 /* Reals of the workshop's fields, for its allocation. */
 size_t workshop_factor_reals(int64_t rank, int64_t rows, int64_t widest);

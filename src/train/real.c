@@ -12,11 +12,11 @@ size_t factor_reals(int64_t n, int64_t k)
     return (nn_product_floats(n, k) + 15) & ~(size_t)15;
 }
 
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_lies lies, int64_t n,
-                 int64_t k, int threads)
+void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout,
+                 int64_t n, int64_t k, int threads)
 {
     *out = (factor){ memory, n, k };
-    nn_product_pack(memory, b, ldb, lies, n, k, threads);
+    nn_product_pack(memory, b, ldb, layout, n, k, threads);
 }
 
 void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads)
@@ -57,13 +57,13 @@ size_t factor_reals(int64_t n, int64_t k)
     return (size_t)(n * k);
 }
 
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_lies lies, int64_t n,
-                 int64_t k, int threads)
+void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout,
+                 int64_t n, int64_t k, int threads)
 {
     *out = (factor){ memory, n, k };
     for (int64_t j = 0; j < n; j++)
         for (int64_t i = 0; i < k; i++)
-            memory[j * k + i] = lies == NN_ROWS ? b[j * ldb + i] : b[i * ldb + j];
+            memory[j * k + i] = layout == NN_ROWS ? b[j * ldb + i] : b[i * ldb + j];
 }
 
 void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, int64_t m,

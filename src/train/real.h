@@ -19,7 +19,7 @@ typedef struct factor {
 
 size_t factor_reals(int64_t n, int64_t k);
 /* b [n, k] or [k, n], rows `ldb` apart. */
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_lies lies, int64_t n,
+void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout, int64_t n,
                  int64_t k, int threads);
 
 /* out [m, n] = a [m, k] · b, or += with `add`. */

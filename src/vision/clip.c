@@ -1,4 +1,4 @@
-/* clip.c: CLIP as OpenAI published it. MODELS.md says the same in prose, with all shapes. */
+/* clip.c: CLIP as OpenAI published it. MODELS.md describes it in prose, with all shapes. */
 #include "vision/clip.h"
 
 static rap_status read_image(clip_shape *s, const gguf_file *g, nn_act act, rap_err *err)
@@ -63,5 +63,6 @@ nn_tensor *clip_text(nn_graph *g, nn_tensor *ids, nn_tensor *ends, const clip_sh
     x = nn_gather(g, x, ends); /* [N, D] */
     x = nn_layer_norm(g, x, "t.post_ln.weight", "t.post_ln.bias", s->text.eps);
     x = nn_linear(g, x, "t.proj", NULL, (nn_linear_options){ .in_out = true });
-    return nn_reshape(g, x, NN_SHAPE(nn_shape_of(ids).d[0], s->embed)); /* one space for both */
+    return nn_reshape(
+        g, x, NN_SHAPE(nn_shape_of(ids).d[0], s->embed)); /* images and texts share one space */
 }

@@ -1,9 +1,10 @@
-/* clip_clean.c: text as CLIP's tokenizer sees it.
+/* clip_clean.c: cleans text as CLIP's tokenizer expects it.
  *
- * The reference resolves HTML entities twice (captions of its training data came from web pages),
- * composes letters and marks (NFC), strips the ends and lowers the case. Resolved here are all numeric entities and the named ones of
- * HTML 4 with the forms that need no semicolon; the two thousand rare names that HTML 5 added stay as
- * they are. The reference's ftfy repair of mis-decoded text is not applied. */
+ * The reference resolves HTML entities twice (its training captions came from web pages), applies
+ * NFC, strips surrounding white space and lowercases. We resolve all numeric entities and the
+ * named ones of HTML 4, including the forms that need no semicolon; the two thousand rare names
+ * that HTML 5 added are left alone. The reference's ftfy repair of mis-decoded text is not
+ * applied. */
 #include "vision/clip_clean.h"
 #include "base/buf.h"
 #include "base/text.h"
@@ -80,7 +81,7 @@ static const entity entities[] = {
 /* clang-format on */
 enum { ENTITY_COUNT = sizeof entities / sizeof *entities };
 
-/* What browsers read for the numbers 128 to 159: Windows-1252. 0: as it is. */
+/* How browsers interpret 128 to 159: as Windows-1252. 0: unchanged. */
 static const uint16_t windows[32] = {
     0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
     0x2039, 0x0152, 0,      0x017d, 0,      0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
@@ -124,7 +125,7 @@ static void add_number(buf *out, unsigned code)
         add_code_point(out, code);
 }
 
-/* "&#…": the bytes used, 0 when it is no number. */
+/* "&#…": returns the bytes consumed, 0 if it is not a number. */
 static size_t add_numeric(buf *out, const char *at)
 {
     unsigned base = at[2] == 'x' || at[2] == 'X' ? 16 : 10, code = 0;
@@ -142,7 +143,7 @@ static size_t add_numeric(buf *out, const char *at)
     return (size_t)(p - at) + (*p == ';');
 }
 
-/* "&name": the longest name that stands there; without a semicolon only the old Latin-1 ones. */
+/* "&name": matches the longest name; without a semicolon only the old Latin-1 names. */
 static size_t add_named(buf *out, const char *at)
 {
     size_t len = strcspn(at + 1, "\t\n\f <&#;");
@@ -178,7 +179,7 @@ char *clip_unescape(const char *text)
 
 /* ---- case --------------------------------------------------------------------------------- */
 
-/* What Python's lower() does beyond glib's: letter-like numbers and symbols. */
+/* Cases that Python's lower() handles and glib's does not: letter-like numbers and symbols. */
 static unsigned lower(unsigned code)
 {
     if (code >= 0x2160 && code <= 0x216f)
@@ -209,7 +210,7 @@ static char *lower_text(const char *text)
     size_t used;
     buf_puts(&out, "");
     for (; (used = text_decode(&code, text)) != 0; text += used) {
-        if (code == 0x3a3) { /* a sigma that ends its word has a form of its own */
+        if (code == 0x3a3) { /* sigma has a special form at the end of a word */
             bool more = text_decode(&next, text + used) && is_cased(next);
             add_code_point(&out, in_word && !more ? 0x3c2 : 0x3c3);
         } else if (code == 0x130) {
@@ -243,7 +244,7 @@ rap_status clip_clean(char **out, const char *text, rap_err *err)
     char *once = NULL, *twice = NULL, *composed = NULL;
     *out = NULL;
     if (strlen(text) > MAX_TEXT)
-        return err_set(err, RAP_E_LIMIT, "a text of more than %d bytes", MAX_TEXT);
+        return err_set(err, RAP_E_LIMIT, "a text is longer than %d bytes", MAX_TEXT);
     if (!text_is_utf8(text))
         return err_set(err, RAP_E_ARGUMENT, "the text is not UTF-8");
     if ((once = clip_unescape(text)) && (twice = clip_unescape(once)) &&

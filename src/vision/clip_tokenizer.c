@@ -1,8 +1,9 @@
 /* clip_tokenizer.c: CLIP's byte-pair tokenizer.
  *
- * Read clip_tokenizer_encode() last. A text is cleaned (clip_clean.c), split into words by the
- * reference's pattern, and each word's bytes are merged, best pair first, until no known pair is left.
- * Symbols are numbered once when the merges are read, so that merging compares numbers only. */
+ * Read clip_tokenizer_encode() last. A text is cleaned (clip_clean.c), split into words with the
+ * reference's pattern, and each word's bytes are merged, best pair first, until no known pair is
+ * left. Symbols are numbered once when the merges are loaded, so that merging only compares
+ * integers. */
 #include "vision/clip_tokenizer.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -14,7 +15,7 @@
 
 enum { BYTE_SYMBOLS = 256, BASE_SYMBOLS = 512, SPECIALS = 2, MAX_VOCABULARY = 1 << 20 };
 
-/* A piece of text that has a number. Two merges may give the same piece: the later id counts. */
+/* A piece of text with an id. If two merges give the same piece, the later id wins. */
 typedef struct symbol {
     const char *text; /* in the tokenizer's arena */
     uint32_t len;
@@ -22,7 +23,7 @@ typedef struct symbol {
 } symbol;
 
 typedef struct merge {
-    uint32_t left, right; /* symbols; left == UINT32_MAX: an empty place */
+    uint32_t left, right; /* symbols; left == UINT32_MAX: an empty slot */
     uint32_t result;
     int32_t rank;
 } merge;
@@ -32,7 +33,7 @@ struct clip_tokenizer {
     uint32_t byte_symbol[256];
     symbol *symbols;
     uint32_t symbol_count;
-    uint32_t *by_text; /* [places] symbol + 1, 0 is empty */
+    uint32_t *by_text; /* [places] symbol + 1; 0: empty */
     merge *merges;     /* [places] */
     size_t places;     /* a power of two, at least twice what is stored */
     char *arena;
@@ -49,7 +50,7 @@ static size_t hash_text(const char *text, size_t len)
     return (size_t)(h ^ h >> 29);
 }
 
-/* The place where the text is, or where it would go. */
+/* The slot that holds the text, or where it would go. */
 static uint32_t *place_of(const clip_tokenizer *t, const char *text, size_t len)
 {
     size_t i = hash_text(text, len) & (t->places - 1);
@@ -62,7 +63,7 @@ static uint32_t *place_of(const clip_tokenizer *t, const char *text, size_t len)
     return &t->by_text[i];
 }
 
-/* Numbers a text that stands at the arena's end; known ones only get the new id. */
+/* Adds the text at the arena's end as a symbol; an existing symbol only gets the new id. */
 static uint32_t add_symbol(clip_tokenizer *t, size_t len, int32_t id)
 {
     const char *text = t->arena + t->arena_used;
@@ -76,8 +77,8 @@ static uint32_t add_symbol(clip_tokenizer *t, size_t len, int32_t id)
     return *place - 1;
 }
 
-/* Bytes are written as printable characters: themselves where they are, else 256 and up. The order
- * gives the first 256 ids. */
+/* Bytes are written as printable characters: themselves if printable, otherwise 256 and up. Their
+ * order gives the first 256 ids. */
 static void add_bytes(clip_tokenizer *t)
 {
     int order[256], count = 0;
@@ -112,8 +113,8 @@ static merge *merge_of(const clip_tokenizer *t, uint32_t left, uint32_t right)
     return &t->merges[i];
 }
 
-/* "a b" with rank i. A piece that nothing before it can give never occurs, so its merge is only
- * counted. */
+/* Adds the merge "a b" with this rank. A piece that no earlier merge can produce never occurs, so
+ * its merge is only counted. */
 static bool add_merge(clip_tokenizer *t, const char *line, size_t len, int32_t rank)
 {
     const char *space = memchr(line, ' ', len);
@@ -162,7 +163,7 @@ static rap_status load(clip_tokenizer *t, const gguf_file *g, int64_t vocabulary
     if (status != RAP_OK)
         return status;
     if (count > MAX_VOCABULARY || vocabulary != (int64_t)count + BASE_SYMBOLS + SPECIALS)
-        return err_set(err, RAP_E_FORMAT, "%s: %zu merges do not make a vocabulary of %lld",
+        return err_set(err, RAP_E_FORMAT, "%s: %zu merges do not match a vocabulary of %lld",
                        gguf_file_path(g), count, (long long)vocabulary);
     if ((status = reserve(t, g, count, err)) != RAP_OK)
         return status;
@@ -170,7 +171,8 @@ static rap_status load(clip_tokenizer *t, const gguf_file *g, int64_t vocabulary
     for (size_t i = 0; i < count; i++) {
         gguf_array_string(g, "tokenizer.merges", i, &line, &len, err);
         if (!add_merge(t, line, len, (int32_t)i))
-            return err_set(err, RAP_E_FORMAT, "%s: merge %zu of the tokenizer is not two pieces",
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: the tokenizer's merge %zu is not a pair of pieces",
                            gguf_file_path(g), i);
     }
     t->start = (int32_t)vocabulary - 2;
@@ -230,8 +232,8 @@ static char_class class_of(unsigned code)
     }
 }
 
-/* 's 't 're 've 'm 'll 'd: the bytes it has here, 0 when it is none. The reference ignores case, by
- * which the long s is an s. */
+/* 's 't 're 've 'm 'll 'd: the length matched here, or 0. The reference ignores case, by which the
+ * long s equals s. */
 static size_t contraction(const char *text)
 {
     static const char *const endings[] = { "s", "\u017f", "t", "re", "ve", "m", "ll", "d" };
@@ -241,7 +243,7 @@ static size_t contraction(const char *text)
     return 0;
 }
 
-/* The next word from *at: a contraction, letters, one number, or signs. NULL at the end. */
+/* The next word from *at: a contraction, letters, one digit, or symbols. NULL at the end. */
 static const char *next_word(const char **at, size_t *out_len)
 {
     unsigned code;
@@ -266,7 +268,7 @@ static const char *next_word(const char **at, size_t *out_len)
 
 /* ---- merging ------------------------------------------------------------------------------ */
 
-/* A word being merged: its symbols and, beside each, the rank of the pair it begins (or none). */
+/* A word being merged: its symbols and, for each, the rank of the pair it begins (or none). */
 typedef struct word {
     uint32_t *symbol; /* [len] */
     int32_t *rank;    /* [len] */
@@ -295,7 +297,7 @@ static void join(const clip_tokenizer *t, word *w, int32_t rank)
         i += joins;
     }
     w->len = kept;
-    for (size_t i = 1; i < kept; i++) /* what stands before a joined one makes a new pair too */
+    for (size_t i = 1; i < kept; i++) /* the symbol before a joined one forms a new pair too */
         if (w->rank[i] == JOINED && w->rank[i - 1] != JOINED)
             w->rank[i - 1] = BEFORE_JOINED;
     for (size_t i = 0; i < kept; i++)

@@ -1,8 +1,8 @@
 /* clip_tokenizer.h: CLIP's byte-pair tokenizer, from the merges in a GGUF.
  *
- * Ids: 256 byte symbols, the same 256 at the end of a word, one per merge, then start and end of
- * text. Text is data: unlike in the reference, "<|endoftext|>" written in a text is tokenized as the
- * characters it consists of. In everything else the ids are the reference's. */
+ * Ids: 256 byte symbols, the same 256 at the end of a word, one per merge, then start and end of text. Text
+ * is data: unlike in the reference, "<|endoftext|>" in a text is tokenized as plain characters. Otherwise
+ * the ids equal the reference's. */
 #ifndef RAP_VISION_CLIP_TOKENIZER_H
 #define RAP_VISION_CLIP_TOKENIZER_H
 
@@ -11,13 +11,13 @@
 
 typedef struct clip_tokenizer clip_tokenizer;
 
-/* Reads "tokenizer.merges"; `vocabulary` is the number of rows of the token table. Keeps nothing of g. */
+/* Reads "tokenizer.merges"; `vocabulary` is the number of rows of the token table. Does not keep g. */
 rap_status clip_tokenizer_new(clip_tokenizer **out, const gguf_file *g, int64_t vocabulary,
                               rap_err *err);
 void clip_tokenizer_free(clip_tokenizer *t); /* NULL-safe */
 
-/* Start, the text's tokens, end; truncated so that at most `context` stand in out [context], the last of
- * them the end; the rest is 0. *out_count is the number without the zeros. */
+/* Writes start, the text's tokens and end to out [context], truncated so that the end token always fits; the
+ * rest is 0. *out_count is the number of tokens without the zeros. */
 rap_status clip_tokenizer_encode(const clip_tokenizer *t, const char *text, int context,
                                  int32_t *out, int *out_count, rap_err *err);
 

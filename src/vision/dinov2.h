@@ -4,7 +4,7 @@
 
 #include "vision/vit.h"
 
-/* Reads the sizes under "dinov2.vision", as vit_read(); RAP_E_UNSUPPORTED for a mean. */
+/* Reads the sizes under "dinov2.vision", like vit_read(); RAP_E_UNSUPPORTED for mean pooling. */
 rap_status dinov2_read(vit_shape *out, const gguf_file *g, rap_err *err);
 
 /* pixels [N, S, S, 3] → [N, D]. */

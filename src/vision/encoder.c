@@ -1,8 +1,8 @@
-/* encoder.c: one face for every image encoder.
+/* encoder.c: a common interface to all image encoders.
  *
- * An encoder is a file, what it says about itself (clip.h and its like, pixels.h), and a few compiled
- * graphs: one for each batch size or text length met lately. Read encoder_open(), then
- * encoder_images(); texts go the same way. */
+ * An encoder is a file, its sizes and preprocessing (clip.h and the like, pixels.h), and a few
+ * compiled graphs: one for each recently used batch size or text length. Read encoder_open(), then
+ * encoder_images(); texts work the same way. */
 #include "vision/encoder.h"
 #include "base/buf.h"
 #include "base/file.h"
@@ -20,17 +20,17 @@
 #include <string.h>
 
 enum {
-    IMAGE_BATCH = 16, /* pictures in one run; more only grow the activations */
+    IMAGE_BATCH = 16, /* pictures per run; more only increase the activations */
     TEXT_BATCH = 32,
-    TEXT_STEP = 8, /* text lengths are rounded up to this, so that few graphs serve all */
+    TEXT_STEP = 8, /* text lengths are rounded up to this, so that few graphs are needed */
     GRAPHS = 8
 };
 
 typedef struct cached_graph {
     nn_graph *graph; /* NULL: free */
     bool text;
-    int count, rows; /* batch; length of the texts, 0 for pictures */
-    uint64_t used;   /* when, for throwing out the oldest */
+    int count, rows; /* batch size; text length, 0 for pictures */
+    uint64_t used;   /* when last used, to evict the oldest */
 } cached_graph;
 
 typedef struct encoder_kind encoder_kind;
@@ -39,14 +39,14 @@ struct encoder {
     gguf_file *file;
     nn *net;
     const encoder_kind *kind;
-    clip_shape clip;     /* of the one kind that it is */
+    clip_shape clip;     /* of the kind in use */
     siglip_shape siglip; /* … */
     vit_shape vit;       /* of ViT and DINOv2 */
     pixels_recipe recipe;
     clip_tokenizer *tokenizer; /* NULL without a text tower */
     char name[128], fingerprint[48];
     int dim;
-    pthread_mutex_t lock; /* of the graphs, what they run in, and the weights that they pack */
+    pthread_mutex_t lock; /* guards the graphs, their memory, and the weights they pack */
     cached_graph graphs[GRAPHS];
     uint64_t clock;
     bool profile;
@@ -65,7 +65,7 @@ static rap_status read_name(encoder *e, rap_err *err)
     return RAP_OK;
 }
 
-/* Features compare only when they come from the same weights and the same pixels. */
+/* Features are comparable only with the same weights and the same preprocessing. */
 static void read_fingerprint(encoder *e, precision p)
 {
     char hex[65];
@@ -74,7 +74,7 @@ static void read_fingerprint(encoder *e, precision p)
              p == PRECISION_INT8 ? "-i8" : "");
 }
 
-/* One for each general.architecture: reads the shape and the width of the feature; draws the graph. */
+/* One per general.architecture: reads the sizes and the feature width; builds the graph. */
 struct encoder_kind {
     const char *architecture, *keys;
     rap_status (*read)(encoder *e, rap_err *err);
@@ -152,9 +152,10 @@ static rap_status read_model(encoder *e, rap_err *err)
             return status;
         return e->kind->read(e, err);
     }
-    return err_set(err, RAP_E_FORMAT,
-                   "%s: its architecture is '%.40s', an encoder is clip, siglip, dinov2 or vit",
-                   gguf_file_path(e->file), name);
+    return err_set(
+        err, RAP_E_FORMAT,
+        "%s: the architecture is '%.40s'; an encoder must be clip, siglip, dinov2 or vit",
+        gguf_file_path(e->file), name);
 }
 
 /* The padded length of a batch whose longest text has `longest` tokens. */
@@ -167,12 +168,12 @@ static int text_rows(const encoder *e, int longest)
 static rap_status need_text(const encoder *e, rap_err *err)
 {
     return e->tokenizer ? RAP_OK
-                        : err_set(err, RAP_E_UNSUPPORTED, "%s: this encoder understands no text",
+                        : err_set(err, RAP_E_UNSUPPORTED, "%s: this encoder has no text tower",
                                   gguf_file_path(e->file));
 }
 
-/* Building the smallest graph checks that every weight is there and has its shape. The other tower is
- * checked when it is used first: half of a CLIP's weights need not be packed for pictures only. */
+/* Building the smallest graph checks every weight and its shape. The other tower is checked on
+ * first use: an application that only encodes pictures need not pack CLIP's text half. */
 static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
                             rap_err *err);
 
@@ -198,7 +199,7 @@ static rap_status open_for(encoder **out, const char *path, bool text, int threa
         (status = read_name(e, err)) ||
         (status = nn_open(&e->net, e->file, threads, (nn_precision)p, err)))
         goto cleanup;
-    read_fingerprint(e, p); /* before weights are packed, with which it is kept */
+    read_fingerprint(e, p); /* before packing: the hash is cached with the packed weights */
     if ((status = check_weights(e, text, err)))
         goto cleanup;
     *out = e;
@@ -287,12 +288,12 @@ static rap_status compile(nn_graph **out, encoder *e, bool text, int count, int 
         return RAP_OK;
     }
     nn_graph_free(g);
-    if (strstr(why.text, path)) /* the model's own mistakes do not know the file */
+    if (strstr(why.text, path)) /* the model's own errors lack the file name */
         return err_set(err, status, "%s", why.text);
     return err_set(err, status, "%s: %s", path, why.text);
 }
 
-/* Borrowed until the next call; under the lock, once the encoder is open. */
+/* Borrowed until the next call; takes the lock once the encoder is open. */
 static rap_status graph_for(nn_graph **out, encoder *e, bool text, int count, int rows,
                             rap_err *err)
 {
@@ -389,7 +390,7 @@ static void prepare_one(void *payload, int64_t i, int lane)
     pixels_prepare(p->pixels + (size_t)i * one, &p->images[i], &p->e->recipe, &p->why[i]);
 }
 
-/* One picture a thread: scaling a large photo takes as long as encoding it. count ≤ IMAGE_BATCH. */
+/* One picture per thread: scaling a large photo takes as long as encoding it. count ≤ IMAGE_BATCH. */
 static rap_status prepare_all(float *pixels, encoder *e, const image *images, int count,
                               rap_err *err)
 {
@@ -470,7 +471,7 @@ rap_status encoder_tokens(encoder *e, const char *text, int32_t **out, int *out_
 }
 
 /* ids [count, context] → [count, rows] in place, where rows covers the longest text. */
-static int cut_rows(const encoder *e, int32_t *ids, const int32_t *ends, int count)
+static int trim_rows(const encoder *e, int32_t *ids, const int32_t *ends, int count)
 {
     int longest = 0, context = (int)e->clip.context;
     for (int i = 0; i < count; i++)
@@ -493,7 +494,7 @@ static rap_status run_texts(encoder *e, const char *const *texts, int count, int
             return status;
         ends[i] = used - 1;
     }
-    int rows = cut_rows(e, ids, ends, count);
+    int rows = trim_rows(e, ids, ends, count);
     return run_graph(e, true, count, rows, (const void *[]){ ids, ends }, out, err);
 }
 

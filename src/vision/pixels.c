@@ -1,5 +1,5 @@
-/* pixels.c: torchvision's Resize, CenterCrop, ToTensor and Normalize, and those of Hugging Face's image
- * processors, number for number. */
+/* pixels.c: torchvision's Resize, CenterCrop, ToTensor and Normalize, and those of Hugging Face's
+ * image processors, with identical results. */
 #include "vision/pixels.h"
 #include "vision/transformer.h"
 
@@ -24,7 +24,7 @@ static rap_status read_triple(float out[3], const gguf_file *g, const char *keys
     return RAP_OK;
 }
 
-/* Which of two words a key holds: *out is true for `second`. A key that is not there is the first. */
+/* Reads a key with one of two values: *out is true for `second`; a missing key means the first. */
 static rap_status read_word(bool *out, const gguf_file *g, const char *keys, const char *key,
                             const char *first, const char *second, rap_err *err)
 {
@@ -63,13 +63,14 @@ rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys,
     out->scale_size = (int)scale;
     for (int c = 0; c < 3; c++)
         if (!(out->std[c] > 0))
-            return err_set(err, RAP_E_FORMAT, "%s: %s.image_std is not positive", gguf_file_path(g),
-                           keys);
+            return err_set(err, RAP_E_FORMAT, "%s: %s.image_std must be positive",
+                           gguf_file_path(g), keys);
     return RAP_OK;
 }
 
-/* A picture far longer than wide would scale to a huge one of which only the centre is used, so it is cropped first. */
-static rap_status cut_long(image *out, const image *im, rap_err *err)
+/* A picture with an extreme aspect ratio would scale to a huge one of which only the centre is
+ * used, so it is cropped first. */
+static rap_status crop_long(image *out, const image *im, rap_err *err)
 {
     rap_box box = { 0, 0, (float)image_full_width(im), (float)image_full_height(im) };
     float side = fminf(box.w, box.h) * MAX_ASPECT;
@@ -86,11 +87,11 @@ static rap_status scale(image *out, const image *im, const pixels_recipe *r, rap
     if (r->squash)
         return image_resize(out, im, (int)size, (int)size, r->filter, err);
     if (w > h * MAX_ASPECT || h > w * MAX_ASPECT) {
-        image cut = { 0 };
-        rap_status status = cut_long(&cut, im, err);
+        image crop = { 0 };
+        rap_status status = crop_long(&crop, im, err);
         if (status == RAP_OK)
-            status = scale(out, &cut, r, err);
-        image_release(&cut);
+            status = scale(out, &crop, r, err);
+        image_release(&crop);
         return status;
     }
     if (w <= h)
@@ -99,7 +100,7 @@ static rap_status scale(image *out, const image *im, const pixels_recipe *r, rap
 }
 
 /* The offset of the center crop. Half pixels round to even, as in Python, or down. */
-static int cut_at(int side, const pixels_recipe *r)
+static int crop_offset(int side, const pixels_recipe *r)
 {
     return r->floor ? (side - r->size) / 2 : (int)lrint((side - r->size) / 2.0);
 }
@@ -110,7 +111,7 @@ rap_status pixels_prepare(float *out, const image *im, const pixels_recipe *r, r
     rap_status status = scale(&scaled, im, r, err);
     if (status != RAP_OK)
         return status;
-    int left = cut_at(scaled.width, r), top = cut_at(scaled.height, r);
+    int left = crop_offset(scaled.width, r), top = crop_offset(scaled.height, r);
     for (int y = 0; y < r->size; y++) {
         const uint8_t *row =
             scaled.rgb + 3 * ((size_t)(top + y) * (size_t)scaled.width + (size_t)left);

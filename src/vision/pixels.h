@@ -1,4 +1,4 @@
-/* pixels.h: preprocessing: scales, crops and normalises pictures as in the encoder's training. */
+/* pixels.h: preprocessing: scales, crops and normalises pictures as the encoder was trained. */
 #ifndef RAP_VISION_PIXELS_H
 #define RAP_VISION_PIXELS_H
 
@@ -7,20 +7,20 @@
 
 #include <stdbool.h>
 
-/* Incremented when the pixels of a picture change; part of the fingerprint. */
+/* Incremented when preprocessing changes; part of the fingerprint. */
 #define PIXELS_VERSION 1
 
 typedef struct pixels_recipe {
-    int size;       /* side of the square that comes out */
+    int size;       /* side of the square result */
     int scale_size; /* the shortest side after scaling, before the center crop */
-    bool squash;    /* both sides are scaled to scale_size, whatever the proportions */
-    bool floor;     /* half a pixel of the crop offset is rounded down, not to even */
+    bool squash;    /* both sides are scaled to scale_size, ignoring the aspect ratio */
+    bool floor;     /* half pixels of the crop offset round down, not to even */
     image_filter filter;
     float mean[3], std[3];
 } pixels_recipe;
 
-/* Reads "<keys>.image_size", "image_mean", "image_std", "resize_size", "interpolation", and where they are
- * there "resize" (else "shortest") and "crop" (else "center"). */
+/* Reads "<keys>.image_size", "image_mean", "image_std", "resize_size", "interpolation", and the optional
+ * "resize" (default "shortest") and "crop" (default "center"). */
 rap_status pixels_read(pixels_recipe *out, const gguf_file *g, const char *keys, rap_err *err);
 
 /* out [size, size, 3]. */

@@ -1,6 +1,6 @@
 /* siglip.c: the image tower of SigLIP and of SigLIP 2 at a fixed resolution.
  *
- * A ViT without class token. Instead, a pooling head attends to all patches with one learned query:
+ * A ViT without a class token. Instead, a pooling head attends to all patches with one learned query:
  *
  *     x = post_ln(blocks(patches(pixels) + positions))          [N, T, D]
  *     y = out(attention(query, k(x), v(x)))                     [N, 1, D]

@@ -9,7 +9,8 @@ typedef struct siglip_shape {
     transformer blocks;
 } siglip_shape;
 
-/* Reads the sizes under "siglip.vision", as clip_read(); RAP_E_UNSUPPORTED for leading tokens or a gated MLP. */
+/* Reads the sizes under "siglip.vision", like clip_read(); RAP_E_UNSUPPORTED for leading tokens or a gated
+ * MLP. */
 rap_status siglip_read(siglip_shape *out, const gguf_file *g, rap_err *err);
 
 /* pixels [N, S, S, 3] → [N, D]. */

@@ -1,7 +1,9 @@
-/* tower.c: the towers and projectors of LLaVA, Idefics 3 and Gemma 3. MODELS.md says the same in prose, with all shapes.
+/* tower.c: the image towers and projectors of LLaVA, Idefics 3 and Gemma 3. MODELS.md describes
+ * them in prose, with all shapes.
  *
- * A file is read in this order: its family (find_kind), its sizes (read_shape), whether it has weights that no graph below
- * uses (check_weights). Then the graph is built and compiled, which checks the shape of every weight. */
+ * A file is read in this order: its family (find_kind), its sizes (read_shape), and whether it has
+ * weights that no graph below uses (check_weights). Then the graph is built and compiled, which
+ * checks the shape of every weight. */
 #include "vision/tower.h"
 
 #include "base/mem.h"
@@ -22,22 +24,22 @@ struct tower {
     patch_grid grid;
     transformer blocks;
     bool pre_norm, post_norm;
-    int64_t merge; /* patches a side that become one token */
+    int64_t merge; /* patches per side merged into one token */
     int side, rows, width;
-    pthread_mutex_t lock; /* of the graph */
+    pthread_mutex_t lock; /* guards the graph */
 };
 
 struct tower_kind {
     const char *projector;      /* clip.projector_type */
-    const char *const *weights; /* of the projector, ended by NULL */
-    bool class_token;           /* its row is left out of the tokens */
+    const char *const *weights; /* of the projector, NULL-terminated */
+    bool class_token;           /* whose row is not an image token */
     int merge;                  /* unless the file says otherwise */
     nn_tensor *(*project)(nn_graph *g, nn_tensor *x, const tower *t);
 };
 
 /* ---- projectors: x [1, side², D] → [1, tokens, width] ------------------------------------- */
 
-/* Exact GELU, as LLaVA was trained with. */
+/* Exact GELU, as in LLaVA's training. */
 static nn_tensor *project_mlp(nn_graph *g, nn_tensor *x, const tower *t)
 {
     (void)t;
@@ -45,7 +47,7 @@ static nn_tensor *project_mlp(nn_graph *g, nn_tensor *x, const tower *t)
     return nn_linear(g, x, "mm.2.weight", "mm.2.bias", (nn_linear_options){ 0 });
 }
 
-/* Pixel shuffle: the vectors of a square of m × m patches become one, row by row. */
+/* Pixel shuffle: the vectors of each m × m square of patches are concatenated row by row. */
 static nn_tensor *project_idefics3(nn_graph *g, nn_tensor *x, const tower *t)
 {
     static const int exchange[] = { 0, 2, 1, 3 };
@@ -82,8 +84,8 @@ static nn_tensor *project_gemma3(nn_graph *g, nn_tensor *x, const tower *t)
 {
     int64_t m = t->merge, side = t->side / t->grid.patch, less = side / m, width = t->blocks.width;
 
-    x = nn_mean(g, nn_reshape(g, x, NN_SHAPE(side * less, m, width)), 1); /* across */
-    x = nn_mean(g, nn_reshape(g, x, NN_SHAPE(less, m, less * width)), 1); /* and down */
+    x = nn_mean(g, nn_reshape(g, x, NN_SHAPE(side * less, m, width)), 1); /* horizontally */
+    x = nn_mean(g, nn_reshape(g, x, NN_SHAPE(less, m, less * width)), 1); /* and vertically */
     x = nn_reshape(g, x, NN_SHAPE(1, less * less, width));
     x = nn_custom(g, rms_rows, (void *)t, &x, 1, NN_SHAPE(1, less * less, width));
     x = nn_mul(g, x, nn_weight(g, "mm.soft_emb_norm.weight", NN_SHAPE(width)));
@@ -105,7 +107,7 @@ static const tower_kind kinds[] = {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* A file of 2023 that names no projector is a LLaVA's. */
+/* A file that names no projector is an early LLaVA (2023). */
 static rap_status find_kind(tower *t, rap_err *err)
 {
     static const char *const keys[] = { "clip.projector_type", "clip.vision.projector_type" };
@@ -126,7 +128,7 @@ static rap_status find_kind(tower *t, rap_err *err)
     if (t->kind && !strcmp(gguf_file_architecture(t->file), "clip"))
         return RAP_OK;
     return err_set(err, RAP_E_UNSUPPORTED,
-                   "%s: its projector is '%.*s'; mlp, idefics3 and gemma3 run on the own engine",
+                   "%s: its projector is '%.*s'; our engine runs mlp, idefics3 and gemma3",
                    gguf_file_path(t->file), len < 40 ? (int)len : 40, name);
 }
 
@@ -143,7 +145,7 @@ static rap_status read_activation(nn_act *out, const gguf_file *g, rap_err *err)
     return status;
 }
 
-/* The tower ends before its last block where clip.vision.feature_layer says so. */
+/* The tower ends before its last block if clip.vision.feature_layer says so. */
 static rap_status read_depth(tower *t, rap_err *err)
 {
     const char *key = "clip.vision.feature_layer";
@@ -158,13 +160,13 @@ static rap_status read_depth(tower *t, rap_err *err)
     if (status)
         return status;
     if (count > 1 || layer < 1 || layer > t->blocks.layers)
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: %s is not one block of the tower",
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: %s is not a block of the tower",
                        gguf_file_path(t->file), key);
     t->blocks.layers = (int)layer;
     return RAP_OK;
 }
 
-/* Old converters exchanged the names of the two weights of the MLP. */
+/* Old converters swapped the names of the MLP's two weights. */
 static bool is_swapped(const tower *t)
 {
     const gguf_tensor *down = gguf_find(t->file, "v.blk.0.ffn_down.weight");
@@ -182,7 +184,7 @@ static rap_status read_merge(tower *t, rap_err *err)
         status = transformer_int(&t->merge, t->file, "clip.vision", "projector.scale_factor", 1, 64,
                                  err);
     if (!status && side % t->merge)
-        status = err_set(err, RAP_E_FORMAT, "%s: %d patches do not divide a side of %d",
+        status = err_set(err, RAP_E_FORMAT, "%s: merging %d patches does not divide a side of %d",
                          gguf_file_path(t->file), (int)t->merge, (int)side);
     t->rows = status ? 0 : (int)(side / t->merge * (side / t->merge));
     return status;
@@ -243,7 +245,8 @@ static bool is_of_tower(const char *name)
     return is_in(part, parts) && (!strcmp(dot, ".weight") || !strcmp(dot, ".bias"));
 }
 
-/* Norms of queries, scales of layers and the like would change the result, so a file that has them is not ours. */
+/* Query norms, layer scales and the like would change the result, so files that have them are
+ * refused. */
 static rap_status check_weights(const tower *t, rap_err *err)
 {
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++) {
@@ -251,7 +254,7 @@ static rap_status check_weights(const tower *t, rap_err *err)
 
         if (!is_of_tower(name) && !is_in(name, t->kind->weights))
             return err_set(err, RAP_E_UNSUPPORTED,
-                           "%s: the own engine has no place for the tensor '%.80s'",
+                           "%s: our engine does not support the tensor '%.80s'",
                            gguf_file_path(t->file), name);
     }
     return RAP_OK;
@@ -291,7 +294,7 @@ static rap_status compile(tower *t, rap_err *err)
         t->width = (int)nn_shape_of(rows).d[2];
         return RAP_OK;
     }
-    if (strstr(why.text, path)) /* the model's own mistakes do not know the file */
+    if (strstr(why.text, path)) /* the model's own errors lack the file name */
         return err_set(err, status, "%s", why.text);
     return err_set(err, status, "%s: %s", path, why.text);
 }

@@ -1,8 +1,8 @@
-/* tower.h: the image tower and projector of a vision-language model, from its mmproj GGUF. Pixels in, rows of image tokens
- * out. See MODELS.md.
+/* tower.h: the image tower and projector of a vision-language model, from its mmproj GGUF. Pixels in, image
+ * tokens out. See MODELS.md.
  *
- * Families: LLaVA (a CLIP tower and two linear layers), Idefics 3 and SmolVLM (SigLIP, pixel shuffle, one linear layer),
- * Gemma 3 (SigLIP, average pooling, norm, one linear layer).
+ * Families: LLaVA (a CLIP tower and two linear layers), Idefics 3 and SmolVLM (SigLIP, pixel shuffle, one
+ * linear layer), Gemma 3 (SigLIP, average pooling, norm, one linear layer).
  *
  * A tower may be used by several threads: it encodes one picture at a time. */
 #ifndef RAP_VISION_TOWER_H
@@ -14,18 +14,18 @@
 
 typedef struct tower tower;
 
-/* RAP_E_UNSUPPORTED: of another family, or with weights that the families above do not have. threads 0: every core this
- * process may use, fewer for a small network. */
+/* RAP_E_UNSUPPORTED for another family, or weights that these families do not have. threads 0: every core
+ * this process may use, fewer for a small network. */
 rap_status tower_open(tower **out, const char *path, int threads, precision p, rap_err *err);
 void tower_close(tower *t); /* NULL-safe */
 
 int tower_side(const tower *t);        /* S: width and height of a picture in pixels */
 int tower_rows(const tower *t);        /* T: image tokens of a picture */
-int tower_width(const tower *t);       /* D: numbers of a token */
-int tower_threads(const tower *t);     /* that one run uses */
+int tower_width(const tower *t);       /* D: width of a token */
+int tower_threads(const tower *t);     /* per run */
 precision tower_precision(const tower *t); /* never PRECISION_AUTO */
 
-/* pixels [S, S, 3], scaled and normalised as the family wants it → out [T, D]. */
+/* pixels [S, S, 3], scaled and normalised for the family → out [T, D]. */
 rap_status tower_encode(tower *t, const float *pixels, float *out, rap_err *err);
 
 #endif

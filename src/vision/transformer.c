@@ -1,4 +1,4 @@
-/* transformer.c: the pre-norm transformer blocks that all of our transformers share.
+/* transformer.c: the pre-norm transformer blocks shared by all our transformers.
  *
  *     x = x + out(attention(qkv(ln1(x))))
  *     x = x + down(act(up(ln2(x))))                 or down(act(gate(ln2(x))) · up(ln2(x))) */
@@ -101,7 +101,7 @@ rap_status transformer_read_grid(patch_grid *out, const gguf_file *g, const char
     const gguf_tensor *kernel = gguf_find(g, "v.patch_embd.weight");
     if (kernel && (kernel->ne[0] != out->patch || kernel->ne[1] != out->patch))
         return err_set(err, RAP_E_FORMAT,
-                       "%s: patches of %" PRId64 " pixels, but v.patch_embd.weight has others",
+                       "%s: patches of %" PRId64 " pixels, but v.patch_embd.weight differs",
                        gguf_file_path(g), out->patch);
     int64_t side = out->image_size / out->patch;
     if (side < 1 || side > MAX_GRID)
@@ -115,7 +115,7 @@ rap_status transformer_read_grid(patch_grid *out, const gguf_file *g, const char
 /* The name of a weight of block i. */
 #define NAME(part) nn_name(g, "%s.blk.%d." part, t->prefix, i)
 
-/* Attention of row 0 over all rows: [N, 1, D]. */
+/* Attention of row 0 to all rows: [N, 1, D]. */
 static nn_tensor *attend_first(nn_graph *g, nn_tensor *qkv, const transformer *t)
 {
     nn_tensor *q = nn_slice(g, nn_slice(g, qkv, 1, 0, 1), 2, 0, t->width); /* [N, 1, D] */
@@ -133,7 +133,7 @@ nn_tensor *transformer_mlp(nn_graph *g, nn_tensor *x, nn_tensor *residual, const
     nn_tensor *h = nn_linear(g, x, up, nn_name(g, "%s.%s.bias", name, first),
                              (nn_linear_options){ .act = t->gated ? NN_NONE : t->act });
     if (h && nn_shape_of(h).d[2] != t->hidden) /* [N, T, hidden] */
-        return nn_fail(g, RAP_E_FORMAT, "%s has not the width that its keys say", up);
+        return nn_fail(g, RAP_E_FORMAT, "%s: its width contradicts the file's keys", up);
     if (t->gated) {
         nn_tensor *gate =
             nn_linear(g, x, nn_name(g, "%s.ffn_gate.weight", name),
@@ -190,7 +190,8 @@ nn_tensor *transformer_patches(nn_graph *g, nn_tensor *pixels, const patch_grid 
     nn_tensor *x = nn_conv(g, pixels, "v.patch_embd.weight", p->bias ? "v.patch_embd.bias" : NULL,
                            (nn_conv_options){ .stride = (int)p->patch });
     if (x && nn_shape_of(x).d[3] != width)
-        return nn_fail(g, RAP_E_FORMAT, "v.patch_embd.weight has not the width that its keys say");
+        return nn_fail(g, RAP_E_FORMAT,
+                       "v.patch_embd.weight: its width contradicts the file's keys");
     x = nn_reshape(g, x, NN_SHAPE(count, rows, width));
     if (p->lead > 0) {
         nn_tensor *lead = nn_weight(g, "v.class_embd", NN_SHAPE(1, p->lead, width));

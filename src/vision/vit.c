@@ -1,6 +1,7 @@
-/* vit.c: the plain Vision Transformer as timm builds it. Differs from CLIP's image tower in the bias of
- * the patches, exact GELU, and no projection. Options: a norm before the blocks, registers, a gated MLP
- * (both in transformer.c), and the mean of the patches in the class token's place. */
+/* vit.c: the plain Vision Transformer as timm builds it. It differs from CLIP's image tower by a
+ * bias on the patches, exact GELU, and no projection. Options: a norm before the blocks,
+ * registers, a gated MLP (both in transformer.c), and the mean of the patches instead of the class
+ * token. */
 #include "vision/vit.h"
 
 #include <stdio.h>
@@ -30,7 +31,7 @@ static rap_status read_pooling(vit_shape *out, const gguf_file *g, const char *k
                            gguf_file_path(g), name);
     }
     if (!out->mean && out->grid.lead < 1)
-        return err_set(err, RAP_E_FORMAT, "%s: the feature is a token that is not there",
+        return err_set(err, RAP_E_FORMAT, "%s: the feature is the class token, but there is none",
                        gguf_file_path(g));
     return RAP_OK;
 }

@@ -1,4 +1,5 @@
-/* yolo_boxes.c: boxes from distributions, the best of overlapping ones, and back onto the picture. */
+/* yolo_boxes.c: boxes from distributions, non-maximum suppression, and mapping back to the
+ * picture. */
 #include "vision/yolo_inside.h"
 
 #include "base/mem.h"
@@ -50,7 +51,7 @@ static rap_box box_of(const candidate *c)
     return (rap_box){ c->box[0], c->box[1], c->box[2] - c->box[0], c->box[3] - c->box[1] };
 }
 
-/* Every place whose best name is good enough, best first. */
+/* Every position whose best name reaches the threshold, best first. */
 static int gather(candidate *out, const yolo_world *y, float threshold)
 {
     int count = 0, anchor = 0, names = y->run.vocabulary->names;
@@ -72,7 +73,7 @@ static int gather(candidate *out, const yolo_world *y, float threshold)
     return count;
 }
 
-/* Greedy suppression; the kept ones move to the front. */
+/* Greedy suppression; moves the kept boxes to the front. */
 static int suppress(candidate *c, int count, const detect_options *o)
 {
     int kept = 0;
@@ -100,7 +101,7 @@ static bool onto_picture(detection *out, const candidate *c, yolo_letterbox fit,
     float x2 = clamp((c->box[2] - (float)fit.left) / fit.gain_x, w);
     float y2 = clamp((c->box[3] - (float)fit.top) / fit.gain_y, h);
     *out = (detection){ { x1, y1, x2 - x1, y2 - y1 }, c->confidence, c->label };
-    return out->box.w > 0 && out->box.h > 0; /* wholly on the grey: not in the picture */
+    return out->box.w > 0 && out->box.h > 0; /* entirely in the padding: outside the picture */
 }
 
 rap_status yolo_collect(const yolo_world *y, const image *im, yolo_letterbox fit,

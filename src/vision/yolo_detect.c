@@ -1,5 +1,5 @@
-/* yolo_detect.c: the detector from outside (yolo_world.h): open, detect, raw outputs. yolo_inside.h gives the reading
- * order of the parts; MODELS.md explains the network. */
+/* yolo_detect.c: the detector's public interface (yolo_world.h): open, detect, raw outputs.
+ * yolo_inside.h gives the reading order of the parts; MODELS.md explains the network. */
 #include "vision/yolo_inside.h"
 
 #include "base/mem.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A whole number of the file between two bounds. */
+/* Reads an integer from the file, with bounds. */
 static rap_status read_int(const gguf_file *f, const char *key, int low, int high, int *out,
                            rap_err *err)
 {
@@ -16,7 +16,7 @@ static rap_status read_int(const gguf_file *f, const char *key, int low, int hig
     if (s != RAP_OK)
         return s;
     if (v < low || v > high)
-        return err_set(err, RAP_E_FORMAT, "%s: %s is %lld, not within %d to %d", gguf_file_path(f),
+        return err_set(err, RAP_E_FORMAT, "%s: %s is %lld; it must be %d to %d", gguf_file_path(f),
                        key, (long long)v, low, high);
     *out = (int)v;
     return RAP_OK;
@@ -28,7 +28,7 @@ static rap_status read_heads(yolo_world *y, rap_err *err)
     size_t count;
     rap_status s = gguf_array_count(y->file, key, &count, err);
     if (s == RAP_OK && count != YOLO_ATTENTIONS)
-        s = err_set(err, RAP_E_FORMAT, "%s: %s lists %zu numbers where %d are needed",
+        s = err_set(err, RAP_E_FORMAT, "%s: %s has %zu values, expected %d",
                     gguf_file_path(y->file), key, count, YOLO_ATTENTIONS);
     for (size_t i = 0; s == RAP_OK && i < count; i++) {
         int64_t v;
@@ -47,7 +47,7 @@ static rap_status read_keys(yolo_world *y, rap_err *err)
     const gguf_file *f = y->file;
     int embed = 0;
     if (strcmp(gguf_file_architecture(f), "yolo-world"))
-        return err_set(err, RAP_E_FORMAT, "%s: not a yolo-world model but \"%s\"",
+        return err_set(err, RAP_E_FORMAT, "%s: the architecture is \"%s\", not yolo-world",
                        gguf_file_path(f), gguf_file_architecture(f));
     rap_status s = read_int(f, "yolo-world.image_size", 32, YOLO_MAX_SIZE, &y->size, err);
     if (s == RAP_OK)
@@ -57,10 +57,12 @@ static rap_status read_keys(yolo_world *y, rap_err *err)
     if (s == RAP_OK)
         s = read_int(f, "yolo-world.reg_max", 2, 64, &y->bins, err);
     if (s == RAP_OK && y->size % 32)
-        s = err_set(err, RAP_E_FORMAT, "%s: yolo-world.image_size %d is no multiple of 32",
+        s = err_set(err, RAP_E_FORMAT,
+                    "%s: yolo-world.image_size is %d, which is not a multiple of 32",
                     gguf_file_path(f), y->size);
     if (s == RAP_OK && embed != y->text_dim)
-        s = err_set(err, RAP_E_FORMAT, "%s: embeddings of %d numbers cannot meet text of %d",
+        s = err_set(err, RAP_E_FORMAT,
+                    "%s: image embeddings have %d dimensions, text embeddings %d",
                     gguf_file_path(f), embed, y->text_dim);
     return s == RAP_OK ? read_heads(y, err) : s;
 }
@@ -164,9 +166,9 @@ rap_status yolo_forward(yolo_world *y, const yolo_vocabulary *v, rap_err *err)
     return s;
 }
 
-/* Lays the picture onto the canvas, then looks at it. */
-static rap_status look(yolo_world *y, const yolo_vocabulary *v, const image *im,
-                       yolo_letterbox *fit, rap_err *err)
+/* Letterboxes the picture onto the canvas and runs the network. */
+static rap_status run_picture(yolo_world *y, const yolo_vocabulary *v, const image *im,
+                              yolo_letterbox *fit, rap_err *err)
 {
     if (!v)
         return err_set(err, RAP_E_ARGUMENT, "the detector was given no vocabulary");
@@ -185,7 +187,7 @@ rap_status yolo_world_detect(yolo_world *y, const yolo_vocabulary *v, const imag
     *out = NULL;
     *out_count = 0;
     pthread_mutex_lock(&y->lock);
-    rap_status s = look(y, v, im, &fit, err);
+    rap_status s = run_picture(y, v, im, &fit, err);
     if (s == RAP_OK)
         s = yolo_collect(y, im, fit, options ? options : &standard, out, out_count, err);
     pthread_mutex_unlock(&y->lock);
@@ -217,7 +219,7 @@ rap_status yolo_world_raw(yolo_world *y, const yolo_vocabulary *v, const image *
     *boxes = *scores = NULL;
     *out_anchors = y->anchors;
     pthread_mutex_lock(&y->lock);
-    rap_status s = look(y, v, im, &fit, err);
+    rap_status s = run_picture(y, v, im, &fit, err);
     if (s == RAP_OK)
         s = copy_raw(y, boxes, scores, err);
     pthread_mutex_unlock(&y->lock);

@@ -1,11 +1,12 @@
-/* yolo_graph.c: YOLO-World v2 as one graph for pictures of S × S: CSP backbone, text-guided neck, and
- * the head up to where names come in. Layers carry the numbers of the published configuration; their
- * widths and depths are what the file's tensors say. MODELS.md draws it. */
+/* yolo_graph.c: YOLO-World v2 as one graph for pictures of S × S: CSP backbone, text-guided neck,
+ * and the head up to where names are compared. Layers are numbered as in the published
+ * configuration; widths and depths come from the file's tensors. MODELS.md has a diagram. */
 #include "vision/yolo_inside.h"
 
-#define MAX_DEPTH 12 /* bottlenecks of one stage; the largest published model has 6 */
+#define MAX_DEPTH 12 /* bottlenecks per stage; the largest published model has 6 */
 
-/* Weight and bias are "<name>.weight" and "<name>.bias". Kernels are square, so that maps are. */
+/* Weight and bias are "<name>.weight" and "<name>.bias". Kernels must be square, so that maps stay
+ * square. */
 static nn_tensor *square_conv(yolo_world *y, nn_graph *g, nn_tensor *x, const char *name,
                               nn_conv_options options)
 {
@@ -17,7 +18,7 @@ static nn_tensor *square_conv(yolo_world *y, nn_graph *g, nn_tensor *x, const ch
     return weight ? nn_conv(g, x, weight, nn_name(g, "%s.bias", name), options) : NULL;
 }
 
-/* A convolution with its norm folded in, then SiLU. `name` without ".conv". */
+/* A convolution with its norm folded in, then SiLU. `name` is without ".conv". */
 static nn_tensor *conv(yolo_world *y, nn_graph *g, nn_tensor *x, const char *name, int stride,
                        int pad)
 {
@@ -63,8 +64,9 @@ static int depth_of(yolo_world *y, nn_graph *g, int layer)
 
 static nn_tensor *attend(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, int which);
 
-/* C2f, and with `attention` ≥ 0 C2fAttn: the map is split into two halves of channels, bottlenecks follow
- * one another on the second, and all pieces are joined. x [1, H, W, C] → [1, H, W, O]. */
+/* C2f, or C2fAttn with `attention` ≥ 0: the map is split into two halves by channels, bottlenecks
+ * are applied to the second half in sequence, and all pieces are concatenated. x [1, H, W, C] →
+ * [1, H, W, O]. */
 static nn_tensor *c2f(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, bool shortcut,
                       int attention)
 {
@@ -75,7 +77,7 @@ static nn_tensor *c2f(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, bool 
     if (!both)
         return NULL;
     if (depth > MAX_DEPTH)
-        return nn_fail(g, RAP_E_FORMAT, "%s: layer %d is more than %d bottlenecks deep",
+        return nn_fail(g, RAP_E_FORMAT, "%s: layer %d has more than %d bottlenecks",
                        gguf_file_path(y->file), layer, MAX_DEPTH);
     parts[count++] = nn_slice(g, both, 3, 0, half);
     parts[count++] = nn_slice(g, both, 3, half, half);
@@ -122,7 +124,7 @@ static nn_tensor *attend(yolo_world *y, nn_graph *g, nn_tensor *x, int layer, in
     return nn_custom(g, yolo_attend, a, in, 2, v);
 }
 
-/* SPPF: three poolings one after the other see 5, 9 and 13 places. */
+/* SPPF: three poolings in sequence, which see 5, 9 and 13 positions. */
 static nn_tensor *sppf(yolo_world *y, nn_graph *g, nn_tensor *x)
 {
     nn_tensor *parts[4];
@@ -138,7 +140,7 @@ static nn_tensor *join(nn_graph *g, nn_tensor *a, nn_tensor *b)
     return nn_concat(g, parts, 2, 3);
 }
 
-/* The two branches of one level: sides of boxes, and features that names are compared with. */
+/* The two branches of one level: box sides, and features to compare with names. */
 static void head(yolo_world *y, nn_graph *g, nn_tensor *x, int i)
 {
     yolo_level *level = &y->level[i];

@@ -1,8 +1,9 @@
-/* yolo_letterbox.c: lays a picture onto the square canvas as Ultralytics' LetterBox does: scaled to fit
- * (up as well as down) with plain bilinear sampling, centred, grey (114) around it, then 0..1.
+/* yolo_letterbox.c: places the picture on the square canvas like Ultralytics' LetterBox: scaled to
+ * fit (up or down) with plain bilinear sampling, centred, padded with grey (114), then scaled to
+ * 0..1.
  *
- * The sampling is OpenCV's for 8 bits, to the last bit: weights are whole 2048ths, columns are joined
- * first, and the sum of two rows drops its bits in two steps. */
+ * The sampling matches OpenCV's for 8 bits exactly: weights are multiples of 1/2048, columns are
+ * interpolated first, and the sum of two rows drops its extra bits in two steps. */
 #include "vision/yolo_inside.h"
 
 #include <math.h>
@@ -11,10 +12,10 @@
 
 enum { ONE = 2048 };
 
-/* Where a sample lies among the pixels of a row or column. */
+/* A sample's position among the pixels of a row or column. */
 typedef struct sample {
-    int a, b;               /* the two pixels, the same one beyond an edge */
-    int weight_a, weight_b; /* in 2048ths */
+    int a, b;               /* the two pixels, equal beyond an edge */
+    int weight_a, weight_b; /* in units of 1/2048 */
 } sample;
 
 static int clamp(int i, int count)
@@ -29,7 +30,7 @@ static sample sample_at(int i, int to, int from)
                      (int)nearbyintf((1 - (at - left)) * ONE), (int)nearbyintf((at - left) * ONE) };
 }
 
-/* Columns give the edge pixel its whole weight; rows split it, which rounds otherwise. */
+/* Columns give the edge pixel its full weight; rows split it, which rounds differently. */
 static sample column_at(int i, int to, int from)
 {
     sample s = sample_at(i, to, from);

@@ -1,6 +1,7 @@
-/* yolo_text.c: what depends on the vocabulary: the guides of the attentions and the rows that a level's
- * features are compared with. Both are computed when a vocabulary is made; a picture then costs one
- * matrix product for each. A vocabulary changes nothing in the detector and is handed to each run. */
+/* yolo_text.c: everything that depends on the vocabulary: the attentions' guides and the rows that
+ * a level's features are compared with. Both are computed when a vocabulary is created, so each
+ * costs one matrix product per picture. A vocabulary is passed to each run and changes nothing in
+ * the detector. */
 #include "vision/yolo_inside.h"
 
 #include "base/mem.h"
@@ -16,7 +17,7 @@
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* rows · columns numbers whose outermost axis is `rows`. */
+/* Reads rows · columns values whose outermost axis is `rows`. */
 static rap_status read_weight(yolo_world *y, float **out, int64_t rows, int64_t columns,
                               rap_err *err, const char *format, int i)
 {
@@ -25,7 +26,7 @@ static rap_status read_weight(yolo_world *y, float **out, int64_t rows, int64_t 
     snprintf(name, sizeof name, format, i);
     rap_status s = nn_weight_shape(y->n, name, &shape, err);
     if (s == RAP_OK && shape.d[0] != rows)
-        s = err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' has %lld rows where %lld are needed",
+        s = err_set(err, RAP_E_FORMAT, "%s: the tensor '%s' has %lld rows, expected %lld",
                     gguf_file_path(y->file), name, (long long)shape.d[0], (long long)rows);
     return s == RAP_OK ? nn_weight_read(y->n, name, rows * columns, out, err) : s;
 }
@@ -51,7 +52,7 @@ static rap_status read_number(yolo_world *y, float *out, const char *format, int
     return s;
 }
 
-/* Batch norm as scale and shift: in place of weight and bias. */
+/* Converts batch norm to scale and shift, replacing weight and bias. */
 static rap_status read_norm(yolo_world *y, yolo_level *l, int i, rap_err *err)
 {
     float *mean = NULL, *var = NULL;
@@ -134,7 +135,7 @@ static rap_status normalise(float *out, const float *text, int count, int dim, r
     return RAP_OK;
 }
 
-/* The names of a block: a vocabulary is split into blocks of YOLO_BLOCK. */
+/* Creates a vocabulary's matrices in blocks of YOLO_BLOCK names. */
 typedef struct set_job {
     const yolo_world *y;
     yolo_vocabulary *v;
@@ -142,7 +143,7 @@ typedef struct set_job {
     atomic_bool failed;
 } set_job;
 
-/* guide [T, width] = unit · glᵀ + bias, of names first .. first + count */
+/* guide [T, width] = unit · glᵀ + bias, for names first .. first + count */
 static rap_status make_guide(const set_job *j, int which, int64_t first, int64_t count)
 {
     const yolo_attention *a = &j->y->attention[which];
@@ -156,8 +157,8 @@ static rap_status make_guide(const set_job *j, int which, int64_t first, int64_t
     return s;
 }
 
-/* A name's score is a · norm(embed · f + embed_bias) · t + b: linear in the features f, so the whole of
- * it becomes one row of C numbers and a bias. */
+/* A name's score is a · norm(embed · f + embed_bias) · t + b: linear in the features f, so it
+ * reduces to one row of C values and a bias. */
 static rap_status make_rows(const set_job *j, int which, int64_t first, int64_t count)
 {
     const yolo_level *l = &j->y->level[which];
@@ -210,7 +211,7 @@ rap_status yolo_vocabulary_new(yolo_vocabulary **out, const yolo_world *y, const
     *out = NULL;
     if (count < 1 || count > YOLO_MAX_NAMES)
         return err_set(err, count < 1 ? RAP_E_ARGUMENT : RAP_E_LIMIT,
-                       "a vocabulary has 1 to %d names, not %d", YOLO_MAX_NAMES, count);
+                       "a vocabulary must have 1 to %d names, not %d", YOLO_MAX_NAMES, count);
     float *scratch = mem_array(2 * (size_t)count * (size_t)y->text_dim, sizeof *scratch);
     yolo_vocabulary *v = new_vocabulary(y, count);
     rap_status s =
@@ -263,7 +264,7 @@ static float sigmoid(float x)
     return 1.0f / (1.0f + expf(-x));
 }
 
-/* Places first .. first + rows of one head. scores [rows, T] is scratch. */
+/* Positions first .. first + rows of one head. scores [rows, T] is scratch. */
 static rap_status attend_block(float *out, const float *embed, const float *value,
                                const yolo_attention *a, int64_t first, int64_t rows, int64_t head,
                                float *scores)
@@ -303,7 +304,7 @@ static void attend_piece(void *payload, int64_t i, int lane)
         atomic_store(&j->failed, true);
 }
 
-static rap_status told(const atomic_bool *failed, rap_err *err)
+static rap_status result_of(const atomic_bool *failed, rap_err *err)
 {
     return atomic_load(failed)
                ? err_set(err, RAP_E_MODEL, "a matrix product failed in the detector")
@@ -314,7 +315,7 @@ rap_status yolo_attend(float *out, const float *const *in, int threads, void *pa
 {
     attend_job j = { .a = payload, .embed = in[0], .value = in[1], .out = out };
     nn_each(threads, (j.a->places + YOLO_BLOCK - 1) / YOLO_BLOCK * j.a->heads, attend_piece, &j);
-    return told(&j.failed, err);
+    return result_of(&j.failed, err);
 }
 
 typedef struct score_job {
@@ -353,5 +354,5 @@ rap_status yolo_score(const yolo_world *y, int level, float *scores, rap_err *er
                     .places = (int64_t)l->side * l->side,
                     .scores = scores };
     nn_each(nn_threads(y->n), (j.places + YOLO_BLOCK - 1) / YOLO_BLOCK, score_piece, &j);
-    return told(&j.failed, err);
+    return result_of(&j.failed, err);
 }

@@ -251,7 +251,7 @@ static void other_files(void **state)
     FILE *f = fopen(in, "wb");
     fputs("garbage", f);
     fclose(f);
-    fails(NULL, "net_a.pt", "not a checkpoint of torch.save or safetensors, it is a plain text");
+    fails(NULL, "net_a.pt", "not a torch.save or safetensors checkpoint, it is a plain text");
     unlink(in);
     fails(NULL, "net_a.pt", "");
     rap_err err = { 0 };

@@ -54,8 +54,8 @@ static void quotes_hold_commas_lines_and_quotes(void **state)
 
 static void what_is_no_table_is_named_with_its_line(void **state)
 {
-    assert_refused("a,b\nc,\"d\ne\n", 11, "t.csv:2: the quote that begins here does not end");
-    assert_refused("a,b\n\"c\"d,e\n", 11, "t.csv:2: text behind a closing quote");
+    assert_refused("a,b\nc,\"d\ne\n", 11, "t.csv:2: the quote that begins here is never closed");
+    assert_refused("a,b\n\"c\"d,e\n", 11, "t.csv:2: text after a closing quote");
     assert_refused("a,b\nc\"d,e\n", 10, "t.csv:2: a quote inside");
     assert_refused("a,b\nc\n", 6, "t.csv:2: 1 fields, but the first row has 2");
     assert_refused("a,b\nc,\xFF\n", 8, "t.csv:2: a field that is not text");

@@ -87,7 +87,7 @@ static void faults_name_file_and_line(void **state)
     } cases[] = {
         { "{\"annotations\": [{\"id\": 1},\n{\"id\": }]}", ":2: not valid JSON" },
         { "{\"annotations\": [{\"id\": 1}\n{\"id\": 2}]}", ":2: '{' where ',' or ']' is expected" },
-        { "{\"annotations\": [{\"id\": 1},\n", ":2: the JSON ends in the middle" },
+        { "{\"annotations\": [{\"id\": 1},\n", ":2: the JSON ends early" },
         { "{\"annotations\": [{\"id\": \"a\nb\"}]}", "the rest of a text" },
         { "{\"annotations\": {}}", ":1: '{' where a list is expected" },
         { "{\"annotations\": [], }", "where another value is expected" },

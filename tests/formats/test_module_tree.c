@@ -149,7 +149,7 @@ static void a_module_that_contains_itself(void **state)
     attribute(&b, "_modules", "}\x8c\1ah\1s");
     layer_close(&b);
     save(&b);
-    refused("nest without end");
+    refused("nest too deeply");
 }
 
 /* Far deeper than any network, and no deeper than the pickle's own bound on nesting allows: values on
@@ -170,7 +170,7 @@ static void absurd_depth(void **state)
     for (int i = 0; i < DEPTH; i++)
         buf_puts(&b, "ssb");
     save(&b);
-    refused("nest without end");
+    refused("nest too deeply");
 }
 
 /* Each layer holds the one before twice: 2³⁰ paths to the first. */
@@ -197,7 +197,7 @@ static void shared_layers(void **state)
     }
     attribute(&b, "model", "h\x1f");
     save(&b);
-    refused("nest without end");
+    refused("nest too deeply");
 }
 
 /* Not a module: a trainer's tensor beside the model's. */
@@ -224,20 +224,20 @@ static void the_dict_with_the_most_tensors(void **state)
     state_dict_close(d);
 }
 
-static void things_that_are_no_layers(void **state)
+static void values_that_are_not_layers(void **state)
 {
     static const struct {
         const char *parameters, *buffers, *modules, *reason;
     } wrong[] = {
-        { "K\1", "}", "}", "tensors are no dict" },
-        { "}", "K\1", "}", "tensors are no dict" },
-        { "}\x8c\1wK\1s", "}", "}", "no proper name or is none" },
-        { "}", "}", "K\1", "layers are no dict" },
-        { "}", "}", "}\x8c\1aK\1s", "no proper name or is none" },
+        { "K\1", "}", "}", "tensors are not a dict" },
+        { "}", "K\1", "}", "tensors are not a dict" },
+        { "}\x8c\1wK\1s", "}", "}", "no valid name or is not a" },
+        { "}", "}", "K\1", "layers are not a dict" },
+        { "}", "}", "}\x8c\1aK\1s", "no valid name or is not a" },
         { "}", "}",
           "}\x8c\1a"
           "ccollections\nOrderedDict\n)Rs",
-          "is none" },
+          "or is not a" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         buf b = BUF_INIT;
@@ -261,7 +261,7 @@ int main(void)
         cmocka_unit_test(absurd_depth),
         cmocka_unit_test(shared_layers),
         cmocka_unit_test(the_dict_with_the_most_tensors),
-        cmocka_unit_test(things_that_are_no_layers),
+        cmocka_unit_test(values_that_are_not_layers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

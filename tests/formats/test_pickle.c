@@ -107,14 +107,14 @@ static void reads_objects(void **state)
 
 static void refuses_wrong_objects(void **state)
 {
-    REFUSES("N)\x81.", "no class");
-    REFUSES(CONV "N\x81.", "no class");
-    REFUSES("ctorch\nFloatStorage\n)\x81.", "no class");
-    REFUSES("c__builtin__\ngetattr\n)\x81.", "no class");
-    REFUSES("\x81.", "more from the stack");
-    REFUSES("N)N\x92.", "no class");
-    REFUSES("(o.", "more from the stack");
-    REFUSES("(No.", "no class");
+    REFUSES("N)\x81.", "not a class");
+    REFUSES(CONV "N\x81.", "not a class");
+    REFUSES("ctorch\nFloatStorage\n)\x81.", "not a class");
+    REFUSES("c__builtin__\ngetattr\n)\x81.", "not a class");
+    REFUSES("\x81.", "more values than the stack");
+    REFUSES("N)N\x92.", "not a class");
+    REFUSES("(o.", "more values than the stack");
+    REFUSES("(No.", "not a class");
     REFUSES("(iargparse\n", "cut short");
 }
 
@@ -273,20 +273,20 @@ static void reads_the_other_opcodes(void **state)
 static void refuses_wrong_lines(void **state)
 {
     REFUSES("I12", "cut short");
-    REFUSES("Ix\n.", "a number is none");
-    REFUSES("I\n.", "a number is none");
-    REFUSES("L-L\n.", "a number is none");
-    REFUSES("F1.5x\n.", "a number is none");
-    REFUSES("S'abc\n.", "no quotes");
-    REFUSES("S'abc\\\n.", "no quotes");
-    REFUSES("S\n.", "no quotes");
-    REFUSES("S'\\x4'\n.", "no quotes");
-    REFUSES("g-1\n.", "never had");
-    REFUSES("gx\n.", "never had");
-    REFUSES("Np99999999999999999999\n.", "too high");
-    REFUSES("0.", "more from the stack");
-    REFUSES("1.", "never began");
-    REFUSES("2.", "more from the stack");
+    REFUSES("Ix\n.", "a number is not valid");
+    REFUSES("I\n.", "a number is not valid");
+    REFUSES("L-L\n.", "a number is not valid");
+    REFUSES("F1.5x\n.", "a number is not valid");
+    REFUSES("S'abc\n.", "is not quoted");
+    REFUSES("S'abc\\\n.", "is not quoted");
+    REFUSES("S\n.", "is not quoted");
+    REFUSES("S'\\x4'\n.", "is not quoted");
+    REFUSES("g-1\n.", "never written");
+    REFUSES("gx\n.", "never written");
+    REFUSES("Np99999999999999999999\n.", "too large");
+    REFUSES("0.", "more values than the stack");
+    REFUSES("1.", "never set");
+    REFUSES("2.", "more values than the stack");
     REFUSES("(Nd.", "without a value");
 }
 
@@ -325,8 +325,8 @@ static void reads_views(void **state)
     u = READ("\x80\2(U\6modulecm\nNet\nU\1fU\1stQ)\x81}b."); /* a class with its source */
     assert_true(pickle_is_a(unpickle_root(u), "Net"));
     unpickle_free(u);
-    REFUSES(VIEW("K\7", "K\4"), "lies outside");
-    REFUSES(VIEW("J\xff\xff\xff\xff", "K\4"), "lies outside");
+    REFUSES(VIEW("K\7", "K\4"), "is outside the storage");
+    REFUSES(VIEW("J\xff\xff\xff\xff", "K\4"), "is outside the storage");
     REFUSES(VIEW("K\3", "K\2"), "does not fit");
 }
 
@@ -334,7 +334,7 @@ static void refuses_wrong_calls(void **state)
 {
     REFUSES("}"
             "b.",
-            "more from the stack");
+            "more values than the stack");
     REFUSES("K\1}b.", "sets attributes");
     REFUSES("ctorch\nFloatStorage\n)R.", "storage class");
     REFUSES("ccollections\nOrderedDict\n(](K\1etR.", "OrderedDict");
@@ -360,21 +360,21 @@ static void refuses_wrong_stacks(void **state)
     REFUSES(".", "does not end with one value");
     REFUSES("NN.", "does not end with one value");
     REFUSES("(N.", "does not end with one value");
-    REFUSES("t.", "never began");
-    REFUSES("u.", "never began");
-    REFUSES("\x85.", "more from the stack");
-    REFUSES("N(\x85.", "more from the stack");
-    REFUSES("R.", "more from the stack");
-    REFUSES("a.", "more from the stack");
-    REFUSES("s.", "more from the stack");
-    REFUSES("Q.", "more from the stack");
-    REFUSES("\x94.", "more from the stack");
-    REFUSES("NNa.", "no container");
-    REFUSES("}(Nu.", "no container"); /* a key without a value */
-    REFUSES("](NNu.", "no container");
-    REFUSES("h\0.", "never had");
-    REFUSES("j\xff\xff\xff\xff.", "never had");
-    REFUSES("Nr\xff\xff\xff\xff.", "too high");
+    REFUSES("t.", "never set");
+    REFUSES("u.", "never set");
+    REFUSES("\x85.", "more values than the stack");
+    REFUSES("N(\x85.", "more values than the stack");
+    REFUSES("R.", "more values than the stack");
+    REFUSES("a.", "more values than the stack");
+    REFUSES("s.", "more values than the stack");
+    REFUSES("Q.", "more values than the stack");
+    REFUSES("\x94.", "more values than the stack");
+    REFUSES("NNa.", "not a container");
+    REFUSES("}(Nu.", "not a container"); /* a key without a value */
+    REFUSES("](NNu.", "not a container");
+    REFUSES("h\0.", "never written");
+    REFUSES("j\xff\xff\xff\xff.", "never written");
+    REFUSES("Nr\xff\xff\xff\xff.", "too large");
     REFUSES("X\xff\xff\xff\xffhello.", "cut short");
     REFUSES("\x8d\xff\xff\xff\xff\xff\xff\xff\xffhello.", "cut short");
     REFUSES("\x8a\x09\1\1", "cut short");

@@ -67,7 +67,7 @@ static void contains_itself(void **state)
     buf_puts(&b, ")\x81q\1}(");
     pickle_text(&b, "me");
     buf_puts(&b, "h\1ub.");
-    refuses(&b, "no proper name"); /* longer than any name */
+    refuses(&b, "no valid name"); /* longer than any name */
 }
 
 /* Objects inside one another, each of which has the next one twice, up to the beginning of the last one. */

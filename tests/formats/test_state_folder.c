@@ -121,7 +121,7 @@ static void bad_index(void **state)
     index_says("{\"one\":7}");
     refuses(work, name, "'one' has no shard");
     index_says("{\"one\":\"a.safetensors\",\"two\":\"b.safetensors\"}");
-    refuses(work, name, "its shard 'b.safetensors' is missing");
+    refuses(work, name, "the shard 'b.safetensors' is missing");
     index_says("{\"one\":\"a.safetensors\",\"two\":\"a.safetensors\"}");
     refuses(work, work, "shard 'a.safetensors' holds tensor 'two', which it does not");
     save_one("b.safetensors", "one");
@@ -145,7 +145,8 @@ static void climbing_names(void **state)
         char map[128];
         snprintf(map, sizeof map, "{\"one\":\"%s\"}", names[i]);
         index_says(map);
-        refuses(work, "model.safetensors.index.json", "is not the name of a shard beside it");
+        refuses(work, "model.safetensors.index.json",
+                "is not the name of a shard in the same folder");
     }
 }
 

@@ -107,14 +107,14 @@ static void damage_is_named(void **state)
 {
     buf b = head();
     refused(&b, "cut short");
-    b = head(), legacy_storage(&b, numbers, 4, 4), refused(&b, "another number of elements");
+    b = head(), legacy_storage(&b, numbers, 4, 4), refused(&b, "the wrong number of elements");
     b = head(), legacy_storage(&b, numbers, UINT64_MAX, 3);
-    refused(&b, "another number of elements");
+    refused(&b, "the wrong number of elements");
     b = head(), legacy_storage(&b, numbers, 3, 3), legacy_storage(&b, numbers, 5, 4);
     refused(&b, "cut short");
     b = (buf)BUF_INIT;
     legacy_head(&b, 1000, true);
-    refused(&b, "unknown layout");
+    refused(&b, "unknown format");
     legacy_head(&b, 1001, false);
     refused(&b, "not little-endian");
     legacy_head(&b, 1001, true);
@@ -139,9 +139,9 @@ static void wrong_keys_are_named(void **state)
     buf b = one_tensor(keys, 0);
     refused(&b, "a storage is missing");
     b = one_tensor(keys, 2), legacy_storage(&b, numbers, 3, 3);
-    refused(&b, "numbers of a type that is not read");
+    refused(&b, "an unsupported data type");
     b = one_tensor(twice, 2), legacy_storage(&b, numbers, 3, 3), legacy_storage(&b, numbers, 3, 3);
-    refused(&b, "another number of elements");
+    refused(&b, "the wrong number of elements");
 }
 
 int main(void)

@@ -97,8 +97,8 @@ static void refuses_lies(void **state)
     a = first, a.claim_offset = 0xffffff00, two_fail(a, second, "outside");
     a = first, a.claim_offset = 5, two_fail(a, second, "not where");
     a = first, a.claim_method = 99, two_fail(a, second, "method 99");
-    two_fail(first, first, "one name");
-    a = first, a.name = "y/data.pkl", two_fail(first, a, "one name");
+    two_fail(first, first, "the same name");
+    a = first, a.name = "y/data.pkl", two_fail(first, a, "the same name");
     made_entry b = second; /* two names for the same bytes */
     b.name = "x/data/1", b.claim_offset = 1, two_fail(first, b, "not where");
     a = first, a.name = "x/other", two_fail(a, second, "no entry 'data.pkl'");

@@ -96,8 +96,8 @@ static void refuses_items_that_name_each_other(void **state)
     buf alphas = circle("hvc1", "auxl");
 
     assert_true(grids.len < 400);
-    made_refused(&grids, RAP_E_FORMAT, "made of one that is none of its pictures");
-    made_refused(&views, RAP_E_FORMAT, "made of one that is none of its pictures");
+    made_refused(&grids, RAP_E_FORMAT, "made of one that is not a coded picture");
+    made_refused(&views, RAP_E_FORMAT, "made of one that is not a coded picture");
     made_refused(&alphas, RAP_E_FORMAT, "items refer to each other");
 }
 
@@ -147,10 +147,10 @@ static void says_when_there_is_no_decoder(void **state)
     made_refused(&file, RAP_E_UNSUPPORTED,
                  "need the program rap-decode, which is not at /nowhere/");
     put_decoder(path, "kill -SEGV $$");
-    made_refused(&again, RAP_E_FORMAT, "its decoder ended with signal 11");
+    made_refused(&again, RAP_E_FORMAT, "its decoder was ended by signal 11");
     unlink(path);
     put_decoder(path, "exec cat >&0"); /* answers what it was asked: it is not believed */
-    made_refused(&third, RAP_E_FORMAT, "its size is not the one that it announces");
+    made_refused(&third, RAP_E_FORMAT, "its size differs from the one in its header");
     unlink(path);
     unsetenv("RAP_DECODER");
 }

@@ -1,4 +1,4 @@
-/* nn_case.h: what the tests of this folder share: the reference file and comparing with it. */
+/* nn_case.h: shared by the tests in this folder: the reference file and comparisons with it. */
 #ifndef RAP_TESTS_NN_CASE_H
 #define RAP_TESTS_NN_CASE_H
 
@@ -43,7 +43,7 @@ static inline void reference_close(reference *r)
     gguf_file_close(r->file);
 }
 
-/* A tensor of the reference as f32; free(). */
+/* A reference tensor as f32; free(). */
 static inline float *values(const reference *r, const char *name, nn_shape *shape)
 {
     float *data = NULL;
@@ -56,7 +56,7 @@ static inline float *values(const reference *r, const char *name, nn_shape *shap
     return data;
 }
 
-/* Largest difference over the largest magnitude. */
+/* Largest difference divided by the largest magnitude. */
 static inline double difference(const float *a, const float *b, int64_t count)
 {
     double worst = 0, top = 1e-30;

@@ -1,11 +1,11 @@
-/* test_nn_build.c: mistakes are kept, name file and tensor, and never reach a kernel. */
+/* test_nn_build.c: errors are recorded, name the file and the tensor, and never reach a kernel. */
 #include "nn/nn_case.h"
 
 typedef nn_tensor *wrong_fn(nn_graph *g);
 
 static nn_tensor *missing(nn_graph *g)
 {
-    return nn_linear(g, nn_input(g, NN_SHAPE(2, 24)), "nobody.weight", NULL,
+    return nn_linear(g, nn_input(g, NN_SHAPE(2, 24)), "absent.weight", NULL,
                      (nn_linear_options){ 0 });
 }
 
@@ -98,7 +98,7 @@ static nn_tensor *wrong_residual(nn_graph *g)
     return nn_linear(g, x, "linear.weight", NULL, (nn_linear_options){ .residual = x });
 }
 
-/* ---- ids where numbers are meant */
+/* ---- ids instead of floats */
 
 static nn_tensor *linear_of_ids(nn_graph *g)
 {
@@ -174,40 +174,40 @@ static nn_tensor *models_own(nn_graph *g)
     return nn_fail(g, RAP_E_FORMAT, "reference.gguf: the model says %d", 7);
 }
 
-static void test_mistakes_are_told(void **state)
+static void test_errors_are_reported(void **state)
 {
     static const struct {
         wrong_fn *build;
         const char *says;
     } wrong[] = {
-        { missing, "'nobody.weight' is missing" },
-        { too_narrow, "'linear.weight' is [40, 24] where [40, 23] is needed" },
-        { turned, "'linear.weight' is [40, 24] where [24, 24] is needed" },
-        { wrong_bias, "'norm.bias' is [50] where [40] is needed" },
-        { wrong_channels, "'conv.weight' of [8, 3, 3, 3] does not fit onto [1, 9, 9, 4]" },
-        { kernel_over_picture, "does not fit onto [1, 2, 2, 3]" },
+        { missing, "'absent.weight' is missing" },
+        { too_narrow, "'linear.weight' has shape [40, 24], expected [40, 23]" },
+        { turned, "'linear.weight' has shape [40, 24], expected [24, 24]" },
+        { wrong_bias, "'norm.bias' has shape [50], expected [40]" },
+        { wrong_channels, "'conv.weight' of shape [8, 3, 3, 3] does not fit input [1, 9, 9, 4]" },
+        { kernel_over_picture, "does not fit input [1, 2, 2, 3]" },
         { negative_stride, "does not fit" },
         { odd_groups, "does not fit" },
-        { heads_that_do_not_divide, "do not fit at an attention" },
-        { short_table, "'block.position' is [7, 32] where [8, 32] is needed" },
-        { huge, "out of bounds" },
-        { nothing, "out of bounds" },
-        { slice_beyond, "do not fit at a slice" },
-        { concat_misfit, "do not fit at a concatenation" },
-        { add_misfit, "do not fit at a sum" },
-        { twice_the_same_axis, "do not fit at a transposition" },
-        { wrong_residual, "a residual has another shape" },
-        { many_parts, "do not fit at a concatenation" },
-        { linear_of_ids, "do not fit at a linear layer" },
-        { convolution_of_ids, "do not fit at a convolution" },
-        { residual_of_ids, "do not fit at a residual" },
-        { norm_of_ids, "do not fit at a layer norm" },
-        { attention_of_ids, "do not fit at an attention" },
-        { fused_attention_of_ids, "do not fit at an attention" },
-        { activation_of_ids, "do not fit at an activation" },
-        { softmax_of_ids, "do not fit at a softmax" },
-        { mean_of_ids, "do not fit at a mean" },
-        { own_step_of_ids, "do not fit at a step of the model's own" },
+        { heads_that_do_not_divide, "an attention: shapes or types do not match" },
+        { short_table, "'block.position' has shape [7, 32], expected [8, 32]" },
+        { huge, "is empty or too large" },
+        { nothing, "is empty or too large" },
+        { slice_beyond, "a slice: shapes or types do not match" },
+        { concat_misfit, "a concatenation: shapes or types do not match" },
+        { add_misfit, "a sum: shapes or types do not match" },
+        { twice_the_same_axis, "a transposition: shapes or types do not match" },
+        { wrong_residual, "a residual's shape differs" },
+        { many_parts, "a concatenation: shapes or types do not match" },
+        { linear_of_ids, "a linear layer: shapes or types do not match" },
+        { convolution_of_ids, "a convolution: shapes or types do not match" },
+        { residual_of_ids, "a residual: shapes or types do not match" },
+        { norm_of_ids, "a layer norm: shapes or types do not match" },
+        { attention_of_ids, "an attention: shapes or types do not match" },
+        { fused_attention_of_ids, "an attention: shapes or types do not match" },
+        { activation_of_ids, "an activation: shapes or types do not match" },
+        { softmax_of_ids, "a softmax: shapes or types do not match" },
+        { mean_of_ids, "a mean: shapes or types do not match" },
+        { own_step_of_ids, "a custom step: shapes or types do not match" },
         { models_own, "the model says 7" },
     };
     reference r = reference_open(NN_F32);
@@ -218,7 +218,7 @@ static void test_mistakes_are_told(void **state)
         nn_tensor *y = wrong[i].build(g);
         assert_null(y);
         assert_true(nn_failed(g));
-        y = nn_layer_norm(g, nn_activate(g, y, NN_SILU), NULL, NULL, 1e-5f); /* goes on quietly */
+        y = nn_layer_norm(g, nn_activate(g, y, NN_SILU), NULL, NULL, 1e-5f); /* has no effect */
         assert_null(y);
         nn_output(g, y);
         assert_int_not_equal(nn_graph_compile(g, &err), RAP_OK);
@@ -247,11 +247,11 @@ static void test_a_graph_runs_only_compiled_and_compiles_once(void **state)
     reference_close(&r);
 }
 
-static rap_status as_told(float *out, const float *const *in, int threads, void *payload,
-                          rap_err *err)
+static rap_status as_asked(float *out, const float *const *in, int threads, void *payload,
+                           rap_err *err)
 {
     *out = *in[0];
-    return *(const bool *)payload ? RAP_OK : err_set(err, RAP_E_MODEL, "told to fail");
+    return *(const bool *)payload ? RAP_OK : err_set(err, RAP_E_MODEL, "failed on purpose");
 }
 
 static void test_a_failed_run_was_no_run(void **state)
@@ -263,7 +263,7 @@ static void test_a_failed_run_was_no_run(void **state)
     float x = 2, out;
     must(nn_graph_new(&g, r.n, &err), &err);
     nn_tensor *in = nn_input(g, NN_SHAPE(1));
-    nn_output(g, nn_custom(g, as_told, &well, &in, 1, NN_SHAPE(1)));
+    nn_output(g, nn_custom(g, as_asked, &well, &in, 1, NN_SHAPE(1)));
     must(nn_graph_compile(g, &err), &err);
     nn_graph_profile(g, true);
     assert_int_equal(nn_graph_run(g, (const void *[]){ &x }, (float *[]){ &out }, &err),
@@ -279,7 +279,7 @@ static void test_a_failed_run_was_no_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mistakes_are_told),
+        cmocka_unit_test(test_errors_are_reported),
         cmocka_unit_test(test_a_graph_runs_only_compiled_and_compiles_once),
         cmocka_unit_test(test_a_failed_run_was_no_run),
     };

@@ -1,5 +1,6 @@
-/* test_nn_cache.c: packed weights are kept and mapped again, also those of which a context needs only some; what is
- * damaged, foreign or of another state of the file is packed anew, and the result is the same each time. */
+/* test_nn_cache.c: packed weights are cached and mapped again, even if a context needs only some
+ * of them. Damaged or foreign caches, and those of an older state of the file, are replaced;
+ * results stay the same. */
 #include "base/file.h"
 #include "nn/nn_case.h"
 #include "nn/nn_internal.h"
@@ -45,7 +46,7 @@ static int set_up(void **state)
     return 0;
 }
 
-/* Names in the folder; the last one goes to `kept`. */
+/* Counts the files in the folder and copies the last name to `kept`. */
 static int files(void)
 {
     int count = 0;
@@ -73,7 +74,7 @@ static int tear_down(void **state)
 
 enum { CONV = 1, LINEAR = 2 };
 
-/* Runs these layers once; gives the number of their weights that were mapped, and the file's sum. */
+/* Runs these layers once; returns how many of their weights were mapped, and the file's sum. */
 static int run_some(int layers, float *out, char sum[65], nn_precision p)
 {
     rap_err err = { 0 };
@@ -108,7 +109,7 @@ static int run(float *out, char sum[65], nn_precision p)
     return run_some(CONV | LINEAR, out, sum, p);
 }
 
-/* Runs it and expects the numbers and the sum of before. */
+/* Runs it and expects the same results and sum as before. */
 static int run_again(const float *want, const char *sum)
 {
     static float got[RESULTS];
@@ -140,7 +141,7 @@ static void test_kept_and_mapped(void **state)
     assert_int_equal(files(), 1);
 }
 
-/* Changes one byte. */
+/* Flips one byte. */
 static void flip(long at)
 {
     FILE *f = fopen(kept, "r+b");
@@ -155,10 +156,10 @@ static void flip(long at)
 static void test_damaged(void **state)
 {
     start();
-    for (long at = 0; at < 208; at++) { /* all of the head and the entries */
+    for (long at = 0; at < 208; at++) { /* all of head and entries */
         flip(at);
         assert_int_equal(run_again(first, first_sum), 0);
-        assert_int_equal(run_again(first, first_sum), 2); /* it was replaced */
+        assert_int_equal(run_again(first, first_sum), 2); /* replaced */
     }
     flip(-100); /* one of the two weights */
     assert_int_equal(run_again(first, first_sum), 1);
@@ -212,7 +213,7 @@ static void test_each_precision_by_itself(void **state)
     assert_int_equal(run(got, sum, NN_INT8), 0);
     assert_int_equal(run(got, sum, NN_BF16), 0);
     bool kept_bf16 =
-        !nn_bf16_is_native(); /* native bf16 runs in oneDNN's layouts, which are not kept */
+        !nn_bf16_is_native(); /* native bf16 uses oneDNN's layouts, which are not cached */
     assert_int_equal(files(), kept_bf16 ? 3 : 2);
     assert_int_equal(run_again(first, first_sum), 2);
     assert_int_equal(run(got, sum, NN_INT8), 2);
@@ -233,7 +234,7 @@ static void test_contexts_that_need_different_weights(void **state)
     assert_int_equal(files(), 1);
 }
 
-/* Between opening a file and asking for its sum another may take its place. */
+/* The file may be replaced between opening it and asking for its sum. */
 static void test_sum_is_of_what_was_opened(void **state)
 {
     rap_err err = { 0 };
@@ -252,7 +253,7 @@ static void test_sum_is_of_what_was_opened(void **state)
     write_model(1);
 }
 
-/* Damage in what is carried over shows when it is asked for. */
+/* Damage in a carried-over entry is detected when the entry is used. */
 static void test_damage_is_not_carried_over(void **state)
 {
     static float got[RESULTS];

@@ -30,17 +30,17 @@ static nn_tensor *square(nn_graph *g, nn_tensor *x, bool in_out)
     return nn_linear(g, x, "square", NULL, (nn_linear_options){ .in_out = in_out });
 }
 
-/* One letter for each linear layer in order: b in bytes, f in f32. */
-static void expect(const char *ways, nn_graph *g)
+/* One letter per linear layer in order: b for bytes, f for f32. */
+static void expect(const char *methods, nn_graph *g)
 {
     rap_err err = { 0 };
     must(nn_graph_compile(g, &err), &err);
     for (const nn_node *nd = g->nodes; nd; nd = nd->next)
         if (nd->kind == NN_LINEAR) {
-            assert_int_equal(nd->way == NN_BY_BYTES ? 'b' : 'f', *ways);
-            ways++;
+            assert_int_equal(nd->method == NN_METHOD_BYTES ? 'b' : 'f', *methods);
+            methods++;
         }
-    assert_int_equal(*ways, '\0');
+    assert_int_equal(*methods, '\0');
     nn_graph_free(g);
 }
 
@@ -54,7 +54,7 @@ static void test_which_layers_run_in_bytes(void **state)
     must(nn_open(&n, file, 1, NN_INT8, &err), &err);
 
     must(nn_graph_new(&g, n, &err),
-         &err); /* on patches, between, on a reshaped one, [in, out], output */
+         &err); /* on patches, in between, on a reshaped tensor, [in, out], output */
     nn_tensor *x = nn_input(g, NN_SHAPE(1, 8, 8, 16));
     x = nn_conv(g, x, "patches", NULL, (nn_conv_options){ .stride = 2 });
     x = square(g, x, false);
@@ -63,7 +63,7 @@ static void test_which_layers_run_in_bytes(void **state)
     nn_output(g, nn_reshape(g, square(g, x, false), NN_SHAPE(4, 4, D)));
     expect("fbbff", g);
 
-    must(nn_graph_new(&g, n, &err), &err); /* on an input, also a reshaped one */
+    must(nn_graph_new(&g, n, &err), &err); /* on an input, reshaped or not */
     x = nn_input(g, NN_SHAPE(16, D));
     x = nn_add(g, square(g, x, false), square(g, nn_reshape(g, x, NN_SHAPE(16, D)), false));
     nn_output(g, nn_softmax(g, square(g, x, false)));

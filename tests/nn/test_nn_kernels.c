@@ -1,6 +1,7 @@
-/* test_nn_isa.c: linear layers, convolutions, Winograd's, layers in 8 bits and activations against plain loops, over
- * shapes that do not fill a tile, a panel, a block or a square; with every set of inner loops that this processor can
- * run, and with the source for vectors of 16 numbers, which any compiler can make of narrower ones. */
+/* test_nn_kernels.c: linear layers, convolutions, Winograd, 8-bit layers and activations against
+ * plain loops, with shapes that do not fill a tile, panel, block or square. Runs every kernel set
+ * this processor supports, and the source for vectors of 16, which any compiler can split into
+ * narrower ones. */
 #include "base/mem.h"
 #include "nn/nn_bytes.h"
 #include "nn/nn_conv.h"
@@ -30,7 +31,7 @@
 
 static const nn_kernels wide = NN_KERNELS("wide", byte_tile, BYTE_ROWS, BYTE_LIMIT);
 
-/* What a test runs with. */
+/* The kernel set under test. */
 static const nn_kernels *kernels;
 
 static bool next_kernels(int i)
@@ -99,11 +100,11 @@ static double plain_act(double x, nn_act act)
     }
 }
 
-/* A layer with made-up numbers; out is what a kernel makes of it. */
+/* A layer with made-up data; out is the kernel's result. */
 typedef struct layer {
     nn_layer_spec s;
     int64_t rows;
-    float *x, *w, *b, *r, *out; /* b, r NULL: without */
+    float *x, *w, *b, *r, *out; /* b, r: NULL if unused */
 } layer;
 
 static layer layer_new(nn_layer_spec s, bool bias, bool residual)
@@ -182,7 +183,7 @@ static void check_winograd(nn_layer_spec s, bool bias, bool residual, int thread
     layer_free(&l);
 }
 
-/* In 8 bits: near to f32. */
+/* 8 bits: close to f32. */
 static void check_bytes(nn_layer_spec s, int threads)
 {
     double far = 0, top = 0;
@@ -255,7 +256,7 @@ static void test_linear_of_every_width(void **state)
     }
 }
 
-/* Panels lie side by side, cover all columns, and only the last holds columns that fill up. */
+/* Panels are adjacent and cover all columns; only the last one has padding columns. */
 static void check_panels(int64_t columns)
 {
     int64_t at = 0, count = nn_panel_count(kernels, columns), vector = kernels->vector;
@@ -316,7 +317,7 @@ static void test_winograd(void **state)
                        1);                                            /* several blocks of a sum */
         check_winograd(conv(33, 33, 16, 16, 3, 1, 1), true, true, 1); /* several groups */
         check_winograd(conv(12, 20, 32, 32, 3, 1, 1), true, true, 2);
-        if (kernels->vector <= 8) /* else half of a vector would be left */
+        if (kernels->vector <= 8) /* otherwise half a vector would be left */
             check_winograd(conv(12, 20, 24, 32, 3, 1, 1), true, true, 2);
         check_winograd(conv(21, 11, 16, 48, 3, 1, 1), true, false, 1);
     }
@@ -331,7 +332,7 @@ static void test_winograd_declines(void **state)
     assert_false(nn_winograd_suits(&few));
     assert_false(nn_winograd_suits(&odd));
     assert_false(nn_winograd_suits(&strided));
-    assert_false(nn_winograd_suits(&waste)); /* a third of its squares lies outside */
+    assert_false(nn_winograd_suits(&waste)); /* a third of its squares is outside */
 }
 
 static void test_bytes(void **state)
@@ -339,15 +340,16 @@ static void test_bytes(void **state)
     WITH_ALL_KERNELS
     {
         check_bytes(linear(1, 64, 64, NN_NONE), 1);
-        check_bytes(linear(203, 131, 77, NN_QUICK_GELU), 3); /* nothing fills anything */
-        check_bytes(linear(6, 1500, 80, NN_NONE), 2);        /* several blocks of a sum */
+        check_bytes(linear(203, 131, 77, NN_QUICK_GELU),
+                    3);                               /* no dimension is a multiple of its block */
+        check_bytes(linear(6, 1500, 80, NN_NONE), 2); /* several blocks of a sum */
         nn_layer_spec turned = linear(9, 70, 96, NN_NONE);
         turned.in_out = true;
         check_bytes(turned, 1);
     }
 }
 
-/* Sums of bytes are whole numbers, and the largest ones must not wrap. */
+/* Byte sums are exact integers, and the largest must not overflow. */
 static void test_sums_of_bytes_are_exact(void **state)
 {
     enum { INPUTS = 72, DEPTH = 4 * INPUTS };
@@ -393,7 +395,7 @@ static void test_bytes_of_a_row(void **state)
         nn_row_to_bytes(q, rows[i], 3, &scale, &zero);
         assert_in_range(zero, 0, 255);
         for (int k = 0; k < 3; k++)
-            if (isfinite(scale) && !isnan(rows[i][k])) /* smallest numbers may become 0 */
+            if (isfinite(scale) && !isnan(rows[i][k])) /* denormals may become 0 */
                 assert_float_equal((float)(q[k] - zero) * scale, rows[i][k], scale + 256 * FLT_MIN);
     }
 }

@@ -1,11 +1,11 @@
-/* test_nn_plan.c: memory is shared between steps that are not alive together, never between those that
- * are; packed weights are shared between graphs. */
+/* test_nn_plan.c: steps that are not alive together share memory, those that are never do; graphs
+ * share packed weights. */
 #include "nn/nn_case.h"
 #include "nn/nn_internal.h"
 
 #define WIDE 1000
 
-/* A long chain needs two buffers, however long. */
+/* A chain of any length needs only two buffers. */
 static void test_a_chain_needs_little_memory(void **state)
 {
     reference r = reference_open(NN_F32);
@@ -27,7 +27,7 @@ static void test_a_chain_needs_little_memory(void **state)
     reference_close(&r);
 }
 
-/* Many values alive at once, joined late, computed in an order that tempts a planner. */
+/* Many values alive at once, joined late, in an order that tempts a planner. */
 static void test_values_alive_together_stay_apart(void **state)
 {
     reference r = reference_open(NN_F32);
@@ -58,7 +58,7 @@ static void test_values_alive_together_stay_apart(void **state)
     reference_close(&r);
 }
 
-/* x + f(x): the residual is also what the layer reads, so it must not be written over. */
+/* x + f(x): the residual is also the layer's input, so it must not be overwritten. */
 static void test_a_residual_that_is_read_is_not_overwritten(void **state)
 {
     reference r = reference_open(NN_F32);
@@ -120,7 +120,7 @@ static void test_graphs_share_packed_weights(void **state)
     reference_close(&r);
 }
 
-/* Outputs may be views, inputs and weights; the profile counts steps. */
+/* Outputs may be views, inputs or weights; the profile counts steps. */
 static void test_outputs_of_every_kind_and_the_profile(void **state)
 {
     reference r = reference_open(NN_F32);

@@ -1,5 +1,5 @@
-/* test_nn_pool.c: every piece runs once, lanes stay apart, helpers help, and loops within loops, beside loops, with
- * more threads than cores, and after a fork all end. */
+/* test_nn_pool.c: every piece runs once, lanes stay distinct, helpers help, and loops finish when
+ * nested, concurrent, with more threads than cores, and after a fork. */
 #include "nn/nn.h"
 
 #include "base/threads.h"
@@ -79,7 +79,7 @@ static void test_two_callers(void **state)
     pthread_join(id, NULL);
 }
 
-/* The caller's piece waits until a helper ran one. */
+/* The caller's piece waits until a helper has run one. */
 static void wait_for_help(void *payload, int64_t i, int lane)
 {
     atomic_bool *helped = payload;
@@ -95,7 +95,7 @@ static void test_helpers_help(void **state)
     for (int round = 0; round < 20; round++) {
         atomic_bool helped = false;
         if (round % 2)
-            usleep(5000); /* by now the helper sleeps */
+            usleep(5000); /* by now the helper is asleep */
         nn_each(2, 2, wait_for_help, &helped);
         assert_true(atomic_load(&helped));
     }
@@ -105,7 +105,7 @@ static void test_after_sleep_and_fork(void **state)
 {
     int ended = -1;
     check(4, 100, 0);
-    usleep(5000); /* by now the helpers sleep */
+    usleep(5000); /* by now the helpers are asleep */
     check(4, 100, 0);
     pid_t child = fork();
     if (child == 0) {

@@ -1,5 +1,5 @@
-/* test_nn_slices.c: layers by oneDNN in slices against our own kernels, and nothing but the one pool's threads
- * (src/nn/nn_slices.c). */
+/* test_nn_slices.c: sliced oneDNN layers match our own kernels and use only the shared pool's
+ * threads (src/nn/nn_slices.c). */
 #include "nn/nn_slices.h"
 
 #include "base/mem.h"
@@ -116,7 +116,7 @@ static void test_slices_make_the_whole(void **state)
     check((nn_layer_spec){ .linear = true, .n = 37, .c = 40, .o = 24 });
     check((nn_layer_spec){ .linear = true, .n = 1, .c = 40, .o = 24 });
     check(conv(1, 11, 9, 3, 1, 1));
-    check(conv(1, 12, 12, 3, 2, 1)); /* the last line of zeros is not read */
+    check(conv(1, 12, 12, 3, 2, 1)); /* the last line of padding is not read */
     check(conv(2, 7, 8, 3, 1, 0));   /* lines of several pictures */
     check(conv(6, 8, 8, 3, 2, 1));   /* pictures */
     check(conv(1, 4, 20, 1, 1, 0));
@@ -138,7 +138,7 @@ static void test_there_is_one_pool(void **state)
 {
     int before = tasks();
     check(conv(1, 16, 16, 3, 1, 1));
-    assert_in_range(tasks() - before, 0, 4); /* helpers for 5 threads, and none of OpenMP's */
+    assert_in_range(tasks() - before, 0, 4); /* helpers for 5 threads, none from OpenMP */
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* test_nn_steps.c: every step against PyTorch's numbers (make_reference.py), in f32 to 1e-5 and in bf16
- * by cosine; steps with residuals, shared memory and batches included. */
+/* test_nn_steps.c: every step against PyTorch's results (make_reference.py), in f32 to within 1e-5
+ * and in bf16 by cosine; includes residuals, shared memory and batches. */
 #include "nn/nn_case.h"
 
 typedef nn_tensor *build_fn(nn_graph *g, nn_tensor *x, const char *option);
@@ -17,7 +17,7 @@ static nn_tensor *input_like(nn_graph *g, const reference *r, const char *name)
     return nn_weight(g, name, s);
 }
 
-static const reference *current; /* of the case that runs */
+static const reference *current; /* of the current case */
 
 static nn_tensor *conv(nn_graph *g, nn_tensor *x, const char *o)
 {
@@ -33,7 +33,7 @@ static nn_tensor *conv(nn_graph *g, nn_tensor *x, const char *o)
     return nn_conv(g, x, nn_name(g, "%s.weight", o), nn_name(g, "%s.bias", o), options);
 }
 
-/* A residual that outlives the step is copied; one that dies there is written over. */
+/* A residual needed later is copied; one last read here is overwritten. */
 static nn_tensor *summed_copy(nn_graph *g, nn_tensor *x, const char *o)
 {
     nn_tensor *r = input_like(g, current, "summed.residual");
@@ -116,8 +116,8 @@ static nn_tensor *pool2(nn_graph *g, nn_tensor *x, const char *o)
     return nn_max_pool(g, x, 3, 2, 1);
 }
 
-/* Cut into three and joined again, on the middle and the last axis. */
-static nn_tensor *cut_and_join(nn_graph *g, nn_tensor *x, const char *o)
+/* Split into three and joined again, on the middle and the last axis. */
+static nn_tensor *split_and_join(nn_graph *g, nn_tensor *x, const char *o)
 {
     nn_tensor *wide[] = { nn_slice(g, x, 2, 0, 11), nn_slice(g, x, 2, 11, 30),
                           nn_slice(g, x, 2, 41, 9) };
@@ -168,7 +168,7 @@ static const step_case cases[] = {
     { "norm.x5", "norm.softmax", softmax, "" },
     { "norm.x", "norm.mean", mean, "" },
     { "norm.x", "norm.turned", turned, "" },
-    { "norm.x", "norm.x", cut_and_join, "" },
+    { "norm.x", "norm.x", split_and_join, "" },
     { "attention.qkv", "attention.y", attention_fused, "" },
     { "attention.qkv", "attention.causal", attention_fused, "causal" },
     { "attention.q", "attention.y", attention_split, "" },
@@ -203,7 +203,7 @@ static void run_case(const reference *r, const step_case *c, nn_precision p)
         count *= os.d[i];
     }
     float *got = calloc((size_t)count, sizeof *got);
-    for (int again = 0; again < 2; again++) /* a run leaves nothing behind that matters */
+    for (int again = 0; again < 2; again++) /* runs are independent */
         must(nn_graph_run(g, x ? (const void *[]){ x } : (const void *[]){ ids, rows },
                           (float *[]){ got }, &err),
              &err);
@@ -228,7 +228,7 @@ static void test_f32_equals_pytorch(void **state)
 static void test_bf16_is_close(void **state)
 {
     if (!nn_bf16_is_native())
-        print_message("this CPU has no bf16 instructions: its numbers are emulated\n");
+        print_message("this CPU has no bf16 instructions: emulating\n");
     reference r = reference_open(NN_BF16);
     assert_int_equal(nn_precision_of(r.n), NN_BF16);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -266,7 +266,7 @@ static void test_custom_step_computes_and_fails(void **state)
     reference_close(&r);
 }
 
-static void test_ids_out_of_range_are_told(void **state)
+static void test_ids_out_of_range_are_reported(void **state)
 {
     reference r = reference_open(NN_F32);
     rap_err err = { 0 };
@@ -299,7 +299,7 @@ int main(void)
         cmocka_unit_test(test_f32_equals_pytorch),
         cmocka_unit_test(test_bf16_is_close),
         cmocka_unit_test(test_custom_step_computes_and_fails),
-        cmocka_unit_test(test_ids_out_of_range_are_told),
+        cmocka_unit_test(test_ids_out_of_range_are_reported),
         cmocka_unit_test(test_matmul),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -462,7 +462,7 @@ static void lying_models(void **state)
         { "siglip", "siglip.vision.feed_forward_length", 65, "ffn_up" },
         { "siglip", "siglip.vision.attention.head_count", 5, "5 heads" },
         { "siglip", "siglip.vision.embedding_length", 64, "" },
-        { "dinov2_registers", "dinov2.vision.lead_tokens", 0, "not there" },
+        { "dinov2_registers", "dinov2.vision.lead_tokens", 0, "but there is none" },
         { "dinov2_registers", "dinov2.vision.lead_tokens", 1u << 31, "lead_tokens" },
         { "dinov2_registers", "dinov2.vision.lead_tokens", 4, "v.class_embd" },
         { "dinov2_registers", "dinov2.vision.image_size", 1024, "resize_size" },

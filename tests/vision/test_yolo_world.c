@@ -201,7 +201,7 @@ static void test_no_layer_runs_reference_code(void **state)
             if (strstr(what, "ref"))
                 fail_msg("%s runs %s", nd->weight->name, what);
             layers++;
-        } else if (nd->way != NN_PLAIN) {
+        } else if (nd->method != NN_METHOD_PLAIN) {
             layers++;
         }
     assert_in_range(layers, 50, 100);
