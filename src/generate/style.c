@@ -1,4 +1,4 @@
-/* style.c: a model's turns out of its own chat template.
+/* style.c: splits a model's chat template into the parts of a turn.
  *
  * The template is never given user text. It is rendered twice with private markers as the contents, and the text
  * around the markers is the template's own:
@@ -117,7 +117,7 @@ static char *between(const char *from, const char *to)
     return mem_string_n(from, (size_t)(to - from));
 }
 
-/* one: "[start S] before Q tail"; two: "… A link R …". False when a marker is not where it should be. */
+/* one: "[start S] before Q tail"; two: "… A link R …". False if a marker is not where it should be. */
 static bool split(style *out, const char *one, const char *two, const char *system_line)
 {
     const char *q = strstr(one, MARK_Q), *s = strstr(one, MARK_S), *a = strstr(two, MARK_A),
@@ -141,7 +141,7 @@ static bool is_whole(const prompt_style *t)
            t->before_assistant && t->after_assistant;
 }
 
-/* A template that knows no system line gets it at the start of the first question, as its authors advise. */
+/* A template without a system role gets the system line at the start of the first question, as its authors advise. */
 static rap_status append_system(style *out, const char *line, rap_err *err)
 {
     buf both = BUF_INIT;

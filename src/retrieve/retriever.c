@@ -53,7 +53,7 @@ typedef struct embed_run {
     retriever *r;
     float *feature; /* [dim] */
     uint64_t done;
-    int64_t views, refusals; /* how many are to be embedded */
+    int64_t views, refusals; /* how many to embed */
     bool refusing;           /* the pictures are refusals, not views */
 } embed_run;
 
@@ -84,7 +84,7 @@ static bool is_unreadable(rap_status status)
     return status == RAP_E_FORMAT || status == RAP_E_LIMIT;
 }
 
-/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. One that
+/* One view with the current encoder. Each is its own transaction, so an interrupted run resumes. One that
  * cannot be read is marked and stays without a vector, because one bad picture must not hide all others. */
 static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
                              rap_err *err)
@@ -103,7 +103,7 @@ static rap_status embed_view(int64_t view_id, const store_picture *picture, void
         status = put_vector(run, view_id, err);
     else if (is_unreadable(status))
         status = store_mark_unreadable(o->store, view_id, run->refusing, reader, err);
-    if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
+    if (status == RAP_E_NOT_FOUND) /* another process has deleted it meanwhile */
         status = RAP_OK;
     image_release(&im);
     if (status == RAP_OK)
