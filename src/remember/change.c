@@ -174,10 +174,11 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
     if ((status == RAP_OK && s->scrub) || status == RAP_E_IO)
         scrub(s, s->optional ? 0 : SCRUB_WAIT_MS);
     if (status == RAP_OK && s->scrub && !s->optional)
-        store_say(s,
-                  "%s: done, but the deleted data is still in the store's log, because another "
-                  "process or handle uses the store; it is overwritten when that one is done",
-                  s->d.path);
+        store_say(
+            s,
+            "%s: done, but the deleted data is still in the store's log, because the store is "
+            "in use elsewhere; it is overwritten when that use ends",
+            s->d.path);
     if (status == RAP_OK)
         change_noticed(s);
     return status;
