@@ -149,7 +149,7 @@ typedef struct rap_options {
     const char *profile;          /* as in rap_engine_options; NULL with an engine                */
     const char *store;            /* NULL: $RAP_STORE, else <user data folder>/rap/store.db       */
     int threads;                  /* 0: the engine's, or every core this process may use          */
-    int read_only;                /* a rap_store_use; 0: RAP_STORE_CHANGE                         */
+    int store_use;                /* a rap_store_use; 0: RAP_STORE_CHANGE                         */
     rap_policy policy;            /* RAP_POLICY_DEFAULT                                           */
     rap_on_progress *on_progress; /* NULL: silent                                                 */
     void *payload;                /* NULL; passed to on_progress                                  */

@@ -7,7 +7,7 @@
 /* Appends the bytes with padding, without line breaks. */
 void base64_encode(buf *out, const void *bytes, size_t size);
 
-/* Appends the bytes that `text` stands for; white space is passed over. false: it is not base64, and `out` is as it
+/* Appends the bytes that `text` encodes; white space is skipped. false: it is not base64, and `out` is as it
  * was. Whether memory ran out says buf_failed(). */
 bool base64_decode(buf *out, const char *text, size_t len);
 

@@ -8,7 +8,7 @@ char *path_join(const char *folder, const char *name);        /* free(); absolut
 char *path_folder(const char *path);                          /* "." when it has none; free() */
 const char *path_base(const char *path);                      /* borrowed */
 const char *path_extension(const char *path);                 /* without the dot, "" when none */
-bool path_climbs(const char *path); /* does a relative path leave its folder on the way, going by its letters? */
+bool path_climbs(const char *path); /* does a relative path leave its folder at some "..", by its text alone? */
 bool path_stays(const char *path); /* is it relative, with no ".." in it, also where backslashes part folders? "": no */
 bool path_is_inside(const char *path, const char *root); /* real paths both: is it below the folder `root`? */
 char *path_user_data(const char *name);          /* <user data folder>/rap/`name`; NULL: no such; free() */

@@ -68,7 +68,7 @@ static bool is_space(unsigned code)
            category == UTF8PROC_CATEGORY_ZP;
 }
 
-/* The character that stands for all those typed for one another. */
+/* The one character that replaces all those typed for one another. */
 static unsigned plain(unsigned code)
 {
     if (is_apostrophe(code))
@@ -115,7 +115,7 @@ static size_t next_code(unsigned *out, const char *text)
 
 /* ---- steps ---- */
 
-/* Is this a part of the emoji that stands before it: skin tone, keycap, the letters of a flag? */
+/* Is this part of the emoji before it: skin tone, keycap, the letters of a flag? */
 static bool goes_on_emoji(unsigned code)
 {
     return property_of(code)->boundclass == UTF8PROC_BOUNDCLASS_EXTEND;

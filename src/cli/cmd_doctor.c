@@ -219,7 +219,7 @@ static int open_store(checkup *check)
     options.profile = c->profile;
     options.store = c->store;
     options.threads = (int)c->threads;
-    options.read_only = RAP_STORE_READ_OR_EMPTY;
+    options.store_use = RAP_STORE_READ_OR_EMPTY;
     status = rap_open(&c->r, &options);
     if (status == RAP_OK)
         return CLI_CONTINUE;

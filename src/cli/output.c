@@ -146,7 +146,7 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.profile = c->profile;
     options.store = c->store;
     options.threads = (int)c->threads;
-    options.read_only = (int)use;
+    options.store_use = (int)use;
     options.policy =
         c->policy && strcmp(c->policy, "paper") == 0 ? RAP_POLICY_PAPER : RAP_POLICY_DEFAULT;
     options.on_progress = cli_progress;

@@ -90,7 +90,7 @@ static rap_status open_encoder(run *r, rap_err *err)
         return RAP_OK;
     options.profile = r->set.profile;
     options.threads = r->set.threads;
-    options.read_only = RAP_STORE_EMPTY;
+    options.store_use = RAP_STORE_EMPTY;
     status = rap_open(&r->encoder, &options);
     return status == RAP_OK ? RAP_OK
                             : err_set(err, status, "%s", r->encoder ? rap_error(r->encoder) : "");

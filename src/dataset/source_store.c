@@ -99,7 +99,7 @@ rap_status source_store(source_sink *sink, rap_err *err)
         return status;
     }
     options.store = sink->source->annotations;
-    options.read_only = RAP_STORE_READ;
+    options.store_use = RAP_STORE_READ;
     status = rap_open(&r.r, &options);
     if (status == RAP_OK)
         status = rap_each(r.r, NULL, take, &r);

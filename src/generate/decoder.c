@@ -1,8 +1,8 @@
-/* decoder.c: prefill of tokens and pictures into the decoder's memory (its KV cache).
+/* decoder.c: prefill of tokens and pictures into the decoder's KV cache.
  *
  * A batch holds tokens or rows of floats, never both, so a prompt costs one pass per stretch of text and one per
- * picture. Only the very last token asks for logits: the output layer runs once. The memory begins at FIRST_CELLS and
- * grows with the conversation up to the model's context: one of 128,000 tokens costs gigabytes. */
+ * picture. Only the very last token asks for logits: the output layer runs once. The cache starts at FIRST_CELLS and
+ * grows with the conversation up to the model's context: one of 128,000 tokens takes gigabytes. */
 #include "generate/decoder.h"
 
 #include "base/mem.h"
@@ -59,7 +59,7 @@ static rap_status new_context(struct llama_context **out, vlm *v, int cells, int
     return status;
 }
 
-/* Where a picture's tokens see each other in both directions, llama.cpp wants all of them in one batch. */
+/* With bidirectional attention among a picture's tokens, llama.cpp wants all of them in one batch. */
 static int choose_batch(const vlm *v)
 {
     int batch = v->both_ways > BATCH ? v->both_ways : BATCH;
@@ -67,8 +67,8 @@ static int choose_batch(const vlm *v)
     return v->context < batch ? v->context : batch;
 }
 
-/* A closed conversation leaves its memory to the next one: making it costs more than a short answer, and what both begin
- * with need not be evaluated again. */
+/* A closed conversation leaves its KV cache to the next one: making one costs more than a short answer, and a common
+ * start need not be evaluated again. */
 rap_status decoder_init(decoder *out, vlm *v, rap_err *err)
 {
     rap_status status = RAP_OK;
@@ -270,7 +270,7 @@ rap_status decoder_prefill_picture(decoder *d, const picture *p, rap_err *err)
 
 /* ---- going back ---- */
 
-/* A recurrent model keeps a sum of all it read and cannot take its last tokens out again: that part is copied. */
+/* A recurrent model's state sums up all it read, and its last tokens cannot be removed: the state is copied. */
 rap_status decoder_mark_init(decoder_mark *out, decoder *d, rap_err *err)
 {
     const llama_state_seq_flags part = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
@@ -292,8 +292,8 @@ void decoder_mark_release(decoder_mark *m)
     *m = (decoder_mark){ .state = NULL };
 }
 
-/* Forgotten cells keep their numbers, and one that is no number would spoil every later score: what is remembered is
- * taken out, everything wiped, and put back. */
+/* Removed cells keep their values, and a NaN among them would spoil every later score: what is kept is saved,
+ * everything cleared, and the saved part restored. */
 static bool wipe_rest(struct llama_context *ctx)
 {
     size_t size = llama_state_seq_get_size(ctx, 0);

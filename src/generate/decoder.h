@@ -18,8 +18,8 @@ typedef struct decoder {
     llama_batch batch; /* token batch, reused */
     int batch_size;
     llama_pos position; /* of the next token             */
-    int cells;          /* taken in memory               */
-    prefix prefix;      /* what stands at the start      */
+    int cells;          /* used in the KV cache          */
+    prefix prefix;      /* the runs at the start         */
 } decoder;
 
 rap_status decoder_init(decoder *out, vlm *v, rap_err *err);
@@ -29,7 +29,7 @@ void decoder_release(decoder *d); /* NULL-safe fields */
 rap_status decoder_reserve(decoder *d, int cells, rap_err *err);
 
 /* A conversation's first step: of the `runs` that it begins with (named by id; 0: without a name), keeps those that
- * stand in memory already, from a conversation before. Returns how many. */
+ * are in the KV cache already, from an earlier conversation. Returns how many. */
 int decoder_resume(decoder *d, const uint64_t *id, int runs);
 /* Run `number` has been evaluated, and took the places from `cells` and `position` on. */
 void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos position);
@@ -39,7 +39,7 @@ rap_status decoder_prefill(decoder *d, const llama_token *token, size_t count, b
                            rap_err *err);
 rap_status decoder_prefill_picture(decoder *d, const picture *p, rap_err *err);
 
-/* Notes where the conversation stands. Release it with decoder_mark_release(). */
+/* Saves the current state of the conversation. Release it with decoder_mark_release(). */
 rap_status decoder_mark_init(decoder_mark *out, decoder *d, rap_err *err);
 void decoder_mark_release(decoder_mark *m);
 

@@ -1,7 +1,7 @@
 /* plan.c: a turn's plan.
  *
- * Reading order: pictures, tokens, then plan_fit: where the context or the concepts' budget is too short, pictures go
- * before texts, and of each the least certain first (concepts come best first). */
+ * Reading order: pictures, tokens, then plan_fit: if the context or the concepts' budget is too short, it drops
+ * pictures before texts, and of each the least certain first (concepts are sorted best first). */
 #include "generate/plan.h"
 
 #include "base/hash.h"
@@ -33,7 +33,7 @@ static bool is_given(const session_picture *source)
     return source && (source->pixels || source->tokens);
 }
 
-/* A text-only model is told of concepts without their pictures. */
+/* A text-only model gets concepts without their pictures. */
 static rap_status plan_pictures(plan *p, vlm *v, const session_turn *turn, rap_err *err)
 {
     size_t concepts = (size_t)turn->concepts;
@@ -59,7 +59,7 @@ static rap_status plan_pictures(plan *p, vlm *v, const session_turn *turn, rap_e
     return status;
 }
 
-/* Some templates write the token that begins a text themselves. */
+/* Some templates write the BOS token themselves. */
 static void drop_second_begin(token_list *l, llama_token begin)
 {
     if (l->runs == 0 || l->run[0].picture >= 0 || l->run[0].count < 2 || l->token[1] != begin)
@@ -90,8 +90,8 @@ static rap_status plan_tokens(plan *p, const plan_place *at, const prompt *text,
     return status;
 }
 
-/* Where memory comes first, concepts stand in the order of their names: the same ones make the same tokens, however
- * certain each of them is. */
+/* Where memory comes first, concepts are sorted by name: the same ones give the same tokens, whatever their
+ * scores. */
 static void put_in_order(plan *p, int kept, bool by_name)
 {
     for (int i = 0; i < kept; i++) {
@@ -166,7 +166,7 @@ uint64_t plan_run_id(const plan *p, size_t i)
     return id ? id : 1;
 }
 
-/* Room kept free for the answer: what was asked for, but no more than an eighth of the context. */
+/* Tokens reserved for the answer: as many as requested, but at most an eighth of the context. */
 static int answer_room(const plan_place *at, const session_turn *turn)
 {
     int wanted = plan_answer_limit(turn), share = at->v->context / 8;
@@ -174,7 +174,7 @@ static int answer_room(const plan_place *at, const session_turn *turn)
     return wanted < share ? wanted : share > 0 ? share : 1;
 }
 
-/* Takes the picture of the last concept that has one. False when none has. */
+/* Drops the picture of the last concept that has one. False if none has. */
 static bool drop_picture(plan *p)
 {
     for (int i = p->kept - 1; i >= 0; i--)
@@ -185,7 +185,7 @@ static bool drop_picture(plan *p)
     return false;
 }
 
-/* Leaves out pictures, then concepts, until the prompt takes no more than `room`. */
+/* Leaves out pictures, then concepts, until the prompt takes at most `room`. */
 static rap_status plan_drop(plan *p, const plan_place *at, const char *question, int room,
                             rap_err *err)
 {

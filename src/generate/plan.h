@@ -4,7 +4,7 @@
 
 #include "generate/picture.h"
 
-/* Where the conversation stands before the turn. */
+/* The state of the conversation before the turn. */
 typedef struct plan_place {
     vlm *v;
     int turns;        /* so far                                                */
@@ -16,7 +16,7 @@ typedef struct plan_place {
 typedef struct plan {
     picture *picture;        /* [1 + concepts]: the query's, then each concept's */
     prompt_concept *concept; /* [concepts], the most certain first               */
-    int *order;              /* [concepts]: which concept stands where in the prompt */
+    int *order;              /* [concepts]: the order of the concepts in the prompt */
     int concepts;
     bool has_query;
     token_list tokens;

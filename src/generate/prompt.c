@@ -1,7 +1,7 @@
 /* prompt.c: the RAP prompt as segments.
  *
- * Reading order: add_* (one segment each), plain text made harmless (add_line), the body of a turn
- * (add_body), prompt_build. Template text and data are kept apart from the first line on: the tokenizer
+ * Reading order: add_* (one segment each), plain text without control characters (add_line), the body of a turn
+ * (add_body), prompt_build. Template text and data are always separate segments: the tokenizer
  * (tokens.c) never looks for special tokens in a PLAIN segment. */
 #include "generate/prompt.h"
 
@@ -41,13 +41,13 @@ static rap_status add_image(prompt *p, int image, rap_err *err)
     return add_segment(p, PROMPT_IMAGE, NULL, image, err);
 }
 
-/* Does this code point end or steer a line? C0, DEL, C1, line and paragraph separator. */
+/* Does this code point end or control a line? C0, DEL, C1, line and paragraph separator. */
 static bool is_control(unsigned c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
 }
 
-/* Data as PLAIN text; control characters become spaces, so that it cannot leave its line.
+/* Data as PLAIN text; control characters become spaces, so that it stays on its line.
  * keep_lines: newlines and tabs stay (a question may have several lines). */
 static rap_status add_plain(prompt *p, const char *text, bool keep_lines, rap_err *err)
 {

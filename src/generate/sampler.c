@@ -39,7 +39,7 @@ void sampler_release(sampler *s)
     s->chain = NULL;
 }
 
-/* The likeliest token. −1 when any logit is not a number. */
+/* The likeliest token. −1 if any logit is NaN. */
 static llama_token best_token(const float *logit, int32_t count)
 {
     llama_token best = 0;

@@ -1,7 +1,7 @@
 /* session.c: one conversation with a local model.
  *
- * Reading order: prefill of a turn's plan, then generate, then session_ask, which undoes the turn when it fails. The
- * decoder's memory keeps everything that was said, so a later turn only evaluates what is new. */
+ * Reading order: prefill of a turn's plan, then generate, then session_ask, which undoes the turn if it fails. The
+ * KV cache keeps the whole conversation, so a later turn only evaluates what is new. */
 #include "generate/session.h"
 
 #include "base/mem.h"
@@ -17,9 +17,9 @@ struct session {
     vlm *v;
     decoder decoder;
     int turns;
-    bool has_pending; /* the answer's last token was said but not decoded */
+    bool has_pending; /* the answer's last token was generated but not decoded */
     llama_token pending;
-    bool lost; /* a failed turn could not be undone: what was said before it is gone */
+    bool lost; /* a failed turn could not be undone: the conversation before it is gone */
 };
 
 rap_status session_open(session **out, vlm *v, rap_err *err)
@@ -56,7 +56,7 @@ void session_answer_release(session_answer *a)
 
 /* ---- prefill ---- */
 
-/* Runs of the first turn that stand in memory already; their places are counted as kept. */
+/* Runs of the first turn that are in the KV cache already; their positions are counted as kept. */
 static rap_status resume(size_t *out, session *s, const plan *p, session_answer *answer,
                          rap_err *err)
 {
@@ -132,7 +132,7 @@ static rap_status say(stream *out, const session *s, llama_token token, rap_err 
     return RAP_OK;
 }
 
-/* Decodes the token that was said last, so that the next one can be chosen. */
+/* Decodes the last generated token, so that the next one can be sampled. */
 static rap_status decode_pending(session *s, rap_err *err)
 {
     rap_status status = decoder_reserve(&s->decoder, s->decoder.cells + 1, err);
@@ -191,7 +191,7 @@ static rap_status take_text(session_answer *out, stream *text, rap_err *err)
     return out->text ? RAP_OK : err_memory(err, "writing an answer");
 }
 
-/* As it was before the turn. */
+/* Restores the state before the turn. */
 static void undo(session *s, const plan_place *before, const decoder_mark *mark)
 {
     s->has_pending = before->has_pending;

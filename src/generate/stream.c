@@ -1,4 +1,4 @@
-/* stream.c: an answer as it grows.
+/* stream.c: the text of an answer while it is generated.
  *
  * A model generates tokens, and a token may be one byte of a character. Bytes wait in `raw` until they
  * are a character; bytes that can never be one become U+FFFD. White space before the first word is
@@ -32,7 +32,7 @@ static size_t length_by_lead(unsigned char lead)
     return lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
 }
 
-/* Is byte i of a character with this lead allowed? Shuts out overlong forms, surrogates and the end. */
+/* Is byte i of a character with this lead allowed? Excludes overlong forms, surrogates and code points above U+10FFFF. */
 static bool is_allowed(unsigned char lead, size_t i, unsigned char byte)
 {
     unsigned low = 0x80, high = 0xBF;
@@ -72,7 +72,7 @@ static bool is_space(char c)
     return c == ' ' || c == '\n' || c == '\t' || c == '\r';
 }
 
-/* One character joins the text; NUL and leading white space do not. */
+/* Appends one character to the text, except NUL and leading white space. */
 static void keep(stream *s, const char *bytes, size_t len)
 {
     if (*bytes == '\0' || (!s->begun && len == 1 && is_space(*bytes)))
@@ -81,7 +81,7 @@ static void keep(stream *s, const char *bytes, size_t len)
     buf_add(&s->text, bytes, len);
 }
 
-/* Moves what is complete from raw to text and tells the listener. */
+/* Moves complete characters from raw to text and calls on_token. */
 static void drain(stream *s, bool last)
 {
     size_t before = s->text.len, at = 0;

@@ -12,7 +12,7 @@ typedef struct stream {
     buf raw;    /* bytes of a character that is not complete yet       */
     bool begun; /* something other than white space was given out      */
     bool stopped;
-    rap_on_token *on_token; /* NULL: nobody listens */
+    rap_on_token *on_token; /* NULL: not streamed */
     void *payload;
 } stream;
 

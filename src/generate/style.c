@@ -1,7 +1,7 @@
-/* style.c: a model's turns out of its own chat template.
+/* style.c: splits a model's chat template into the parts of a turn.
  *
- * The template is never given user text. It is rendered twice with private markers as the contents, and what stands
- * around the markers is the template's own text:
+ * The template is never given user text. It is rendered twice with private markers as the contents, and the text
+ * around the markers is the template's own:
  *
  *     one turn    [start] S [before the question] Q [before the answer]
  *     two turns   … A [after the answer, before the next question] R …
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Letters only, so that no template trims or escapes them; long enough to stand in none. */
+/* Letters only, so that no template trims or escapes them; long enough to occur in none. */
 #define MARK_S "sWzXvKpSystemMarkerNinePrivate"
 #define MARK_Q "qWzXvKpQuestionMarkerNinePrivate"
 #define MARK_A "aWzXvKpAnswerMarkerNinePrivate"
@@ -76,7 +76,7 @@ static int render(char **out, const style_source *source, bool system, size_t tu
 }
 
 /* Some templates take contents as texts, some as lists of parts, most take either. False, and *out says why or is
- * NULL, where the question comes out in neither way. */
+ * NULL, where the question comes out in neither form. */
 static bool render_either(char **out, const style_source *source, bool system, size_t turns,
                           contents *kind)
 {
@@ -109,7 +109,7 @@ static rap_status refuse(const char *name, const char *why, rap_err *err)
         name, why ? why : "the contents do not come out of it");
 }
 
-/* ---- cutting at the markers ---- */
+/* ---- splitting at the markers ---- */
 
 /* The text between two pointers, owned. */
 static char *between(const char *from, const char *to)
@@ -117,7 +117,7 @@ static char *between(const char *from, const char *to)
     return mem_string_n(from, (size_t)(to - from));
 }
 
-/* one: "[start S] before Q tail"; two: "… A link R …". False when a marker is not where it should be. */
+/* one: "[start S] before Q tail"; two: "… A link R …". False if a marker is not where it should be. */
 static bool split(style *out, const char *one, const char *two, const char *system_line)
 {
     const char *q = strstr(one, MARK_Q), *s = strstr(one, MARK_S), *a = strstr(two, MARK_A),
@@ -141,7 +141,7 @@ static bool is_whole(const prompt_style *t)
            t->before_assistant && t->after_assistant;
 }
 
-/* A template that knows no system line gets it at the start of the first question, as its authors advise. */
+/* A template without a system role gets the system line at the start of the first question, as its authors advise. */
 static rap_status append_system(style *out, const char *line, rap_err *err)
 {
     buf both = BUF_INIT;

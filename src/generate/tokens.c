@@ -1,8 +1,8 @@
 /* tokens.c: a prompt as tokens and pictures.
  *
  * Reading order: the vocabulary's special tokens (tokenizer_init), lists, one stretch of ordinary text
- * (add_stretch), then tokenize_prompt, which cuts SPECIAL segments at special tokens and lets everything
- * else flow into stretches.
+ * (add_stretch), then tokenize_prompt, which splits SPECIAL segments at special tokens and adds everything
+ * else to stretches.
  *
  * Why not llama_tokenize(parse_special = true) on the whole: a concept called "</s>" would end the turn.
  * Why not per segment: SentencePiece merges across segment borders, and the model was trained on that. */
@@ -24,8 +24,8 @@ enum {
 
 /* ---- the vocabulary ---- */
 
-/* User-defined tokens are matched in any text; those that look like markup steer a model as control
- * tokens do. Runs of blanks and single characters do not. */
+/* User-defined tokens are matched in any text; those that look like markup act on a model like control
+ * tokens. Runs of blanks and single characters do not. */
 static bool looks_like_markup(const char *text)
 {
     return strlen(text) >= 3 && strpbrk(text, "<[|{") != NULL;
@@ -201,7 +201,7 @@ static rap_status tokenize(llama_token **out, int32_t *out_count, const tokenize
     return err_set(err, RAP_E_MODEL, "the model cannot tokenise the prompt");
 }
 
-/* Writes a token's text letter by letter, so that its characters are there and its meaning is not. */
+/* Writes a token's text letter by letter, so that the model gets its characters but not its meaning. */
 static rap_status spell(token_list *out, const tokenizer *t, llama_token id, rap_err *err)
 {
     const char *text = llama_vocab_get_text(t->vocab, id);
@@ -263,7 +263,7 @@ static void strip_end(buf *b)
         b->data[--b->len] = '\0';
 }
 
-/* Template text: its special tokens by themselves, the rest joins the stretch. */
+/* Template text: each special token on its own, the rest is added to the stretch. */
 static rap_status add_special_text(token_list *out, const tokenizer *t, buf *stretch,
                                    const char *text, rap_err *err)
 {

@@ -14,7 +14,7 @@ typedef struct special_token {
     char *text;
     size_t len;
     llama_token id;
-    bool strip_after, strip_before; /* white space beside it belongs to it */
+    bool strip_after, strip_before; /* white space next to it is part of it */
 } special_token;
 
 /* What must be known of a vocabulary; made once per model, then only read. */

@@ -91,7 +91,7 @@ static rap_status count_here(fetch *f, const hub *h, rap_err *err)
 
     if (!blob || asprintf(&part, "%s.incomplete", blob) < 0) {
         free(blob);
-        return err_memory(err, "looking into the cache");
+        return err_memory(err, "searching the cache");
     }
     some = fetch_size(part);
     f->have = fetch_is_whole(f, blob) ? fetch_size(blob) : some > 0 ? some : 0;

@@ -86,7 +86,7 @@ rap_status fetch_find(fetch *f, const hub *h, rap_err *err)
         return RAP_OK;
     path = fetch_link(f, h);
     if (!path)
-        return err_memory(err, "looking into the cache");
+        return err_memory(err, "searching the cache");
     if (!is_wanted(f, path)) {
         free(path);
         return RAP_OK;

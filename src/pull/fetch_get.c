@@ -10,15 +10,15 @@ static rap_status take_lock(int *out, const fetch *f, const fetch_settings *set,
 {
     char *path = hub_lock(set->hub, f->source, f->etag);
     rap_status status = path ? RAP_OK : err_memory(err, "locking a download");
-    bool told = false;
+    bool announced = false;
 
     while (status == RAP_OK) {
         status = hub_try_lock(out, path, err);
         if (status != RAP_E_BUSY)
             break;
-        if (!told && fetch_tell(set, FETCH_WAIT, "another process is downloading it", 0, 0))
+        if (!announced && fetch_tell(set, FETCH_WAIT, "another process is downloading it", 0, 0))
             status = err_set(err, RAP_E_CANCELLED, "stopped; run the same command to resume");
-        told = true;
+        announced = true;
         if (status == RAP_E_BUSY)
             status = fetch_pause(set, 200, err);
     }

@@ -295,7 +295,7 @@ static rap_status need_space(const pull *p, const char *path, const struct statv
         path, ((double)need + (double)DISK_SPARE) / 1e9, available / 1e9);
 }
 
-/* What is made of a source of so many bytes: about as many. A quantised language model takes a temporary file besides, an
+/* What is made of a source of so many bytes: about as many. A quantised language model also takes a temporary file, an
  * image projector is a small part of its source. */
 static int64_t bytes_made(const recipe_step *s, int64_t bytes)
 {
@@ -417,7 +417,7 @@ static rap_status fetch_all(pull *p)
 static rap_status lock_profile(int *out, const pull *p)
 {
     char *folder = path_folder(p->profile), *path = NULL;
-    bool told = false;
+    bool announced = false;
     rap_status status = RAP_OK;
 
     if (!folder || asprintf(&path, "%s/.%s.lock", folder, p->r->name) < 0) {
@@ -427,12 +427,12 @@ static rap_status lock_profile(int *out, const pull *p)
     while ((status = hub_try_lock(out, path, p->err)) == RAP_E_BUSY) {
         struct timespec nap = { 0, 200 * 1000000L };
 
-        if (told ? is_cancelled((void *)p)
-                 : tell(p, PULL_WAIT, p->r->name, "another process pulls it", 0, 0)) {
+        if (announced ? is_cancelled((void *)p)
+                      : tell(p, PULL_WAIT, p->r->name, "another process pulls it", 0, 0)) {
             status = err_set(p->err, RAP_E_CANCELLED, "stopped while another process pulls it");
             break;
         }
-        told = true;
+        announced = true;
         nanosleep(&nap, NULL);
     }
     if (status == RAP_OK)

@@ -142,7 +142,7 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
         return status;
     ++*encoded;
     /* A cache that cannot be written (disk full, store busy) only costs time. */
-    if (!r->options.read_only && *key != ' ')
+    if (r->options.store_use == RAP_STORE_CHANGE && *key != ' ')
         store_put_tokens(r->store, avatar->view_id, key, out->tokens, out->floats, NULL);
     return RAP_OK;
 }

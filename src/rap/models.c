@@ -27,7 +27,7 @@ rap_status models_vlm(rap *r)
 rap_status models_retriever(rap *r)
 {
     const engine_retriever_options o = { .store = r->store,
-                                         .read_only = r->options.read_only,
+                                         .read_only = r->options.store_use,
                                          .threads = r->threads,
                                          .on_progress = r->options.on_progress,
                                          .payload = r->options.payload };

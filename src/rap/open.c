@@ -52,7 +52,7 @@ static rap_status open_to_read(rap *r, int *read_only, const char *path, const c
 
     if (r->options.store && *r->options.store && !file_is_folder(folder))
         return err_set(&r->err, RAP_E_NOT_FOUND, "%s: no such folder: %s", path, folder);
-    if (r->options.read_only == RAP_STORE_CACHE && file_exists(path) && may_write(path, folder))
+    if (r->options.store_use == RAP_STORE_CACHE && file_exists(path) && may_write(path, folder))
         status = store_open(&r->store, path, 0, &r->err);
     *read_only = status != RAP_OK;
     if (status == RAP_E_IO) { /* perhaps it can still be read */
@@ -74,16 +74,17 @@ static rap_status open_to_change(rap *r, const char *path, const char *folder)
 
 static rap_status open_in(rap *r, const char *path, const char *folder)
 {
-    int read_only = r->options.read_only == RAP_STORE_READ;
+    int read_only = r->options.store_use == RAP_STORE_READ;
     rap_status status;
 
-    if (r->options.read_only == RAP_STORE_CHANGE)
+    if (r->options.store_use == RAP_STORE_CHANGE)
         status = open_to_change(r, path, folder);
     else if (read_only)
         status = store_open(&r->store, path, 1, &r->err);
     else
         status = open_to_read(r, &read_only, path, folder);
-    r->options.read_only = read_only; /* from here on a flag */
+    /* From here on: may the store be written? */
+    r->options.store_use = read_only ? RAP_STORE_READ : RAP_STORE_CHANGE;
     return status;
 }
 
@@ -94,7 +95,7 @@ static rap_status open_store(rap *r, const char *given)
     char *folder = path ? path_folder(path) : NULL;
     rap_status status;
 
-    if (r->options.read_only == RAP_STORE_EMPTY)
+    if (r->options.store_use == RAP_STORE_EMPTY)
         status = store_open_empty(&r->store, "no store", &r->err);
     else if (!folder && errno == ENOMEM)
         status = err_memory(&r->err, "finding the store");
@@ -167,8 +168,8 @@ rap_status rap_open(rap **out, const rap_options *options)
     if (r->options.policy != RAP_POLICY_DEFAULT && r->options.policy != RAP_POLICY_PAPER)
         return err_set(&r->err, RAP_E_ARGUMENT, "unknown retrieval policy %d",
                        (int)r->options.policy);
-    if (r->options.read_only < RAP_STORE_CHANGE || r->options.read_only > RAP_STORE_EMPTY)
-        return err_set(&r->err, RAP_E_ARGUMENT, "unknown rap_store_use %d", r->options.read_only);
+    if (r->options.store_use < RAP_STORE_CHANGE || r->options.store_use > RAP_STORE_EMPTY)
+        return err_set(&r->err, RAP_E_ARGUMENT, "unknown rap_store_use %d", r->options.store_use);
     status = environment_check(&r->err);
     if (status == RAP_OK)
         status = open_engine(r);

@@ -76,9 +76,9 @@ rap_status bundle_open(db *out, const char *path, rap_err *err)
 
 /* ---- one view ---- */
 
-/* The numbers of a blob; free(). *out is NULL, and one more is left out, where they cannot be a vector: of the wrong
- * size, not finite, or without a direction, with which it would hide what it belongs to from every search. It is made
- * again when it is needed. */
+/* The numbers of a blob; free(). *out is NULL, and one more counts as left out, if they are not a valid vector: of the
+ * wrong size, not finite, or zero, which would hide its view from every search. It is computed again when it is
+ * needed. */
 static rap_status read_numbers(float **out, transfer *t, const void *bytes, size_t size,
                                const store_vector *like, rap_err *err)
 {

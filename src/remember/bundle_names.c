@@ -52,7 +52,7 @@ static rap_status taken_by_another(bool *out, const char *folded, void *payload,
     return RAP_OK;
 }
 
-/* *out is NULL when the concept itself is called so already. */
+/* *out is NULL if the concept itself already has this name. */
 static rap_status settle_one(const char **out, bundle_names *n, const char *text, rap_err *err)
 {
     char *plain = NULL, *folded = NULL;

@@ -15,12 +15,12 @@
 
 #define SCRUB_WAIT_MS 2000
 
-/* The events of which something may have been deleted. */
+/* The events that may have deleted data. */
 #define DELETING "('edit', 'unalias', 'forget', 'import')"
 
 /* ---- what is owed ---- */
 
-/* Brings the log into the file and empties it. */
+/* Checkpoints the log into the file and truncates it. */
 static void scrub(store *s, int wait_ms)
 {
     sqlite3_busy_timeout(s->d.handle, wait_ms);
@@ -94,7 +94,7 @@ void store_say(store *s, const char *format, ...)
     va_start(values, format);
     vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    err_set(&line, RAP_OK, "%s", text); /* one line, whatever a path has in it */
+    err_set(&line, RAP_OK, "%s", text); /* err_set() makes it one line, whatever is in the path */
     memcpy(s->note, line.text, sizeof s->note - 1);
 }
 
@@ -170,14 +170,15 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
         s->changes++;
     else if (tried && status == RAP_E_IO)
         status = take_back(s, status, err);
-    /* After a failure as well: on a full disk the log's room is what the next change needs. */
+    /* Also after a failure: on a full disk the next change needs the log's space. */
     if ((status == RAP_OK && s->scrub) || status == RAP_E_IO)
         scrub(s, s->optional ? 0 : SCRUB_WAIT_MS);
     if (status == RAP_OK && s->scrub && !s->optional)
-        store_say(s,
-                  "%s: done, but what was deleted still stands in its log, because the store is in "
-                  "use elsewhere; it is overwritten when that use ends",
-                  s->d.path);
+        store_say(
+            s,
+            "%s: done, but the deleted data is still in the store's log, because the store is "
+            "in use elsewhere; it is overwritten when that use ends",
+            s->d.path);
     if (status == RAP_OK)
         change_noticed(s);
     return status;

@@ -1,4 +1,4 @@
-/* concept.c: a concept is added, changed, forgotten. Each public function is one transaction around the
+/* concept.c: adds, changes and forgets concepts. Each public function is one transaction around the
  * functions that other files share (inside.h). */
 #include "base/mem.h"
 #include "base/text_fold.h"
@@ -240,7 +240,7 @@ static rap_status forget_one(store *s, int64_t id, rap_err *err)
 
     if (status == RAP_OK)
         status = snapshot_will_scrub_concept(s, id, err);
-    if (status == RAP_OK) { /* names, views, pictures, keys and caches go with it */
+    if (status == RAP_OK) { /* deletes its names, views, pictures, keys and caches too */
         store_will_delete(s);
         status = db_run(&s->d, err, "DELETE FROM concept WHERE id = ?", "i", id);
     }
@@ -252,7 +252,7 @@ static rap_status forget_one(store *s, int64_t id, rap_err *err)
     return status;
 }
 
-/* All names are found before the first concept goes: two may be of one concept. */
+/* Finds all names before it deletes a concept: two of them may name the same one. */
 static rap_status forget_named(store *s, int64_t *ids, const char *const *names, rap_err *err)
 {
     size_t count = 0;

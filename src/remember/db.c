@@ -98,7 +98,7 @@ static int guard_action(void *payload, int action, const char *first, const char
     switch (action) {
     case SQLITE_SELECT:
     case SQLITE_PRAGMA:
-    case SQLITE_FUNCTION: /* of our own statements: those of the file are not asked about */
+    case SQLITE_FUNCTION: /* of our own statements; SQLite does not ask for those of the file */
         return SQLITE_OK;
     case SQLITE_READ:
         return first && (strcmp(first, "sqlite_schema") == 0 || strcmp(first, "sqlite_master") == 0)
@@ -136,7 +136,7 @@ static int bound_step(void *payload)
     return (uint64_t)(d->steps - BOUND_FREE) > (file.size + log.size) / BOUND_BYTES;
 }
 
-/* A statement begins: the steps are counted anew unless it is a part of what others do. */
+/* A statement begins: resets the count of steps unless it runs inside another statement. */
 static void bound_begin(db *d)
 {
     if (d->guarded || d->steps == 0)
@@ -307,7 +307,7 @@ static sqlite3_stmt *kept_find(db *d, const char *sql)
     return NULL;
 }
 
-/* Pragmas are no statements to keep: some work while they are prepared. */
+/* Pragmas are not kept prepared: some take effect while they are prepared. */
 static void kept_add(db *d, sqlite3_stmt *statement)
 {
     if (sqlite3_strnicmp(sqlite3_sql(statement), "PRAGMA", 6) == 0)
@@ -468,7 +468,7 @@ static rap_status begin(db *d, const char *sql, rap_err *err)
     if (!d->rollback && sqlite3_prepare_v3(d->handle, "ROLLBACK", -1, SQLITE_PREPARE_PERSISTENT,
                                            &d->rollback, NULL) != SQLITE_OK)
         return db_fail(d, "changing", err);
-    roll_back(d); /* what could not be at its own end */
+    roll_back(d); /* a rollback that failed earlier */
     return db_exec(d, sql, err);
 }
 

@@ -1,4 +1,4 @@
-/* import.c: which import it is, and what both have in common. The official format is in
+/* import.c: picks the kind of import, and the code that both share. The official format is in
  * official_import.c and official_export.c, the bundle in bundle_import.c and bundle_export.c. */
 #include "remember/raw.h"
 #include "remember/transfer_inside.h"

@@ -34,7 +34,7 @@ struct store {
     int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */
     int64_t last_event;  /* and the last event then */
     int64_t words_event; /* the last event when the categories were read; −1: they were not */
-    char note[512];      /* what the last change has to say; "" */
+    char note[512];      /* remark on the last change, or "" */
     int64_t changes;     /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
@@ -59,14 +59,14 @@ typedef enum store_durability {
     STORE_DERIVED  /* can be computed again: may be lost, never damages anything */
 } store_durability;
 rap_status store_begin(store *s, store_durability durability, rap_err *err);
-/* For what only saves time later: busy stores are not waited for. */
+/* For writes that only save time later: does not wait for a busy store. */
 rap_status store_begin_optional(store *s, rap_err *err);
 rap_status store_end(store *s, rap_status status, rap_err *err);
 /* store_end() for a change of cached data: no handle has to reload anything. */
 rap_status store_end_cache(store *s, rap_status status, rap_err *err);
-/* Says that this transaction deletes: after it the log is emptied into the file. */
+/* Marks this transaction as one that deletes: the log is checkpointed and truncated after it. */
 void store_will_delete(store *s);
-/* What the caller should know although all went well: store_note(). The first of several counts. */
+/* A remark for the caller of a change that succeeded: see store_note(). The first one is kept. */
 void store_say(store *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* After a read that may have blocked a truncation: pays what is owed (change.c), if that can be done at once. */
 void change_noticed(store *s);
@@ -75,7 +75,7 @@ void change_opened(store *s);
 
 /* ---- name.c ---- */
 
-/* Checks a name or an alias (`what` says which, for the error) and gives it as it is kept; free(). */
+/* Checks a name or an alias (`what` says which, for the error) and returns its stored form; free(). */
 rap_status name_check(char **out, const char *what, const char *text, rap_err *err);
 /* The same for a category, which may be empty. */
 rap_status category_check(char **out, const char *text, rap_err *err);
@@ -85,7 +85,7 @@ typedef struct name_owner {
     bool found, alias;
     int64_t concept_id;
 } name_owner;
-/* Who has this name or alias, compared folded. */
+/* The concept with this name or alias, compared folded. */
 rap_status name_find(name_owner *out, store *s, const char *text, rap_err *err);
 /* The same, but no match is RAP_E_NOT_FOUND. */
 rap_status name_require(int64_t *out_id, store *s, const char *text, rap_err *err);

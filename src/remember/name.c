@@ -1,5 +1,5 @@
-/* name.c: what a concept may be called, and by whom a name is taken. Names are any printable text, kept as
- * typed but for the <brackets> that the paper writes around them, and compared folded (text_fold.h). */
+/* name.c: valid names, and which concept has a name. Names are any printable text, kept as
+ * typed except for the <brackets> that the paper puts around them, and compared folded (text_fold.h). */
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/text_fold.h"
@@ -10,7 +10,7 @@
 
 /* ---- checking ---- */
 
-/* What names, aliases and categories have in common; the length is that of `plain`. */
+/* The checks shared by names, aliases and categories; the length is that of `plain`. */
 static rap_status check_text(const char *what, const char *text, rap_err *err)
 {
     if (!text)
@@ -187,7 +187,7 @@ rap_status name_insert(store *s, int64_t concept_id, const char *text, bool alia
     return status;
 }
 
-/* The new name may be the old one in other letters, or one of the concept's own aliases. */
+/* The new name may be another spelling of the old one, or one of the concept's own aliases. */
 rap_status name_rename(store *s, int64_t concept_id, const char *text, rap_err *err)
 {
     char *checked = NULL;

@@ -1,8 +1,8 @@
 /* official_import.c: imports the paper's database.json (official_items.h).
  *
  * Order: read and check everything, find the pictures, run the encoder on each (slow, no lock held),
- * then write all in one transaction. The pictures are read twice rather than all kept in memory; their
- * hash says that they are still the same. */
+ * then write all in one transaction. The pictures are read twice instead of keeping them all in memory; their
+ * hash shows that they have not changed. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
@@ -61,7 +61,7 @@ static rap_status check_taken(const items *all, transfer *t, rap_err *err)
 
 /* ---- pictures and vectors ---- */
 
-/* Reads a picture and says by its hash which it is; free(*out_bytes). */
+/* Reads a picture and computes its hash; free(*out_bytes). */
 static rap_status read_picture(shot *it, char **out_bytes, rap_err *err)
 {
     size_t size = 0;
@@ -114,7 +114,7 @@ static rap_status is_same(bool *out, transfer *t, const item *it, rap_err *err)
     return status;
 }
 
-/* Only where a concept may be replaced is it worth reading its pictures to see that it need not be. */
+/* Reads the pictures to see whether a concept is unchanged: only useful if it may be replaced. */
 static rap_status look_for_same(item *it, transfer *t, rap_err *err)
 {
     rap_status status = RAP_OK;
@@ -175,7 +175,7 @@ static rap_status embed_group(group *g, transfer *t, rap_err *err)
     if (status != RAP_OK)
         return transfer_blame(t, g->key[failed], status, err);
     for (size_t i = 0; i < g->count && status == RAP_OK; i++) {
-        g->shot[i]->view = picture[i].view; /* its box is cut to the picture */
+        g->shot[i]->view = picture[i].view; /* its box is clipped to the picture */
         status = keep_vector(g->shot[i], &picture[i].vector, err);
     }
     return status;
@@ -203,7 +203,7 @@ static rap_status prepare_item(item *it, group *g, transfer *t, rap_err *err)
         if (g->count >= g->room || g->size >= GROUP_BYTES)
             status = embed_timed(g, t, err);
         if (status != RAP_OK)
-            return status; /* the line says whose picture it was */
+            return status; /* the error names the concept */
         g->shot[g->count] = &it->shot[i];
         g->key[g->count] = it->key;
         status = read_picture(&it->shot[i], &g->bytes[g->count], err);

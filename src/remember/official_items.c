@@ -99,7 +99,7 @@ static rap_status read_name(item *out, const json_t *object, rap_err *err)
     return status;
 }
 
-/* Takes `picture` over. */
+/* Takes ownership of `picture`. */
 static rap_status add_shot(item *out, char *picture, rap_box box, rap_err *err)
 {
     shot *grown = realloc(out->shot, (out->shots + 1) * sizeof *grown);
@@ -176,7 +176,7 @@ static rap_status number_items(json_t *by_key, json_t *by_name, const items *all
     return RAP_OK;
 }
 
-/* *out is NULL when concept_dict has none that is called so. */
+/* *out is NULL if concept_dict has none of this name. */
 static rap_status find_item(item **out, items *all, const json_t *by_key, const json_t *by_name,
                             const char *concept, rap_err *err)
 {
@@ -195,7 +195,7 @@ static rap_status find_item(item **out, items *all, const json_t *by_key, const 
     return RAP_OK;
 }
 
-/* A picture that the concept has already, by whatever path, is no further one. */
+/* Skips a picture that the concept already has, by any path. */
 static rap_status add_view(item *it, const transfer *t, const char *path, rap_err *err)
 {
     char *place = NULL;

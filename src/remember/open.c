@@ -19,7 +19,7 @@
 
 /* ---- the file ---- */
 
-/* SQLite gives "file:…" and ":memory:" a meaning; a path never has one. */
+/* SQLite treats "file:…" and ":memory:" specially; a path must not be. */
 static char *plain_path(const char *path)
 {
     return path[0] == '/' ? mem_string(path) : path_join("./", path);
@@ -75,7 +75,7 @@ static rap_status make_store(const char *path, rap_err *err)
     return status;
 }
 
-/* Brings an older store to this version, unless another process has just done it. */
+/* Migrates an older store to this version, unless another process has just done it. */
 static rap_status migrate(store *s, int64_t *version, rap_err *err)
 {
     rap_status status = db_begin(&s->d, err);
@@ -122,7 +122,7 @@ static rap_status open_writing(store *s, const char *path, bool is_new, rap_err 
 
 /* ---- reading ---- */
 
-/* A store of an older version is read as a copy in memory that is brought to this one. */
+/* A store of an older version is read through a migrated copy in memory. */
 static rap_status read_copy(store *s, int64_t *version, rap_err *err)
 {
     db copy = { .handle = NULL };

@@ -56,7 +56,7 @@ static rap_status locate(char **out, const char *folder, const char *parent, con
     return status;
 }
 
-/* Also as other systems spell it (path_find.h). */
+/* Also accepts the spelling of other systems (path_find.h). */
 static rap_status locate_any(char **out, const char *folder, const char *parent,
                              const char *picture, rap_err *err)
 {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define RAW_WAIT_MS 10000
-#define SECTOR 512 /* what a disk writes whole */
+#define SECTOR 512 /* bytes that a disk writes atomically */
 
 /* ---- a file of SQLite's VFS ---- */
 
@@ -121,7 +121,7 @@ rap_status raw_read_header(unsigned char out[RAW_HEADER], size_t *out_got, const
     if (stat(path, &info) != 0 || access(path, R_OK) != 0)
         return err_set(err, RAP_E_IO, "%s: opening failed: %s", path,
                        strerror_r(errno, memory, sizeof memory));
-    if (!S_ISREG(info.st_mode)) /* a pipe would be waited for */
+    if (!S_ISREG(info.st_mode)) /* opening a pipe would block */
         return err_set(err, RAP_E_ARGUMENT, "%s: is not a regular file", path);
     status = raw_open(&r, path, SQLITE_OPEN_READONLY, err);
     if (status == RAP_OK)

@@ -1,4 +1,4 @@
-/* record.c: concepts as they are listed and found, the names in the store, its categories. Reads no
+/* record.c: lists and searches concepts, names and categories. Reads no
  * picture. */
 #include "base/mem.h"
 #include "base/text.h"
@@ -159,7 +159,7 @@ static bool text_matches(const char *text, const char *folded_search)
     return found;
 }
 
-/* The search is also one for a name: "<bo>" finds bo. */
+/* The text is also searched as a name: "<bo>" finds bo. */
 static bool record_matches(const rap_record *record, const char *folded_search,
                            const char *folded_name)
 {
@@ -311,7 +311,7 @@ static int compare_strings(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* "dog" and "Dog" are one category: sorts and drops what is there twice. */
+/* "dog" and "Dog" are one category: sorts and drops duplicates. */
 static void unite(char **strings, size_t *count)
 {
     size_t kept = 0;
@@ -349,7 +349,7 @@ static rap_status add_category(char ***out, size_t *out_count, const char *text,
     return RAP_OK;
 }
 
-/* Looks at every concept: only where there are too many categories. */
+/* Scans all concepts: only used if there are too many categories. */
 static const char common_categories_sql[] =
     "SELECT category FROM concept WHERE category <> '' GROUP BY category COLLATE NOCASE"
     " ORDER BY count(*) DESC, category COLLATE NOCASE LIMIT ?1";

@@ -28,7 +28,7 @@ typedef struct old_names {
 
 /* ---- a name that is free ---- */
 
-/* "José" → "José (2)", shortened where both would be too long. */
+/* "José" → "José (2)", shortened if that would be too long. */
 static char *with_number(const char *text, int number)
 {
     char tail[24];
@@ -140,7 +140,7 @@ static rap_status find_changed(old_names *out, db *d, rap_err *err)
 
 typedef struct target {
     db *d;
-    int64_t concept_id; /* whose own names take nothing from it */
+    int64_t concept_id; /* its own names do not conflict */
 } target;
 
 static rap_status taken_by_another(bool *out, const char *folded, void *payload, rap_err *err)
@@ -155,7 +155,7 @@ static rap_status taken_by_another(bool *out, const char *folded, void *payload,
     return status;
 }
 
-/* The concept's own names of this folded form: the name stays, an alias goes. */
+/* The concept's own names of this folded form: the name stays, an alias is dropped. */
 static rap_status settle_own(bool *out_done, db *d, const old_name *name, const char *folded,
                              rap_err *err)
 {

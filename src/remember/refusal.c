@@ -1,4 +1,4 @@
-/* refusal.c: what a concept is not: pictures a person gave to correct it, each with one vector. */
+/* refusal.c: pictures a person gave as "not this concept", each with one vector. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/inside.h"
@@ -183,7 +183,7 @@ rap_status store_each_stale_refusal(store *s, const char *maker, store_on_view *
                                "SELECT id, hash, box_x, box_y, box_w, box_h, bytes, concept_id"
                                " FROM refusal WHERE id = ?",
                                ids[i], err);
-        if (status == RAP_OK && found) /* else another process has just forgotten it */
+        if (status == RAP_OK && found) /* otherwise another process has just deleted it */
             status = on_refusal(ids[i], &picture, payload, err);
         store_picture_release(&picture);
     }

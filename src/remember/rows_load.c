@@ -1,4 +1,4 @@
-/* rows_load.c: the packed vectors of an encoder: what the store has is listed, then compared with the
+/* rows_load.c: the packed vectors of an encoder: lists what the store has, then compares it with the
  * snapshot (rows.h). Reading order: the list, loading, writing a snapshot. */
 #include "base/mem.h"
 #include "remember/snapshot.h"
@@ -91,7 +91,7 @@ static rap_status list_places(listing *out, store *s, int64_t encoder, rap_err *
 
 /* ---- vectors that the snapshot does not have ---- */
 
-/* One of another size is damaged: its view is not found by it, all others are by theirs. */
+/* A vector of another size is damaged: only its view cannot be found. */
 static rap_status read_vector(store_vectors *out, store *s, sqlite3_stmt *statement, const place *p,
                               int64_t encoder, rap_err *err)
 {
@@ -142,7 +142,7 @@ typedef struct comparison {
     size_t dead_count;
 } comparison;
 
-/* Gives each row of the snapshot its concept. Both lists ascend; a row out of order is as good as none. */
+/* Gives each row of the snapshot its concept. Both lists ascend; a row out of order counts as missing. */
 static void compare_rows(comparison *out, int64_t *concept_id, const snapshot *snap,
                          const listing *places)
 {
@@ -209,7 +209,7 @@ static rap_status pack_row(writer *w, const listing *places, int64_t view, const
     size_t row;
 
     if (!found || !bytes || (size_t)size != (size_t)w->packing->dim * sizeof(float))
-        return RAP_OK; /* a hole: reading it from the store says what is wrong */
+        return RAP_OK; /* a hole: reading it from the store reports the error */
     row = (size_t)(found - places->place);
     for (int i = 0; i < STORE_PARTS; i++)
         part[i] = w->snap.part[i] + row * w->snap.part_size[i];
@@ -222,7 +222,7 @@ static rap_status pack_row(writer *w, const listing *places, int64_t view, const
     return say(w) ? RAP_E_CANCELLED : RAP_OK;
 }
 
-/* What all rows share, from every n-th vector. */
+/* Computes the shared part of all rows from every n-th vector. */
 static rap_status prepare(writer *w, const listing *places)
 {
     size_t step = places->count / STORE_SAMPLE + (places->count < STORE_SAMPLE);
@@ -261,8 +261,8 @@ static rap_status pack_all(writer *w, const listing *places)
     return status;
 }
 
-/* Under the write lock: what was forgotten while the snapshot was made is taken out of it, and then it
- * is the one that the store names; unless it was removed, because a vector was replaced. */
+/* Under the write lock: removes what was forgotten while the snapshot was made, then publishes it
+ * in the store, unless it was deleted because a vector was replaced. */
 static rap_status publish(writer *w, const char *token)
 {
     char *from = snapshot_path(w->s, w->encoder, true),
@@ -314,7 +314,7 @@ static bool make_token(char out[SNAPSHOT_TOKEN + 1])
     return true;
 }
 
-/* A failure (no room, another process at it) is no harm: the vectors are read from the store then. */
+/* A failure (disk full, another process making one) is harmless: the vectors are read from the store. */
 static rap_status write_snapshot(writer *w, const listing *places)
 {
     char token[SNAPSHOT_TOKEN + 1], *path = snapshot_path(w->s, w->encoder, true);
@@ -429,7 +429,7 @@ static rap_status load(store_rows *out, loading *l, const char *fingerprint, boo
     rap_status status = find_entry(&l->encoder, l->s, fingerprint, err);
 
     if (status != RAP_OK || l->encoder.id == 0 || l->encoder.dim != l->packing->dim)
-        return status; /* vectors of another size are none of this encoder's: store_correct_encoder() */
+        return status; /* vectors of another size are not this encoder's: store_correct_encoder() */
     status = look(out, l, err);
     if (status == RAP_OK && !(wait && l->stale))
         status = read_fresh(&out->fresh, l->s, &l->compared.missing, l->encoder.id, l->packing->dim,
@@ -468,7 +468,7 @@ rap_status store_rows_load(store_rows *out, store *s, const char *encoder,
             status = db_end(&s->d, load(out, &l, encoder, wait, err), err);
         if (status == RAP_OK)
             scrub_dead(&l);
-        if (status == RAP_OK && wait && l.stale) { /* write one, then look again */
+        if (status == RAP_OK && wait && l.stale) { /* write one, then load again */
             store_rows_release(out);
             w.encoder = l.encoder.id;
             if (write_snapshot(&w, &l.places) == RAP_E_CANCELLED)

@@ -1,7 +1,7 @@
 /* schema.c: the tables, each with what it is for. This file is the store's documentation: read the
  * SQL first, then inspect (a file's header), migrate and verify.
  *
- * A bundle is a file of the same make with the tables of `shared_tables` only: what a person put in and
+ * A bundle has the same format, with the tables of `shared_tables` only: what a person put in and
  * the vectors made of it, without caches and history. */
 #include "remember/schema.h"
 
@@ -64,7 +64,7 @@ static const char shared_tables[] =
     " dim INTEGER NOT NULL CHECK (dim > 0)"
     ") STRICT;"
 
-    /* What a view is found by: `dim` little-endian f32, not normalised. */
+    /* The vector of a view, for searching: `dim` little-endian f32, not normalised. */
     "CREATE TABLE key ("
     " id INTEGER PRIMARY KEY,"
     " encoder_id INTEGER NOT NULL REFERENCES encoder(id),"
@@ -100,9 +100,9 @@ static const char store_tables[] =
     " concept_id INTEGER NOT NULL"
     ") STRICT;";
 
-/* Version 2: what large stores need. */
+/* Version 2: for large stores. */
 static const char large_stores[] =
-    /* The cache with a size, and the hour (since 1970) of last use: what was used longest ago makes room. */
+    /* The cache with a size, and the hour (since 1970) of last use: the least recently used is evicted. */
     "CREATE TABLE bounded_cache ("
     " id INTEGER PRIMARY KEY,"
     " view_id INTEGER NOT NULL REFERENCES view(id) ON DELETE CASCADE,"
@@ -128,7 +128,7 @@ static const char large_stores[] =
     /* The detector asks for the distinct categories of all concepts. */
     "CREATE INDEX category_of_concept ON concept(category COLLATE NOCASE);";
 
-/* Version 3: what a concept is not. */
+/* Version 3: refusals. */
 static const char refusals[] =
     /* A picture that the user gave to correct a concept: "this is not it". One vector, from the encoder that
      * made it last; maker = '': none yet. The box as in `view`. */
@@ -237,7 +237,7 @@ static rap_status read_numbers(db *d, int64_t *out_id, int64_t *out_version, rap
     return status;
 }
 
-/* The numbers fit this program, or the file is new: no number, no table. */
+/* The id and version fit this program, or the file is new: neither, and no table. */
 static rap_status check_numbers(db *d, schema_kind kind, int64_t *out_version, rap_err *err)
 {
     int64_t id = 0, tables = 0;

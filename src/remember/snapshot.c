@@ -17,7 +17,7 @@
 #define PAGE ((size_t)4096)
 #define FORMAT 2
 
-/* What the first page begins with. */
+/* The start of the first page. */
 typedef struct header {
     char magic[8];
     uint32_t order, format, packing, dim;
@@ -145,7 +145,7 @@ static bool shared_is_whole(const snapshot *s)
 
 /* ---- opening ---- */
 
-/* A whole header of this format, and a file of the size that it gives. */
+/* Is the header valid and of this format, and the file of the size it gives? */
 static bool read_header(header *out, snapshot *s, const char *path, int flags)
 {
     struct stat info;
@@ -208,7 +208,7 @@ bool snapshot_make(snapshot *out, const char *path, const char *token, const sto
     header_fill(&h, token, packing, count);
     *out = (snapshot){ .count = count,
                        .fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) };
-    /* What a maker left that was killed is taken over: its lock went with it. */
+    /* Takes over the file of a killed maker, whose lock is gone. */
     fine = out->fd >= 0 && lock_file(out->fd, path);
     if (!fine) {
         snapshot_close(out);
@@ -290,14 +290,14 @@ static rap_status scrub_file(const char *path, const int64_t *view_id, size_t co
         snapshot_zero_row(&s, row);
         any = true;
     }
-    if (any) /* behind the zeros: who sees the new count sees them too */
+    if (any) /* after the zeros: a reader of the new count sees them too */
         __atomic_fetch_add(s.scrubs, 1, __ATOMIC_RELEASE);
     failed = msync(s.map, s.size, MS_SYNC) != 0;
     snapshot_close(&s);
     return failed ? err_set(err, RAP_E_IO, "%s: writing failed", path) : RAP_OK;
 }
 
-/* Removes what a killed maker left. */
+/* Removes the file of a killed maker. */
 static void remove_leftover(const char *path)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -342,8 +342,8 @@ rap_status snapshot_drop(store *s, int64_t encoder_id, rap_err *err)
                : status;
 }
 
-/* What was forgotten while a snapshot was made its maker sees by itself; what was replaced it cannot see, and
- * finds its file gone. */
+/* The maker of a snapshot detects by itself what was forgotten meanwhile; a replaced vector it cannot detect, so
+ * its file is removed. */
 static rap_status scrub_encoder(store *s, int64_t encoder_id, const int64_t *view_id, size_t count,
                                 bool replaced, rap_err *err)
 {

@@ -15,10 +15,10 @@
  * from a backup, or another one altogether) has another token.
  *
  * What is shared is made from thousands of vectors together and stays when one is forgotten.
- * Forgetting zeroes the rows in place as the last thing before it commits. Where the commit fails after all, or
+ * Forgetting zeroes the rows in place as the last step before it commits. If the commit then fails, or
  * the process dies, the store still has what is zero here; the count on the first page tells every process
  * that has the file mapped to look again. A row whose sum is wrong, because of a crash or a bad disk,
- * counts as a hole. Nothing is ever cut off in place, so a mapping stays readable. */
+ * counts as a hole. The file is never truncated in place, so a mapping stays readable. */
 #ifndef RAP_REMEMBER_SNAPSHOT_H
 #define RAP_REMEMBER_SNAPSHOT_H
 

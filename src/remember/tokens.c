@@ -1,6 +1,6 @@
 /* tokens.c: the image tokens that a language model's projector made of a view: encoded once, not at every
- * question. They can be computed again at any time, so their room is bounded: what was used longest ago
- * goes. Use is noted by the hour, so that asking rarely writes. */
+ * question. They can be computed again at any time, so their size is bounded: the least recently used
+ * are evicted. Use is recorded by the hour, so that asking rarely writes. */
 #include "base/mem.h"
 #include "remember/inside.h"
 
@@ -13,7 +13,7 @@ void store_limit_tokens(store *s, int64_t bytes)
     s->token_limit = bytes < 0 ? 0 : bytes;
 }
 
-/* Only a wish: where it fails, the tokens just look older. */
+/* Best effort: if it fails, the tokens just look older. */
 static void note_use(store *s, int64_t view_id, const char *model)
 {
     int64_t old = 0;
@@ -52,7 +52,7 @@ rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float 
     return status;
 }
 
-/* Deletes those used longest ago until `size` more bytes fit. */
+/* Deletes the least recently used until `size` more bytes fit. */
 static rap_status make_room(store *s, int64_t size, rap_err *err)
 {
     int64_t total = 0, oldest = 0;

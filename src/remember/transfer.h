@@ -7,7 +7,7 @@
 /* A picture about to be imported. */
 typedef struct transfer_picture {
     const char *name;    /* what errors call it */
-    store_view view;     /* bytes, size and box come in; width, height and the cut box go out */
+    store_view view;     /* bytes, size and box come in; width, height and the clipped box go out */
     store_vector vector; /* goes out; owned by the callee until the next call */
 } transfer_picture;
 

@@ -1,6 +1,6 @@
-/* unreadable.c: pictures that gave no vector are marked with who could not read them, the decoder or the maker of
- * vectors, and passed over by it from then on. Another version of either tries again. A mark goes with its picture, which
- * never changes. Where marks cannot be written the handle remembers them. */
+/* unreadable.c: pictures that gave no vector are marked with the reader that failed, the decoder or the maker of
+ * vectors, which skips them from then on. Another version of either tries again. A mark goes with its picture, which
+ * never changes. If marks cannot be written the handle remembers them. */
 #include "base/mem.h"
 #include "remember/inside.h"
 

@@ -1,4 +1,4 @@
-/* vector.c: numbers that a model made: the vectors that views are found by, and the detector's words,
+/* vector.c: the output of models: the vectors of views, for searching, and those of the detector's words,
  * which can be computed again at any time. */
 #include "base/mem.h"
 #include "remember/snapshot.h"
@@ -146,7 +146,7 @@ static rap_status encoder_require(int64_t *out_id, store *s, const store_vector 
     return status;
 }
 
-/* A snapshot takes a view's vector for one that never changes: the row of one that does goes. */
+/* A snapshot assumes that a view's vector never changes: if one does, its row is removed. */
 static rap_status make_room(store *s, int64_t encoder, int64_t view_id, rap_err *err)
 {
     int64_t one = 0;
@@ -249,8 +249,8 @@ rap_status store_get_text_vector(store *s, const char *text, const char *encoder
     return status;
 }
 
-/* Whether a category may be gone since the categories were read: then a word that was made of them may be the one that
- * was forgotten, and is not kept. */
+/* Whether a category may be gone since the categories were read: then a word made from them may be the one that
+ * was forgotten, and is not stored. */
 static rap_status words_are_outdated(bool *out, store *s, rap_err *err)
 {
     int64_t one = 0;

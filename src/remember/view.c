@@ -1,4 +1,4 @@
-/* view.c: the pictures of a concept: their original bytes, where in them it is, which is the avatar. */
+/* view.c: the pictures of a concept: original bytes, box, and which one is the avatar. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "remember/snapshot.h"
@@ -158,7 +158,7 @@ static rap_status unembedded_ids(int64_t **out, size_t *out_count, store *s, con
                         "SELECT count(*) FROM key WHERE encoder_id ="
                         " (SELECT id FROM encoder WHERE fingerprint = ?)",
                         "s", encoder);
-    /* Each vector has a view of its own: as many of them are all of them, and counting is quick. */
+    /* Each vector has its own view: equal counts mean that none is missing, and counting is quick. */
     if (status != RAP_OK || embedded == count)
         return status;
     *out = mem_array((size_t)count + 1, sizeof **out);
@@ -192,7 +192,7 @@ rap_status store_each_unembedded(store *s, const char *encoder, store_on_view *o
         bool found = false;
 
         status = picture_query(&picture, &found, s, PICTURE_SQL "WHERE v.id = ?", ids[i], err);
-        if (status == RAP_OK && found) /* else another process has just forgotten it */
+        if (status == RAP_OK && found) /* otherwise another process has just deleted it */
             status = on_view(ids[i], &picture, payload, err);
         store_picture_release(&picture);
     }

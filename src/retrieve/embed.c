@@ -162,7 +162,7 @@ static rap_status embed_places(float *out, encoder *e, const places *p, const em
     float share = 1 / (float)embed_crops(crop);
     rap_status status;
 
-    /* The whole photo alone, the usual case of remembering, needs no copy. */
+    /* The whole photo alone, the common case of remembering, needs no copy. */
     if (p->count == 1 && p->box->w <= 0)
         status = encoder_images(e, p->each ? p->each[0] : p->one, 1, out, err);
     else

@@ -174,5 +174,5 @@ rap_status names_find(const names *n, const char *text, rap_policy policy, int64
         qsort(hits.hit, hits.count, sizeof *hits.hit, in_order);
     ok = ok && take_ids(&hits, out, out_count);
     free(hits.hit);
-    return ok ? RAP_OK : err_memory(err, "looking for names");
+    return ok ? RAP_OK : err_memory(err, "searching for names");
 }

@@ -53,7 +53,7 @@ typedef struct embed_run {
     retriever *r;
     float *feature; /* [dim] */
     uint64_t done;
-    int64_t views, refusals; /* how many are to be embedded */
+    int64_t views, refusals; /* how many to embed */
     bool refusing;           /* the pictures are refusals, not views */
 } embed_run;
 
@@ -84,7 +84,7 @@ static bool is_unreadable(rap_status status)
     return status == RAP_E_FORMAT || status == RAP_E_LIMIT;
 }
 
-/* One view by the present encoder. Each is its own transaction, so an interrupted run resumes. One that
+/* One view with the current encoder. Each is its own transaction, so an interrupted run resumes. One that
  * cannot be read is marked and stays without a vector, because one bad picture must not hide all others. */
 static rap_status embed_view(int64_t view_id, const store_picture *picture, void *payload,
                              rap_err *err)
@@ -103,7 +103,7 @@ static rap_status embed_view(int64_t view_id, const store_picture *picture, void
         status = put_vector(run, view_id, err);
     else if (is_unreadable(status))
         status = store_mark_unreadable(o->store, view_id, run->refusing, reader, err);
-    if (status == RAP_E_NOT_FOUND) /* another process has forgotten it meanwhile */
+    if (status == RAP_E_NOT_FOUND) /* another process has deleted it meanwhile */
         status = RAP_OK;
     image_release(&im);
     if (status == RAP_OK)
@@ -189,13 +189,13 @@ static rap_status find_regions(retriever *r, const image *photo, rap_policy poli
     if (r->detect)
         status = detect_regions(r->detect, photo, 1, &out->region, &out->count, err);
     else if (!(out->region = mem_array(1, sizeof *out->region)))
-        status = err_memory(err, "looking at the photo");
+        status = err_memory(err, "searching the photo");
     if (status != RAP_OK || (r->detect && (policy == RAP_POLICY_PAPER || out->count > 0)))
         return status;
     out->region[out->count].box = (rap_box){ 0, 0, (float)out->width, (float)out->height };
     out->region[out->count].confidence = 1;
     if (!(out->region[out->count].label = mem_string("")))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     out->whole = out->count++;
     return RAP_OK;
 }
@@ -208,7 +208,7 @@ static rap_status embed_regions(retriever *r, const image *photo, const sighting
     rap_status status;
 
     if (!box)
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     for (int i = 0; i < s->count; i++)
         if (i != s->whole)
             box[i] = s->region[i].box;
@@ -240,11 +240,11 @@ static rap_status find_judged(neighbours *n, retriever *r, const sighting *seen,
     rap_status status;
 
     if (!mem_mul(&total, (size_t)seen->count, (size_t)n->per))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     n->hit = mem_array(total, sizeof *n->hit);
     n->score = mem_array(total, sizeof *n->score);
     if (!n->hit || !n->score)
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     c.hit = n->hit;
     status = search_nearest(c.index, seen->feature, seen->count, n->per, r->o.threads, n->hit, err);
     return status == RAP_OK ? judge_hits(n->score, &c, err) : status;
@@ -283,7 +283,7 @@ static rap_status search_accepted(retriever *r, sighting *out, rap_err *err)
 
     if (!out->score &&
         !(out->score = mem_array((size_t)out->count * RANK_HITS, sizeof *out->score)))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     for (int per = RANK_HITS; status == RAP_OK && !enough; per *= 2) {
         neighbours n = { .per = per };
 
@@ -330,11 +330,11 @@ static rap_status find_neighbours(retriever *r, const image *photo, rap_policy p
 
     out->dim = encoder_dim(r->o.encoder);
     if (!mem_mul(&floats, (size_t)out->count, (size_t)out->dim))
-        return err_memory(err, "looking at the photo");
+        return err_memory(err, "searching the photo");
     out->feature = mem_array(floats, sizeof *out->feature);
     out->hit = mem_array((size_t)out->count * RANK_HITS, sizeof *out->hit);
     status = out->feature && out->hit ? embed_regions(r, photo, out, out->feature, err)
-                                      : err_memory(err, "looking at the photo");
+                                      : err_memory(err, "searching the photo");
     embedded = clock_ms();
     if (status == RAP_OK)
         status = search(r, policy, out, err);

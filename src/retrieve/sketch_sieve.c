@@ -94,7 +94,7 @@ AVX2 static inline __m256i four_avx2(const __m256i x[4], const int16_t *query)
     return _mm256_hadd_epi32(ab, cd);
 }
 
-/* The products with eight queries; `scale` and `rest` stand where the queries are zero. */
+/* The products with eight queries; `scale` and `rest` are where the queries are zero. */
 AVX2 static inline __m256 dots_avx2(const sketch_line *line, const int16_t *query)
 {
     const int8_t *code = line->code;

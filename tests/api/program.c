@@ -42,7 +42,7 @@ int main(void)
     rap_close(r);
 
     options.store = "/nowhere/at/all/store.db";
-    options.read_only = 1;
+    options.store_use = RAP_STORE_READ;
     bad += expect(rap_open(&r, &options) != RAP_OK, "a missing store does not open");
     bad += expect(r && *rap_error(r), "the handle says why");
     rap_close(r);

@@ -67,7 +67,7 @@ static void note_name(const char *path)
     plan.name[plan.names++].durable = false;
 }
 
-/* What lies in a folder goes with it. */
+/* The contents of a folder go with it. */
 static void note_move(const char *from, const char *to)
 {
     size_t len = strlen(from);

@@ -125,7 +125,7 @@ static bool has(store *s, const char *name)
     return status == RAP_OK;
 }
 
-/* Whether the change stands in the store; it is there as a whole or not at all. */
+/* Whether the change is in the store; it is there as a whole or not at all. */
 static bool is_done(store *s, const attempt *a, const char *when)
 {
     bool there = a->there && has(s, a->there), gone = a->gone && !has(s, a->gone);

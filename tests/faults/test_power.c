@@ -135,16 +135,16 @@ static void apply(disk *d, const record *r, bool whole)
     }
 }
 
-/* The file as it may be when the power goes after `cut` records; with `lazy` nothing was ever synced. */
-static disk make_disk(int file, size_t cut, bool lazy)
+/* The file as it may be when the power fails after `length` records; with `lazy` nothing was ever synced. */
+static disk make_disk(int file, size_t length, bool lazy)
 {
     disk d = { NULL, 0 };
     size_t synced = 0;
 
-    for (size_t i = 0; i < cut; i++)
+    for (size_t i = 0; i < length; i++)
         if (tape.record[i].kind == SYNC && tape.record[i].file == file && !lazy)
             synced = i;
-    for (size_t i = 0; i < cut; i++)
+    for (size_t i = 0; i < length; i++)
         if (tape.record[i].kind < SYNC && tape.record[i].file == file)
             apply(&d, &tape.record[i], i < synced);
     return d;
@@ -171,10 +171,10 @@ static void live(fixture *f)
 }
 
 /* What is on disk, from the first record to this one. */
-static void write_disks(fixture *f, size_t cut, bool lazy)
+static void write_disks(fixture *f, size_t length, bool lazy)
 {
     for (int i = 0; i < FILES; i++) {
-        disk d = make_disk(i, cut, lazy);
+        disk d = make_disk(i, length, lazy);
 
         fixture_write(fixture_file(f, i ? "lost/store.db-wal" : "lost/store.db"),
                       d.bytes ? d.bytes : "", d.size);
@@ -184,7 +184,7 @@ static void write_disks(fixture *f, size_t cut, bool lazy)
 }
 
 /* Whether the store is there as it was acknowledged, or as it would have been next; else f->err says why not. */
-static bool survives(fixture *f, size_t cut, bool lazy)
+static bool survives(fixture *f, size_t length, bool lazy)
 {
     size_t before = 0, next = 0;
     bool known = false, sound;
@@ -192,11 +192,11 @@ static bool survives(fixture *f, size_t cut, bool lazy)
     int64_t count;
 
     for (size_t i = 0; i < tape.count; i++)
-        if (tape.record[i].kind == DONE && i < cut)
+        if (tape.record[i].kind == DONE && i < length)
             before = tape.record[i].at, known = true;
         else if (tape.record[i].kind == DONE && !next)
             next = tape.record[i].at;
-    write_disks(f, cut, lazy);
+    write_disks(f, length, lazy);
     if (store_open(&s, fixture_file(f, "lost/store.db"), 0, &f->err) != RAP_OK)
         return false;
     sound =
@@ -219,10 +219,10 @@ static void power_loss_loses_nothing_acknowledged(void **state)
 
     live(f);
     for (long i = 0; i < moments; i++) {
-        size_t cut = 1 + chance() % tape.count;
+        size_t length = 1 + chance() % tape.count;
 
-        if (!survives(f, cut, false))
-            fail_msg("after %zu of %zu: %s", cut, tape.count, f->err.text);
+        if (!survives(f, length, false))
+            fail_msg("after %zu of %zu: %s", length, tape.count, f->err.text);
     }
     for (long i = 0; i < moments; i++) {
         err_clear(&f->err);

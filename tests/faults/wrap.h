@@ -1,6 +1,6 @@
 /* wrap.h: allocations that fail on demand: those of our own code (the linker leads its calls of malloc and its kind
  * here: --wrap), of SQLite (SQLITE_CONFIG_MALLOC) and of jansson (json_set_alloc_funcs). Those of other libraries do not:
- * GLib, which libvips stands on, and ggml end the process when memory runs out, and no program can keep them from it. */
+ * GLib, which libvips uses, and ggml end the process when memory runs out, and no program can keep them from it. */
 #ifndef RAP_TESTS_FAULTS_WRAP_H
 #define RAP_TESTS_FAULTS_WRAP_H
 

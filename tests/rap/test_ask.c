@@ -209,7 +209,7 @@ static void a_read_only_store_still_answers(void **state)
     r = open_talker(f, "store.db", NULL);
     two_concepts(f, r);
     rap_close(r);
-    o.read_only = 1;
+    o.store_use = RAP_STORE_READ;
     r = open_talker(f, "store.db", &o);
     for (int i = 0; i < 2; i++) { /* nothing is kept, so bo is encoded each time */
         a = ask(r, &q);

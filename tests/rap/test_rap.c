@@ -282,13 +282,13 @@ static void another_encoder_embeds_again(void **state)
 
     clip = make_profile(f, "clip", CLIP, CLIP_VOCAB);
     source.path = path_of("%s/2.png", f->folder);
-    o.read_only = 1;
+    o.store_use = RAP_STORE_READ;
     r = open_rap(f, clip, "store.db", &o);
     assert_int_equal(rap_retrieve(&m, r, &source, NULL, 0), RAP_E_UNSUPPORTED);
     assert_non_null(strstr(rap_error(r), "read-only"));
     rap_close(r);
 
-    o.read_only = 0;
+    o.store_use = RAP_STORE_CHANGE;
     o.on_progress = count_progress;
     o.payload = &steps;
     r = open_rap(f, clip, "store.db", &o);

@@ -165,7 +165,7 @@ __attribute__((unused)) static rap_status load_vectors(store *s, const char *enc
     return status;
 }
 
-/* How often the bytes stand in the store's file, its log and its index together. */
+/* How often the bytes occur in the store's file, its log and its index together. */
 __attribute__((unused)) static int count_in_files(const fixture *f, const void *bytes, size_t size)
 {
     static const char *const endings[] = {"", "-wal", "-shm", "-journal"};

@@ -1,4 +1,4 @@
-/* test_bundle_import.c: a bundle out and in is the same in everything; a bundle that lies is refused and
+/* test_bundle_import.c: a bundle out and in is the same in everything; a false bundle is refused and
  * changes nothing. */
 #include "remember/transfer_fixture.h"
 
@@ -62,7 +62,7 @@ static void export_overwrites_nothing_and_leaves_no_rest(void **state)
     store_close(s);
     assert_int_equal(transfer_import(f->s, fixture_file(f, "other.db"), 0, NULL, NULL, NULL, NULL,
                                      NULL, &f->err),
-                     RAP_E_FORMAT); /* nor the other way round */
+                     RAP_E_FORMAT); /* nor vice versa */
     assert_line_has(f, "is a concept store");
 }
 
@@ -156,7 +156,7 @@ static void lies_are_refused(void **state)
     store_close(target);
 }
 
-/* A vector that cannot be the encoder's must not stand in the way of those that are. */
+/* A vector that cannot be the encoder's must not block those that are. */
 static void vectors_that_cannot_be_are_not_taken(void **state)
 {
     fixture *f = *state;
@@ -176,7 +176,7 @@ static void vectors_that_cannot_be_are_not_taken(void **state)
                       "0000803f0000803f'");
     assert_int_equal(transfer_import(target, path, 1, NULL, NULL, NULL, NULL, NULL, &f->err),
                      RAP_OK);
-    assert_int_equal(count_rows(target, "key"), 1); /* nobody knows better yet */
+    assert_int_equal(count_rows(target, "key"), 1); /* nothing contradicts it yet */
     assert_int_equal(add_concept(target, "mo", "cat", "", 2, &f->err), RAP_OK);
     assert_int_equal(count_rows(target, "key"), 1); /* the encoder does, and the other went */
     assert_int_equal(transfer_import(target, path, 1, NULL, NULL, NULL, NULL, NULL, &f->err),

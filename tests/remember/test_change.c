@@ -37,7 +37,7 @@ static int disk_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     return code;
 }
 
-/* Before the first store is opened, so that the store's own VFS lies above. */
+/* Before the first store is opened, so that the store's own VFS is on top. */
 static int make_disk(void **state)
 {
     (void)state;
@@ -69,7 +69,7 @@ static void a_change_that_could_not_be_synced_does_not_come_back(void **state)
 
 /* ---- what is owed ---- */
 
-static const char secret[] = "a secret that stands nowhere else";
+static const char secret[] = "a secret that occurs nowhere else";
 
 /* A reader in the middle of something, so that the log cannot be emptied. */
 static void start_reading(store *reader, fixture *f)
@@ -113,7 +113,7 @@ static void the_last_to_close_pays_for_one_that_is_gone(void **state)
     assert_int_equal(store_open(&idle, f->path, 0, &f->err), RAP_OK);
     start_reading(reader, f);
     assert_int_equal(store_forget(f->s, "bo", &f->err), RAP_OK);
-    store_close(f->s); /* still in the way */
+    store_close(f->s); /* the reader still blocks it */
     assert_true(count_text_in_files(f, secret) > 0);
     stop_reading(reader, f);
     store_close(idle); /* not the last: the reader is open */

@@ -65,7 +65,7 @@ static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
     return code;
 }
 
-/* Before the first store is opened, so that the store's own VFS lies above. */
+/* Before the first store is opened, so that the store's own VFS is on top. */
 static int make_files_faulty(void **state)
 {
     (void)state;

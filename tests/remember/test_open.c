@@ -65,7 +65,7 @@ static void odd_paths_are_only_paths(void **state)
     assert_int_equal(chdir(before), 0);
 }
 
-/* Opening `path` fails like this, and changes no byte of it and nothing beside it. */
+/* Opening `path` fails like this, and changes no byte of it and no other file in its folder. */
 static void assert_left_alone(fixture *f, const char *path, rap_status expected, const char *line)
 {
     char before[65], after[65], log[600];
@@ -350,7 +350,7 @@ static int be_told_of_the_log(const fixture *f)
     return strstr(err.text, "-wal: cannot be read") ? 0 : 2;
 }
 
-/* A log that the last writer left, in a folder where nothing can be written: what stands in it is read, or it is said
+/* A log that the last writer left, in a folder where nothing can be written: its contents are read, or it is said
  * that it cannot be. */
 static void reader_sees_a_log_that_it_cannot_play_back(void **state)
 {
@@ -509,7 +509,7 @@ static void a_copy_without_a_log_gets_one(void **state)
 }
 
 /* Opening the file a second time in one process must not take the first handle's locks away: else another process
- * believes that it is alone, and deletes the log that the first handle goes on writing to. */
+ * assumes that it is alone, and deletes the log that the first handle goes on writing to. */
 static void a_second_handle_leaves_the_first_its_locks(void **state)
 {
     fixture *f = *state;

@@ -57,7 +57,7 @@ static int64_t ask(const char *path, const char *sql)
     return value;
 }
 
-/* Hundreds of ways lead from each page to the next, and so trillions from the root of the table or index to its rows. */
+/* Hundreds of paths lead from each page to the next, and so trillions from the root of the table or index to its rows. */
 static void entangle(const char *path, const char *table)
 {
     char sql[128], *bytes = NULL, *grown;

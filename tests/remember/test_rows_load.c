@@ -250,7 +250,7 @@ static void forgotten_bytes_are_gone_from_it(void **state)
     assert_true_to_store(f, 0);
 }
 
-/* The snapshot of another process that looked away, and rows that nobody scrubbed. */
+/* The snapshot of another process that missed the change, and rows that were never scrubbed. */
 static void dead_rows_are_scrubbed_when_seen(void **state)
 {
     fixture *f = *state;
@@ -314,7 +314,7 @@ static void anything_else_in_its_place_is_replaced(void **state)
     assert_true_to_store(f, 0);
     assert_int_equal(file_read(&whole, &size, snapshot_file(f), 1 << 24, NULL), RAP_OK);
     for (size_t length = 0; length < size; length += length < 300 ? 29 : 1500) {
-        fixture_write(snapshot_file(f), whole, length); /* cut short */
+        fixture_write(snapshot_file(f), whole, length); /* truncated */
         assert_int_equal(assert_true_to_store(f, 0), MANY);
     }
     free(whole);
@@ -339,7 +339,7 @@ static void copy(const fixture *f, const char *from, const char *to)
     free(bytes);
 }
 
-/* The store comes back from a backup that names the first snapshot, beside the second one, and gives the
+/* The store comes back from a backup that names the first snapshot, next to the second one, and gives the
  * numbers of what was added since to other views. Nothing in the second one is what it says. */
 static void one_of_another_history_is_not_used(void **state)
 {
@@ -369,7 +369,7 @@ static void one_of_another_history_is_not_used(void **state)
     assert_int_equal(assert_true_to_store(f, 0), 2 * MANY);
 }
 
-/* One file, however the store is reached: what is forgotten by one way is gone from it. */
+/* One file, however the store is reached: what is forgotten through one path is gone from it. */
 static void a_link_or_another_folder_changes_nothing(void **state)
 {
     fixture *f = *state;
@@ -426,7 +426,7 @@ static void reading_only_leaves_everything(void **state)
     f->s = writer;
 }
 
-/* Nothing can be removed there, but it need not be believed either; another one is. */
+/* Nothing can be removed there, but it need not be trusted either; another one is. */
 static void a_damaged_one_is_not_read_twice(void **state)
 {
     fixture *f = *state;
@@ -571,7 +571,7 @@ static int die(void *payload)
     _exit(0);
 }
 
-/* The rows are zero then, which the store's generation does not say: every handle has to be told. */
+/* The rows are zero then, which the store's generation does not say: every handle has to notice. */
 static void a_commit_that_fails_makes_every_handle_look_again(void **state)
 {
     fixture *f = *state;
@@ -635,7 +635,7 @@ static void another_encoder_leaves_the_rows(void **state)
 
 /* ---- several processes ---- */
 
-/* Something may stand in it that was forgotten after it was packed. Without a lock on it nobody is at work. */
+/* It may contain what was forgotten after it was packed. Without a lock on it no process is making it. */
 static void a_killed_makers_file_goes_with_the_next_look(void **state)
 {
     fixture *f = *state;

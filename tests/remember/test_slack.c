@@ -2,7 +2,7 @@
  * and went. */
 #include "remember/fixture.h"
 
-/* Texts of a concept that stand nowhere else: "name-0042-7", where 7 is how often it was made. */
+/* Texts of a concept that occur nowhere else: "name-0042-7", where 7 is how often it was made. */
 static void make_text(char out[64], const char *what, int number, int turn)
 {
     snprintf(out, 64, "%s-%04d-%d.", what, number, turn);

@@ -55,7 +55,7 @@ static void the_oldest_makes_room(void **state)
     put(f, 6, 300);
     assert_true(has(f, 2) && has(f, 5) && has(f, 6));
     assert_false(has(f, 3));
-    assert_int_equal(store_generation(f->s), generation); /* nobody has to reload */
+    assert_int_equal(store_generation(f->s), generation); /* no handle has to reload */
 }
 
 static void use_keeps_alive(void **state)
