@@ -125,7 +125,7 @@ static const change changes[] = {
            "refuses to load '__builtin__.eval'"),
     CHANGE("a library's function", SILU,
            "cultralytics.utils.checks\ncheck_requirements\nX\1\0\0\0x\x85R",
-           "something that is no class"), /* its result is inert, and no layer */
+           "something that is not a class"), /* its result is inert, and no layer */
     CHANGE("a file to open", SILU, "cio\nopen\n", "refuses to load 'io.open'"),
 };
 
