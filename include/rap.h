@@ -196,7 +196,7 @@ typedef struct rap_box {
 typedef struct rap_concept {
     const char *name;           /* required; unique (see rap_find); 1 to 128 bytes, no control chars */
     const char *category;       /* NULL or "": none; the word the detector looks for                */
-    const char *info;           /* NULL or "": none; what the language model is told, at most 64 KiB */
+    const char *info;           /* NULL or "": none; text for the language model, at most 64 KiB */
     rap_image image;            /* the first view; required by rap_remember                         */
     rap_box box;                /* {0}: the whole picture                                           */
     const char *const *aliases; /* NULL; other names, ended by NULL                                 */

@@ -20,7 +20,7 @@ const cli_command *const cli_commands[] = {
 
 static void print_help(FILE *out)
 {
-    fputs("rap: remember things from one picture each, recognise them in photos, talk about them\n"
+    fputs("rap: remember objects from one picture each, recognise them in photos, talk about them\n"
           "\nusage: rap COMMAND [ARGUMENTS] [FLAGS]\n\ncommands:\n",
           out);
     for (int i = 0; cli_commands[i]; i++)

@@ -40,7 +40,7 @@ void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say
                             c->config_path, field, said, tensors_say);
 }
 
-const char *convert_config_act(conversion *c, const char *field, const char *usual)
+const char *convert_config_act(conversion *c, const char *field, const char *fallback)
 {
     static const char *const known[][2] = {
         { "gelu", "gelu" },
@@ -50,7 +50,7 @@ const char *convert_config_act(conversion *c, const char *field, const char *usu
         { "quick_gelu", "quick_gelu" },
         { "silu", "silu" },
     };
-    const char *name = usual;
+    const char *name = fallback;
     convert_config_string(c, field, &name);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(name, known[i][0]))
@@ -58,5 +58,5 @@ const char *convert_config_act(conversion *c, const char *field, const char *usu
     if (c->status == RAP_OK)
         c->status = err_set(c->err, RAP_E_UNSUPPORTED, "%s: unknown activation '%.40s'",
                             c->config_path, name);
-    return usual;
+    return fallback;
 }

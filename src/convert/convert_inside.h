@@ -73,7 +73,7 @@ rap_status convert_fail(conversion *c, rap_status status, const char *format, ..
 /* ---- transformer blocks: convert_blocks.c ---- */
 
 /* One transformer block under its published names. Query, key and value are one matrix (qkv_weight,
- * qkv_bias) or, when qkv_weight is NULL, three (q, k, v). NULL: this kind of model has no such thing. */
+ * qkv_bias) or, when qkv_weight is NULL, three (q, k, v). NULL: this kind of model has none. */
 typedef struct block_names {
     const char *ln1, *ln2, *qkv_weight, *qkv_bias, *out, *up, *down;
     const char *q, *k, *v;
@@ -158,8 +158,8 @@ void convert_config_float(conversion *c, const char *field, float low, float hig
 void convert_config_string(conversion *c, const char *field, const char **out);
 /* Fails when the field is there and says something else than the tensors. */
 void convert_config_agrees(conversion *c, const char *field, int64_t tensors_say);
-/* Our name for the activation that the field names, or for `usual` if there is none. */
-const char *convert_config_act(conversion *c, const char *field, const char *usual);
+/* Our name for the activation that the field names, or for `fallback` if there is none. */
+const char *convert_config_act(conversion *c, const char *field, const char *fallback);
 
 /* ---- whose checkpoint: convert_names.c ---- */
 

@@ -90,11 +90,11 @@ const char *convert_timm_act(conversion *c)
         "base_patch32_siglip",   "large_patch16_siglip_512", "large_patch16_siglip_gap_512",
         "so400m_patch16_siglip", "giantopt_patch16_siglip",
     };
-    const char *name = text(c, "architecture", ""), *usual = "gelu";
+    const char *name = text(c, "architecture", ""), *fallback = "gelu";
     if (strstr(name, "quickgelu"))
-        usual = "quick_gelu";
+        fallback = "quick_gelu";
     for (size_t i = 0; i < sizeof with_tanh / sizeof *with_tanh; i++)
         if (strstr(name, with_tanh[i]))
-            usual = "gelu_tanh";
-    return convert_config_act(c, "model_args.act_layer", usual);
+            fallback = "gelu_tanh";
+    return convert_config_act(c, "model_args.act_layer", fallback);
 }

@@ -21,7 +21,7 @@ rap_status annotate_asker_open(annotate_asker **out, const annotate_options *opt
                                annotate_local *local, rap_err *err);
 
 /* Hands a request over, which is copied; waits a moment where many are waiting already. `*out_taken` false: come again.
- * A failure that makes all further requests useless is told here. */
+ * A failure that makes all further requests useless is reported here. */
 rap_status annotate_asker_add(bool *out_taken, annotate_asker *a, const annotate_unit *unit,
                               const char *id, rap_err *err);
 /* Waits a moment for what is under way; `*out_idle`: nothing is. */

@@ -10,7 +10,7 @@
 typedef struct annotate_pace {
     pthread_mutex_t lock;
     double next_ms, step_ms; /* step 0: no limit */
-    atomic_bool stop;        /* set from anywhere: nobody waits any more */
+    atomic_bool stop;        /* may be set by any thread: all waiting ends */
 } annotate_pace;
 
 void annotate_pace_init(annotate_pace *p, int per_minute);

@@ -55,7 +55,7 @@ typedef struct grid {
 
 static void draw_grid(grid *out, draw *d)
 {
-    double base[3], spread = draw_between(d, 10, 90);
+    double base[3], range = draw_between(d, 10, 90);
 
     out->cells = 2 + (int)draw_below(d, MOST_CELLS - 1);
     for (int c = 0; c < 3; c++)
@@ -63,7 +63,7 @@ static void draw_grid(grid *out, draw *d)
     for (int y = 0; y < out->cells; y++)
         for (int x = 0; x < out->cells; x++)
             for (int c = 0; c < 3; c++)
-                out->color[y][x][c] = base[c] + draw_between(d, -spread, spread);
+                out->color[y][x][c] = base[c] + draw_between(d, -range, range);
 }
 
 static double color_at(const grid *g, double x, double y, int c)

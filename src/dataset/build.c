@@ -531,7 +531,7 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* The state is written when all it speaks of is on the disk: the lines, and the crops, which nobody waited for. */
+/* The state is written once everything it refers to is on disk: the lines, and the crops, whose writes were not awaited. */
 static rap_status save(building *b, rap_err *err)
 {
     rap_status status = flush_parts(b, err);

@@ -204,7 +204,7 @@ void index_release(dataset_index *x)
     memset(x, 0, sizeof *x);
 }
 
-/* ---- looking up ---- */
+/* ---- lookup ---- */
 
 const index_entry *index_find(const dataset_index *x, const dataset_item *item)
 {

@@ -39,7 +39,7 @@ typedef struct dataset_item {
     uint64_t order; /* in which it was offered, from 0 */
     int twice;      /* an earlier item has the same key: it is left out */
     char *key;      /* "SOURCE/…": unique, the same in every run */
-    char *identity; /* of the object: two items with the same one show the same thing */
+    char *identity; /* of the object: two items with the same one show the same object */
     dataset_place concept, query; /* a NULL picture: none */
     dataset_mask *mask; /* of the object in the concept's picture; NULL: not known */
     char *mask_picture; /* the same as a picture, "SOURCE/path"; NULL: none */

@@ -46,7 +46,7 @@ typedef struct novel_result {
     char first_failure[1024], out[512];
 } novel_result;
 
-/* A service that does not answer is told in `why`, and the views that are there are used. */
+/* A service that does not answer is reported in `why`, and the existing views are used. */
 rap_status novel(novel_result *out, const novel_options *options, rap_err *err);
 
 #endif

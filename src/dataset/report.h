@@ -1,4 +1,4 @@
-/* report.h: what was read, what was left out and why. Counted by reason, with the first case of each told in full. */
+/* report.h: what was read, what was left out and why: counted by reason, with the first case of each in full. */
 #ifndef RAP_DATASET_REPORT_H
 #define RAP_DATASET_REPORT_H
 

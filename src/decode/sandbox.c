@@ -66,7 +66,7 @@ static const int allowed[] = {
 };
 
 /* A thread of this process, never another process; memory that is not run as code. clone3 hides its flags from a filter,
- * so the C library is told that there is none, and takes clone. */
+ * so it reports that there is none, and the C library uses clone. */
 static bool allow_with_conditions(scmp_filter_ctx filter)
 {
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,

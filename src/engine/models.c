@@ -68,7 +68,7 @@ static rap_status open_encoder(rap_engine *e, rap_err *err)
         return status;
     status = wanted_precision(&wanted, e, err);
     if (status == RAP_OK)
-        status = profile_need(p, &p->encoder, "encoder", "looking at a picture", err);
+        status = profile_need(p, &p->encoder, "encoder", "embedding a picture", err);
     if (status == RAP_OK)
         status = encoder_open(&e->encoder, p->encoder.path, e->model_threads, wanted, err);
     if (status != RAP_OK)

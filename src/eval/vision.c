@@ -14,7 +14,7 @@ enum { ALL_MATCHES = 100 };
 
 typedef struct vision_tally {
     int asked, first, second; /* retrieval */
-    int things, found;        /* detection */
+    int objects, found;       /* detection */
 } vision_tally;
 
 static rap_box read_box(const json_t *array)
@@ -90,7 +90,7 @@ static rap_status detection(eval_run_state *run, json_t *item, void *payload, ra
 
     json_array_foreach(json_object_get(item, "boxes"), i, box)
     {
-        t->things++;
+        t->objects++;
         t->found += status == RAP_OK && region_at(m, read_box(box));
     }
     rap_matches_free(m);
@@ -115,7 +115,7 @@ rap_status eval_vision(eval_run_state *run, eval_scores *s, eval_counts *counts,
 
     if (status == RAP_OK)
         status = eval_each(run, "detection", detection, &t, err);
-    s->detection_recall = metrics_ratio(t.found, t.things);
-    counts->detection = t.things;
+    s->detection_recall = metrics_ratio(t.found, t.objects);
+    counts->detection = t.objects;
     return status;
 }

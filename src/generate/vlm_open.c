@@ -1,6 +1,6 @@
 /* vlm_open.c: opens a vision-language model: checks, then llama.cpp.
  *
- * Reading order: silence (llama.cpp logs to nobody), the files (open_model, open_projector, open_adapters), how long a
+ * Reading order: silence (llama.cpp's log is dropped), the files (open_model, open_projector, open_adapters), how long a
  * conversation may be, vlm_open, then the facts about an open model. Pictures are in picture.c. */
 #include "generate/vlm_inside.h"
 

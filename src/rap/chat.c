@@ -74,9 +74,9 @@ void rap_chat_close(rap_chat *chat)
  * question names and that are not in the conversation yet. */
 static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **out)
 {
-    static const char *const nobody[] = { NULL };
+    static const char *const no_names[] = { NULL };
     rap *r = chat->r;
-    const char *const *only = query->no_memory ? nobody : query->only;
+    const char *const *only = query->no_memory ? no_names : query->only;
     int first = chat->turns == 0;
     rap_status status = RAP_OK;
 
@@ -298,24 +298,24 @@ const char *rap_finish_text(rap_finish finish)
     return "unknown";
 }
 
-/* Takes the text out of `spoken`, and the matches. */
-static rap_answer *make_answer(session_answer *spoken, rap_matches *matches)
+/* Takes the text out of `reply`, and the matches. */
+static rap_answer *make_answer(session_answer *reply, rap_matches *matches)
 {
     rap_answer *answer = mem_array(1, sizeof *answer);
 
     if (!answer)
         return NULL;
-    answer->text = spoken->text;
+    answer->text = reply->text;
     answer->matches = matches;
-    answer->dropped = spoken->dropped;
-    answer->pictures_dropped = spoken->pictures_dropped;
-    answer->kept_tokens = spoken->kept_tokens;
-    answer->finish = spoken->finish;
-    answer->prompt_tokens = spoken->prompt_tokens;
-    answer->answer_tokens = spoken->answer_tokens;
-    answer->images_encoded = spoken->images_encoded;
-    answer->first_token_ms = spoken->first_token_ms;
-    spoken->text = NULL;
+    answer->dropped = reply->dropped;
+    answer->pictures_dropped = reply->pictures_dropped;
+    answer->kept_tokens = reply->kept_tokens;
+    answer->finish = reply->finish;
+    answer->prompt_tokens = reply->prompt_tokens;
+    answer->answer_tokens = reply->answer_tokens;
+    answer->images_encoded = reply->images_encoded;
+    answer->first_token_ms = reply->first_token_ms;
+    reply->text = NULL;
     return answer;
 }
 
@@ -323,7 +323,7 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
                         rap_on_token *on_token, void *payload)
 {
     double start = clock_ms(), opened, retrieved;
-    session_answer spoken = { 0 };
+    session_answer reply = { 0 };
     rap_matches *matches = NULL;
     rap_status status;
 
@@ -339,13 +339,13 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
         status = choose(chat, query, &matches);
     retrieved = clock_ms();
     if (status == RAP_OK)
-        status = generate(chat, query, matches, on_token, payload, start, &spoken);
+        status = generate(chat, query, matches, on_token, payload, start, &reply);
     if (status == RAP_OK) {
-        matches_cut(matches, matches->count - (size_t)spoken.dropped);
+        matches_cut(matches, matches->count - (size_t)reply.dropped);
         status = note_given(chat, matches);
     }
     if (status == RAP_OK && out) {
-        *out = make_answer(&spoken, matches);
+        *out = make_answer(&reply, matches);
         if (!*out) {
             status = err_memory(&chat->r->err, "keeping an answer");
         } else {
@@ -354,7 +354,7 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
             (*out)->total_ms = clock_ms() - start;
         }
     }
-    session_answer_release(&spoken);
+    session_answer_release(&reply);
     rap_matches_free(matches);
     return status;
 }

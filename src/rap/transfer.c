@@ -142,7 +142,7 @@ rap_status rap_import(rap_import_report *out, rap *r, const char *path, int repl
 
     if (!rap_ready(r) || !path)
         return RAP_E_ARGUMENT;
-    if (r->encoder) /* else it is told when the next photo is looked at */
+    if (r->encoder) /* otherwise it follows with the next photo */
         store_correct_encoder(r->store, r->maker, encoder_dim(r->encoder), NULL);
     status = transfer_import(r->store, path, replace, embed_import, &run, r->options.on_progress,
                              r->options.payload, &report, &err);

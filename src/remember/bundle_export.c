@@ -101,7 +101,7 @@ static rap_status copy_all(db *to, leaving *l, rap_err *err)
     return db_end(from, status, err);
 }
 
-/* Opens the temporary file without SQLite's locks: nobody else uses it, and they could collide with the lock we hold
+/* Opens the temporary file without SQLite's locks: no other process uses it, and they could collide with the lock we hold
  * (on NFS both are the same kind). "./" keeps SQLite from reading a path as a URI or a special name. */
 static rap_status open_bundle(db *to, const char *temporary, const char *path, rap_err *err)
 {

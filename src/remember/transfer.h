@@ -17,7 +17,7 @@ typedef rap_status transfer_embed(transfer_picture *picture, size_t count, size_
                                   void *payload, rap_err *err);
 #define TRANSFER_GROUP 64 /* pictures at once, at most */
 
-/* Imports database.json or a bundle (told apart by content). All or nothing. */
+/* Imports database.json or a bundle (recognised by content). All or nothing. */
 rap_status transfer_import(store *s, const char *path, int replace, transfer_embed *embed,
                            void *payload, rap_on_progress *on_progress, void *progress_payload,
                            rap_import_report *out, rap_err *err);

@@ -125,7 +125,7 @@ typedef struct asking {
 static rap_status pass_on(asking *a, rap_status status)
 {
     a->receiver.again = a->reader.again;
-    a->receiver.told = a->reader.told;
+    a->receiver.delivered = a->reader.delivered;
     return status;
 }
 

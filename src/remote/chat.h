@@ -38,7 +38,7 @@ typedef struct chat_request {
     const int64_t *seed;       /* NULL: not said */
     bool json;          /* an object is wanted ("response_format") */
     bool stream;        /* the server is asked to send it as it comes */
-    chat_on_text *on_text; /* NULL: nobody listens. After its first call there is no further attempt */
+    chat_on_text *on_text; /* NULL: not streamed. After its first call there is no further attempt */
     void *payload;
 } chat_request;
 

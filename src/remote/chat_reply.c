@@ -31,11 +31,11 @@ void chat_reader_begin(chat_reader *r, const char *type)
     chat_on_text *listener = r->on_text;
     void *payload = r->payload;
     const char *secret = r->secret;
-    bool told = r->told;
+    bool delivered = r->delivered;
 
     chat_reader_release(r);
     chat_reader_init(r, listener, payload, secret);
-    r->told = told;
+    r->delivered = delivered;
     r->events = strcmp(type, "text/event-stream") == 0;
 }
 
@@ -75,7 +75,7 @@ static rap_status add_text(chat_reader *r, const char *text, size_t size, rap_er
         return err_memory(err, "reading an answer");
     if (!r->on_text || r->text.len == before)
         return RAP_OK;
-    r->told = true;
+    r->delivered = true;
     return r->on_text(r->text.data + before, r->text.len - before, r->payload)
                ? err_set(err, RAP_E_CANCELLED, "the answer was stopped")
                : RAP_OK;

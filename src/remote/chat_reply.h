@@ -12,7 +12,7 @@ enum { CHAT_TEXT = 1 << 20 }; /* bytes of an answer */
 typedef int chat_on_text(const char *text, size_t size, void *payload);
 
 typedef struct chat_reader {
-    chat_on_text *on_text; /* NULL: nobody listens */
+    chat_on_text *on_text; /* NULL: not streamed */
     void *payload;
     const char *secret; /* NULL, or what no message may hold */
     bool events;        /* a stream; else one JSON document */
@@ -25,7 +25,7 @@ typedef struct chat_reader {
     bool done;          /* the stream's end mark came */
     bool after_return;
     bool again;         /* the failure is one that another attempt may mend */
-    bool told;          /* on_text was called */
+    bool delivered;          /* on_text was called */
 } chat_reader;
 
 void chat_reader_init(chat_reader *r, chat_on_text *on_text, void *payload, const char *secret);

@@ -208,7 +208,7 @@ static rap_status attempt(http_reply *out, endpoint *e, const http_request *requ
     if (out->failure == HTTP_REFUSED)
         status = refused(e, out, err);
     if (status != RAP_OK)
-        out->again = (out->again || receiver->again) && !receiver->told;
+        out->again = (out->again || receiver->again) && !receiver->delivered;
     return status;
 }
 

@@ -40,7 +40,7 @@ typedef struct endpoint_receiver {
     rap_status (*end)(void *payload, rap_err *err);
     void *payload;
     bool again; /* set with a failure of its own that another attempt may mend */
-    bool told;  /* set when something was handed on: no further attempt, which would begin anew */
+    bool delivered;  /* set when something was handed on: no further attempt, which would begin anew */
 } endpoint_receiver;
 
 /* Sends the JSON until it is answered or there is no hope. `out` tells of the last attempt. */

@@ -1,5 +1,5 @@
 /* img2img.h: a picture changed by a diffusion model, through the protocol of AUTOMATIC1111's POST /sdapi/v1/img2img,
- * which stable-diffusion.cpp and others speak too. */
+ * which stable-diffusion.cpp and others implement too. */
 #ifndef RAP_REMOTE_IMG2IMG_H
 #define RAP_REMOTE_IMG2IMG_H
 

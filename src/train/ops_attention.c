@@ -5,7 +5,7 @@
  *     out = P V
  *     dV  = Pᵀ dOut,  dP = dOut Vᵀ,  dS = P ∘ (dP − rowsum(dP ∘ P)),  dQ = scale · dS K,  dK = scale · dSᵀ Q
  *
- * A piece of the work is a sequence × a group of heads that share keys and values, so that nobody else adds to its dK
+ * A piece of the work is a sequence × a group of heads that share keys and values, so that no other piece adds to its dK
  * and dV. Scores are made in blocks of rows and never kept: backward makes P again. */
 #include "nn/nn.h"
 #include "train/ops.h"

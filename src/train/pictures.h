@@ -1,4 +1,4 @@
-/* pictures.h: the projected features of a data set's pictures, each computed once and kept in a file that nobody sees. */
+/* pictures.h: the projected features of a data set's pictures, each computed once and kept in an unnamed temporary file. */
 #ifndef RAP_TRAIN_PICTURES_H
 #define RAP_TRAIN_PICTURES_H
 

@@ -32,7 +32,7 @@ static void agrees(llava *l, const char *name, int64_t tensors_say)
     convert_config_agrees(l->c, llava_field(field, l, name), tensors_say);
 }
 
-/* A configuration leaves out what is as usual: 32 heads. */
+/* A configuration omits fields that have their default: 32 heads. */
 static void find_heads(llava *l, decoder_sizes *s)
 {
     char field[96];

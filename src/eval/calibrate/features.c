@@ -12,7 +12,7 @@
 
 #define DEFAULT_INNER 0.08f /* the step between crops if the profile has none */
 
-typedef struct looking {
+typedef struct extraction {
     calibrate_features *out;
     calibrate_set *set;
     const calibrate_models *models;
@@ -22,7 +22,7 @@ typedef struct looking {
     store *store;     /* with the set's concepts */
     retriever *retriever;
     int done;
-} looking;
+} extraction;
 
 rap_status calibrate_engine(rap_engine **out, const calibrate_models *models, rap_err *err)
 {
@@ -36,15 +36,15 @@ rap_status calibrate_engine(rap_engine **out, const calibrate_models *models, ra
     return engine_open(out, &o, err);
 }
 
-static rap_status step(looking *l, rap_err *err)
+static rap_status step(extraction *l, rap_err *err)
 {
     const calibrate_models *m = l->models;
     uint64_t total = (uint64_t)(l->set->concepts + l->set->photos);
 
     l->done++;
     if (m->on_progress &&
-        m->on_progress("looking at pictures", (uint64_t)l->done, total, m->payload))
-        return err_set(err, RAP_E_CANCELLED, "looking at the pictures was cancelled");
+        m->on_progress("embedding pictures", (uint64_t)l->done, total, m->payload))
+        return err_set(err, RAP_E_CANCELLED, "embedding the pictures was cancelled");
     return RAP_OK;
 }
 
@@ -64,7 +64,7 @@ static rap_status remember_each(rap *r, const calibrate_set *set)
     return status;
 }
 
-static rap_status fill_store(looking *l, const char *path, rap_err *err)
+static rap_status fill_store(extraction *l, const char *path, rap_err *err)
 {
     rap_options o = RAP_OPTIONS_INIT;
     rap *r = NULL;
@@ -83,7 +83,7 @@ static rap_status fill_store(looking *l, const char *path, rap_err *err)
 }
 
 /* Uncalibrated, because a center or scatter in the profile may be another encoder's. */
-static rap_status open_retriever(looking *l, const char *path, rap_err *err)
+static rap_status open_retriever(extraction *l, const char *path, rap_err *err)
 {
     engine_retriever_options o = { .read_only = 1,
                                    .threads = engine_threads(l->engine),
@@ -96,7 +96,7 @@ static rap_status open_retriever(looking *l, const char *path, rap_err *err)
 
 /* ---- concepts ---- */
 
-static rap_status look_at_concept(looking *l, int i, rap_err *err)
+static rap_status fill_concept(extraction *l, int i, rap_err *err)
 {
     const char *name = l->set->concept[i].name;
     size_t floats = (size_t)l->out->crops * (size_t)l->out->dim;
@@ -118,17 +118,17 @@ static rap_status look_at_concept(looking *l, int i, rap_err *err)
     return status == RAP_OK ? step(l, err) : status;
 }
 
-static rap_status look_at_concepts(looking *l, rap_err *err)
+static rap_status fill_concepts(extraction *l, rap_err *err)
 {
     size_t each = (size_t)l->out->crops * (size_t)l->out->dim, floats;
     rap_status status = RAP_OK;
 
     if (!mem_mul(&floats, (size_t)l->set->concepts, each) ||
         !(l->out->concept = mem_array(floats, sizeof *l->out->concept)))
-        return err_memory(err, "looking at pictures");
+        return err_memory(err, "embedding pictures");
     l->out->concepts = l->set->concepts;
     for (int i = 0; status == RAP_OK && i < l->set->concepts; i++)
-        status = look_at_concept(l, i, err);
+        status = fill_concept(l, i, err);
     return status;
 }
 
@@ -151,10 +151,10 @@ static rap_status make_room(calibrate_features *s, int count, rap_err *err)
     whole = box ? realloc(s->whole, n * sizeof *whole) : NULL;
     if (whole)
         s->whole = whole;
-    return whole ? RAP_OK : err_memory(err, "looking at pictures");
+    return whole ? RAP_OK : err_memory(err, "embedding pictures");
 }
 
-static rap_status add_regions(looking *l, const image *photo, const sighting *seen, rap_err *err)
+static rap_status add_regions(extraction *l, const image *photo, const sighting *seen, rap_err *err)
 {
     calibrate_features *s = l->out;
     size_t each = (size_t)s->crops * (size_t)s->dim;
@@ -174,7 +174,7 @@ static rap_status add_regions(looking *l, const image *photo, const sighting *se
     return status;
 }
 
-static rap_status look_at_photo(looking *l, int i, rap_err *err)
+static rap_status fill_photo(extraction *l, int i, rap_err *err)
 {
     const char *path = l->set->photo[i].picture;
     image photo = { 0 };
@@ -193,23 +193,23 @@ static rap_status look_at_photo(looking *l, int i, rap_err *err)
     return status == RAP_OK ? step(l, err) : status;
 }
 
-static rap_status look_at_photos(looking *l, rap_err *err)
+static rap_status fill_photos(extraction *l, rap_err *err)
 {
     rap_status status = RAP_OK;
 
     l->out->photos = l->set->photos;
     l->out->first = mem_array((size_t)l->set->photos + 1, sizeof *l->out->first);
     if (!l->out->first)
-        return err_memory(err, "looking at pictures");
+        return err_memory(err, "embedding pictures");
     for (int i = 0; status == RAP_OK && i < l->set->photos; i++)
-        status = look_at_photo(l, i, err);
+        status = fill_photo(l, i, err);
     return status;
 }
 
 /* ---- the whole set ---- */
 
 /* Gets the encoder and the crop settings. */
-static rap_status open_encoder(looking *l, rap_err *err)
+static rap_status open_encoder(extraction *l, rap_err *err)
 {
     calibrate_features *s = l->out;
     const char *maker = NULL;
@@ -230,7 +230,7 @@ static rap_status open_encoder(looking *l, rap_err *err)
     return l->models->judge ? calibrate_fit_fits(l->models->judge, s, err) : RAP_OK;
 }
 
-static rap_status look_with(looking *l, const char *path, rap_err *err)
+static rap_status extract_with(extraction *l, const char *path, rap_err *err)
 {
     rap_status status = open_encoder(l, err);
 
@@ -239,14 +239,14 @@ static rap_status look_with(looking *l, const char *path, rap_err *err)
     if (status == RAP_OK)
         status = open_retriever(l, path, err);
     if (status == RAP_OK)
-        status = look_at_concepts(l, err);
-    return status == RAP_OK ? look_at_photos(l, err) : status;
+        status = fill_concepts(l, err);
+    return status == RAP_OK ? fill_photos(l, err) : status;
 }
 
 rap_status calibrate_look(calibrate_features *out, calibrate_set *set,
                           const calibrate_models *models, rap_err *err)
 {
-    looking l = { .out = out, .set = set, .models = models };
+    extraction l = { .out = out, .set = set, .models = models };
     temp folder = TEMP_INIT;
     char *path = NULL;
     rap_status status = temp_folder_anywhere(&folder, "rap-calibrate", err);
@@ -255,9 +255,9 @@ rap_status calibrate_look(calibrate_features *out, calibrate_set *set,
     if (status == RAP_OK)
         status = calibrate_engine(&l.engine, models, err);
     if (status == RAP_OK && !(path = path_join(folder.path, "store.db")))
-        status = err_memory(err, "looking at pictures");
+        status = err_memory(err, "embedding pictures");
     if (status == RAP_OK)
-        status = look_with(&l, path, err);
+        status = extract_with(&l, path, err);
     retriever_free(l.retriever);
     store_close(l.store);
     engine_close(l.engine);

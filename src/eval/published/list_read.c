@@ -108,7 +108,7 @@ rap_status list_add(list_reading *r, json_t *item, rap_err *err)
     return RAP_OK;
 }
 
-/* Adds `text` with the word "sks" as <concept>; as it is where nobody says which concept. */
+/* Adds `text` with the word "sks" as <concept>; unchanged where the list names no concept. */
 static void add_named(buf *out, const char *text, const char *concept)
 {
     for (const char *at; concept && (at = strstr(text, "sks")); text = at + 3) {

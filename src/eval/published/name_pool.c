@@ -126,7 +126,7 @@ void name_pool_release(name_pool *n)
     memset(n, 0, sizeof *n);
 }
 
-/* ---- looking ---- */
+/* ---- searching ---- */
 
 static long lookup(const name_pool *n, const char *form)
 {

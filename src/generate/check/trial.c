@@ -1,11 +1,11 @@
-/* check/trial.c: a model is loaded by a child of this process before this process loads it.
+/* check/trial.c: a child process loads a model before this process does.
  *
- * A library has no program of its own to start, so the child is a fork() without exec. Of a process with threads only
- * the calling one goes on in the child, and a lock that another held stays locked for ever. What the child does is
- * chosen for that: malloc is made usable after fork() by the C library; llama.cpp is started before the fork, logs to
- * nobody, and computes on one thread here, so that OpenMP's pool (which has no threads in the child) is not asked; no
- * GPU is touched; the child reports by a pipe and ends with _exit(). If it hangs on a lock all the same, it is stopped
- * after a while, and the answer is a status. */
+ * A library has no program of its own to start, so the child is a fork() without exec. Only the calling thread exists
+ * in the child, and a lock that another thread held stays locked for ever. The child avoids such locks: the C library
+ * makes malloc usable after fork(); llama.cpp is initialised before the fork, its log is dropped, and it computes on
+ * one thread, so that OpenMP's pool (which has no threads in the child) is not used; no GPU is touched; the child
+ * reports through a pipe and ends with _exit(). If it still hangs on a lock, it is killed after a while, and the result
+ * is a status. */
 #include "generate/check/trial.h"
 
 #include "base/buf.h"

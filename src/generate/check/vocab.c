@@ -1,6 +1,6 @@
 /* check/vocab.c: the tokenizer part of a model file.
  *
- * llama.cpp asserts that no token occurs twice, and throws where nobody catches when a SentencePiece
+ * llama.cpp asserts that no token occurs twice, and throws an exception that is not caught when a SentencePiece
  * vocabulary cannot spell a byte. */
 #include "generate/check/check.h"
 
