@@ -30,6 +30,8 @@ static rap_status read_adapter(lora *out, const lora_files *f, const gguf_file *
 {
     rap_status status;
 
+    if (!file_exists(f->from))
+        return err_set(err, RAP_E_NOT_FOUND, "%s: no such file or folder", f->from);
     if (file_is_folder(f->from) || strcmp(path_extension(f->from), "gguf") != 0)
         return peft_read(out, f->from, model, err);
     status = lora_read(out, f->from, err);
@@ -52,6 +54,8 @@ static rap_status with_both(const lora_files *f, deed *fn, rap_err *err)
         status = read_adapter(&l, f, model, err);
     if (!status)
         status = file_spare(f->out, f->from, NULL, err);
+    if (!status)
+        status = file_spare(f->out, gguf_file_path(model), NULL, err);
     if (!status)
         status = fn(f, &l, model, err);
     lora_release(&l);
@@ -100,6 +104,8 @@ rap_status lora_files_projector(const lora_files *f, rap_err *err)
 
     if (!status)
         status = file_spare(f->out, f->from, NULL, err);
+    if (!status)
+        status = file_spare(f->out, gguf_file_path(mmproj), NULL, err);
     if (!status)
         status = projector_import(f->from, mmproj, f->out, err);
     gguf_file_close(mmproj);

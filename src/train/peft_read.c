@@ -131,6 +131,21 @@ static char *tensor_file(const char *path)
     return path_join(path, name[0]);
 }
 
+static rap_status need_config(const char *path, const char *folder, rap_err *err)
+{
+    char *config = path_join(folder, "adapter_config.json");
+    bool there = config && file_exists(config);
+    rap_status status = config ? RAP_OK : err_memory(err, "reading an adapter");
+
+    free(config);
+    return status || there
+               ? status
+               : err_set(err, RAP_E_NOT_FOUND,
+                         "%s: is no adapter: it needs PEFT's adapter_config.json in the same "
+                         "folder, or to be an adapter.gguf",
+                         path);
+}
+
 rap_status peft_read(lora *out, const char *path, const gguf_file *model, rap_err *err)
 {
     char *file = tensor_file(path), *folder = file ? path_folder(file) : NULL;
@@ -141,6 +156,8 @@ rap_status peft_read(lora *out, const char *path, const gguf_file *model, rap_er
     *out = (lora){ .pair = NULL };
     if (!status && !folder)
         status = err_memory(err, "reading an adapter");
+    if (!status)
+        status = need_config(path, folder, err);
     if (!status)
         status = read_config(&out->alpha, folder, err);
     if (!status)

@@ -190,6 +190,13 @@ static void what_does_not_fit_is_refused(void **state)
     refused(lora_files_merge,
             (lora_files){ .model = f.model, .from = f.model, .out = in("x"), .scale = 1 },
             "no LoRA adapter");
+    assert_int_equal(file_write(in("stray.bin"), "hi", 2, NULL), RAP_OK);
+    refused(lora_files_merge,
+            (lora_files){ .model = f.model, .from = in("stray.bin"), .out = in("x"), .scale = 1 },
+            "stray.bin: is no adapter");
+    refused(lora_files_import,
+            (lora_files){ .model = f.model, .from = in("missing"), .out = in("x") },
+            "missing: no such file or folder");
     refused(lora_files_projector,
             (lora_files){
                 .model = f.model, .from = in("peft/adapter_model.safetensors"), .out = in("x") },
