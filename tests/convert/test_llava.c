@@ -615,6 +615,77 @@ static int stop(const char *what, uint64_t done, uint64_t total, void *payload)
     return s->left-- <= 0;
 }
 
+static void assert_kept(const char *name)
+{
+    char *text = NULL;
+    size_t size;
+    assert_int_equal(file_read(&text, &size, in(name), 1 << 20, NULL), RAP_OK);
+    assert_string_equal(text, "old");
+    free(text);
+}
+
+/* A new projector next to an old language model would answer nonsense. */
+static void both_files_or_none(void **state)
+{
+    stopper s = { 0 };
+    rap_err err = { 0 };
+    const convert_options stopped = { .on_progress = stop, .payload = &s };
+    make(LV_OLD, false, true);
+    assert_int_equal(file_make_folders(in("out"), NULL), RAP_OK);
+    save_text(in("out/mmproj.gguf"), "old");
+    save_text(in("out/model.gguf"), "old");
+    for (s.left = 50; s.left > 0; s.left -= 7) {
+        int left = s.left;
+        if (convert_file(in("ck"), in("out"), &stopped, &err) == RAP_OK)
+            fail_msg("not stopped after %d tensors", left);
+        assert_kept("out/mmproj.gguf");
+        assert_kept("out/model.gguf");
+        s.left = left;
+    }
+    save_text(in("ck/tokenizer.model"), "no vocabulary");
+    assert_int_not_equal(convert_file(in("ck"), in("out"), &(convert_options){ 0 }, &err), RAP_OK);
+    assert_kept("out/mmproj.gguf");
+    save_vocabulary(2);
+    unlink(in("out/model.gguf"));
+    assert_int_equal(file_make_folders(in("out/model.gguf"), NULL), RAP_OK);
+    assert_int_equal(convert("q4_k_m", NULL, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "model.gguf: is a folder"));
+    assert_kept("out/mmproj.gguf");
+    assert_int_equal(convert_file(in("ck"), "", &(convert_options){ 0 }, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "empty"));
+}
+
+static void refuses_config(bool phi3, const char *text, const char *vision, const char *reason)
+{
+    char config[2048];
+    make(LV_OLD, phi3, true);
+    snprintf(config, sizeof config,
+             "{\"model_type\": \"llava\", %s\"text_config\": {" LV_TEXT
+             ", \"model_type\": \"%s\"%s}, \"vision_config\": {" LV_VISION "}}",
+             vision, phi3 ? "phi3" : "llama", text);
+    save_text(in("ck/config.json"), config);
+    refuses(NULL, reason);
+}
+
+static void impossible_settings(void **state)
+{
+    const char *base = "\"rope_theta\" is not a number from 1";
+    refuses_config(false, ", \"rope_parameters\": {\"rope_theta\": 1e300}", "", base);
+    refuses_config(true, ", \"rope_parameters\": {\"rope_theta\": -4}", "", base);
+    refuses_config(false, ", \"rope_scaling\": {\"type\": \"linear\", \"factor\": 1e300}", "",
+                   "the \"factor\" of its positions");
+    refuses_config(true, ", \"partial_rotary_factor\": 1e300", "", "impossible numbers");
+    refuses_config(true, ", \"partial_rotary_factor\": 1e-9", "", "impossible numbers");
+    refuses_config(true, ", \"original_max_position_embeddings\": -1e300", "",
+                   "impossible numbers");
+    refuses_config(false, "", "\"projector_hidden_act\": \"relu\", ",
+                   "a projector with 'relu' where 'gelu' is known");
+    make(LV_OLD, false, true);
+    save_text(in("ck/tokenizer_config.json"), "{}");
+    save_text(in("ck/chat_template.jinja"), "\xff\xfe{");
+    refuses(NULL, "chat_template.jinja: is not a text in UTF-8");
+}
+
 static void a_stop_leaves_nothing(void **state)
 {
     stopper s = { 3 };
@@ -648,6 +719,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(towers, fresh, clean),
         cmocka_unit_test_setup_teardown(numbers_must_be_finite, fresh, clean),
         cmocka_unit_test_setup_teardown(outputs, fresh, clean),
+        cmocka_unit_test_setup_teardown(both_files_or_none, fresh, clean),
+        cmocka_unit_test_setup_teardown(impossible_settings, fresh, clean),
         cmocka_unit_test_setup_teardown(a_stop_leaves_nothing, fresh, clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

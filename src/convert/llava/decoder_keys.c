@@ -10,6 +10,7 @@
 #include <string.h>
 
 enum { MAX_CONTEXT = 1 << 27, MAX_FACTORS = 4096 };
+#define MAX_SCALE 1e6 /* of positions */
 
 static const char *key_of(char out[96], const llava *l, const char *name)
 {
@@ -72,10 +73,15 @@ static const char *rope_type(const llava *l)
 static float rope_base(llava *l)
 {
     const json_t *inner = rope_at(l, "rope_theta");
+    double base = json_number_value(inner);
 
-    if (json_is_number(inner) && json_number_value(inner) > 0)
-        return (float)json_number_value(inner);
-    return config_float(l, "rope_theta", 1, 1e12f, 10000);
+    if (!inner)
+        return config_float(l, "rope_theta", 1, 1e12f, 10000);
+    if (base >= 1 && base <= 1e12)
+        return (float)base;
+    convert_fail(l->c, RAP_E_FORMAT, "%s: \"rope_theta\" is not a number from 1 to 1e+12",
+                 l->c->config_path);
+    return 1;
 }
 
 static void refuse_rope(llava *l, const char *type)
@@ -93,8 +99,13 @@ static void put_rope(llava *l)
     put_float(l, "rope.freq_base", rope_base(l));
     if (!strcmp(type, "default"))
         return;
-    if (strcmp(type, "linear") != 0 || !(json_number_value(factor) >= 1)) {
+    if (strcmp(type, "linear") != 0) {
         refuse_rope(l, type);
+        return;
+    }
+    if (!(json_number_value(factor) >= 1 && json_number_value(factor) <= MAX_SCALE)) {
+        convert_fail(l->c, RAP_E_FORMAT, "%s: the \"factor\" of its positions is not from 1 to %g",
+                     l->c->config_path, MAX_SCALE);
         return;
     }
     gguf_put_string(l->c->out, key_of(key, l, "rope.scaling.type"), "linear", 6);
@@ -125,7 +136,9 @@ static void put_factors(llava *l, const char *field, const char *tensor, int pai
         return;
     }
     for (int i = 0; i < pairs; i++) {
-        factor[i] = (float)json_number_value(json_array_get(list, (size_t)i));
+        double value = json_number_value(json_array_get(list, (size_t)i));
+
+        factor[i] = value > 0 && value <= MAX_SCALE ? (float)value : 0;
         if (!(factor[i] > 0))
             convert_fail(l->c, RAP_E_FORMAT, "%s: \"%s\" holds what is no factor",
                          l->c->config_path, field);
@@ -187,12 +200,14 @@ void decoder_put_keys(llava *l, const decoder_sizes *s)
         int context = config_int(l, "max_position_embeddings", 1, MAX_CONTEXT, 4096);
         double trained = rope_number(l, "original_max_position_embeddings", 4096);
         double share = rope_number(l, "partial_rotary_factor", 1);
-        int turned = (int)(share * (double)s->N) / s->heads;
+        int turned = share > 0 && share <= 1 ? (int)(share * (double)s->N) / s->heads : 0;
 
-        if (!(trained >= 2 && trained <= MAX_CONTEXT && share > 0 && share <= 1))
+        if (!(trained >= 2 && trained <= MAX_CONTEXT && turned >= 2)) {
             convert_fail(l->c, RAP_E_FORMAT,
                          "%s: its positions are described by impossible numbers",
                          l->c->config_path);
+            return;
+        }
 
         put_common(l, s, 4096, 1e-5f);
         put_int(l, "rope.scaling.original_context_length", (int64_t)trained);

@@ -6,6 +6,7 @@
 #include "base/temp.h"
 #include "formats/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +133,7 @@ static void put_sampling(llava *l)
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const json_t *value = json_object_get(said, numbers[i].field);
 
-        if (json_is_number(value))
+        if (json_is_number(value) && isfinite((float)json_number_value(value)))
             gguf_put_float(l->c->out, numbers[i].key, (float)json_number_value(value));
     }
     json_decref(said);
@@ -183,7 +184,7 @@ static void ignore_others(llava *l, bool decoder)
 
 /* ---- one file ---- */
 
-/* With `keep` it stays a temporary file. */
+/* `keep`: the temporary file. */
 static rap_status make_part(conversion *c, const llava_layout *layout, bool decoder,
                             const char *path, temp *keep)
 {
@@ -208,11 +209,12 @@ static rap_status make_part(conversion *c, const llava_layout *layout, bool deco
 }
 
 /* The quantiser reads a file, so the numbers are first written as they are, into a temporary one. */
-static rap_status make_quantised(conversion *c, const llava_layout *layout, const char *path)
+static rap_status make_quantised(conversion *c, const llava_layout *layout, const char *path,
+                                 temp *keep)
 {
     convert_options plain = *c->options;
     const convert_options *asked = c->options;
-    temp between = TEMP_INIT, made = TEMP_INIT;
+    temp between = TEMP_INIT;
 
     if (!asked->quantise)
         return convert_fail(c, RAP_E_UNSUPPORTED, "cannot be quantised here: take f16 or q8_0");
@@ -220,20 +222,18 @@ static rap_status make_quantised(conversion *c, const llava_layout *layout, cons
     c->options = &plain;
     make_part(c, layout, true, path, &between);
     if (c->status == RAP_OK)
-        c->status = temp_file(&made, path, 0666, c->err);
+        c->status = temp_file(keep, path, 0666, c->err);
     if (c->status == RAP_OK)
-        c->status = asked->quantise(between.path, made.path, path, asked->type_name,
+        c->status = asked->quantise(between.path, keep->path, path, asked->type_name,
                                     asked->on_progress, asked->payload, c->err);
-    if (c->status == RAP_OK)
-        c->status = temp_publish(&made, path, TEMP_REPLACE, c->err);
-    temp_remove(&made);
     temp_remove(&between);
     c->options = asked;
     return c->status;
 }
 
 /* llama.cpp's quantiser knows no projectors; they are small, and stay in half precision. */
-static rap_status make_projector(conversion *c, const llava_layout *layout, const char *path)
+static rap_status make_projector(conversion *c, const llava_layout *layout, const char *path,
+                                 temp *keep)
 {
     convert_options half = *c->options;
     const convert_options *asked = c->options;
@@ -241,34 +241,64 @@ static rap_status make_projector(conversion *c, const llava_layout *layout, cons
     if (half.type == CONVERT_QUANTISED)
         half.type = CONVERT_F16;
     c->options = &half;
-    make_part(c, layout, false, path, NULL);
+    make_part(c, layout, false, path, keep);
     c->options = asked;
     return c->status;
 }
 
 /* ---- both ---- */
 
-static rap_status make(conversion *c, const llava_layout *layout, convert_part part,
-                       const char *path)
+/* A file in the making: temporary until all are made. */
+typedef struct part {
+    convert_part kind;
+    char *path;
+    temp made;
+} part;
+
+static rap_status make(conversion *c, const llava_layout *layout, part *p)
 {
-    if (part == CONVERT_MMPROJ)
-        return make_projector(c, layout, path);
+    if (p->kind == CONVERT_MMPROJ)
+        return make_projector(c, layout, p->path, &p->made);
     if (c->options->type == CONVERT_QUANTISED)
-        return make_quantised(c, layout, path);
-    return make_part(c, layout, true, path, NULL);
+        return make_quantised(c, layout, p->path, &p->made);
+    return make_part(c, layout, true, p->path, &p->made);
 }
 
-static rap_status make_in(conversion *c, const llava_layout *layout, convert_part part,
-                          const char *folder, const char *name)
+/* All or none: half of a new pair next to half of an old one would answer nonsense. */
+static rap_status make_all(conversion *c, const llava_layout *layout, part *p, int count)
 {
-    char *path = path_join(folder, name);
-
-    if (!path)
-        c->status = err_memory(c->err, "converting");
-    else
-        make(c, layout, part, path);
-    free(path);
+    for (int i = 0; c->status == RAP_OK && i < count; i++) {
+        if (!p[i].path)
+            c->status = err_memory(c->err, "converting");
+        else if (file_is_folder(p[i].path))
+            c->status =
+                err_set(c->err, RAP_E_ARGUMENT, "%s: is a folder, not a file", p[i].path);
+    }
+    for (int i = 0; c->status == RAP_OK && i < count; i++)
+        make(c, layout, &p[i]);
+    for (int i = 0; c->status == RAP_OK && i < count; i++)
+        c->status = temp_publish(&p[i].made, p[i].path, TEMP_REPLACE, c->err);
+    for (int i = 0; i < count; i++) {
+        temp_remove(&p[i].made);
+        free(p[i].path);
+    }
     return c->status;
+}
+
+static rap_status make_one(conversion *c, const llava_layout *layout, const char *out)
+{
+    part one = { c->options->part, mem_string(out), TEMP_INIT };
+
+    return make_all(c, layout, &one, 1);
+}
+
+/* The smaller first: most of what can be wrong shows before the long part. */
+static rap_status make_both(conversion *c, const llava_layout *layout, const char *folder)
+{
+    part both[] = { { CONVERT_MMPROJ, path_join(folder, "mmproj.gguf"), TEMP_INIT },
+                    { CONVERT_LLM, path_join(folder, "model.gguf"), TEMP_INIT } };
+
+    return make_all(c, layout, both, 2);
 }
 
 rap_status llava_convert(conversion *c, const char *out)
@@ -281,17 +311,12 @@ rap_status llava_convert(conversion *c, const char *out)
     if (c->options->image_size)
         return convert_fail(c, RAP_E_UNSUPPORTED, "the pictures of a LLaVA keep their size");
     if (c->options->part != CONVERT_ALL)
-        return make(c, layout, c->options->part, out);
+        return make_one(c, layout, out);
     if (!strcmp(path_extension(out), "gguf") || (file_exists(out) && !file_is_folder(out)))
         return convert_fail(c, RAP_E_ARGUMENT,
                             "a LLaVA becomes two files, model.gguf and mmproj.gguf: name a folder "
                             "for them instead of %.200s",
                             out);
     c->status = file_make_folders(out, c->err);
-    /* the smaller first: most of what can be wrong shows before the long part */
-    if (c->status == RAP_OK)
-        make_in(c, layout, CONVERT_MMPROJ, out, "mmproj.gguf");
-    if (c->status == RAP_OK)
-        make_in(c, layout, CONVERT_LLM, out, "model.gguf");
-    return c->status;
+    return make_both(c, layout, out);
 }

@@ -62,7 +62,7 @@ void plan_typed(llava *l, conversion *in, const char *from, const char *to, conv
                 gguf_type type);
 /* Numbers that no tensor holds. */
 void plan_floats(llava *l, const char *to, const float *values, int64_t count);
-/* Writes l->c->out and all that was declared; where `keep` is given, into a temporary file next to `path`. */
+/* Writes l->c->out and all that was declared; into the temporary file `keep` next to `path`. */
 rap_status plan_write(llava *l, const char *path, temp *keep);
 void llava_plan_release(plan *p);
 

@@ -279,8 +279,7 @@ rap_status plan_write(llava *l, const char *path, temp *keep)
         tell(l, i + 1);
     }
     if (l->c->status == RAP_OK)
-        l->c->status =
-            keep ? gguf_stream_keep(s, keep, l->c->err) : gguf_stream_publish(s, l->c->err);
+        l->c->status = gguf_stream_keep(s, keep, l->c->err);
     gguf_stream_close(s);
     return l->c->status;
 }

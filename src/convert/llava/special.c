@@ -2,6 +2,7 @@
  * tokenizer_config.json and config.json, as llama.cpp's own converter finds them. */
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "convert/llava/llava.h"
 #include "formats/json.h"
 
@@ -166,6 +167,8 @@ static void put_template_file(llava *l)
         l->c->status = file_read(&text, &size, path, TEMPLATE_LIMIT, l->c->err);
     else if (l->c->status == RAP_OK)
         l->c->status = state_dict_beside_json(l->c->in, "chat_template.json", &json, l->c->err);
+    if (l->c->status == RAP_OK && text && (strlen(text) != size || !text_is_utf8(text)))
+        convert_fail(l->c, RAP_E_FORMAT, "%s: is not a text in UTF-8", path);
     if (l->c->status == RAP_OK)
         put_template(l, text ? text : template_of(json_object_get(json, "chat_template")));
     json_decref(json);

@@ -309,6 +309,17 @@ static void embeddings(llava *l, tower *t)
     pair(l, &t->in, in_tower(name, t, "pre_layrnorm"), "v.pre_ln", (convert_shape){ 1, { t->D } });
 }
 
+/* mtmd computes the exact GELU between the two layers. */
+static void check_activation(llava *l)
+{
+    const char *act = "gelu";
+
+    convert_config_string(l->c, "projector_hidden_act", &act);
+    if (l->c->status == RAP_OK && strcmp(act, "gelu") != 0)
+        convert_fail(l->c, RAP_E_UNSUPPORTED, "%s: a projector with '%.40s' where 'gelu' is known",
+                     l->c->config_path, act);
+}
+
 /* Returns the width of the language model. */
 static int64_t projector(llava *l, const tower *t)
 {
@@ -322,6 +333,7 @@ static int64_t projector(llava *l, const tower *t)
                      "its projector is not of two linear layers, as LLaVA-1.5 has it ('%s.weight', "
                      "'%s.weight')",
                      first, second);
+    check_activation(l);
     pair(l, l->c, first, "mm.0", (convert_shape){ 2, { M, t->D } });
     pair(l, l->c, second, "mm.2", (convert_shape){ 2, { N, M } });
     return N;
