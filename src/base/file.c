@@ -421,7 +421,7 @@ bool file_is_folder(const char *path)
 
 static rap_status file_make_folder(const char *path, rap_err *err)
 {
-    if (*path == '\0' || file_is_folder(path))
+    if (file_is_folder(path))
         return RAP_OK;
     if (mkdir(path, 0777) == 0) {
         path_sync(path);
@@ -441,6 +441,8 @@ rap_status file_make_folders(const char *path, rap_err *err)
 
     if (!copy)
         return err_memory(err, "making folders");
+    if (!*path)
+        status = err_set(err, RAP_E_ARGUMENT, "the name of the output folder is empty");
     for (char *at = copy + 1; *copy && *at && status == RAP_OK; at++) {
         if (*at != '/')
             continue;

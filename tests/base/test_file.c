@@ -244,6 +244,8 @@ static void makes_folders(void **state)
     assert_false(file_is_folder(file));
     assert_int_not_equal(file_make_folders(file, &err), RAP_OK);
     assert_int_not_equal(file_make_folders("/proc/nothing/here", &err), RAP_OK);
+    assert_int_equal(file_make_folders("", &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "empty"));
     unlink(file);
     assert_false(file_exists(file));
 }
