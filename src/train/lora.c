@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "train/linear.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,14 @@ rap_status lora_write(const lora *l, const char *path, const char *architecture,
 
 /* ---- with a model ---- */
 
+static bool all_finite(const float *x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
 rap_status lora_check(const lora *l, const char *path, const gguf_file *model, rap_err *err)
 {
     if (!l->count)
@@ -157,6 +166,10 @@ rap_status lora_check(const lora *l, const char *path, const gguf_file *model, r
                            "[%lld, %lld]",
                            path, gguf_file_path(model), p->name, (long long)t->ne[1],
                            (long long)t->ne[0], (long long)p->out, (long long)p->in);
+        if (!all_finite(p->a, p->rank * p->in) || !all_finite(p->b, p->out * p->rank))
+            return err_set(err, RAP_E_FORMAT,
+                           "%s: the adapter of '%s' holds a number that is not finite", path,
+                           p->name);
     }
     return RAP_OK;
 }

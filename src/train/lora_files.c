@@ -25,6 +25,12 @@ static rap_status open_model(gguf_file **out, const lora_files *f, bool projecto
     return status;
 }
 
+/* A folder, or a file of tensors in one. */
+static bool is_peft(const char *path)
+{
+    return file_is_folder(path) || strcmp(path_extension(path), "gguf") != 0;
+}
+
 /* Either form of an adapter, checked against the model. */
 static rap_status read_adapter(lora *out, const lora_files *f, const gguf_file *model, rap_err *err)
 {
@@ -32,7 +38,7 @@ static rap_status read_adapter(lora *out, const lora_files *f, const gguf_file *
 
     if (!file_exists(f->from))
         return err_set(err, RAP_E_NOT_FOUND, "%s: no such file or folder", f->from);
-    if (file_is_folder(f->from) || strcmp(path_extension(f->from), "gguf") != 0)
+    if (is_peft(f->from))
         return peft_read(out, f->from, model, err);
     status = lora_read(out, f->from, err);
     if (!status)
@@ -54,6 +60,8 @@ static rap_status with_both(const lora_files *f, deed *fn, rap_err *err)
         status = read_adapter(&l, f, model, err);
     if (!status)
         status = file_spare(f->out, f->from, NULL, err);
+    if (!status && is_peft(f->from)) /* its adapter_config.json is an input too */
+        status = file_spare_beside(f->out, f->from, "GGUF", err);
     if (!status)
         status = file_spare(f->out, gguf_file_path(model), NULL, err);
     if (!status)

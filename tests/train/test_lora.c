@@ -170,6 +170,18 @@ static void refused(rap_status (*fn)(const lora_files *, rap_err *), lora_files 
         fail_msg("'%s' is not in: %s", word, err.text);
 }
 
+/* The last number of the file becomes NaN. */
+static void spoil(const char *path)
+{
+    FILE *f = fopen(path, "r+b");
+
+    assert_non_null(f);
+    assert_int_equal(fseek(f, -32, SEEK_END), 0); /* more than the padding */
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(fwrite("\xff\xff\xff\xff", 4, 1, f), 1);
+    fclose(f);
+}
+
 static void what_does_not_fit_is_refused(void **state)
 {
     lora_files f = { .model = strdup(in("m.gguf")), .from = strdup(in("a.gguf")), .scale = 1 };
@@ -208,6 +220,14 @@ static void what_does_not_fit_is_refused(void **state)
     assert_int_equal(file_write(in("peft/adapter_config.json"), text, len, NULL), RAP_OK);
     refused(lora_files_import, (lora_files){ .model = f.model, .from = in("peft"), .out = in("x") },
             "\"bias\" is set");
+    assert_int_equal(lora_files_export(&f, &err), RAP_OK);
+    refused(lora_files_import,
+            (lora_files){ .model = f.model,
+                          .from = in("peft/adapter_model.safetensors"),
+                          .out = in("peft/adapter_config.json") },
+            "is a file of the input");
+    spoil(f.from);
+    refused(lora_files_export, f, "not finite");
     assert_false(file_exists(in("x")));
     free(text);
     free((char *)f.model);
