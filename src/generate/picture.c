@@ -165,9 +165,19 @@ static rap_status encode_by_mtmd(float *out, vlm *v, const mtmd_input_chunk *c, 
                    : err_set(err, RAP_E_MODEL, "%s: failed to encode a picture", v->mmproj_path);
 }
 
+/* A damaged projector is named here; later only the language model could be. */
 static rap_status encode_piece(float *out, vlm *v, const mtmd_input_chunk *c, rap_err *err)
 {
-    return v->tower ? encode_by_tower(out, v, c, err) : encode_by_mtmd(out, v, c, err);
+    size_t floats = mtmd_input_chunk_get_n_tokens(c) * (size_t)v->width;
+    rap_status status = v->tower ? encode_by_tower(out, v, c, err) : encode_by_mtmd(out, v, c, err);
+
+    for (size_t i = 0; !status && i < floats; i++)
+        if (!isfinite(out[i]))
+            status = err_set(err, RAP_E_MODEL,
+                             "%s: gives numbers that are not finite for a picture: copy or "
+                             "download it again",
+                             v->mmproj_path);
+    return status;
 }
 
 rap_status picture_encode(float **out, vlm *v, const mtmd_input_chunk *c, rap_err *err)

@@ -15,6 +15,8 @@
 #include "formats/gguf_file.h"
 #include "generate/check/check.h"
 
+#include <math.h>
+
 enum {
     S = 16,
     P = 8,
@@ -28,7 +30,7 @@ enum {
 };
 enum { LAST_BLOCK = POSITION + T }; /* the dimension that the last block adds to */
 
-typedef enum tower_kind { NAMED = 0, UNNAMED, SHORT } tower_kind;
+typedef enum tower_kind { NAMED = 0, UNNAMED, SHORT, DAMAGED } tower_kind;
 
 /* A tensor of zeros, except `value` at each of the `count` places. */
 static void put(gguf_writer *w, const char *name, int dims, const int64_t *ne, const size_t *places,
@@ -87,7 +89,7 @@ static void put_embeddings(gguf_writer *w)
 }
 
 /* The projector hands dimension d of the tower on as dimension d of the token (GELU of it). */
-static void put_projector(gguf_writer *w, int64_t width)
+static void put_projector(gguf_writer *w, int64_t width, tower_kind kind)
 {
     size_t diagonal[D];
 
@@ -96,7 +98,7 @@ static void put_projector(gguf_writer *w, int64_t width)
     put(w, "mm.0.weight", 2, (int64_t[]){ D, D }, diagonal, D, 1.0f);
     put(w, "mm.0.bias", 1, (int64_t[]){ D }, NULL, 0, 0);
     put(w, "mm.2.weight", 2, (int64_t[]){ D, width }, diagonal, D, 1.0f);
-    put(w, "mm.2.bias", 1, &width, NULL, 0, 0);
+    put(w, "mm.2.bias", 1, &width, (size_t[]){ 0 }, 1, kind == DAMAGED ? NAN : 0);
 }
 
 /* The list's numbers become signed, as llama.cpp wants them. */
@@ -117,7 +119,8 @@ static void sign_list(const char *path, const char *key)
     free(bytes);
 }
 
-/* UNNAMED: of 2023, its kind is not said. SHORT: it says that the last block's output is not used. */
+/* UNNAMED: of 2023, its kind is not said. SHORT: it says that the last block's output is not used. DAMAGED:
+ * a weight is not a number. */
 static void write_tower(const char *path, int width, tower_kind kind)
 {
     static const float mean[] = { 0, 0, 0 }, deviation[] = { 1, 1, 1 };
@@ -145,7 +148,7 @@ static void write_tower(const char *path, int width, tower_kind kind)
     put_embeddings(w);
     for (int i = 0; i < BLOCKS; i++)
         put_block(w, i);
-    put_projector(w, width);
+    put_projector(w, width, kind);
     assert_int_equal(gguf_writer_save(w, path, NULL), RAP_OK);
     gguf_writer_free(w);
     if (kind == SHORT)
@@ -224,12 +227,39 @@ static void a_projector_that_names_no_kind_is_llavas(void **state)
         look_through(UNNAMED, &p);
 }
 
+static void numbers_that_are_none_are_the_projectors(void **state)
+{
+    char path[] = "/tmp/rap-tower-XXXXXX";
+    image im = make_picture(S, S, 0);
+    check_facts facts;
+    rap_err err = { 0 };
+    float *out = NULL;
+    size_t floats = 0;
+    pair p;
+    vlm *v;
+
+    if (!find_pair(&p, "tiny"))
+        skip();
+    assert_int_equal(check_model(&facts, p.model, NULL), RAP_OK);
+    close(mkstemp(path));
+    write_tower(path, (int)facts.width, DAMAGED);
+    snprintf(p.mmproj, sizeof p.mmproj, "%s", path);
+    v = open_pair(&p, 256);
+    assert_int_equal(vlm_encode(v, &im, &out, &floats, &err), RAP_E_MODEL);
+    assert_non_null(strstr(err.text, path));
+    assert_null(out);
+    free(im.rgb);
+    vlm_close(v);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokens_follow_the_patches),
         cmocka_unit_test(the_last_block_runs_unless_the_file_says_otherwise),
         cmocka_unit_test(a_projector_that_names_no_kind_is_llavas),
+        cmocka_unit_test(numbers_that_are_none_are_the_projectors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
