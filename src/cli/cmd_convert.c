@@ -127,7 +127,8 @@ static int run(cli *c, int argc, char **argv)
         return rap_status_exit_code(status);
     }
     if (c->json)
-        return cli_print_json(json_pack("{s:s, s:o}", "file", argv[1], "remarks", said.lines));
+        return cli_print_json(
+            json_pack("{s:o, s:o}", "file", wire_text(argv[1]), "remarks", said.lines));
     json_decref(said.lines);
     if (!c->quiet)
         cli_line("wrote %s", argv[1]);

@@ -3,6 +3,7 @@
 #include "cli/dataset_annotate.h"
 #include "cli/dataset_novel.h"
 #include "dataset/dataset.h"
+#include "wire/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -143,7 +144,7 @@ static int stats(cli *c, const char *folder, const char *png)
         return cli_print_json(json_stats(&s));
     dataset_print(stdout, &s);
     if (png)
-        printf("(drawn: %s)\n", png);
+        cli_line("(drawn: %s)", png);
     return cli_flush();
 }
 
@@ -162,9 +163,9 @@ static int show(cli *c, const char *folder, const char *number, const char *png)
     if (dataset_show(folder, n, png, &err) != RAP_OK)
         return failed(&err);
     if (!c->json)
-        printf("(drawn: %s)\n", png);
+        cli_line("(drawn: %s)", png);
     else
-        return cli_print_json(json_pack("{s:s}", "file", png));
+        return cli_print_json(wire_file(png));
     return cli_flush();
 }
 

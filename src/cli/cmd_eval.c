@@ -106,7 +106,7 @@ static int published(cli *c, const char *file, const eval_flags *f)
         return cli_print_json(published_json(&report));
     published_print(stdout, &report);
     if (o.draw)
-        printf("(drawn: %s)\n", o.draw);
+        cli_line("(drawn: %s)", o.draw);
     return cli_flush();
 }
 
@@ -136,7 +136,7 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
         return cli_print_json(wire_eval(&report));
     eval_print_table(stdout, &report);
     if (o->draw)
-        printf("(drawn: %s)\n", o->draw);
+        cli_line("(drawn: %s)", o->draw);
     return cli_flush();
 }
 

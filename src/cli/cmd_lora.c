@@ -1,7 +1,10 @@
 /* cmd_lora.c: rap lora export|import|projector|merge: adapters between llama.cpp, PEFT and a model of their own. */
+#include "base/text.h"
 #include "cli/cli.h"
 #include "train/lora_files.h"
+#include "wire/wire.h"
 
+#include <math.h>
 #include <string.h>
 
 static int run(cli *c, int argc, char **argv);
@@ -43,7 +46,7 @@ static const deed *deed_named(const char *name)
 
 static int run(cli *c, int argc, char **argv)
 {
-    lora_files f = { .scale = 1 };
+    lora_files f = { .scale = NAN }; /* not given */
     rap_err err = { 0 };
     const deed *d;
     const cli_option options[] = {
@@ -64,6 +67,20 @@ static int run(cli *c, int argc, char **argv)
                 argv[0]);
         return CLI_USAGE;
     }
+    if (f.base && d->fn != lora_files_export) {
+        cli_say("lora: --base has no effect on %s", d->name);
+        return CLI_USAGE;
+    }
+    if (!isnan(f.scale) && d->fn != lora_files_merge) {
+        cli_say("lora: --scale has no effect on %s", d->name);
+        return CLI_USAGE;
+    }
+    if (isnan(f.scale))
+        f.scale = 1;
+    if (f.base && !text_is_utf8(f.base)) {
+        cli_say("lora: --base is not in UTF-8");
+        return CLI_USAGE;
+    }
     f.from = argv[1];
     f.profile = c->profile;
     f.threads = (int)c->threads;
@@ -72,7 +89,7 @@ static int run(cli *c, int argc, char **argv)
         return rap_status_exit_code(err.status);
     }
     if (c->json)
-        return cli_print_json(json_pack("{s:s}", "file", f.out));
+        return cli_print_json(wire_file(f.out));
     if (!c->quiet)
         cli_line("wrote %s", f.out);
     return cli_flush();

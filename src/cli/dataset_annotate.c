@@ -2,6 +2,7 @@
 #include "cli/dataset_annotate.h"
 
 #include "dataset/annotate.h"
+#include "wire/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@ static json_t *json_result(const annotate_result *r)
                      "picture_bytes", (json_int_t)r->picture_bytes, "samples_same",
                      (json_int_t)r->same, "samples_changed", (json_int_t)r->changed,
                      "samples_dropped", (json_int_t)r->dropped, "samples_denied",
-                     (json_int_t)r->denied, "folder", json_string(r->out));
+                     (json_int_t)r->denied, "folder", wire_text(r->out));
 }
 
 static void print_estimate(const annotate_result *r)

@@ -1,5 +1,6 @@
 /* dataset_novel.c: the flags become options, the result text or JSON. */
 #include "cli/dataset_novel.h"
+#include "wire/wire.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ json_t *cli_novel_json(const novel_result *r)
                      (json_int_t)r->made, "failed", (json_int_t)r->failed, "kept",
                      (json_int_t)r->kept, "dropped", (json_int_t)r->dropped, "least_cosine",
                      r->least, "mean_cosine", r->mean, "samples", (json_int_t)r->samples, "added",
-                     (json_int_t)r->added, "folder", json_string(r->out));
+                     (json_int_t)r->added, "folder", wire_text(r->out));
 }
 
 void cli_say_novel(const novel_result *r)

@@ -134,6 +134,7 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "C.UTF-8");
     signal(SIGPIPE, SIG_IGN); /* a write fails instead, so that the command can clean up */
+    signal(SIGXFSZ, SIG_IGN); /* the same for a file over the limit of `ulimit -f` */
     interrupt_install();
     code = run(argc, argv);
     interrupt_end();

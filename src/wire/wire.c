@@ -82,6 +82,11 @@ json_t *wire_file(const char *path)
     return out;
 }
 
+json_t *wire_text(const char *text)
+{
+    return json_any_text(text);
+}
+
 /* ---- matches ---- */
 
 static json_t *box(rap_box b)

@@ -25,5 +25,6 @@ json_t *wire_corrected(const char *name, int is_it);
 json_t *wire_forgotten(const char *const *names); /* ended by NULL */
 json_t *wire_imported(const rap_import_report *report);
 json_t *wire_file(const char *path); /* that was written */
+json_t *wire_text(const char *text);
 
 #endif
