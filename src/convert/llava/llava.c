@@ -271,8 +271,7 @@ static rap_status make_all(conversion *c, const llava_layout *layout, part *p, i
         if (!p[i].path)
             c->status = err_memory(c->err, "converting");
         else if (file_is_folder(p[i].path))
-            c->status =
-                err_set(c->err, RAP_E_ARGUMENT, "%s: is a folder, not a file", p[i].path);
+            c->status = err_set(c->err, RAP_E_ARGUMENT, "%s: is a folder, not a file", p[i].path);
     }
     for (int i = 0; c->status == RAP_OK && i < count; i++)
         make(c, layout, &p[i]);
