@@ -413,9 +413,11 @@ static rap_status finish(training *t, rap_err *err)
     rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, err);
 
     if (!status)
-        status = record_draw(&t->record, t->png, err);
-    if (!status)
         status = save(t, err);
+    decoder_close(t->decoder); /* so that drawing, which loads fonts, adds nothing to the peak */
+    t->decoder = NULL;
+    if (!status)
+        status = record_draw(&t->record, t->png, err);
     r->seconds = (clock_ms() - t->start) / 1000;
     r->tokens_per_second = r->seconds > 0 ? (double)t->tokens_done / r->seconds : 0;
     r->first_loss = t->record.count ? t->record.loss[0] : 0;
