@@ -35,6 +35,7 @@ typedef struct training {
     size_t *order;
     int epoch; /* that `order` is of; −1: none */
     int64_t steps, per_epoch, step;
+    int64_t rows; /* tokens that are ever computed together */
     int part; /* of the step */
     buf settings;
     char *checkpoint, *adapter, *losses, *png;
@@ -97,19 +98,48 @@ static rap_status open_models(training *t, rap_err *err)
     return vlm_open(&t->vlm, &options, err);
 }
 
+/* Tokens that a batch holds at most. */
+static int64_t batch_room(const training *t)
+{
+    int64_t room = t->o->rows > 0 ? t->o->rows : t->o->max_tokens, all = (int64_t)t->lessons.tokens;
+
+    room = room < all ? room : all; /* a small set needs no more */
+    return room < t->lessons.longest ? t->lessons.longest : room;
+}
+
+/* The fullest batch of all epochs: lessons are never split, so few batches are full to the last row. */
+static rap_status count_rows(training *t, rap_err *err)
+{
+    size_t count = t->lessons.count, *order = mem_array(count, sizeof *order);
+    int64_t room = batch_room(t);
+
+    if (!order)
+        return err_memory(err, "preparing a training");
+    for (int epoch = 0; epoch < t->o->epochs && t->rows < room; epoch++) {
+        int64_t filled = 0;
+
+        batch_order(order, count, t->o->seed, epoch);
+        for (size_t i = 0; i < count; i++) {
+            int64_t more = t->lessons.item[order[i]].count;
+
+            filled = i % (size_t)t->o->batch == 0 || filled + more > room ? more : filled + more;
+            t->rows = filled > t->rows ? filled : t->rows;
+        }
+    }
+    free(order);
+    return RAP_OK;
+}
+
 static decoder_options decoder_options_of(const training *t)
 {
     const train_options *o = t->o;
-    int64_t room = o->rows > 0 ? o->rows : o->max_tokens, all = (int64_t)t->lessons.tokens;
 
-    room = room < all ? room : all; /* a small set needs no more */
-    room = room < t->lessons.longest ? t->lessons.longest : room;
     return (decoder_options){ .rank = o->rank,
                               .alpha = o->alpha,
                               .dropout = o->dropout,
                               .seed = o->seed,
                               .threads = o->threads > 0 ? o->threads : threads_available(),
-                              .rows = (int)room,
+                              .rows = (int)t->rows,
                               .recompute = o->recompute,
                               .keep = KEEP_BYTES };
 }
@@ -135,7 +165,7 @@ static rap_status estimate(training *t, rap_err *err)
     }
     t->result->trained = numbers;
     t->result->more = (double)decoder_bytes(&s, &options) +
-                      (double)batch_bytes(options.rows, s.width) +
+                      (double)batch_bytes(batch_room(t), s.width) +
                       2.0 * (double)numbers * sizeof(real); /* Adam's */
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
         t->result->more += (double)gguf_tensor_at(t->file, i)->bytes;
@@ -181,7 +211,7 @@ static rap_status read_lessons(training *t, rap_err *err)
     snprintf(r->first_long, sizeof r->first_long, "%s", l->first_long);
     t->per_epoch = (int64_t)((l->count + (size_t)t->o->batch - 1) / (size_t)t->o->batch);
     r->steps = t->steps = t->per_epoch * t->o->epochs;
-    return RAP_OK;
+    return count_rows(t, err);
 }
 
 /* What must be the same for a training to go on. */
@@ -212,7 +242,7 @@ static rap_status make_room(training *t, rap_err *err)
     rap_status status = decoder_open(&t->decoder, t->file, &options, err);
 
     if (!status)
-        status = batch_init(&t->batch, options.rows, decoder_shape(t->decoder)->width, err);
+        status = batch_init(&t->batch, batch_room(t), decoder_shape(t->decoder)->width, err);
     if (status)
         return status;
     t->m = mem_array(decoder_params(t->decoder), sizeof *t->m);
