@@ -434,6 +434,105 @@ static void a_full_disk_loses_nothing(void **state)
     options_release(&whole);
 }
 
+/* A set of the eight samples with a validation file of its own, whose answers contradict them. */
+static void make_held(void)
+{
+    char text[2048], command[2600];
+    size_t len = 0;
+
+    for (int i = 1; i < 4; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "{\"id\": \"v%d\", \"conversations\": [{\"from\": \"human\", \"value\": "
+                                "\"%s\"}, {\"from\": \"gpt\", \"value\": \"%s\"}]}\n",
+                                i, talk[i][0], talk[i + 3][1]);
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", in("set"), in("held"));
+    assert_int_equal(system(command), 0);
+    put("held/validation.jsonl", text);
+}
+
+static int lines_with(const char *path, const char *word)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int count = 0;
+
+    assert_int_equal(file_read(&text, &len, path, 1 << 30, NULL), RAP_OK);
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        count++;
+    free(text);
+    return count;
+}
+
+static void held_out_samples_are_evaluated_and_stop_it(void **state)
+{
+    train_options o = options_for("early"), parts = options_for("early-parts");
+    train_result r, again;
+    rap_err err = { 0 };
+
+    make_held();
+    free((char *)o.data);
+    free((char *)parts.data);
+    o.data = strdup(in("held"));
+    parts.data = strdup(in("held"));
+    o.epochs = parts.epochs = 40;
+    o.patience = parts.patience = 3;
+    o.save_every = parts.save_every = 3;
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    printf("  the loss of held-out samples: %.3f at step %d, %.3f at the end; %d evaluations\n", r.best,
+           (int)r.best_step, r.validation, lines_with(in("early/loss.jsonl"), "validation"));
+    assert_int_equal(r.held_out, 3);
+    assert_int_equal(r.samples, 8);
+    assert_true(r.stopped_early && r.best < r.validation);
+    assert_int_equal(lines_with(in("early/loss.jsonl"), "\"validation\""), r.best_step + 3);
+    assert_int_equal(lines_with(in("early/loss.jsonl"), "\"step\""), r.best_step + 3);
+    assert_true(file_exists(in("early/adapter-best.gguf")));
+    assert_int_equal(train_run(&again, &o, &err), RAP_OK);
+    assert_int_equal(again.from_step, r.best_step + 3);
+    assert_true(again.stopped_early && again.best == r.best);
+
+    /* the same in parts */
+    parts.on_progress = stop_after;
+    for (int i = 0; i < 4; i++) {
+        int left = 3 + i % 3;
+
+        parts.payload = &left;
+        if (train_run(&again, &parts, &err) == RAP_OK)
+            break;
+        assert_int_equal(err.status, RAP_E_CANCELLED);
+    }
+    parts.on_progress = NULL;
+    assert_int_equal(train_run(&again, &parts, &err), RAP_OK);
+    assert_true(again.best == r.best && again.best_step == r.best_step);
+    assert_same(in("early/adapter.gguf"), in("early-parts/adapter.gguf"));
+    assert_same(in("early/adapter-best.gguf"), in("early-parts/adapter-best.gguf"));
+    assert_same_losses(in("early/loss.jsonl"), in("early-parts/loss.jsonl"));
+    options_release(&o);
+    options_release(&parts);
+}
+
+static void a_share_is_held_out(void **state)
+{
+    train_options o = options_for("share");
+    train_result r;
+    rap_err err = { 0 };
+
+    o.validation = 0.25;
+    o.batch = 2;
+    o.epochs = 2;
+    o.validate_every = 2;
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    assert_true(r.held_out > 0 && r.samples + r.held_out == 8);
+    assert_int_equal(lines_with(in("share/loss.jsonl"), "\"validation\""), (r.steps + 1) / 2);
+    o.validation = 0;
+    o.patience = 2;
+    refused(o, RAP_E_ARGUMENT, "--validation");
+    o.validation = 2;
+    refused(o, RAP_E_ARGUMENT, "share");
+    options_release(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +542,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(what_cannot_be_trained_is_refused),
         cmocka_unit_test(what_is_no_number_names_its_sample),
+        cmocka_unit_test(held_out_samples_are_evaluated_and_stop_it),
+        cmocka_unit_test(a_share_is_held_out),
         cmocka_unit_test(an_interrupted_training_ends_the_same),
         cmocka_unit_test(a_training_learns_and_leaves_its_files),
     };
