@@ -61,8 +61,7 @@ static void print_end(const train_result *r, const train_options *o)
     if (r->held_out)
         printf("loss of the held-out samples %.4g at last, %.4g at step %" PRId64
                " (adapter-best.gguf)%s\n",
-               r->validation, r->best, r->best_step,
-               r->stopped_early ? "; stopped early" : "");
+               r->validation, r->best, r->best_step, r->stopped_early ? "; stopped early" : "");
     printf("loss %.4g at first, %.4g at last; %.0f tokens/s, %.0f s\n%s/adapter.gguf\n",
            r->first_loss, r->last_loss, r->tokens_per_second, r->seconds, o->folder);
 }

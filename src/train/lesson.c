@@ -352,14 +352,14 @@ static rap_status read_file(lessons *out, vlm *v, const char *path, const char *
 static rap_status check_some(const lessons *out, const char *path, const lesson_options *o,
                              rap_err *err)
 {
-    return out->count
-               ? RAP_OK
-               : err_set(
-            err, RAP_E_ARGUMENT,
-            "%s: no sample is left to train on (%llu with more than %d concepts, %llu longer than "
-            "%d tokens, %llu without an answer)",
-            path, (unsigned long long)out->many_concepts, o->max_concepts,
-            (unsigned long long)out->too_long, o->max_tokens, (unsigned long long)out->no_answer);
+    return out->count ? RAP_OK
+                      : err_set(err, RAP_E_ARGUMENT,
+                                "%s: no sample is left to train on (%llu with more than %d "
+                                "concepts, %llu longer than "
+                                "%d tokens, %llu without an answer)",
+                                path, (unsigned long long)out->many_concepts, o->max_concepts,
+                                (unsigned long long)out->too_long, o->max_tokens,
+                                (unsigned long long)out->no_answer);
 }
 
 rap_status lessons_read(lessons *out, vlm *v, const lesson_options *o, rap_err *err)

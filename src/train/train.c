@@ -37,7 +37,7 @@ typedef struct training {
     int epoch; /* that `order` is of; −1: none */
     int64_t steps, per_epoch, step;
     int64_t rows; /* tokens that are ever computed together */
-    int part; /* of the step */
+    int part;     /* of the step */
     buf settings;
     char *checkpoint, *adapter, *best, *losses, *png;
     record record;
@@ -276,7 +276,8 @@ static rap_status make_room(training *t, rap_err *err)
     t->losses = path_join(t->o->folder, "loss.jsonl");
     t->png = path_join(t->o->folder, "loss.png");
     t->epoch = -1;
-    if (!t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->best || !t->losses || !t->png)
+    if (!t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->best || !t->losses ||
+        !t->png)
         return err_memory(err, "preparing a training");
     return RAP_OK;
 }
@@ -368,8 +369,8 @@ static bool stopped(training *t)
     if (isfinite(t->record.validation))
         snprintf(held, sizeof held, "validation %.4g, ", t->record.validation);
     snprintf(line, sizeof line, "loss %.4g, %s%.0f tokens/s, %.0f min %02d s left",
-             t->record.count ? t->record.loss[t->record.count - 1] : 0, held, speed, floor(left / 60),
-             (int)fmod(left, 60));
+             t->record.count ? t->record.loss[t->record.count - 1] : 0, held, speed,
+             floor(left / 60), (int)fmod(left, 60));
     return t->o->on_progress(line, (uint64_t)t->step, (uint64_t)t->steps, t->o->payload) != 0;
 }
 
@@ -470,7 +471,8 @@ static rap_status step(training *t, rap_err *err)
 {
     size_t count, params = decoder_params(t->decoder);
     const size_t *which = lessons_of(t, &count);
-    double loss = 0, validation = NAN, norm, lr = learning_rate(t->o->lr, t->step, t->steps, t->o->warmup), seconds;
+    double loss = 0, validation = NAN, norm,
+           lr = learning_rate(t->o->lr, t->step, t->steps, t->o->warmup), seconds;
     rap_status status = learn_all(t, &loss, which, count, err);
 
     if (status)

@@ -441,10 +441,11 @@ static void make_held(void)
     size_t len = 0;
 
     for (int i = 1; i < 4; i++)
-        len += (size_t)snprintf(text + len, sizeof text - len,
-                                "{\"id\": \"v%d\", \"conversations\": [{\"from\": \"human\", \"value\": "
-                                "\"%s\"}, {\"from\": \"gpt\", \"value\": \"%s\"}]}\n",
-                                i, talk[i][0], talk[i + 3][1]);
+        len += (size_t)snprintf(
+            text + len, sizeof text - len,
+            "{\"id\": \"v%d\", \"conversations\": [{\"from\": \"human\", \"value\": "
+            "\"%s\"}, {\"from\": \"gpt\", \"value\": \"%s\"}]}\n",
+            i, talk[i][0], talk[i + 3][1]);
     snprintf(command, sizeof command, "cp -r '%s' '%s'", in("set"), in("held"));
     assert_int_equal(system(command), 0);
     put("held/validation.jsonl", text);
@@ -479,8 +480,9 @@ static void held_out_samples_are_evaluated_and_stop_it(void **state)
     o.save_every = parts.save_every = 3;
     if (train_run(&r, &o, &err))
         fail_msg("%s", err.text);
-    printf("  the loss of held-out samples: %.3f at step %d, %.3f at the end; %d evaluations\n", r.best,
-           (int)r.best_step, r.validation, lines_with(in("early/loss.jsonl"), "validation"));
+    printf("  the loss of held-out samples: %.3f at step %d, %.3f at the end; %d evaluations\n",
+           r.best, (int)r.best_step, r.validation,
+           lines_with(in("early/loss.jsonl"), "validation"));
     assert_int_equal(r.held_out, 3);
     assert_int_equal(r.samples, 8);
     assert_true(r.stopped_early && r.best < r.validation);
