@@ -120,8 +120,8 @@ typedef struct shown_concept { /* the memory behind one session_picture */
 /* The name under which the tokens of this model and these crops are cached. */
 static void cache_key(char *out, size_t size, const rap *r)
 {
-    snprintf(out, size, "%.160s crop %d %.3f", generator_fingerprint(r->generator), r->profile->crop.square,
-             (double)r->profile->crop.margin);
+    snprintf(out, size, "%.160s crop %d %.3f", generator_fingerprint(r->generator),
+             r->profile->crop.square, (double)r->profile->crop.margin);
 }
 
 static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
