@@ -68,8 +68,8 @@ static void make_mmproj(const char *path)
     for (int i = 0; i < PARTS; i++) {
         const int64_t ne[2] = { part[i].width, part[i].rows };
 
-        gguf_put_tensor(w, part[i].mmproj, part[i].rows ? GGUF_F16 : GGUF_F32,
-                        part[i].rows ? 2 : 1, ne, part[i].rows ? (void *)half : (void *)single);
+        gguf_put_tensor(w, part[i].mmproj, part[i].rows ? GGUF_F16 : GGUF_F32, part[i].rows ? 2 : 1,
+                        ne, part[i].rows ? (void *)half : (void *)single);
     }
     assert_int_equal(gguf_writer_save(w, path, NULL), RAP_OK);
     gguf_writer_free(w);
@@ -114,7 +114,8 @@ static void make_torch(const char *path, const char *prefix, bool brain, bool tu
         }
     }
     pickle_dict_of(&pickle, tensors, parts);
-    zip_add(&z, &(made_entry){ .name = "trained/data.pkl", .bytes = pickle.data, .size = pickle.len });
+    zip_add(&z,
+            &(made_entry){ .name = "trained/data.pkl", .bytes = pickle.data, .size = pickle.len });
     for (int i = 0; i < parts; i++) {
         snprintf(entry[i], sizeof entry[i], "trained/data/%d", i);
         zip_add(&z, &(made_entry){ .name = entry[i],
