@@ -2,6 +2,7 @@
 #include "engine/engine_inside.h"
 
 #include "base/buf.h"
+#include "generate/generator_local.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,14 +159,14 @@ rap_status engine_detector(yolo_world **out, encoder **out_texts, rap_engine *e,
 
 /* ---- the language model: under the lock `language` ---- */
 
-static rap_status open_vlm(rap_engine *e, rap_err *err)
+static rap_status open_generator(rap_engine *e, rap_err *err)
 {
     vlm_options o = { .threads = e->threads };
     vlm_lora lora[VLM_LORAS];
     const profile *p = NULL;
     rap_status status = engine_profile(&p, e, err);
 
-    if (status != RAP_OK || e->vlm)
+    if (status != RAP_OK || e->generator)
         return status;
     if (!p->llm.path)
         return err_set(err, RAP_E_UNSUPPORTED,
@@ -197,16 +198,16 @@ static rap_status open_vlm(rap_engine *e, rap_err *err)
     o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
     o.style = p->style;
     o.turns = p->turns;
-    return vlm_open(&e->vlm, &o, err);
+    return generator_open_local(&e->generator, &o, err);
 }
 
-rap_status engine_vlm(vlm **out, rap_engine *e, rap_err *err)
+rap_status engine_generator(generator **out, rap_engine *e, rap_err *err)
 {
     rap_status status;
 
     pthread_mutex_lock(&e->language);
-    status = open_vlm(e, err);
-    *out = status == RAP_OK ? e->vlm : NULL;
+    status = open_generator(e, err);
+    *out = status == RAP_OK ? e->generator : NULL;
     pthread_mutex_unlock(&e->language);
     return status;
 }
@@ -225,7 +226,7 @@ rap_status engine_load(rap_engine *e, rap_err *err)
     yolo_world *detector;
     encoder *first, *texts;
     const char *maker;
-    vlm *language;
+    generator *language;
     rap_status status = engine_encoder(&first, &maker, e, err);
 
     if (status == RAP_OK)
@@ -235,13 +236,13 @@ rap_status engine_load(rap_engine *e, rap_err *err)
     if (status == RAP_OK)
         status = tell(e, 2, 3, err);
     if (status == RAP_OK && e->profile->llm.path)
-        status = engine_vlm(&language, e, err);
+        status = engine_generator(&language, e, err);
     return status == RAP_OK ? tell(e, 3, 3, err) : status;
 }
 
 void engine_models_close(rap_engine *e)
 {
-    vlm_close(e->vlm);
+    generator_close(e->generator);
     yolo_world_close(e->detector);
     encoder_close(e->texts);
     encoder_close(e->encoder);

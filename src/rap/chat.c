@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "generate/session.h"
+#include "generate/generator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 struct rap_chat {
     rap *r;
-    session *session; /* NULL until the first question */
+    conversation *talk; /* NULL until the first question */
     image photo;
     int has_photo, looked, turns;
     sighting seen;  /* of the photo: detected and embedded once per conversation */
@@ -61,7 +61,7 @@ void rap_chat_close(rap_chat *chat)
 {
     if (!chat)
         return;
-    session_close(chat->session);
+    conversation_close(chat->talk);
     sighting_release(&chat->seen);
     image_release(&chat->photo);
     free(chat->given);
@@ -120,8 +120,8 @@ typedef struct shown_concept { /* the memory behind one session_picture */
 /* The name under which the tokens of this model and these crops are cached. */
 static void cache_key(char *out, size_t size, const rap *r)
 {
-    snprintf(out, size, "%.160s crop %d %.3f", vlm_fingerprint(r->vlm), r->profile->crop.square,
-             (double)r->profile->crop.margin);
+    snprintf(out, size, "%.160s crop %d %.3f", generator_fingerprint(r->generator),
+             r->profile->crop.square, (double)r->profile->crop.margin);
 }
 
 static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
@@ -136,7 +136,7 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
     image_release(&whole);
     if (status != RAP_OK)
         return status;
-    status = vlm_encode_concept(r->vlm, &cropped, &out->tokens, &out->floats, &r->err);
+    status = generator_encode(r->generator, &cropped, &out->tokens, &out->floats, &r->err);
     image_release(&cropped);
     if (status != RAP_OK)
         return status;
@@ -158,7 +158,7 @@ static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *enco
     if (status == RAP_OK && *key != ' ')
         status = store_get_tokens(r->store, avatar.view_id, key, &out->tokens, &out->floats, &found,
                                   &r->err);
-    if (found && !vlm_fits_tokens(r->vlm, out->tokens, out->floats)) {
+    if (found && !generator_fits(r->generator, out->tokens, out->floats)) {
         free(out->tokens); /* damaged: as if it were not there */
         out->tokens = NULL;
         found = 0;
@@ -181,7 +181,7 @@ typedef struct turn { /* everything a session_turn borrows */
 
 static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
 {
-    int vision = vlm_has_vision(r->vlm) && !no_avatars;
+    int vision = generator_has_vision(r->generator) && !no_avatars;
     rap_status status = RAP_OK;
 
     t->count = m->count;
@@ -210,21 +210,21 @@ static void release(turn *t)
     free(t->shown);
 }
 
-static rap_status open_session(rap_chat *chat)
+static rap_status open_talk(rap_chat *chat)
 {
     rap *r = chat->r;
-    rap_status status = models_vlm(r);
+    rap_status status = models_generator(r);
 
-    if (status == RAP_OK && chat->has_photo && !vlm_has_vision(r->vlm))
+    if (status == RAP_OK && chat->has_photo && !generator_has_vision(r->generator))
         return err_set(&r->err, RAP_E_UNSUPPORTED,
                        "profile %s has no mmproj: asking about a picture needs one (see %s)",
                        r->profile->name, r->profile->file);
-    if (status == RAP_OK && !chat->session)
-        status = session_open(&chat->session, r->vlm, &r->err);
+    if (status == RAP_OK && !chat->talk)
+        status = conversation_open(&chat->talk, r->generator, &r->err);
     return status;
 }
 
-/* Runs the turn on the session. `start`: the time of the question, by clock_ms(). */
+/* Runs the turn. `start`: the time of the question, by clock_ms(). */
 static rap_status generate(rap_chat *chat, const rap_query *query, const rap_matches *m,
                            rap_on_token *on_token, void *payload, double start, session_answer *out)
 {
@@ -250,7 +250,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
 
         double asked = clock_ms();
 
-        status = session_ask(chat->session, &ask, out, &chat->r->err);
+        status = conversation_ask(chat->talk, &ask, out, &chat->r->err);
         out->first_token_ms += asked - start;
         out->images_encoded += t.encoded;
     }
@@ -333,7 +333,7 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
         return RAP_E_ARGUMENT;
     status = check_query(chat->r, query);
     if (status == RAP_OK)
-        status = open_session(chat);
+        status = open_talk(chat);
     opened = clock_ms();
     if (status == RAP_OK)
         status = choose(chat, query, &matches);
