@@ -124,6 +124,7 @@ static int run(cli *c, int argc, char **argv)
         { "--projector", CLI_TEXT, &projector, "off", "off: it is not trained" },
         { "--dry-run", CLI_FLAG, &o.dry_run, NULL,
           "count tokens, steps and memory, and train nothing" },
+        { "--force", CLI_FLAG, &o.force, NULL, "train even if memory looks too small" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);

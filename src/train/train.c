@@ -4,6 +4,7 @@
  * (finish). */
 #include "train/train.h"
 
+#include "base/available.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -133,13 +134,26 @@ static rap_status estimate(training *t, rap_err *err)
             shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
     }
     t->result->trained = numbers;
-    t->result->bytes = (double)decoder_bytes(&s, &options) +
-                       (double)batch_bytes(options.rows, s.width) +
-                       3.0 * (double)numbers * sizeof(real) /* Adam's two, and what is written */ +
-                       5.0 * (double)t->lessons.tokens;
+    t->result->more = (double)decoder_bytes(&s, &options) +
+                      (double)batch_bytes(options.rows, s.width) +
+                      2.0 * (double)numbers * sizeof(real); /* Adam's */
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
-        t->result->bytes += (double)gguf_tensor_at(t->file, i)->bytes;
+        t->result->more += (double)gguf_tensor_at(t->file, i)->bytes;
+    t->result->bytes = (double)memory_resident() + t->result->more;
     return RAP_OK;
+}
+
+/* Training that swaps takes days, and one that is killed for its memory leaves no line. */
+static rap_status check_memory(const training *t, rap_err *err)
+{
+    double there = t->o->memory ? (double)t->o->memory : (double)memory_available();
+
+    if (t->o->force || t->result->more <= there)
+        return RAP_OK;
+    return err_set(err, RAP_E_MEMORY,
+                   "training takes %.2f GB of memory more and %.2f GB are free; try --recompute, "
+                   "fewer --rows or a lower --rank, or --force to begin all the same",
+                   t->result->more / 1e9, there / 1e9);
 }
 
 static rap_status read_lessons(training *t, rap_err *err)
@@ -447,7 +461,9 @@ rap_status train_run(train_result *out, const train_options *o, rap_err *err)
         status = estimate(&t, err);
     if (status || o->dry_run)
         goto cleanup;
-    status = write_settings(&t, err);
+    status = check_memory(&t, err);
+    if (!status)
+        status = write_settings(&t, err);
     if (!status)
         status = make_room(&t, err);
     if (!status)

@@ -21,11 +21,13 @@ typedef struct train_options {
     uint64_t seed;
     int threads, save_every; /* 0: all; steps between checkpoints, 50 */
     bool recompute, dry_run;
+    bool force;    /* begin when memory looks too small */
+    size_t memory; /* bytes that are free; 0: what the machine says */
     rap_on_progress *on_progress; /* `what` is a line about the step; done and total count steps */
     void *payload;
 } train_options;
 #define TRAIN_OPTIONS_INIT \
-    { NULL, NULL, NULL, 128, 256, 0.05, 1e-4, 0.03, 1, 1, 64, 2048, 2, 0, 1, 0, 50, false, false, NULL, NULL }
+    { NULL, NULL, NULL, 128, 256, 0.05, 1e-4, 0.03, 1, 1, 64, 2048, 2, 0, 1, 0, 50, false, false, false, 0, NULL, NULL }
 
 typedef struct train_result {
     uint64_t samples, tokens, answers, pictures;         /* of one epoch */
@@ -34,7 +36,7 @@ typedef struct train_result {
     int longest;                                         /* tokens of a sample */
     int64_t steps, from_step;                            /* all; done before this call */
     uint64_t trained;                                    /* numbers of the LoRA */
-    double bytes;                                        /* peak memory, estimated before it starts */
+    double bytes, more;                                  /* peak memory, estimated; of it not taken yet when it starts */
     double first_loss, last_loss, tokens_per_second, seconds;
 } train_result;
 
