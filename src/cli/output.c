@@ -153,6 +153,8 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.payload = c;
     options.profile_layers = c->layers;
     options.vision = c->vision;
+    options.endpoint = c->endpoint;
+    options.model = c->model;
     return rap_open(&c->r, &options);
 }
 

@@ -19,6 +19,7 @@ struct rap_engine {
     precision precision; /* valid if has_precision */
     bool has_tower;
     vlm_vision tower; /* valid if has_tower: what encodes pictures for a local `generator` */
+    char *endpoint, *model; /* of the options; NULL: the profile's */
     rap_on_progress *on_progress;
     void *payload;
     pthread_mutex_t vision, language; /* the models below are NULL until first needed */

@@ -1,5 +1,5 @@
-/* chat.c: a conversation. A turn retrieves the concepts, gets their pictures as image tokens (from the store's cache,
- * or encoded once and cached there), and generates the answer. */
+/* chat.c: a conversation. A turn retrieves the concepts, gets their pictures (as image tokens from the store's cache, or
+ * encoded once and cached there; for an endpoint as pixels), and generates the answer. */
 #include "rap/matches.h"
 #include "rap/models.h"
 #include "rap/picture.h"
@@ -112,7 +112,8 @@ static rap_status note_given(rap_chat *chat, const rap_matches *m)
 
 /* ---- the concepts' pictures ---- */
 
-typedef struct shown_concept { /* the memory behind one session_picture */
+typedef struct shown_concept { /* the memory behind one session_picture: one or the other */
+    image pixels;
     float *tokens;
     size_t floats;
 } shown_concept;
@@ -124,16 +125,24 @@ static void cache_key(char *out, size_t size, const rap *r)
              r->profile->crop.square, (double)r->profile->crop.margin);
 }
 
-static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
-                                 const char *key, int *encoded)
+static rap_status crop_picture(image *out, rap *r, const store_picture *avatar)
 {
-    image whole = { 0 }, cropped = { 0 };
+    image whole = { 0 };
     rap_status status =
         image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
 
     if (status == RAP_OK)
-        status = embed_crop_box(&cropped, &whole, avatar->box, &r->profile->crop, &r->err);
+        status = embed_crop_box(out, &whole, avatar->box, &r->profile->crop, &r->err);
     image_release(&whole);
+    return status;
+}
+
+static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
+                                 const char *key, int *encoded)
+{
+    image cropped = { 0 };
+    rap_status status = crop_picture(&cropped, r, avatar);
+
     if (status != RAP_OK)
         return status;
     status = generator_encode(r->generator, &cropped, &out->tokens, &out->floats, &r->err);
@@ -147,24 +156,35 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
     return RAP_OK;
 }
 
-static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
+/* The picture's tokens, cached or encoded now. */
+static rap_status get_tokens(shown_concept *out, rap *r, const store_picture *avatar, int *encoded)
 {
-    store_picture avatar = { 0 };
     char key[256];
     int found = 0;
-    rap_status status = store_avatar(r->store, id, &avatar, &r->err);
+    rap_status status = RAP_OK;
 
     cache_key(key, sizeof key, r);
-    if (status == RAP_OK && *key != ' ')
-        status = store_get_tokens(r->store, avatar.view_id, key, &out->tokens, &out->floats, &found,
-                                  &r->err);
+    if (*key != ' ')
+        status = store_get_tokens(r->store, avatar->view_id, key, &out->tokens, &out->floats,
+                                  &found, &r->err);
     if (found && !generator_fits(r->generator, out->tokens, out->floats)) {
         free(out->tokens); /* damaged: as if it were not there */
         out->tokens = NULL;
         found = 0;
     }
     if (status == RAP_OK && !found)
-        status = encode_picture(out, r, &avatar, key, encoded);
+        status = encode_picture(out, r, avatar, key, encoded);
+    return status;
+}
+
+static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
+{
+    store_picture avatar = { 0 };
+    rap_status status = store_avatar(r->store, id, &avatar, &r->err);
+
+    if (status == RAP_OK)
+        status = generator_encodes(r->generator) ? get_tokens(out, r, &avatar, encoded)
+                                                 : crop_picture(&out->pixels, r, &avatar);
     store_picture_release(&avatar);
     return status;
 }
@@ -196,15 +216,18 @@ static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
         if (vision)
             status = show_concept(shown, r, m->match[i].id, &t->encoded);
         t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
-        t->picture[i] = (session_picture){ NULL, shown->tokens, shown->floats };
+        t->picture[i] = (session_picture){ shown->pixels.rgb ? &shown->pixels : NULL, shown->tokens,
+                                           shown->floats };
     }
     return status;
 }
 
 static void release(turn *t)
 {
-    for (size_t i = 0; t->shown && i < t->count; i++)
+    for (size_t i = 0; t->shown && i < t->count; i++) {
+        image_release(&t->shown[i].pixels);
         free(t->shown[i].tokens);
+    }
     free(t->concept);
     free(t->picture);
     free(t->shown);
