@@ -145,7 +145,7 @@ static void no_room(void **state)
     rap_err err = { 0 };
     gguf_declare_tensor(w, "a", GGUF_F32, 2, huge);
     assert_int_equal(gguf_stream_open(&s, w, streamed, &err), RAP_E_IO);
-    assert_non_null(strstr(err.text, "streamed.gguf: needs 4503599627.4 MB of disk"));
+    assert_non_null(strstr(err.text, "streamed.gguf: needs 4503599.6 GB of disk"));
     assert_null(s);
     gguf_writer_free(w);
 }
