@@ -261,6 +261,10 @@ RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
 RAP_API rap_status rap_find(rap_record **out, rap *r, const char *name);
 RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
 
+/* The names in <angle brackets> in the text that no concept has, each once and at most 64, ended by NULL: what a model
+ * would have to invent. Free with rap_free(). Loads no model. */
+RAP_API rap_status rap_unknown(const char ***out, rap *r, const char *text);
+
 /* Calls `on_record` for each concept, sorted by name; `search` (NULL: all) filters by a substring
  * of name, alias, category or info, compared like names. A non-zero return stops with RAP_E_CANCELLED. The
  * record is borrowed until the callback returns. Loads no model. */
@@ -376,6 +380,8 @@ typedef struct rap_answer {
     int pictures_dropped; /* of the concepts that are given, these, from the last, came as text alone    */
     int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
     rap_finish finish;
+    const char *const *unknown; /* names in <angle brackets> in the question that no concept has (rap_unknown());
+                                   none with no_memory. Ended by NULL                                 */
 } rap_answer;
 
 /* Retrieves and answers, streaming to `on_token` (NULL: not streamed). `out` may be NULL; free with

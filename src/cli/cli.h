@@ -112,6 +112,8 @@ int cli_flush(void);
 /* Prints a field, made safe by plain.h. */
 void cli_print_plain(const char *text);
 
+/* Says which names in <brackets> in the question nobody remembered, before a model invents. */
+void cli_say_unknown(cli *c, const char *question);
 /* A rap_on_token that prints each piece. payload: a plain_stream; call plain_stream_end() afterwards. */
 int cli_print_token(const char *text, size_t len, void *payload);
 

@@ -36,9 +36,12 @@ static int answer(cli *c, const rap_query *query)
 {
     plain_stream shown = PLAIN_STREAM_INIT;
     rap_answer *answer = NULL;
-    rap_status status = rap_ask(&answer, c->r, query, c->json ? NULL : cli_print_token, &shown);
+    rap_status status;
     int code;
 
+    if (!query->no_memory)
+        cli_say_unknown(c, query->question);
+    status = rap_ask(&answer, c->r, query, c->json ? NULL : cli_print_token, &shown);
     plain_stream_end(&shown, stdout);
     if (status != RAP_OK && shown.begun)
         putchar('\n');

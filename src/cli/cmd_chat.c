@@ -84,6 +84,7 @@ static int answer_line(cli *c, rap_chat *chat, const char *line, int *worst)
     int code;
 
     query.question = line;
+    cli_say_unknown(c, line);
     status = rap_chat_ask(&answer, chat, &query, c->json ? NULL : cli_print_token, &shown);
     plain_stream_end(&shown, stdout);
     if (status != RAP_OK && shown.begun)

@@ -321,8 +321,8 @@ const char *rap_finish_text(rap_finish finish)
     return "unknown";
 }
 
-/* Takes the text out of `reply`, and the matches. */
-static rap_answer *make_answer(session_answer *reply, rap_matches *matches)
+/* Takes the text out of `reply`, the matches and the unknown names. */
+static rap_answer *make_answer(session_answer *reply, rap_matches *matches, const char **unknown)
 {
     rap_answer *answer = mem_array(1, sizeof *answer);
 
@@ -330,6 +330,7 @@ static rap_answer *make_answer(session_answer *reply, rap_matches *matches)
         return NULL;
     answer->text = reply->text;
     answer->matches = matches;
+    answer->unknown = unknown;
     answer->dropped = reply->dropped;
     answer->pictures_dropped = reply->pictures_dropped;
     answer->kept_tokens = reply->kept_tokens;
@@ -348,6 +349,7 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
     double start = clock_ms(), opened, retrieved;
     session_answer reply = { 0 };
     rap_matches *matches = NULL;
+    const char **unknown = NULL;
     rap_status status;
 
     if (out)
@@ -355,6 +357,8 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
     if (!chat || !rap_ready(chat->r) || !query)
         return RAP_E_ARGUMENT;
     status = check_query(chat->r, query);
+    if (status == RAP_OK)
+        status = rap_unknown(&unknown, chat->r, query->no_memory ? "" : query->question);
     if (status == RAP_OK)
         status = open_talk(chat);
     opened = clock_ms();
@@ -368,17 +372,19 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
         status = note_given(chat, matches);
     }
     if (status == RAP_OK && out) {
-        *out = make_answer(&reply, matches);
+        *out = make_answer(&reply, matches, unknown);
         if (!*out) {
             status = err_memory(&chat->r->err, "keeping an answer");
         } else {
             matches = NULL; /* handed on */
+            unknown = NULL;
             (*out)->retrieve_ms = retrieved - opened;
             (*out)->total_ms = clock_ms() - start;
         }
     }
     session_answer_release(&reply);
     rap_matches_free(matches);
+    free(unknown);
     return status;
 }
 
@@ -388,5 +394,6 @@ void rap_answer_free(rap_answer *answer)
         return;
     free((char *)answer->text);
     rap_matches_free(answer->matches);
+    free((void *)answer->unknown);
     free(answer);
 }

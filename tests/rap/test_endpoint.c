@@ -233,6 +233,64 @@ static void a_wrong_profile_says_what_is_wrong(void **state)
     f->r = NULL;
 }
 
+static void names_that_nobody_remembered_are_found(void **state)
+{
+    fixture *f = *state;
+    const struct {
+        const char *text, *unknown[3];
+    } cases[] = {
+        { "How old is <gus>?", { "gus" } },
+        { "<bo>, <BO>, bo and gus", { NULL } },
+        { "<gus> and <mo>, <gus>, <bo>", { "gus", "mo" } },
+        { "3 < 4 and 5 > 2, a</b>, <>, < x>, <x >, <a", { NULL } },
+        { "<<gus>>", { "gus" } },
+        { "", { NULL } },
+    };
+    const char *bo = make_picture(f, "bo.png", 64, 64, 1), **unknown = NULL;
+    rap *r = open_rap(f, profile_with(generator("")), "store.db", NULL);
+    rap_query q = query_of("Does <bo> know <gus>?", NULL);
+    rap_answer *a = NULL;
+
+    assert_int_equal(remember(r, "bo", bo), RAP_OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t n = 0;
+
+        assert_int_equal(rap_unknown(&unknown, r, cases[i].text), RAP_OK);
+        for (; cases[i].unknown[n]; n++)
+            assert_string_equal(unknown[n], cases[i].unknown[n]);
+        assert_null(unknown[n]);
+        rap_free(unknown);
+    }
+    assert_int_equal(rap_unknown(&unknown, r, "<g\xff>"), RAP_E_ARGUMENT);
+    assert_null(unknown);
+    assert_int_equal(rap_ask(&a, r, &q, NULL, NULL), RAP_OK);
+    assert_string_equal(a->unknown[0], "gus");
+    assert_null(a->unknown[1]);
+    rap_answer_free(a);
+    q.no_memory = 1;
+    assert_int_equal(rap_ask(&a, r, &q, NULL, NULL), RAP_OK);
+    assert_null(a->unknown[0]);
+    rap_answer_free(a);
+}
+
+static void as_many_unknown_names_as_a_text_may_have(void **state)
+{
+    fixture *f = *state;
+    rap *r = open_rap(f, profile_with(""), "store.db", NULL);
+    const char **unknown = NULL;
+    char text[1000] = "";
+    size_t n = 0;
+
+    for (int i = 0; i < 100; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "<n%d>", i);
+    assert_int_equal(rap_unknown(&unknown, r, text), RAP_OK);
+    while (unknown[n])
+        n++;
+    assert_int_equal(n, 64);
+    assert_string_equal(unknown[63], "n63");
+    rap_free(unknown);
+}
+
 /* ---- the program ---- */
 
 static int run(char **out, const char *command)
@@ -274,6 +332,16 @@ static void the_program_asks_an_endpoint(void **state)
     assert_non_null(strstr(out, "\"question\":\"Where?\",\"answer\":\"It is <bo>.\""));
     assert_int_equal(run(&out, path_of("'%s' ask 'Who?' --model m", program)), 2);
     assert_non_null(strstr(out, "--endpoint"));
+    assert_int_equal(run(&out, path_of("'%s' ask 'Where is <gus>, <bo>?' --endpoint %s --model m",
+                                       program, e.url)),
+                     0);
+    assert_string_equal(out, "rap: <gus> is not in the store; the answer knows nothing of it\n"
+                             "It is <bo>.\n");
+    assert_int_equal(run(&out, path_of("'%s' ask 'Where is <gus>?' --json --endpoint %s --model m "
+                                       "2>/dev/null | tr -d ' \\n'",
+                                       program, e.url)),
+                     0);
+    assert_non_null(strstr(out, "\"unknown\":[\"gus\"]"));
     free(out);
 }
 
@@ -285,6 +353,8 @@ int main(void)
         TEST(the_chat_goes_on_after_a_failure),
         TEST(options_take_precedence),
         TEST(a_wrong_profile_says_what_is_wrong),
+        TEST(names_that_nobody_remembered_are_found),
+        TEST(as_many_unknown_names_as_a_text_may_have),
         TEST(the_program_asks_an_endpoint),
     };
 
