@@ -22,7 +22,7 @@ add_custom_command(OUTPUT ${joined}
     DEPENDS ${layer_targets} ${layer_archives} COMMENT "Joining the layers" VERBATIM)
 
 # What neither llama.cpp nor we bring along; also written into rap.pc.
-set(system_libraries PkgConfig::VIPS PkgConfig::LCMS PkgConfig::SQLITE PkgConfig::JANSSON PkgConfig::EXPAT
+set(system_libraries PkgConfig::CURL PkgConfig::VIPS PkgConfig::LCMS PkgConfig::SQLITE PkgConfig::JANSSON PkgConfig::EXPAT
     PkgConfig::NETTLE PkgConfig::ZLIB PkgConfig::UTF8PROC ${DNNL_LIBRARY} OpenMP::OpenMP_C ${llama_openmp} Threads::Threads
     ${CMAKE_DL_LIBS} stdc++ m)
 

@@ -115,8 +115,13 @@ typedef struct rap_engine_options {
     const char *vision;           /* what encodes pictures for the language model: "own" (this
                                      library's vision engine), "mtmd" (llama.cpp's) or "auto"; NULL:
                                      the profile's                                                */
+    const char *endpoint;         /* NULL: the profile's. The address of an OpenAI-compatible chat
+                                     endpoint: questions go there, with the photo and the concepts'
+                                     pictures, in place of the profile's language model. The key, if it
+                                     wants one, is $RAP_API_KEY                                   */
+    const char *model;            /* NULL: the profile's; the model's name there                  */
 } rap_engine_options;
-#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL, NULL }
+#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL }
 
 /* `*out` is an engine even on failure, for rap_engine_error(), unless memory ran out; rap_engine_close() it
  * either way. */
@@ -158,8 +163,10 @@ typedef struct rap_options {
     int profile_layers;           /* as in rap_engine_options; unused with an engine              */
     rap_engine *engine;           /* NULL: one of its own                                         */
     const char *vision;           /* as in rap_engine_options; NULL with an engine                */
+    const char *endpoint, *model; /* likewise                                                     */
 } rap_options;
-#define RAP_OPTIONS_INIT { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL }
+#define RAP_OPTIONS_INIT                                                                         \
+    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */
@@ -253,6 +260,10 @@ RAP_API rap_status rap_forget_all(rap *r, const char *const *names);
  * <brackets> make no difference. Free with rap_record_free(). */
 RAP_API rap_status rap_find(rap_record **out, rap *r, const char *name);
 RAP_API void rap_record_free(rap_record *record); /* NULL-safe */
+
+/* The names in <angle brackets> in the text that no concept has, each once and at most 64, ended by NULL: what a model
+ * would have to invent. Free with rap_free(). Loads no model. */
+RAP_API rap_status rap_unknown(const char ***out, rap *r, const char *text);
 
 /* Calls `on_record` for each concept, sorted by name; `search` (NULL: all) filters by a substring
  * of name, alias, category or info, compared like names. A non-zero return stops with RAP_E_CANCELLED. The
@@ -363,12 +374,14 @@ typedef struct rap_answer {
     const char *text;
     rap_matches *matches;       /* the concepts in the prompt, in its order                           */
     int dropped;                /* concepts left out because the context is too short                 */
-    int prompt_tokens, answer_tokens;
+    int prompt_tokens, answer_tokens; /* -1: an endpoint that does not count them                     */
     int images_encoded;         /* vision tower passes; pictures of concepts are cached after the first */
     double retrieve_ms, first_token_ms, total_ms;
     int pictures_dropped; /* of the concepts that are given, these, from the last, came as text alone    */
     int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
     rap_finish finish;
+    const char *const *unknown; /* names in <angle brackets> in the question that no concept has (rap_unknown());
+                                   none with no_memory. Ended by NULL                                 */
 } rap_answer;
 
 /* Retrieves and answers, streaming to `on_token` (NULL: not streamed). `out` may be NULL; free with

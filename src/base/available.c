@@ -1,4 +1,4 @@
-/* available.c: free memory as Linux tells it: of the machine, and of the control group (a container). */
+/* available.c: memory as Linux tells it: free on the machine and in the control group (a container), and this process's. */
 #include "base/available.h"
 
 #include <inttypes.h>
@@ -46,4 +46,9 @@ size_t memory_available(void)
 
     free_bytes = free_bytes < left ? free_bytes : left;
     return free_bytes < SIZE_MAX ? (size_t)free_bytes : SIZE_MAX;
+}
+
+size_t memory_resident(void)
+{
+    return (size_t)read_field("/proc/self/status", "VmRSS", 0) * 1024;
 }

@@ -7,4 +7,7 @@
 /* Bytes that the machine and the process's control group leave free; SIZE_MAX where neither says. */
 size_t memory_available(void);
 
+/* Bytes of this process in memory now, pages of mapped files too; 0 where that is not said. */
+size_t memory_resident(void);
+
 #endif

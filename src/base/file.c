@@ -241,6 +241,9 @@ rap_status file_room(int fd, uint64_t bytes, const char *path, rap_err *err)
     free_bytes = (double)space.f_bavail * (double)space.f_frsize;
     if ((double)bytes <= free_bytes)
         return RAP_OK;
+    if (bytes < 1000000000)
+        return err_set(err, RAP_E_IO, "%s: needs %.1f MB of disk, but %.1f MB are free", path,
+                       (double)bytes / 1e6, free_bytes / 1e6);
     return err_set(err, RAP_E_IO, "%s: needs %.1f GB of disk, but %.1f GB are free", path,
                    (double)bytes / 1e9, free_bytes / 1e9);
 }

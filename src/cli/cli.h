@@ -30,6 +30,7 @@ typedef struct cli {
     bool version;        /* --version */
     bool layers;         /* --profile-layers, for the commands that have it */
     const char *vision;  /* --vision, likewise */
+    const char *endpoint, *model; /* --endpoint, --model, likewise */
     bool stdin_used;     /* '-' was given */
     bool store_absent;   /* the file of --store does not exist: reported at the end, after success */
     void *piped;         /* the bytes of a picture read from a pipe */
@@ -111,6 +112,8 @@ int cli_flush(void);
 /* Prints a field, made safe by plain.h. */
 void cli_print_plain(const char *text);
 
+/* Says which names in <brackets> in the question nobody remembered, before a model invents. */
+void cli_say_unknown(cli *c, const char *question);
 /* A rap_on_token that prints each piece. payload: a plain_stream; call plain_stream_end() afterwards. */
 int cli_print_token(const char *text, size_t len, void *payload);
 

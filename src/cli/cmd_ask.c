@@ -36,10 +36,15 @@ static int answer(cli *c, const rap_query *query)
 {
     plain_stream shown = PLAIN_STREAM_INIT;
     rap_answer *answer = NULL;
-    rap_status status = rap_ask(&answer, c->r, query, c->json ? NULL : cli_print_token, &shown);
+    rap_status status;
     int code;
 
+    if (!query->no_memory)
+        cli_say_unknown(c, query->question);
+    status = rap_ask(&answer, c->r, query, c->json ? NULL : cli_print_token, &shown);
     plain_stream_end(&shown, stdout);
+    if (status != RAP_OK && shown.begun)
+        putchar('\n');
     code = status == RAP_OK ? finish(c, answer) : cli_failed(c, status);
     rap_answer_free(answer);
     return code;
@@ -64,6 +69,9 @@ static int run(cli *c, int argc, char **argv)
         { "--concept-budget", CLI_NUMBER, &budget, "N", "tokens that the concepts may take" },
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
+        { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
+          "ask a server with an OpenAI-compatible API" },
+        { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);

@@ -66,11 +66,12 @@ static int say_turn(const cli *c, const char *question, const char *answer, cons
     return cli_flush();
 }
 
-/* Errors of one question, after which the chat goes on. */
+/* Errors of one question, after which the chat goes on: an endpoint that failed may answer the next one. */
 static bool is_about_the_question(rap_status status)
 {
     return status == RAP_E_ARGUMENT || status == RAP_E_LIMIT || status == RAP_E_NOT_FOUND ||
-           status == RAP_E_UNSUPPORTED;
+           status == RAP_E_UNSUPPORTED || status == RAP_E_IO || status == RAP_E_BUSY ||
+           status == RAP_E_FORMAT;
 }
 
 /* *worst: the exit code of the first question without an answer. Non-zero ends the chat. */
@@ -83,8 +84,11 @@ static int answer_line(cli *c, rap_chat *chat, const char *line, int *worst)
     int code;
 
     query.question = line;
+    cli_say_unknown(c, line);
     status = rap_chat_ask(&answer, chat, &query, c->json ? NULL : cli_print_token, &shown);
     plain_stream_end(&shown, stdout);
+    if (status != RAP_OK && shown.begun)
+        putchar('\n');
     if (status == RAP_OK)
         code = say_turn(c, line, answer->text, NULL);
     else if (!is_about_the_question(status))
@@ -128,6 +132,9 @@ static int run(cli *c, int argc, char **argv)
 {
     const cli_option options[] = {
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
+        { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
+          "ask a server with an OpenAI-compatible API" },
+        { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_image image = RAP_IMAGE_INIT;

@@ -115,6 +115,12 @@ static bool is_no_obstacle(const checkup *check, const char *role)
     return !file_of(check, role) || is_usable(check, role);
 }
 
+/* A language model behind an endpoint: it is not asked, because that may cost money. */
+static bool is_remote(const checkup *check)
+{
+    return json_object_get(json_object_get(check->document, "profile"), "generator") != NULL;
+}
+
 static void check_files(checkup *check)
 {
     static const char *const roles[] = { "encoder", "text_encoder", "detector",
@@ -200,7 +206,7 @@ static int check_models(checkup *check)
         try_encoder(check, &grey);
     if (sees && is_usable(check, "detector") && check->first == RAP_OK && !interrupt_caught())
         try_detector(check, &grey);
-    if (is_usable(check, "llm") && is_no_obstacle(check, "mmproj") &&
+    if (!is_remote(check) && is_usable(check, "llm") && is_no_obstacle(check, "mmproj") &&
         is_no_obstacle(check, "lora") && !interrupt_caught())
         try_language_model(check, &grey);
     return CLI_CONTINUE;

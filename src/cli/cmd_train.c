@@ -48,6 +48,8 @@ static void print_data(const train_result *r, const train_options *o)
                o->max_tokens, r->first_long);
     if (r->no_answer)
         printf("left out: %" PRIu64 " without an answer\n", r->no_answer);
+    if (r->held_out)
+        printf("held out: %" PRIu64 " samples\n", r->held_out);
     printf("%" PRId64 " steps; %" PRIu64 " numbers are trained; about %.2f GB of memory\n",
            r->steps, r->trained, r->bytes / 1e9);
 }
@@ -56,6 +58,10 @@ static void print_end(const train_result *r, const train_options *o)
 {
     if (r->from_step)
         printf("went on from step %" PRId64 "\n", r->from_step);
+    if (r->held_out)
+        printf("loss of the held-out samples %.4g at last, %.4g at step %" PRId64
+               " (adapter-best.gguf)%s\n",
+               r->validation, r->best, r->best_step, r->stopped_early ? "; stopped early" : "");
     printf("loss %.4g at first, %.4g at last; %.0f tokens/s, %.0f s\n%s/adapter.gguf\n",
            r->first_loss, r->last_loss, r->tokens_per_second, r->seconds, o->folder);
 }
@@ -70,6 +76,14 @@ static json_t *json_result(const train_result *r, bool dry)
                   (json_int_t)r->no_answer, "longest", r->longest, "steps", (json_int_t)r->steps,
                   "trained", (json_int_t)r->trained, "bytes", r->bytes);
 
+    if (j)
+        json_object_set_new(j, "held_out", json_integer((json_int_t)r->held_out));
+    if (j && !dry && r->held_out) {
+        json_object_set_new(j, "validation", json_real(r->validation));
+        json_object_set_new(j, "best", json_real(r->best));
+        json_object_set_new(j, "best_step", json_integer(r->best_step));
+        json_object_set_new(j, "stopped_early", json_boolean(r->stopped_early));
+    }
     if (j && !dry) {
         json_object_set_new(j, "from_step", json_integer(r->from_step));
         json_object_set_new(j, "first_loss", json_real(r->first_loss));
@@ -103,7 +117,7 @@ static int run(cli *c, int argc, char **argv)
     const char *projector = "off";
     long rank = o.rank, epochs = o.epochs, batch = o.batch, tokens = o.max_tokens,
          concepts = o.max_concepts;
-    long rows = 0, seed = 0, every = o.save_every;
+    long rows = 0, seed = 0, every = o.save_every, validate = 0, patience = 0;
     const cli_option options[] = {
         { "--out", CLI_TEXT, &o.folder, "FOLDER",
           "where the adapter, the losses and checkpoints go" },
@@ -120,10 +134,16 @@ static int run(cli *c, int argc, char **argv)
         { "--rows", CLI_NUMBER, &rows, "N", "tokens computed at once: --max-tokens" },
         { "--recompute", CLI_FLAG, &o.recompute, NULL, "less memory, a third more time" },
         { "--save-every", CLI_NUMBER, &every, "N", "steps between checkpoints: 50" },
+        { "--validation", CLI_REAL, &o.validation, "X",
+          "share of the samples held out, 0: none (default: the set's own)" },
+        { "--validate-every", CLI_NUMBER, &validate, "N", "steps between evaluations: an epoch" },
+        { "--patience", CLI_NUMBER, &patience, "N",
+          "stop after N evaluations without a lower loss" },
         { "--seed", CLI_NUMBER, &seed, "N", "0" },
         { "--projector", CLI_TEXT, &projector, "off", "off: it is not trained" },
         { "--dry-run", CLI_FLAG, &o.dry_run, NULL,
           "count tokens, steps and memory, and train nothing" },
+        { "--force", CLI_FLAG, &o.force, NULL, "train even if memory looks too small" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);
@@ -151,6 +171,8 @@ static int run(cli *c, int argc, char **argv)
     o.max_concepts = (int)concepts;
     o.rows = (int)rows;
     o.save_every = (int)every;
+    o.validate_every = (int)validate;
+    o.patience = (int)patience;
     o.seed = (uint64_t)seed;
     o.on_progress = on_progress;
     o.payload = c;

@@ -59,6 +59,16 @@ void cli_print_plain(const char *text)
     plain_put(stdout, text);
 }
 
+void cli_say_unknown(cli *c, const char *question)
+{
+    const char **names = NULL;
+
+    if (!c->quiet && rap_unknown(&names, c->r, question) == RAP_OK)
+        for (size_t i = 0; names[i]; i++)
+            cli_say("<%s> is not in the store; the answer knows nothing of it", names[i]);
+    rap_free(names);
+}
+
 int cli_print_token(const char *text, size_t len, void *payload)
 {
     plain_stream_put(payload, stdout, text, len);
@@ -153,6 +163,8 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.payload = c;
     options.profile_layers = c->layers;
     options.vision = c->vision;
+    options.endpoint = c->endpoint;
+    options.model = c->model;
     return rap_open(&c->r, &options);
 }
 

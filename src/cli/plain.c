@@ -54,6 +54,7 @@ static void put_held(plain_stream *s, FILE *out)
 
 void plain_stream_put(plain_stream *s, FILE *out, const char *text, size_t len)
 {
+    s->begun |= len > 0;
     for (size_t i = 0; i < len; i++) {
         unsigned char byte = (unsigned char)text[i];
 

@@ -26,8 +26,9 @@ void plain_put(FILE *out, const char *text);
 typedef struct plain_stream {
     char held[5]; /* the beginning of a character */
     size_t count;
+    bool begun; /* something was put */
 } plain_stream;
-#define PLAIN_STREAM_INIT { "", 0 }
+#define PLAIN_STREAM_INIT { "", 0, false }
 void plain_stream_put(plain_stream *s, FILE *out, const char *text, size_t len);
 void plain_stream_end(plain_stream *s, FILE *out);
 

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "engine/engine.h"
-#include "generate/session.h"
+#include "generate/generator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 struct annotate_local {
     rap_engine *engine;
-    vlm *v; /* the engine's */
+    generator *g; /* the engine's */
     char name[320];
 };
 
@@ -29,13 +29,13 @@ static rap_status open_model(annotate_local *l, const char *name, int threads, r
     if (status == RAP_OK)
         status = engine_profile(&p, l->engine, err);
     if (status == RAP_OK)
-        status = engine_vlm(&l->v, l->engine, err);
-    if (status == RAP_OK && !vlm_has_vision(l->v))
+        status = engine_generator(&l->g, l->engine, err);
+    if (status == RAP_OK && !generator_has_vision(l->g))
         status = err_set(err, RAP_E_UNSUPPORTED,
                          "profile %s has no mmproj: annotating needs a model that sees pictures",
                          p->name);
     if (status == RAP_OK)
-        snprintf(l->name, sizeof l->name, "%.100s %.200s", p->name, vlm_fingerprint(l->v));
+        snprintf(l->name, sizeof l->name, "%.100s %.200s", p->name, generator_fingerprint(l->g));
     return status;
 }
 
@@ -127,13 +127,13 @@ rap_status annotate_local_ask(chat_reply *out, annotate_local *l, const annotate
     shown *s = mem_array(1, sizeof *s);
     int photo = unit->pictures > 0 && !unit->shown[0];
     double start = clock_ms();
-    session *talk = NULL;
+    conversation *talk = NULL;
     session_answer a = { 0 };
     rap_status status = s ? load(s, unit, picture, err) : err_memory(err, "asking a model");
 
     *out = (chat_reply){ .text = NULL };
     if (status == RAP_OK)
-        status = session_open(&talk, l->v, err);
+        status = conversation_open(&talk, l->g, err);
     if (status == RAP_OK) {
         session_turn turn = { .query = photo ? &s->picture[0] : NULL,
                               .concept = s->concept + photo,
@@ -144,13 +144,13 @@ rap_status annotate_local_ask(chat_reply *out, annotate_local *l, const annotate
                               .on_token = go_on,
                               .payload = (void *)stop };
 
-        status = session_ask(talk, &turn, &a, err);
+        status = conversation_ask(talk, &turn, &a, err);
     }
     if (status == RAP_OK)
         status = take(out, l, &a, err);
     out->ms = clock_ms() - start;
     session_answer_release(&a);
-    session_close(talk);
+    conversation_close(talk);
     for (int i = 0; s && i < s->pictures; i++)
         image_release(&s->pixels[i]);
     free(s);

@@ -6,7 +6,7 @@
 #define RAP_ENGINE_ENGINE_H
 
 #include "engine/profile.h"
-#include "generate/vlm.h"
+#include "generate/generator.h"
 #include "retrieve/retriever.h"
 #include "vision/yolo_world.h"
 
@@ -43,7 +43,8 @@ typedef struct engine_retriever_options {
 rap_status engine_retriever(retriever **out, rap_engine *e, const engine_retriever_options *options,
                             rap_err *err);
 
-rap_status engine_vlm(vlm **out, rap_engine *e, rap_err *err);
+/* What answers questions. */
+rap_status engine_generator(generator **out, rap_engine *e, rap_err *err);
 /* Opens every model that the profile has. */
 rap_status engine_load(rap_engine *e, rap_err *err);
 

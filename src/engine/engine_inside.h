@@ -3,6 +3,7 @@
 #define RAP_ENGINE_ENGINE_INSIDE_H
 
 #include "engine/engine.h"
+#include "generate/vlm.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,7 +18,8 @@ struct rap_engine {
     bool profile_layers, has_precision;
     precision precision; /* valid if has_precision */
     bool has_tower;
-    vlm_vision tower; /* valid if has_tower: what encodes pictures for `vlm` */
+    vlm_vision tower; /* valid if has_tower: what encodes pictures for a local `generator` */
+    char *endpoint, *model; /* of the options; NULL: the profile's */
     rap_on_progress *on_progress;
     void *payload;
     pthread_mutex_t vision, language; /* the models below are NULL until first needed */
@@ -25,7 +27,7 @@ struct rap_engine {
     encoder *texts;          /* for the detector's vocabulary; NULL: `encoder` */
     char maker[EMBED_MAKER]; /* embed_maker() of the encoder, once it is open */
     yolo_world *detector;
-    vlm *vlm;
+    generator *generator;
 };
 
 /* RAP_E_ARGUMENT for an unknown word. */

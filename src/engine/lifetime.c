@@ -51,6 +51,13 @@ static rap_status open_with(rap_engine *e, const rap_engine_options *o, rap_err 
         return err_set(err, RAP_E_ARGUMENT, "vision must be auto, own or mtmd, got '%.40s'",
                        o->vision);
     e->has_tower = o->vision != NULL;
+    if (o->model && !o->endpoint)
+        return err_set(err, RAP_E_ARGUMENT, "the model %s needs an endpoint (--endpoint)",
+                       o->model);
+    e->endpoint = mem_string(o->endpoint);
+    e->model = mem_string(o->model);
+    if ((o->endpoint && !e->endpoint) || (o->model && !e->model))
+        return err_memory(err, "opening an engine");
     e->model_threads = o->threads;
     e->threads = o->threads > 0 ? o->threads : threads_available();
     e->profile_layers = o->profile_layers != 0;
@@ -82,6 +89,8 @@ void engine_close(rap_engine *e)
         return;
     engine_models_close(e);
     profile_close(e->profile);
+    free(e->endpoint);
+    free(e->model);
     pthread_mutex_destroy(&e->vision);
     pthread_mutex_destroy(&e->language);
     free(e);

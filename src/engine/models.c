@@ -2,6 +2,8 @@
 #include "engine/engine_inside.h"
 
 #include "base/buf.h"
+#include "generate/generator_local.h"
+#include "remote/generator_remote.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,18 +160,44 @@ rap_status engine_detector(yolo_world **out, encoder **out_texts, rap_engine *e,
 
 /* ---- the language model: under the lock `language` ---- */
 
-static rap_status open_vlm(rap_engine *e, rap_err *err)
+static bool is_remote(const rap_engine *e)
+{
+    return e->endpoint || (e->profile && e->profile->endpoint);
+}
+
+static rap_status open_remote(rap_engine *e, rap_err *err)
+{
+    const profile *p = e->profile;
+    const generator_remote_options o = { .endpoint = { .url =
+                                                           e->endpoint ? e->endpoint : p->endpoint,
+                                                       .silence_seconds = p->timeout },
+                                         .model = e->model ? e->model : p->model,
+                                         .system = p->turns.system,
+                                         .memory_first = p->turns.memory_first,
+                                         .photo_side = p->photo_side,
+                                         .concept_side = p->concept_side };
+
+    if (!o.model || !*o.model)
+        return err_set(err, RAP_E_ARGUMENT, "%s: which model? Name it with --model",
+                       o.endpoint.url);
+    if (e->has_tower)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: an endpoint encodes pictures itself; leave --vision out",
+                       o.endpoint.url);
+    return generator_open_remote(&e->generator, &o, err);
+}
+
+static rap_status open_local(rap_engine *e, rap_err *err)
 {
     vlm_options o = { .threads = e->threads };
     vlm_lora lora[VLM_LORAS];
-    const profile *p = NULL;
-    rap_status status = engine_profile(&p, e, err);
+    const profile *p = e->profile;
+    rap_status status;
 
-    if (status != RAP_OK || e->vlm)
-        return status;
     if (!p->llm.path)
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "profile %s has no language model: `rap ask` needs llm and mmproj (see %s)",
+                       "profile %s has no language model: `rap ask` needs llm and mmproj (see %s), "
+                       "or an --endpoint",
                        p->name, p->file);
     status = profile_need(p, &p->llm, "llm", "`rap ask`", err);
     if (status == RAP_OK && p->mmproj.path)
@@ -197,16 +225,26 @@ static rap_status open_vlm(rap_engine *e, rap_err *err)
     o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
     o.style = p->style;
     o.turns = p->turns;
-    return vlm_open(&e->vlm, &o, err);
+    return generator_open_local(&e->generator, &o, err);
 }
 
-rap_status engine_vlm(vlm **out, rap_engine *e, rap_err *err)
+static rap_status open_generator(rap_engine *e, rap_err *err)
+{
+    const profile *p = NULL;
+    rap_status status = engine_profile(&p, e, err);
+
+    if (status != RAP_OK || e->generator)
+        return status;
+    return is_remote(e) ? open_remote(e, err) : open_local(e, err);
+}
+
+rap_status engine_generator(generator **out, rap_engine *e, rap_err *err)
 {
     rap_status status;
 
     pthread_mutex_lock(&e->language);
-    status = open_vlm(e, err);
-    *out = status == RAP_OK ? e->vlm : NULL;
+    status = open_generator(e, err);
+    *out = status == RAP_OK ? e->generator : NULL;
     pthread_mutex_unlock(&e->language);
     return status;
 }
@@ -225,7 +263,7 @@ rap_status engine_load(rap_engine *e, rap_err *err)
     yolo_world *detector;
     encoder *first, *texts;
     const char *maker;
-    vlm *language;
+    generator *language;
     rap_status status = engine_encoder(&first, &maker, e, err);
 
     if (status == RAP_OK)
@@ -234,14 +272,14 @@ rap_status engine_load(rap_engine *e, rap_err *err)
         status = engine_detector(&detector, &texts, e, err);
     if (status == RAP_OK)
         status = tell(e, 2, 3, err);
-    if (status == RAP_OK && e->profile->llm.path)
-        status = engine_vlm(&language, e, err);
+    if (status == RAP_OK && (is_remote(e) || e->profile->llm.path))
+        status = engine_generator(&language, e, err);
     return status == RAP_OK ? tell(e, 3, 3, err) : status;
 }
 
 void engine_models_close(rap_engine *e)
 {
-    vlm_close(e->vlm);
+    generator_close(e->generator);
     yolo_world_close(e->detector);
     encoder_close(e->texts);
     encoder_close(e->encoder);

@@ -119,6 +119,40 @@ static rap_status read_limits(profile *p, rap_err *err)
     return status;
 }
 
+/* generator: a chat endpoint in place of `files.llm`. */
+static rap_status read_generator(profile *p, rap_err *err)
+{
+    const json_t *json = json_object_get(p->json, "generator");
+    const struct {
+        int *out;
+        const char *field;
+        int low, high;
+    } numbers[] = { { &p->photo_side, "generator.photo_side", 32, 1 << 14 },
+                    { &p->concept_side, "generator.concept_side", 32, 1 << 14 },
+                    { &p->timeout, "generator.timeout", 1, 86400 } };
+    rap_status status;
+
+    if (!json)
+        return RAP_OK;
+    if (!json_is_object(json))
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: \"generator\" must be an object with \"endpoint\" and \"model\"",
+                       p->file);
+    if (json_object_get(json, "key") || json_object_get(json, "api_key"))
+        return err_set(err, RAP_E_FORMAT,
+                       "%s: \"generator\" holds a key; remove it and set RAP_API_KEY", p->file);
+    status = json_get_string(&p->endpoint, p->json, "generator.endpoint", p->file, err);
+    if (status == RAP_OK)
+        status = json_get_string(&p->model, p->json, "generator.model", p->file, err);
+    for (size_t i = 0; status == RAP_OK && i < sizeof numbers / sizeof *numbers; i++)
+        status = json_get_int(numbers[i].out, p->json, numbers[i].field, numbers[i].low,
+                              numbers[i].high, p->file, err);
+    if (status == RAP_OK && (!p->endpoint || !*p->endpoint || !p->model || !*p->model))
+        return err_set(err, RAP_E_FORMAT, "%s: \"generator.%s\" is missing", p->file,
+                       p->endpoint && *p->endpoint ? "model" : "endpoint");
+    return status;
+}
+
 static rap_status read_files(profile *p, rap_err *err)
 {
     const struct {
@@ -338,6 +372,8 @@ static rap_status profile_read(profile *p, rap_err *err)
         status = read_files(p, err);
     if (status == RAP_OK)
         status = read_limits(p, err);
+    if (status == RAP_OK)
+        status = read_generator(p, err);
     return status == RAP_OK ? read_retrieval(p, err) : status;
 }
 

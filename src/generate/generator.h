@@ -15,7 +15,7 @@ typedef struct conversation conversation;
 typedef struct generator_kind {
     void (*close)(generator *g);
     bool (*has_vision)(const generator *g);
-    /* Names what encode() makes, so that it may be kept: "" when nothing may be. */
+    /* Names the model. What encode() makes may be kept under it; "": nothing may be. */
     const char *(*fingerprint)(generator *g);
     /* A concept's picture as tokens that go back in as session_picture.tokens; and whether tokens kept earlier are still
      * such. Both NULL: pictures go in as pixels. */

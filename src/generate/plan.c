@@ -90,22 +90,6 @@ static rap_status plan_tokens(plan *p, const plan_place *at, const prompt *text,
     return status;
 }
 
-/* Where memory comes first, concepts are sorted by name: the same ones give the same tokens, whatever their
- * scores. */
-static void put_in_order(plan *p, int kept, bool by_name)
-{
-    for (int i = 0; i < kept; i++) {
-        int at = i;
-
-        for (; by_name && at > 0; at--) {
-            if (strcmp(p->concept[p->order[at - 1]].name, p->concept[i].name) <= 0)
-                break;
-            p->order[at] = p->order[at - 1];
-        }
-        p->order[at] = i;
-    }
-}
-
 /* The prompt with the first `kept` concepts. */
 static rap_status build_prompt(prompt *out, plan *p, const plan_place *at, const char *question,
                                int kept, rap_err *err)
@@ -116,7 +100,7 @@ static rap_status build_prompt(prompt *out, plan *p, const plan_place *at, const
 
     if (!shown)
         return err_memory(err, "planning a turn");
-    put_in_order(p, kept, turns->memory_first);
+    prompt_order(p->order, turns, p->concept, kept);
     for (int i = 0; i < kept; i++)
     shown[i] = p->concept[p->order[i]];
     status = prompt_build(out, turns, p->has_query, shown, kept, question, at->turns == 0, err);

@@ -163,6 +163,21 @@ rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_im
     return status;
 }
 
+void prompt_order(int *order, const prompt_style *style, const prompt_concept *concept,
+                  int concepts)
+{
+    for (int i = 0; i < concepts; i++) {
+        int at = i;
+
+        for (; style->memory_first && at > 0; at--) {
+            if (strcmp(concept[order[at - 1]].name, concept[i].name) <= 0)
+                break;
+            order[at] = order[at - 1];
+        }
+        order[at] = i;
+    }
+}
+
 void prompt_release(prompt *p)
 {
     for (size_t i = 0; i < p->count; i++)

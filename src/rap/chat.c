@@ -1,5 +1,5 @@
-/* chat.c: a conversation. A turn retrieves the concepts, gets their pictures as image tokens (from the store's cache,
- * or encoded once and cached there), and generates the answer. */
+/* chat.c: a conversation. A turn retrieves the concepts, gets their pictures (as image tokens from the store's cache, or
+ * encoded once and cached there; for an endpoint as pixels), and generates the answer. */
 #include "rap/matches.h"
 #include "rap/models.h"
 #include "rap/picture.h"
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "generate/session.h"
+#include "generate/generator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@
 
 struct rap_chat {
     rap *r;
-    session *session; /* NULL until the first question */
+    conversation *talk; /* NULL until the first question */
     image photo;
     int has_photo, looked, turns;
     sighting seen;  /* of the photo: detected and embedded once per conversation */
@@ -61,7 +61,7 @@ void rap_chat_close(rap_chat *chat)
 {
     if (!chat)
         return;
-    session_close(chat->session);
+    conversation_close(chat->talk);
     sighting_release(&chat->seen);
     image_release(&chat->photo);
     free(chat->given);
@@ -112,7 +112,8 @@ static rap_status note_given(rap_chat *chat, const rap_matches *m)
 
 /* ---- the concepts' pictures ---- */
 
-typedef struct shown_concept { /* the memory behind one session_picture */
+typedef struct shown_concept { /* the memory behind one session_picture: one or the other */
+    image pixels;
     float *tokens;
     size_t floats;
 } shown_concept;
@@ -120,23 +121,31 @@ typedef struct shown_concept { /* the memory behind one session_picture */
 /* The name under which the tokens of this model and these crops are cached. */
 static void cache_key(char *out, size_t size, const rap *r)
 {
-    snprintf(out, size, "%.160s crop %d %.3f", vlm_fingerprint(r->vlm), r->profile->crop.square,
-             (double)r->profile->crop.margin);
+    snprintf(out, size, "%.160s crop %d %.3f", generator_fingerprint(r->generator),
+             r->profile->crop.square, (double)r->profile->crop.margin);
+}
+
+static rap_status crop_picture(image *out, rap *r, const store_picture *avatar)
+{
+    image whole = { 0 };
+    rap_status status =
+        image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
+
+    if (status == RAP_OK)
+        status = embed_crop_box(out, &whole, avatar->box, &r->profile->crop, &r->err);
+    image_release(&whole);
+    return status;
 }
 
 static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
                                  const char *key, int *encoded)
 {
-    image whole = { 0 }, cropped = { 0 };
-    rap_status status =
-        image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
+    image cropped = { 0 };
+    rap_status status = crop_picture(&cropped, r, avatar);
 
-    if (status == RAP_OK)
-        status = embed_crop_box(&cropped, &whole, avatar->box, &r->profile->crop, &r->err);
-    image_release(&whole);
     if (status != RAP_OK)
         return status;
-    status = vlm_encode_concept(r->vlm, &cropped, &out->tokens, &out->floats, &r->err);
+    status = generator_encode(r->generator, &cropped, &out->tokens, &out->floats, &r->err);
     image_release(&cropped);
     if (status != RAP_OK)
         return status;
@@ -147,24 +156,35 @@ static rap_status encode_picture(shown_concept *out, rap *r, const store_picture
     return RAP_OK;
 }
 
-static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
+/* The picture's tokens, cached or encoded now. */
+static rap_status get_tokens(shown_concept *out, rap *r, const store_picture *avatar, int *encoded)
 {
-    store_picture avatar = { 0 };
     char key[256];
     int found = 0;
-    rap_status status = store_avatar(r->store, id, &avatar, &r->err);
+    rap_status status = RAP_OK;
 
     cache_key(key, sizeof key, r);
-    if (status == RAP_OK && *key != ' ')
-        status = store_get_tokens(r->store, avatar.view_id, key, &out->tokens, &out->floats, &found,
-                                  &r->err);
-    if (found && !vlm_fits_tokens(r->vlm, out->tokens, out->floats)) {
+    if (*key != ' ')
+        status = store_get_tokens(r->store, avatar->view_id, key, &out->tokens, &out->floats,
+                                  &found, &r->err);
+    if (found && !generator_fits(r->generator, out->tokens, out->floats)) {
         free(out->tokens); /* damaged: as if it were not there */
         out->tokens = NULL;
         found = 0;
     }
     if (status == RAP_OK && !found)
-        status = encode_picture(out, r, &avatar, key, encoded);
+        status = encode_picture(out, r, avatar, key, encoded);
+    return status;
+}
+
+static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
+{
+    store_picture avatar = { 0 };
+    rap_status status = store_avatar(r->store, id, &avatar, &r->err);
+
+    if (status == RAP_OK)
+        status = generator_encodes(r->generator) ? get_tokens(out, r, &avatar, encoded)
+                                                 : crop_picture(&out->pixels, r, &avatar);
     store_picture_release(&avatar);
     return status;
 }
@@ -181,7 +201,7 @@ typedef struct turn { /* everything a session_turn borrows */
 
 static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
 {
-    int vision = vlm_has_vision(r->vlm) && !no_avatars;
+    int vision = generator_has_vision(r->generator) && !no_avatars;
     rap_status status = RAP_OK;
 
     t->count = m->count;
@@ -196,35 +216,38 @@ static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
         if (vision)
             status = show_concept(shown, r, m->match[i].id, &t->encoded);
         t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
-        t->picture[i] = (session_picture){ NULL, shown->tokens, shown->floats };
+        t->picture[i] = (session_picture){ shown->pixels.rgb ? &shown->pixels : NULL, shown->tokens,
+                                           shown->floats };
     }
     return status;
 }
 
 static void release(turn *t)
 {
-    for (size_t i = 0; t->shown && i < t->count; i++)
+    for (size_t i = 0; t->shown && i < t->count; i++) {
+        image_release(&t->shown[i].pixels);
         free(t->shown[i].tokens);
+    }
     free(t->concept);
     free(t->picture);
     free(t->shown);
 }
 
-static rap_status open_session(rap_chat *chat)
+static rap_status open_talk(rap_chat *chat)
 {
     rap *r = chat->r;
-    rap_status status = models_vlm(r);
+    rap_status status = models_generator(r);
 
-    if (status == RAP_OK && chat->has_photo && !vlm_has_vision(r->vlm))
+    if (status == RAP_OK && chat->has_photo && !generator_has_vision(r->generator))
         return err_set(&r->err, RAP_E_UNSUPPORTED,
                        "profile %s has no mmproj: asking about a picture needs one (see %s)",
                        r->profile->name, r->profile->file);
-    if (status == RAP_OK && !chat->session)
-        status = session_open(&chat->session, r->vlm, &r->err);
+    if (status == RAP_OK && !chat->talk)
+        status = conversation_open(&chat->talk, r->generator, &r->err);
     return status;
 }
 
-/* Runs the turn on the session. `start`: the time of the question, by clock_ms(). */
+/* Runs the turn. `start`: the time of the question, by clock_ms(). */
 static rap_status generate(rap_chat *chat, const rap_query *query, const rap_matches *m,
                            rap_on_token *on_token, void *payload, double start, session_answer *out)
 {
@@ -250,7 +273,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
 
         double asked = clock_ms();
 
-        status = session_ask(chat->session, &ask, out, &chat->r->err);
+        status = conversation_ask(chat->talk, &ask, out, &chat->r->err);
         out->first_token_ms += asked - start;
         out->images_encoded += t.encoded;
     }
@@ -298,8 +321,8 @@ const char *rap_finish_text(rap_finish finish)
     return "unknown";
 }
 
-/* Takes the text out of `reply`, and the matches. */
-static rap_answer *make_answer(session_answer *reply, rap_matches *matches)
+/* Takes the text out of `reply`, the matches and the unknown names. */
+static rap_answer *make_answer(session_answer *reply, rap_matches *matches, const char **unknown)
 {
     rap_answer *answer = mem_array(1, sizeof *answer);
 
@@ -307,6 +330,7 @@ static rap_answer *make_answer(session_answer *reply, rap_matches *matches)
         return NULL;
     answer->text = reply->text;
     answer->matches = matches;
+    answer->unknown = unknown;
     answer->dropped = reply->dropped;
     answer->pictures_dropped = reply->pictures_dropped;
     answer->kept_tokens = reply->kept_tokens;
@@ -325,6 +349,7 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
     double start = clock_ms(), opened, retrieved;
     session_answer reply = { 0 };
     rap_matches *matches = NULL;
+    const char **unknown = NULL;
     rap_status status;
 
     if (out)
@@ -333,7 +358,9 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
         return RAP_E_ARGUMENT;
     status = check_query(chat->r, query);
     if (status == RAP_OK)
-        status = open_session(chat);
+        status = rap_unknown(&unknown, chat->r, query->no_memory ? "" : query->question);
+    if (status == RAP_OK)
+        status = open_talk(chat);
     opened = clock_ms();
     if (status == RAP_OK)
         status = choose(chat, query, &matches);
@@ -345,17 +372,19 @@ rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query
         status = note_given(chat, matches);
     }
     if (status == RAP_OK && out) {
-        *out = make_answer(&reply, matches);
+        *out = make_answer(&reply, matches, unknown);
         if (!*out) {
             status = err_memory(&chat->r->err, "keeping an answer");
         } else {
             matches = NULL; /* handed on */
+            unknown = NULL;
             (*out)->retrieve_ms = retrieved - opened;
             (*out)->total_ms = clock_ms() - start;
         }
     }
     session_answer_release(&reply);
     rap_matches_free(matches);
+    free(unknown);
     return status;
 }
 
@@ -365,5 +394,6 @@ void rap_answer_free(rap_answer *answer)
         return;
     free((char *)answer->text);
     rap_matches_free(answer->matches);
+    free((void *)answer->unknown);
     free(answer);
 }

@@ -57,15 +57,21 @@ static json_t *describe_profile(const rap *r)
 {
     const profile *p;
     rap_err err = { RAP_OK, "" };
+    json_t *out;
 
     if (engine_profile(&p, r->engine, &err) != RAP_OK)
         return json_pack("{s:s}", "error", err.text);
-    return json_pack("{s:o, s:s, s:s, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name",
-                     json_any_text(p->name), "description", p->description, "license", p->license,
-                     "file", json_any_text(p->file), "prompt", p->style, "files", describe_files(p),
-                     "retrieval", "k", p->k, "threshold", (double)p->threshold,
-                     "detector_confidence", (double)p->detector_confidence, "detector_iou",
-                     (double)p->detector_iou, "max_regions", p->max_regions);
+    out = json_pack("{s:o, s:s, s:s, s:o, s:s, s:o, s:{s:i, s:f, s:f, s:f, s:i}}", "name",
+                    json_any_text(p->name), "description", p->description, "license", p->license,
+                    "file", json_any_text(p->file), "prompt", p->style, "files", describe_files(p),
+                    "retrieval", "k", p->k, "threshold", (double)p->threshold,
+                    "detector_confidence", (double)p->detector_confidence, "detector_iou",
+                    (double)p->detector_iou, "max_regions", p->max_regions);
+    if (p->endpoint)
+        json_object_set_new(out, "generator",
+                            json_pack("{s:o, s:o}", "endpoint", json_any_text(p->endpoint), "model",
+                                      json_any_text(p->model)));
+    return out;
 }
 
 /* Unreadable pictures are known once a photo was looked at. */

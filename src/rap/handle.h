@@ -17,7 +17,7 @@ struct rap {
     const profile *profile;
     encoder *encoder;
     const char *maker; /* of vectors */
-    vlm *vlm;
+    generator *generator;
     /* made from the store, NULL until first needed */
     retriever *retriever;
     names *names; /* as of names_generation */

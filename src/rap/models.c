@@ -15,13 +15,13 @@ rap_status models_encoder(rap *r)
     return engine_encoder(&r->encoder, &r->maker, r->engine, &r->err);
 }
 
-rap_status models_vlm(rap *r)
+rap_status models_generator(rap *r)
 {
     rap_status status = models_profile(r);
 
-    if (status != RAP_OK || r->vlm)
+    if (status != RAP_OK || r->generator)
         return status;
-    return engine_vlm(&r->vlm, r->engine, &r->err);
+    return engine_generator(&r->generator, r->engine, &r->err);
 }
 
 rap_status models_retriever(rap *r)

@@ -7,6 +7,6 @@
 rap_status models_profile(rap *r);
 rap_status models_encoder(rap *r);
 rap_status models_retriever(rap *r); /* the encoder, and the detector if the profile has one */
-rap_status models_vlm(rap *r);
+rap_status models_generator(rap *r);
 
 #endif

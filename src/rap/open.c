@@ -118,7 +118,9 @@ static rap_status open_own_engine(rap *r)
     const rap_engine_options o = { .profile = r->options.profile,
                                    .threads = r->options.threads,
                                    .profile_layers = r->options.profile_layers,
-                                   .vision = r->options.vision };
+                                   .vision = r->options.vision,
+                                   .endpoint = r->options.endpoint,
+                                   .model = r->options.model };
 
     return engine_open(&r->engine, &o, &r->err);
 }
@@ -126,13 +128,17 @@ static rap_status open_own_engine(rap *r)
 static rap_status share_engine(rap *r, rap_engine *given)
 {
     const rap_err *why = engine_failure(given);
+    const char *own = r->options.profile    ? "profile"
+                      : r->options.vision   ? "vision"
+                      : r->options.endpoint ? "endpoint"
+                      : r->options.model    ? "model"
+                                            : NULL;
 
     if (why->status != RAP_OK)
         return err_set(&r->err, why->status, "%s", why->text);
-    if (r->options.profile || r->options.vision)
+    if (own)
         return err_set(&r->err, RAP_E_ARGUMENT,
-                       "options.%s must be NULL with options.engine: the engine has its own",
-                       r->options.profile ? "profile" : "vision");
+                       "options.%s must be NULL with options.engine: the engine has its own", own);
     r->engine = engine_share(given);
     return RAP_OK;
 }
@@ -176,6 +182,7 @@ rap_status rap_open(rap **out, const rap_options *options)
     if (status == RAP_OK)
         status = open_store(r, r->options.store);
     r->options.profile = r->options.store = r->options.vision = NULL;
+    r->options.endpoint = r->options.model = NULL;
     return status;
 }
 

@@ -104,6 +104,8 @@ static char *request_text(const chat *c, const chat_request *q)
                             json_integer(q->max_tokens));
     if (root && q->temperature && !c->no_temperature)
         json_object_set_new(root, "temperature", json_real(*q->temperature));
+    if (root && q->top_p)
+        json_object_set_new(root, "top_p", json_real(*q->top_p));
     if (root && q->seed)
         json_object_set_new(root, "seed", json_integer((json_int_t)*q->seed));
     if (root && q->json)

@@ -35,6 +35,7 @@ typedef struct chat_request {
     size_t messages;
     int max_tokens;     /* of the answer; 0: not said */
     const double *temperature; /* NULL: not said */
+    const double *top_p;       /* NULL: not said */
     const int64_t *seed;       /* NULL: not said */
     bool json;          /* an object is wanted ("response_format") */
     bool stream;        /* the server is asked to send it as it comes */

@@ -5,21 +5,30 @@
 
 #include <math.h>
 
-static rap_status shrink(image *im, int side, rap_err *err)
+static rap_status encode(remote_picture *out, const image *im, int quality, const char *name,
+                         rap_err *err)
+{
+    out->width = im->width;
+    out->height = im->height;
+    return image_encode_jpeg(&out->jpeg, im, quality, name, err);
+}
+
+rap_status remote_picture_make(remote_picture *out, const image *im, int side, int quality,
+                               const char *name, rap_err *err)
 {
     int longer = im->width > im->height ? im->width : im->height;
     double scale = (double)side / longer;
-    image made = { 0 };
+    image small = { 0 };
     rap_status status;
 
+    *out = (remote_picture){ .jpeg = BUF_INIT };
     if (longer <= side)
-        return RAP_OK;
-    status = image_resize(&made, im, (int)lround(fmax(1, im->width * scale)),
+        return encode(out, im, quality, name, err);
+    status = image_resize(&small, im, (int)lround(fmax(1, im->width * scale)),
                           (int)lround(fmax(1, im->height * scale)), IMAGE_BICUBIC, err);
-    if (status == RAP_OK) {
-        image_release(im);
-        *im = made;
-    }
+    if (status == RAP_OK)
+        status = encode(out, &small, quality, name, err);
+    image_release(&small);
     return status;
 }
 
@@ -31,11 +40,7 @@ rap_status remote_picture_load(remote_picture *out, const char *path, int side, 
 
     *out = (remote_picture){ .jpeg = BUF_INIT };
     if (status == RAP_OK)
-        status = shrink(&im, side, err);
-    if (status == RAP_OK)
-        status = image_encode_jpeg(&out->jpeg, &im, quality, path, err);
-    out->width = im.width;
-    out->height = im.height;
+        status = remote_picture_make(out, &im, side, quality, path, err);
     image_release(&im);
     return status;
 }

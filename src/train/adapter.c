@@ -3,14 +3,38 @@
 
 #include <stdio.h>
 
-static void put(gguf_writer *w, const linear *l, const char *which, int64_t in, int64_t out,
-                const real *data)
+static void declare(gguf_writer *w, const linear *l, const char *which, int64_t in, int64_t out)
 {
     char name[96];
     const int64_t ne[2] = { in, out };
 
     snprintf(name, sizeof name, "%s.%s", l->w.tensor->name, which);
-    gguf_put_tensor(w, name, GGUF_F32, 2, ne, data);
+    gguf_declare_tensor(w, name, GGUF_F32, 2, ne);
+}
+
+static rap_status write_half(gguf_stream *s, const real *data, int64_t count, rap_err *err)
+{
+    rap_status status = gguf_stream_write(s, data, (size_t)count * sizeof *data, err);
+
+    return status ? status : gguf_stream_end_tensor(s, err);
+}
+
+static rap_status write_halves(const gguf_writer *w, const char *path, const decoder *d, int rank,
+                               rap_err *err)
+{
+    gguf_stream *s = NULL;
+    const linear *l;
+    rap_status status = gguf_stream_open(&s, w, path, err);
+
+    for (size_t i = 0; !status && (l = decoder_linear(d, i)) != NULL; i++) {
+        status = write_half(s, l->a, l->in * rank, err);
+        if (!status)
+            status = write_half(s, l->b, l->out * rank, err);
+    }
+    if (!status)
+        status = gguf_stream_publish(s, err);
+    gguf_stream_close(s);
+    return status;
 }
 
 rap_status adapter_write(const char *path, const decoder *d, int rank, double alpha, rap_err *err)
@@ -25,10 +49,10 @@ rap_status adapter_write(const char *path, const decoder *d, int rank, double al
     gguf_put_string(w, "adapter.type", "lora", 4);
     gguf_put_float(w, "adapter.lora.alpha", (float)alpha);
     for (size_t i = 0; (l = decoder_linear(d, i)) != NULL; i++) {
-        put(w, l, "lora_a", l->in, rank, l->a);
-        put(w, l, "lora_b", rank, l->out, l->b);
+        declare(w, l, "lora_a", l->in, rank);
+        declare(w, l, "lora_b", rank, l->out);
     }
-    status = gguf_writer_save(w, path, err);
+    status = write_halves(w, path, d, rank, err);
     gguf_writer_free(w);
     return status;
 }

@@ -17,9 +17,27 @@
 
 static const char *const part_name[] = { "lora", "adam.m", "adam.v" };
 
-rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err)
+/* As large as three times the LoRA: written from where it is, without a copy. */
+static rap_status write_parts(const gguf_writer *w, const char *path, const checkpoint *c,
+                              rap_err *err)
 {
     const real *const part[] = { c->param, c->m, c->v };
+    gguf_stream *s = NULL;
+    rap_status status = gguf_stream_open(&s, w, path, err);
+
+    for (int i = 0; !status && i < 3; i++) {
+        status = gguf_stream_write(s, part[i], c->count * sizeof *part[i], err);
+        if (!status)
+            status = gguf_stream_end_tensor(s, err);
+    }
+    if (!status)
+        status = gguf_stream_publish(s, err);
+    gguf_stream_close(s);
+    return status;
+}
+
+rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err)
+{
     const int64_t ne[1] = { (int64_t)c->count };
     gguf_writer *w = gguf_writer_new("rap-training");
     rap_status status;
@@ -29,8 +47,8 @@ rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err)
     gguf_put_int(w, "rap.train.step", (uint32_t)c->step);
     gguf_put_string(w, "rap.train.settings", c->settings, strlen(c->settings));
     for (int i = 0; i < 3; i++)
-        gguf_put_tensor(w, part_name[i], GGUF_F32, 1, ne, part[i]);
-    status = gguf_writer_save(w, path, err);
+        gguf_declare_tensor(w, part_name[i], GGUF_F32, 1, ne);
+    status = write_parts(w, path, c, err);
     gguf_writer_free(w);
     return status;
 }
@@ -96,6 +114,23 @@ static bool remember_loss(record *r, double loss)
     return true;
 }
 
+bool record_is_best(const record *r, double validation)
+{
+    return isfinite(validation) && !(r->best <= validation);
+}
+
+/* Of the last step in the record. */
+static void remember_validation(record *r, double validation)
+{
+    bool best = record_is_best(r, validation);
+
+    r->validation = validation;
+    r->validations++;
+    r->best = best ? validation : r->best;
+    r->best_step = best ? r->count : r->best_step;
+    r->since = best ? 0 : r->since + 1;
+}
+
 /* The first `steps` lines of text; the bytes they take. */
 static rap_status read_lines(size_t *out_bytes, record *r, const char *text, int64_t steps,
                              rap_err *err)
@@ -112,9 +147,13 @@ static rap_status read_lines(size_t *out_bytes, record *r, const char *text, int
                            "%s: lacks step %lld; remove the folder to begin again", r->path,
                            (long long)r->count + 1);
         loss = json_number_value(json_object_get(line, "loss"));
-        json_decref(line);
-        if (!remember_loss(r, loss))
+        if (!remember_loss(r, loss)) {
+            json_decref(line);
             return err_memory(err, "reading the losses");
+        }
+        if (json_object_get(line, "validation"))
+            remember_validation(r, json_number_value(json_object_get(line, "validation")));
+        json_decref(line);
         at = end + 1;
     }
     *out_bytes = (size_t)(at - text);
@@ -127,7 +166,7 @@ rap_status record_open(record *out, const char *path, int64_t steps, rap_err *er
     size_t size = 0, kept = 0;
     rap_status status = RAP_OK;
 
-    *out = (record){ .path = mem_string(path) };
+    *out = (record){ .path = mem_string(path), .validation = NAN, .best = NAN };
     if (!out->path)
         return err_memory(err, "reading the losses");
     if (steps > 0)
@@ -144,15 +183,21 @@ rap_status record_open(record *out, const char *path, int64_t steps, rap_err *er
     return status;
 }
 
-rap_status record_add(record *r, double loss, double lr, double norm, double tokens_per_second,
-                      rap_err *err)
+rap_status record_add(record *r, double loss, double validation, double lr, double norm,
+                      double tokens_per_second, rap_err *err)
 {
+    char held[64] = "";
+
     if (!remember_loss(r, loss))
         return err_memory(err, "keeping the losses");
+    if (isfinite(validation)) {
+        remember_validation(r, validation);
+        snprintf(held, sizeof held, "\"validation\": %.17g, ", validation);
+    }
     if (fprintf(r->file,
-                "{\"step\": %lld, \"loss\": %.17g, \"lr\": %.9g, \"gradient\": %.9g, "
+                "{\"step\": %lld, \"loss\": %.17g, %s\"lr\": %.9g, \"gradient\": %.9g, "
                 "\"tokens_per_second\": %.1f}\n",
-                (long long)r->count, loss, lr, norm, tokens_per_second) < 0 ||
+                (long long)r->count, loss, held, lr, norm, tokens_per_second) < 0 ||
         fflush(r->file) != 0)
         return err_file(err, r->path, "writing");
     return RAP_OK;

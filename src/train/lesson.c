@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "dataset/sample.h"
 #include "generate/vlm_inside.h"
+#include "train/linear.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,14 +346,20 @@ static rap_status read_file(lessons *out, vlm *v, const char *path, const char *
             status = err_set(err, RAP_E_CANCELLED, "stopped while samples were read");
     }
     sample_file_close(f);
-    if (!status && !out->count)
-        status = err_set(
-            err, RAP_E_ARGUMENT,
-            "%s: no sample is left to train on (%llu with more than %d concepts, %llu longer than "
-            "%d tokens, %llu without an answer)",
-            path, (unsigned long long)out->many_concepts, o->max_concepts,
-            (unsigned long long)out->too_long, o->max_tokens, (unsigned long long)out->no_answer);
     return status;
+}
+
+static rap_status check_some(const lessons *out, const char *path, const lesson_options *o,
+                             rap_err *err)
+{
+    return out->count ? RAP_OK
+                      : err_set(err, RAP_E_ARGUMENT,
+                                "%s: no sample is left to train on (%llu with more than %d "
+                                "concepts, %llu longer than "
+                                "%d tokens, %llu without an answer)",
+                                path, (unsigned long long)out->many_concepts, o->max_concepts,
+                                (unsigned long long)out->too_long, o->max_tokens,
+                                (unsigned long long)out->no_answer);
 }
 
 rap_status lessons_read(lessons *out, vlm *v, const lesson_options *o, rap_err *err)
@@ -376,12 +383,76 @@ rap_status lessons_read(lessons *out, vlm *v, const lesson_options *o, rap_err *
         status = pictures_open(&out->bank, v, o->folder, err);
     if (!status)
         status = read_file(out, v, path, images, o, err);
+    if (!status)
+        status = check_some(out, path, o, err);
     free(path);
     free(folder);
     free(images);
     if (status)
         lessons_release(out);
     return status;
+}
+
+/* ---- held out ---- */
+
+rap_status lessons_read_validation(lessons *out, lessons *train, vlm *v, const lesson_options *o,
+                                   rap_err *err)
+{
+    char *path = file_is_folder(o->data) ? sample_data_file(o->data, "validation") : NULL, *images;
+    rap_status status;
+
+    *out = (lessons){ .item = NULL };
+    if (!path)
+        return RAP_OK;
+    images = path_join(o->data, "images");
+    out->bank = train->bank;
+    status = images ? read_file(out, v, path, images, o, err) : err_memory(err, "reading samples");
+    out->bank = NULL;
+    free(path);
+    free(images);
+    if (status)
+        lessons_release(out);
+    return status;
+}
+
+/* Lesson i: its place in a fair draw. */
+static double drawn(uint64_t seed, size_t i)
+{
+    return uniform_at(seed, 0x76616c6964u, i);
+}
+
+rap_status lessons_hold_out(lessons *out, lessons *train, double share, uint64_t seed, rap_err *err)
+{
+    lessons left = { .item = NULL };
+    size_t least = 0;
+    bool fits = true;
+
+    *out = (lessons){ .item = NULL };
+    if (train->count < 2)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "one sample cannot be both trained on and held out; leave out --validation");
+    for (size_t i = 1; i < train->count; i++)
+        least = drawn(seed, i) < drawn(seed, least) ? i : least;
+    for (size_t i = 0; fits && i < train->count; i++) {
+        bool held = i == least || drawn(seed, i) < share;
+
+        fits = keep(held ? out : &left, &train->item[i]);
+    }
+    if (!fits || !left.count) {
+        lessons_release(&left);
+        lessons_release(out);
+        return fits ? err_set(err, RAP_E_ARGUMENT,
+                              "a share of %g held out leaves no sample to train on", share)
+                    : err_memory(err, "holding samples out");
+    }
+    free(train->item);
+    train->item = left.item;
+    train->count = left.count;
+    train->cap = left.cap;
+    train->tokens = left.tokens;
+    train->answers = left.answers;
+    train->longest = left.longest;
+    return RAP_OK;
 }
 
 void lessons_release(lessons *l)

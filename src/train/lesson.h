@@ -45,6 +45,10 @@ typedef struct lesson_options {
 rap_status lesson_file(char **out, const char *data, rap_err *err);
 
 rap_status lessons_read(lessons *out, vlm *v, const lesson_options *o, rap_err *err);
+/* The set's own validation samples, with pictures in the bank of `train`; none when it has no such file. */
+rap_status lessons_read_validation(lessons *out, lessons *train, vlm *v, const lesson_options *o, rap_err *err);
+/* Moves about `share` of the lessons, at least one, from `train` to `out`; the same with the same seed. */
+rap_status lessons_hold_out(lessons *out, lessons *train, double share, uint64_t seed, rap_err *err);
 void lessons_release(lessons *l);
 
 #endif

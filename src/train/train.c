@@ -1,9 +1,10 @@
 /* train.c: a training from start to end.
  *
- * Reading order: what it needs (prepare), where it begins (begin_at), one step (step), all of them (run_steps), what it leaves
+ * Reading order: what it needs (prepare), where it begins (begin_at), one step (step), the loss of held-out samples (evaluate), all of them (run_steps), what it leaves
  * (finish). */
 #include "train/train.h"
 
+#include "base/available.h"
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -28,15 +29,17 @@ typedef struct training {
     vlm *vlm;
     gguf_file *file;
     decoder *decoder;
-    lessons lessons;
+    lessons lessons, held; /* held: only evaluated, pictures in the bank of the others */
+    bool stopping;         /* asked for while samples were evaluated */
     batch batch;
     real *m, *v;
     size_t *order;
     int epoch; /* that `order` is of; −1: none */
     int64_t steps, per_epoch, step;
-    int part; /* of the step */
+    int64_t rows; /* tokens that are ever computed together */
+    int part;     /* of the step */
     buf settings;
-    char *checkpoint, *adapter, *losses, *png;
+    char *checkpoint, *adapter, *best, *losses, *png;
     record record;
     double start; /* milliseconds */
     uint64_t tokens_done;
@@ -59,10 +62,15 @@ static rap_status check_options(const train_options *o, rap_err *err)
                    { "batch", o->batch, 1, 65536 },
                    { "number of tokens", o->max_tokens, 8, 1 << 20 },
                    { "number of concepts", o->max_concepts, 0, 16 },
+                   { "number of steps between evaluations", o->validate_every, 0, 1 << 30 },
+                   { "patience", o->patience, 0, 1 << 30 },
                    { "number of steps between checkpoints", o->save_every, 1, 1 << 30 } };
 
     if (!o->data || !*o->data || !o->folder || !*o->folder)
         return err_set(err, RAP_E_ARGUMENT, "training takes DATA and --out FOLDER");
+    if (o->validation != -1 && !(o->validation >= 0 && o->validation <= 0.9))
+        return err_set(err, RAP_E_ARGUMENT, "a validation share of %g; 0 to 0.9 is possible",
+                       o->validation);
     for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
         if (!(bounds[i].value >= bounds[i].low && bounds[i].value <= bounds[i].high))
             return err_set(err, RAP_E_ARGUMENT, "a %s of %g; %g to %g is possible", bounds[i].name,
@@ -96,19 +104,50 @@ static rap_status open_models(training *t, rap_err *err)
     return vlm_open(&t->vlm, &options, err);
 }
 
+/* Tokens that a batch holds at most. */
+static int64_t batch_room(const training *t)
+{
+    int64_t room = t->o->rows > 0 ? t->o->rows : t->o->max_tokens, all = (int64_t)t->lessons.tokens;
+
+    room = room < all ? room : all; /* a small set needs no more */
+    room = room < t->held.longest ? t->held.longest : room;
+    return room < t->lessons.longest ? t->lessons.longest : room;
+}
+
+/* The fullest batch of all epochs: lessons are never split, so few batches are full to the last row. */
+static rap_status count_rows(training *t, rap_err *err)
+{
+    size_t count = t->lessons.count, *order = mem_array(count, sizeof *order);
+    int64_t room = batch_room(t);
+
+    if (!order)
+        return err_memory(err, "preparing a training");
+    for (int epoch = 0; epoch < t->o->epochs && t->rows < room; epoch++) {
+        int64_t filled = 0;
+
+        batch_order(order, count, t->o->seed, epoch);
+        for (size_t i = 0; i < count; i++) {
+            int64_t more = t->lessons.item[order[i]].count;
+
+            filled = i % (size_t)t->o->batch == 0 || filled + more > room ? more : filled + more;
+            t->rows = filled > t->rows ? filled : t->rows;
+        }
+    }
+    free(order);
+    t->rows = t->rows < t->held.longest ? t->held.longest : t->rows;
+    return RAP_OK;
+}
+
 static decoder_options decoder_options_of(const training *t)
 {
     const train_options *o = t->o;
-    int64_t room = o->rows > 0 ? o->rows : o->max_tokens, all = (int64_t)t->lessons.tokens;
 
-    room = room < all ? room : all; /* a small set needs no more */
-    room = room < t->lessons.longest ? t->lessons.longest : room;
     return (decoder_options){ .rank = o->rank,
                               .alpha = o->alpha,
                               .dropout = o->dropout,
                               .seed = o->seed,
                               .threads = o->threads > 0 ? o->threads : threads_available(),
-                              .rows = (int)room,
+                              .rows = (int)t->rows,
                               .recompute = o->recompute,
                               .keep = KEEP_BYTES };
 }
@@ -133,13 +172,26 @@ static rap_status estimate(training *t, rap_err *err)
             shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
     }
     t->result->trained = numbers;
-    t->result->bytes = (double)decoder_bytes(&s, &options) +
-                       (double)batch_bytes(options.rows, s.width) +
-                       3.0 * (double)numbers * sizeof(real) /* Adam's two, and what is written */ +
-                       5.0 * (double)t->lessons.tokens;
+    t->result->more = (double)decoder_bytes(&s, &options) +
+                      (double)batch_bytes(batch_room(t), s.width) +
+                      2.0 * (double)numbers * sizeof(real); /* Adam's */
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
-        t->result->bytes += (double)gguf_tensor_at(t->file, i)->bytes;
+        t->result->more += (double)gguf_tensor_at(t->file, i)->bytes;
+    t->result->bytes = (double)memory_resident() + t->result->more;
     return RAP_OK;
+}
+
+/* Training that swaps takes days, and one that is killed for its memory leaves no line. */
+static rap_status check_memory(const training *t, rap_err *err)
+{
+    double there = t->o->memory ? (double)t->o->memory : (double)memory_available();
+
+    if (t->o->force || t->result->more <= there)
+        return RAP_OK;
+    return err_set(err, RAP_E_MEMORY,
+                   "training takes %.2f GB of memory more and %.2f GB are free; try --recompute, "
+                   "fewer --rows or a lower --rank, or --force to begin all the same",
+                   t->result->more / 1e9, there / 1e9);
 }
 
 static rap_status read_lessons(training *t, rap_err *err)
@@ -154,8 +206,18 @@ static rap_status read_lessons(training *t, rap_err *err)
     rap_status status = lessons_read(&t->lessons, t->vlm, &options, err);
     const lessons *l = &t->lessons;
 
+    if (!status && t->o->validation > 0)
+        status = lessons_hold_out(&t->held, &t->lessons, t->o->validation, t->o->seed, err);
+    else if (!status && t->o->validation < 0)
+        status = lessons_read_validation(&t->held, &t->lessons, t->vlm, &options, err);
+    if (!status && t->o->patience && !t->held.count)
+        status = err_set(err, RAP_E_ARGUMENT,
+                         "%s: no samples are held out, which stopping early takes; give "
+                         "--validation SHARE or leave out --patience",
+                         t->o->data);
     if (status)
         return status;
+    r->held_out = t->held.count;
     r->samples = l->count;
     r->tokens = l->tokens;
     r->answers = l->answers;
@@ -167,7 +229,7 @@ static rap_status read_lessons(training *t, rap_err *err)
     snprintf(r->first_long, sizeof r->first_long, "%s", l->first_long);
     t->per_epoch = (int64_t)((l->count + (size_t)t->o->batch - 1) / (size_t)t->o->batch);
     r->steps = t->steps = t->per_epoch * t->o->epochs;
-    return RAP_OK;
+    return count_rows(t, err);
 }
 
 /* What must be the same for a training to go on. */
@@ -189,6 +251,10 @@ static rap_status write_settings(training *t, rap_err *err)
                o->rank, o->alpha, o->dropout, o->lr, o->warmup, o->clip, o->epochs, o->batch,
                o->max_tokens, o->max_concepts, o->rows, (unsigned long long)o->seed, sum,
                vlm_fingerprint(t->vlm));
+    if (o->validation > 0)
+        buf_printf(&t->settings, ", validation %g", o->validation);
+    if (t->held.count && o->validate_every)
+        buf_printf(&t->settings, ", validate-every %d", o->validate_every);
     return buf_failed(&t->settings) ? err_memory(err, "preparing a training") : RAP_OK;
 }
 
@@ -198,7 +264,7 @@ static rap_status make_room(training *t, rap_err *err)
     rap_status status = decoder_open(&t->decoder, t->file, &options, err);
 
     if (!status)
-        status = batch_init(&t->batch, options.rows, decoder_shape(t->decoder)->width, err);
+        status = batch_init(&t->batch, batch_room(t), decoder_shape(t->decoder)->width, err);
     if (status)
         return status;
     t->m = mem_array(decoder_params(t->decoder), sizeof *t->m);
@@ -206,10 +272,12 @@ static rap_status make_room(training *t, rap_err *err)
     t->order = mem_array(t->lessons.count, sizeof *t->order);
     t->checkpoint = path_join(t->o->folder, "checkpoint.gguf");
     t->adapter = path_join(t->o->folder, "adapter.gguf");
+    t->best = path_join(t->o->folder, "adapter-best.gguf");
     t->losses = path_join(t->o->folder, "loss.jsonl");
     t->png = path_join(t->o->folder, "loss.png");
     t->epoch = -1;
-    if (!t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->losses || !t->png)
+    if (!t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->best || !t->losses ||
+        !t->png)
         return err_memory(err, "preparing a training");
     return RAP_OK;
 }
@@ -293,14 +361,16 @@ static bool stopped(training *t)
     double seconds = (clock_ms() - t->start) / 1000,
            done = (double)(t->step - t->result->from_step);
     double speed = seconds > 0 ? (double)t->tokens_done / seconds : 0, left = 0;
-    char line[96];
+    char line[128], held[40] = "";
 
     if (!t->o->on_progress)
         return false;
     left = done > 0 ? seconds / done * (double)(t->steps - t->step) : 0;
-    snprintf(line, sizeof line, "loss %.4g, %.0f tokens/s, %.0f min %02d s left",
-             t->record.count ? t->record.loss[t->record.count - 1] : 0, speed, floor(left / 60),
-             (int)fmod(left, 60));
+    if (isfinite(t->record.validation))
+        snprintf(held, sizeof held, "validation %.4g, ", t->record.validation);
+    snprintf(line, sizeof line, "loss %.4g, %s%.0f tokens/s, %.0f min %02d s left",
+             t->record.count ? t->record.loss[t->record.count - 1] : 0, held, speed,
+             floor(left / 60), (int)fmod(left, 60));
     return t->o->on_progress(line, (uint64_t)t->step, (uint64_t)t->steps, t->o->payload) != 0;
 }
 
@@ -345,11 +415,64 @@ static rap_status learn_all(training *t, double *loss, const size_t *which, size
     return status ? status : learn(t, loss, 1.0 / (double)answers, err);
 }
 
+/* ---- held-out samples ---- */
+
+static bool validation_is_due(const training *t)
+{
+    int64_t every = t->o->validate_every ? t->o->validate_every : t->per_epoch;
+
+    return t->held.count && (t->step % every == 0 || t->step == t->steps);
+}
+
+/* The batch's loss joins `loss`. A wish to stop waits until all are evaluated: a step is recorded with its evaluation. */
+static rap_status evaluate_batch(training *t, double *loss, rap_err *err)
+{
+    double part = 0;
+    rap_status status =
+        t->batch.rows.count ? decoder_loss(&part, t->decoder, &t->batch.rows, 0, err) : RAP_OK;
+
+    *loss += part;
+    batch_clear(&t->batch);
+    t->stopping = t->stopping || stopped(t);
+    return status;
+}
+
+/* The mean loss of the answers' tokens, without dropout. */
+static rap_status evaluate(training *t, double *out, rap_err *err)
+{
+    double loss = 0;
+    rap_status status = RAP_OK;
+
+    batch_clear(&t->batch);
+    for (size_t i = 0; !status && i < t->held.count; i++) {
+        const lesson *l = &t->held.item[i];
+
+        if (t->batch.rows.count + l->count > t->rows)
+            status = evaluate_batch(t, &loss, err);
+        if (!status)
+            status = batch_add(&t->batch, l, t->lessons.bank, err);
+    }
+    if (!status)
+        status = evaluate_batch(t, &loss, err);
+    *out = loss / (double)t->held.answers;
+    if (!status && record_is_best(&t->record, *out))
+        status = adapter_write(t->best, t->decoder, t->o->rank, t->o->alpha, err);
+    return status;
+}
+
+static bool is_hopeless(const training *t)
+{
+    return t->o->patience > 0 && t->record.since >= t->o->patience;
+}
+
+/* ---- a whole step ---- */
+
 static rap_status step(training *t, rap_err *err)
 {
     size_t count, params = decoder_params(t->decoder);
     const size_t *which = lessons_of(t, &count);
-    double loss = 0, norm, lr = learning_rate(t->o->lr, t->step, t->steps, t->o->warmup), seconds;
+    double loss = 0, validation = NAN, norm,
+           lr = learning_rate(t->o->lr, t->step, t->steps, t->o->warmup), seconds;
     rap_status status = learn_all(t, &loss, which, count, err);
 
     if (status)
@@ -367,9 +490,13 @@ static rap_status step(training *t, rap_err *err)
                        .scale = t->o->clip > 0 && norm > t->o->clip ? t->o->clip / norm : 1 },
               decoder_options_of(t).threads);
     t->step++;
+    if (validation_is_due(t))
+        status = evaluate(t, &validation, err);
+    if (status)
+        return status;
     seconds = (clock_ms() - t->start) / 1000;
     t->result->last_loss = loss;
-    return record_add(&t->record, loss, lr, norm,
+    return record_add(&t->record, loss, validation, lr, norm,
                       seconds > 0 ? (double)t->tokens_done / seconds : 0, err);
 }
 
@@ -381,11 +508,16 @@ static rap_status run_steps(training *t, rap_err *err)
     rap_err second = { 0 };
 
     t->start = clock_ms();
-    while (!status && t->step < t->steps) {
+    while (!status && t->step < t->steps && !is_hopeless(t)) {
         status = step(t, err);
         if (!status && t->step % t->o->save_every == 0 && t->step < t->steps)
             status = save(t, err);
+        if (!status && t->stopping && t->step < t->steps)
+            status = err_set(err, RAP_E_CANCELLED,
+                             "stopped at step %lld of %lld; the same command goes on",
+                             (long long)t->step, (long long)t->steps);
     }
+    t->result->stopped_early = !status && t->step < t->steps;
     if (status == RAP_E_CANCELLED && t->step > t->result->from_step) {
         saved = save(t, &second);
         status = saved ? err_set(err, saved, "%s", second.text) : status;
@@ -399,11 +531,16 @@ static rap_status finish(training *t, rap_err *err)
     rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, err);
 
     if (!status)
-        status = record_draw(&t->record, t->png, err);
-    if (!status)
         status = save(t, err);
+    decoder_close(t->decoder); /* so that drawing, which loads fonts, adds nothing to the peak */
+    t->decoder = NULL;
+    if (!status)
+        status = record_draw(&t->record, t->png, err);
     r->seconds = (clock_ms() - t->start) / 1000;
     r->tokens_per_second = r->seconds > 0 ? (double)t->tokens_done / r->seconds : 0;
+    r->validation = t->record.validation;
+    r->best = t->record.best;
+    r->best_step = t->record.best_step;
     r->first_loss = t->record.count ? t->record.loss[0] : 0;
     r->last_loss = t->record.count ? t->record.loss[t->record.count - 1] : 0;
     return status;
@@ -413,6 +550,7 @@ static void release(training *t)
 {
     record_close(&t->record);
     batch_release(&t->batch);
+    lessons_release(&t->held);
     lessons_release(&t->lessons);
     decoder_close(t->decoder);
     gguf_file_close(t->file);
@@ -424,6 +562,7 @@ static void release(training *t)
     free(t->order);
     free(t->checkpoint);
     free(t->adapter);
+    free(t->best);
     free(t->losses);
     free(t->png);
 }
@@ -447,7 +586,9 @@ rap_status train_run(train_result *out, const train_options *o, rap_err *err)
         status = estimate(&t, err);
     if (status || o->dry_run)
         goto cleanup;
-    status = write_settings(&t, err);
+    status = check_memory(&t, err);
+    if (!status)
+        status = write_settings(&t, err);
     if (!status)
         status = make_room(&t, err);
     if (!status)

@@ -1,6 +1,6 @@
 /* train.h: trains a LoRA on a data set in the RAP format, for a profile's language model.
  *
- * FOLDER gets adapter.gguf, loss.jsonl, loss.png and, while it runs, checkpoint.gguf; the same call goes on from there. On one
+ * FOLDER gets adapter.gguf, loss.jsonl, loss.png, adapter-best.gguf when samples are held out, and, while it runs, checkpoint.gguf; the same call goes on from there. On one
  * thread, and as the sums are made, on any number, the losses are those of a run that was never interrupted. */
 #ifndef RAP_TRAIN_TRAIN_H
 #define RAP_TRAIN_TRAIN_H
@@ -18,14 +18,19 @@ typedef struct train_options {
     int epochs, batch;                   /* 1, 64 */
     int max_tokens, max_concepts;        /* 2048, 2 */
     int rows;                            /* tokens computed at once; 0: max_tokens */
+    double validation;   /* share of the samples that is held out; 0: none; −1: the set's own validation file, if any */
+    int validate_every;  /* steps; 0: at the end of each epoch */
+    int patience;        /* evaluations without a lower loss before it stops; 0: it never stops early */
     uint64_t seed;
     int threads, save_every; /* 0: all; steps between checkpoints, 50 */
     bool recompute, dry_run;
+    bool force;    /* begin when memory looks too small */
+    size_t memory; /* bytes that are free; 0: what the machine says */
     rap_on_progress *on_progress; /* `what` is a line about the step; done and total count steps */
     void *payload;
 } train_options;
 #define TRAIN_OPTIONS_INIT \
-    { NULL, NULL, NULL, 128, 256, 0.05, 1e-4, 0.03, 1, 1, 64, 2048, 2, 0, 1, 0, 50, false, false, NULL, NULL }
+    { NULL, NULL, NULL, 128, 256, 0.05, 1e-4, 0.03, 1, 1, 64, 2048, 2, 0, -1, 0, 0, 1, 0, 50, false, false, false, 0, NULL, NULL }
 
 typedef struct train_result {
     uint64_t samples, tokens, answers, pictures;         /* of one epoch */
@@ -34,8 +39,12 @@ typedef struct train_result {
     int longest;                                         /* tokens of a sample */
     int64_t steps, from_step;                            /* all; done before this call */
     uint64_t trained;                                    /* numbers of the LoRA */
-    double bytes;                                        /* peak memory, estimated before it starts */
+    double bytes, more;                                  /* peak memory, estimated; of it not taken yet when it starts */
     double first_loss, last_loss, tokens_per_second, seconds;
+    uint64_t held_out;                                   /* samples that are only evaluated */
+    double validation, best;                             /* the last and the lowest loss on them; NAN: none */
+    int64_t best_step;
+    bool stopped_early;
 } train_result;
 
 /* RAP_E_CANCELLED: stopped by on_progress; the checkpoint of the last whole step is there. */

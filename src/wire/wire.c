@@ -173,6 +173,7 @@ json_t *wire_answer(const rap_answer *a)
     put_number(&times, "total", a->total_ms);
     put_text(&out, "answer", a->text);
     put_value(&out, "retrieved", wire_matches(a->matches));
+    put_value(&out, "unknown", texts(a->unknown));
     put_count(&out, "dropped", a->dropped);
     put_count(&out, "pictures_dropped", a->pictures_dropped);
     put_text(&out, "finish", rap_finish_text(a->finish));

@@ -12,7 +12,7 @@
 
 json_t *wire_record(const rap_record *record);
 json_t *wire_matches(const rap_matches *matches); /* with the regions and times */
-json_t *wire_answer(const rap_answer *answer);    /* text, matches in the prompt, counts and times */
+json_t *wire_answer(const rap_answer *answer);    /* text, matches in the prompt, unknown names, counts and times */
 json_t *wire_embedding(const rap_embedding *embedding);
 
 /* One turn of a conversation. error: NULL, or the reason why there is no answer. */

@@ -13,9 +13,11 @@
 #include "train/train.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char work[] = "/tmp/rap-train-XXXXXX";
@@ -311,12 +313,239 @@ static void a_dry_run_writes_nothing(void **state)
     options_release(&o);
 }
 
+/* The most that this process had in memory since the last reset; 0 where the kernel cannot say. */
+static double peak_bytes(void)
+{
+    FILE *f = fopen("/proc/self/status", "re");
+    char line[256];
+    double kib = 0;
+
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %lf", &kib) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
+static bool reset_peak(void)
+{
+    FILE *f = fopen("/proc/self/clear_refs", "we");
+    bool done = f && fputs("5", f) >= 0 && fflush(f) == 0;
+
+    if (f)
+        fclose(f);
+    return done;
+}
+
+static void memory_is_as_said(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    printf("skipped: a sanitizer's own memory would be counted\n");
+#else
+    for (int again = 0; again < 2; again++) {
+        train_options o = options_for(again ? "again" : "large");
+        train_result r;
+        rap_err err = { 0 };
+        double peak;
+
+        o.rank = 128;
+        o.recompute = again;
+        if (!reset_peak()) {
+            printf("skipped: the peak of memory cannot be reset here\n");
+            options_release(&o);
+            return;
+        }
+        if (train_run(&r, &o, &err))
+            fail_msg("%s", err.text);
+        peak = peak_bytes();
+        printf("  %.1f MB said, %.1f MB taken\n", r.bytes / 1e6, peak / 1e6);
+        assert_true(r.bytes > 0.95 * peak && r.bytes < 1.05 * peak);
+        options_release(&o);
+    }
+#endif
+}
+
+static void too_little_memory_is_said_before_it_starts(void **state)
+{
+    train_options o = options_for("small");
+    train_result r;
+
+    o.memory = 1000000;
+    refused(o, RAP_E_MEMORY, "--force");
+    assert_false(file_exists(in("small/loss.jsonl")) || file_exists(in("small/checkpoint.gguf")));
+    o.dry_run = true;
+    assert_int_equal(train_run(&r, &o, NULL), RAP_OK);
+    o.dry_run = false;
+    o.force = true;
+    assert_int_equal(train_run(&r, &o, NULL), RAP_OK);
+    assert_true(file_exists(in("small/adapter.gguf")));
+    options_release(&o);
+}
+
+/* Files may grow to `payload`'s limit from step 3 on. */
+static int fill_disk(const char *what, uint64_t done, uint64_t total, void *payload)
+{
+    const struct rlimit *small = payload;
+
+    if (total > 0 && done == 3)
+        setrlimit(RLIMIT_FSIZE, small);
+    return 0;
+}
+
+static void a_full_disk_loses_nothing(void **state)
+{
+    train_options o = options_for("full"), whole = options_for("roomy");
+    struct rlimit all, small;
+    train_result r;
+    rap_err err = { 0 };
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    small = (struct rlimit){ 100000, all.rlim_max };
+    o.epochs = whole.epochs = 6;
+    o.save_every = whole.save_every = 2;
+    o.on_progress = fill_disk;
+    o.payload = &small;
+    /* at a checkpoint: that of step 2 stays */
+    assert_int_not_equal(train_run(&r, &o, &err), RAP_OK);
+    setrlimit(RLIMIT_FSIZE, &all);
+    printf("  %s\n", err.text);
+    assert_non_null(strstr(err.text, "full/checkpoint.gguf: "));
+    assert_null(strchr(err.text, '\n'));
+    assert_false(file_exists(in("full/adapter.gguf")));
+    o.on_progress = NULL;
+    o.save_every = 2;
+    assert_int_equal(train_run(&r, &whole, &err), RAP_OK);
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(r.from_step, 2);
+    assert_same(in("roomy/adapter.gguf"), in("full/adapter.gguf"));
+    /* at the adapter, of which a good one is there; the checkpoint of the last step stays too */
+    setrlimit(RLIMIT_FSIZE, &small);
+    assert_int_not_equal(train_run(&r, &o, &err), RAP_OK);
+    setrlimit(RLIMIT_FSIZE, &all);
+    printf("  %s\n", err.text);
+    assert_non_null(strstr(err.text, "full/adapter.gguf: "));
+    assert_same(in("roomy/adapter.gguf"), in("full/adapter.gguf"));
+    assert_int_equal(train_run(&r, &o, &err), RAP_OK);
+    assert_int_equal(r.from_step, 6);
+    options_release(&o);
+    options_release(&whole);
+}
+
+/* A set of the eight samples with a validation file of its own, whose answers contradict them. */
+static void make_held(void)
+{
+    char text[2048], command[2600];
+    size_t len = 0;
+
+    for (int i = 1; i < 4; i++)
+        len += (size_t)snprintf(
+            text + len, sizeof text - len,
+            "{\"id\": \"v%d\", \"conversations\": [{\"from\": \"human\", \"value\": "
+            "\"%s\"}, {\"from\": \"gpt\", \"value\": \"%s\"}]}\n",
+            i, talk[i][0], talk[i + 3][1]);
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", in("set"), in("held"));
+    assert_int_equal(system(command), 0);
+    put("held/validation.jsonl", text);
+}
+
+static int lines_with(const char *path, const char *word)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int count = 0;
+
+    assert_int_equal(file_read(&text, &len, path, 1 << 30, NULL), RAP_OK);
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        count++;
+    free(text);
+    return count;
+}
+
+static void held_out_samples_are_evaluated_and_stop_it(void **state)
+{
+    train_options o = options_for("early"), parts = options_for("early-parts");
+    train_result r, again;
+    rap_err err = { 0 };
+
+    make_held();
+    free((char *)o.data);
+    free((char *)parts.data);
+    o.data = strdup(in("held"));
+    parts.data = strdup(in("held"));
+    o.epochs = parts.epochs = 40;
+    o.patience = parts.patience = 3;
+    o.save_every = parts.save_every = 3;
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    printf("  the loss of held-out samples: %.3f at step %d, %.3f at the end; %d evaluations\n",
+           r.best, (int)r.best_step, r.validation,
+           lines_with(in("early/loss.jsonl"), "validation"));
+    assert_int_equal(r.held_out, 3);
+    assert_int_equal(r.samples, 8);
+    assert_true(r.stopped_early && r.best < r.validation);
+    assert_int_equal(lines_with(in("early/loss.jsonl"), "\"validation\""), r.best_step + 3);
+    assert_int_equal(lines_with(in("early/loss.jsonl"), "\"step\""), r.best_step + 3);
+    assert_true(file_exists(in("early/adapter-best.gguf")));
+    assert_int_equal(train_run(&again, &o, &err), RAP_OK);
+    assert_int_equal(again.from_step, r.best_step + 3);
+    assert_true(again.stopped_early && again.best == r.best);
+
+    /* the same in parts */
+    parts.on_progress = stop_after;
+    for (int i = 0; i < 4; i++) {
+        int left = 3 + i % 3;
+
+        parts.payload = &left;
+        if (train_run(&again, &parts, &err) == RAP_OK)
+            break;
+        assert_int_equal(err.status, RAP_E_CANCELLED);
+    }
+    parts.on_progress = NULL;
+    assert_int_equal(train_run(&again, &parts, &err), RAP_OK);
+    assert_true(again.best == r.best && again.best_step == r.best_step);
+    assert_same(in("early/adapter.gguf"), in("early-parts/adapter.gguf"));
+    assert_same(in("early/adapter-best.gguf"), in("early-parts/adapter-best.gguf"));
+    assert_same_losses(in("early/loss.jsonl"), in("early-parts/loss.jsonl"));
+    options_release(&o);
+    options_release(&parts);
+}
+
+static void a_share_is_held_out(void **state)
+{
+    train_options o = options_for("share");
+    train_result r;
+    rap_err err = { 0 };
+
+    o.validation = 0.25;
+    o.batch = 2;
+    o.epochs = 2;
+    o.validate_every = 2;
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    assert_true(r.held_out > 0 && r.samples + r.held_out == 8);
+    assert_int_equal(lines_with(in("share/loss.jsonl"), "\"validation\""), (r.steps + 1) / 2);
+    o.validation = 0;
+    o.patience = 2;
+    refused(o, RAP_E_ARGUMENT, "--validation");
+    o.validation = 2;
+    refused(o, RAP_E_ARGUMENT, "share");
+    options_release(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory_is_as_said),
         cmocka_unit_test(a_dry_run_writes_nothing),
+        cmocka_unit_test(too_little_memory_is_said_before_it_starts),
+        cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(what_cannot_be_trained_is_refused),
         cmocka_unit_test(what_is_no_number_names_its_sample),
+        cmocka_unit_test(held_out_samples_are_evaluated_and_stop_it),
+        cmocka_unit_test(a_share_is_held_out),
         cmocka_unit_test(an_interrupted_training_ends_the_same),
         cmocka_unit_test(a_training_learns_and_leaves_its_files),
     };

@@ -145,10 +145,15 @@ static void what_a_change_came_to(void **state)
 static void an_answer_is_whole(void **state)
 {
     rap_matches matches = { .width = 4, .height = 3 };
-    rap_answer answer = { .text = "Yes\n", .matches = &matches, .first_token_ms = NAN };
+    const char *const unknown[] = { "gus", NULL };
+    rap_answer answer = {
+        .text = "Yes\n", .matches = &matches, .first_token_ms = NAN, .unknown = unknown
+    };
     json_t *out = again(wire_answer(&answer));
 
     assert_text(out, "answer", "Yes\n");
+    assert_string_equal(json_string_value(json_array_get(json_object_get(out, "unknown"), 0)),
+                        "gus");
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(out, "retrieved"), "width")), 4);
     assert_true(json_is_null(json_object_get(json_object_get(out, "milliseconds"), "first_token")));

@@ -18,11 +18,11 @@ convert   base formats
 remember  base formats
 retrieve  base image remember vision
 generate  base formats image vision/tower.h
-engine    base formats generate/prompt.h generate/vlm.h retrieve vision
+engine    base formats generate/prompt.h generate/vlm.h generate/generator.h generate/generator_local.h remote/generator_remote.h retrieve vision
 rap       api base formats convert image remember retrieve generate engine
 wire      api eval formats
-remote    base net image
-dataset   base formats image generate/prompt.h generate/session.h retrieve engine remote api
+remote    base net image generate/generator.h generate/prompt.h generate/stream.h
+dataset   base formats image generate/prompt.h generate/generator.h retrieve engine remote api
 train     base formats image nn generate engine dataset/sample.h
 eval      api base formats image/page.h
 eval/calibrate  base formats image remember/store.h retrieve engine
