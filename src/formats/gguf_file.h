@@ -100,8 +100,10 @@ rap_status gguf_stream_open(gguf_stream **out, const gguf_writer *w, const char 
                             rap_err *err);
 rap_status gguf_stream_write(gguf_stream *s, const void *bytes, size_t size, rap_err *err);
 rap_status gguf_stream_end_tensor(gguf_stream *s, rap_err *err);
-/* Hands out the whole file, still temporary, for the caller to publish at `path` or remove. */
+/* Gives the file its name. Until then nothing stands at `path` that did not stand there before. */
+rap_status gguf_stream_publish(gguf_stream *s, rap_err *err);
+/* Leaves it a temporary file instead, the caller's to remove. */
 rap_status gguf_stream_keep(gguf_stream *s, temp *out, rap_err *err);
-void gguf_stream_close(gguf_stream *s); /* NULL-safe; a file that was not kept is removed */
+void gguf_stream_close(gguf_stream *s); /* NULL-safe; an unpublished file is removed */
 
 #endif

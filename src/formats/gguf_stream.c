@@ -68,6 +68,13 @@ static rap_status check_whole(const gguf_stream *s, rap_err *err)
     return RAP_OK;
 }
 
+rap_status gguf_stream_publish(gguf_stream *s, rap_err *err)
+{
+    rap_status status = check_whole(s, err);
+
+    return status == RAP_OK ? temp_publish(&s->file, s->path, TEMP_REPLACE, err) : status;
+}
+
 rap_status gguf_stream_keep(gguf_stream *s, temp *out, rap_err *err)
 {
     rap_status status = check_whole(s, err);

@@ -3,7 +3,6 @@
 #include "convert/made.h"
 
 #include "base/file.h"
-#include "base/temp.h"
 #include "formats/gguf_file.h"
 
 #include <fcntl.h>
@@ -69,10 +68,8 @@ static void equals_the_one_in_memory(void **state)
     assert_int_equal(gguf_stream_end_tensor(s, NULL), RAP_OK);
     assert_int_equal(gguf_stream_write(s, numbers, 20, NULL), RAP_OK);
     assert_int_equal(gguf_stream_end_tensor(s, NULL), RAP_OK);
-    temp made = TEMP_INIT;
-    assert_int_equal(gguf_stream_keep(s, &made, NULL), RAP_OK);
+    assert_int_equal(gguf_stream_publish(s, NULL), RAP_OK);
     gguf_stream_close(s);
-    assert_int_equal(temp_publish(&made, streamed, TEMP_REPLACE, NULL), RAP_OK);
     gguf_writer_free(w);
 
     assert_int_equal(file_read(&a, &a_size, whole, 1 << 20, NULL), RAP_OK);
@@ -90,8 +87,7 @@ static void too_few_and_too_many_bytes(void **state)
     rap_err err = { 0 };
     assert_int_equal(gguf_stream_write(s, numbers, sizeof numbers, NULL), RAP_OK);
     assert_int_equal(gguf_stream_end_tensor(s, NULL), RAP_OK);
-    temp made = TEMP_INIT;
-    assert_int_equal(gguf_stream_keep(s, &made, &err), RAP_E_ARGUMENT);
+    assert_int_equal(gguf_stream_publish(s, &err), RAP_E_ARGUMENT);
     assert_non_null(strstr(err.text, "fewer bytes"));
     assert_int_equal(gguf_stream_write(s, numbers, 40, &err), RAP_E_ARGUMENT);
     assert_non_null(strstr(err.text, "more bytes"));
