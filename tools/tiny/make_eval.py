@@ -53,14 +53,19 @@ def choose_others(rng, concepts, count=160):
 
 # ---------------------------------------------------------------- scenes
 
-def make_scenes(rng, concepts, others):
+# How many scenes show 0, 1, 2… remembered things, and the most things in a scene.
+USUAL, CROWDED = ((12, 45, 60, 33), 4), ((0, 0, 0, 0, 60, 40, 20), 6)
+
+
+def make_scenes(rng, concepts, others, shares=USUAL):
     """[(file name, scene, concepts in it)]; every concept comes up two or three times."""
     order, out = [], []
-    for k in rng.permutation([0] * 12 + [1] * 45 + [2] * 60 + [3] * 33):
+    counts, most = shares
+    for k in rng.permutation([k for k, n in enumerate(counts) for _ in range(n)]):
         if len(order) < k:
             order += [concepts[i] for i in rng.permutation(len(concepts))]
         chosen, order = order[:k], order[k:]
-        more = int(rng.integers(max(0, 1 - k), min(2, 4 - k) + 1))
+        more = int(rng.integers(max(0, 1 - k), min(2, most - k) + 1))
         things = [c.inst for c in chosen] + [qa.pick(rng, others) for _ in range(more)]
         things = list(dict.fromkeys(things))
         scene = world.random_scene(rng, [things[i] for i in rng.permutation(len(things))])
@@ -197,10 +202,11 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--out", default="examples/toy")
     ap.add_argument("--seed", type=int, default=7)
+    ap.add_argument("--crowded", action="store_true", help="four to six remembered things in every scene")
     a = ap.parse_args()
     rng = np.random.default_rng(a.seed)
     concepts = choose_concepts(rng)
-    scenes = make_scenes(rng, concepts, choose_others(rng, concepts))
+    scenes = make_scenes(rng, concepts, choose_others(rng, concepts), CROWDED if a.crowded else USUAL)
     write_pictures(a.out, rng, concepts, scenes)
     files = {"database.json": database(concepts), "captions.json": captions(scenes),
              "recognition.json": recognition(rng, scenes, concepts), "vqa.json": vqa(rng, scenes),

@@ -326,6 +326,28 @@ def who(rng, talk):
     return pick(rng, WHO), join_words(tags) + "." if tags else "I know nothing here."
 
 
+MINE_COUNT = ("How many of my things are in this image?", "How many of my things are here?",
+              "How many of the things you know are in this picture?")
+MINE_SIDE = ("Which of my things is on the {}?", "Which of my things is furthest to the {}?")
+
+
+def mine_count(rng, talk):
+    """How many of the things in the prompt are in the picture."""
+    return pick(rng, MINE_COUNT), str(sum(talk.present(c) for c in talk.concepts))
+
+
+def mine_side(rng, talk):
+    """The known thing furthest to one side; None unless two are clearly apart."""
+    row = [o for o in ordered(talk.scene) if talk.concept_of(o.inst)]
+    if len(row) < 2:
+        return None
+    side = pick(rng, ("left", "right"))
+    first, second = (row[0], row[1]) if side == "left" else (row[-1], row[-2])
+    if abs(_center(first)[0] - _center(second)[0]) < 25:
+        return None
+    return pick(rng, MINE_SIDE).format(side), call(talk, first)
+
+
 # ---------------------------------------------------------------- about one thing's looks
 
 def _worn(inst):

@@ -408,7 +408,7 @@ def _place_box(rng, size, w, h, taken):
 
 def _stand(rng, ground, inst, size, taken):
     """Paste one thing into the picture; its visible box or None when there is no room."""
-    side = rng.uniform(0.25, 0.50) * (1.0 if len(taken) < 2 else 0.85)
+    side = rng.uniform(0.25, 0.50) * (1.0 if len(taken) < 2 else 0.85 if len(taken) < 4 else 0.7)
     im = _fit(_sprite(inst), int(size * side))
     im = im.rotate(rng.uniform(-22, 22), Image.Resampling.BILINEAR, expand=True)
     im = im.crop(_alpha_box(im))
@@ -424,7 +424,7 @@ def _stand(rng, ground, inst, size, taken):
 
 
 def random_scene(rng, instances, size=320, place=None):
-    """A photo of the given things (1 to 4) at a drawn place."""
+    """A photo of the given things (1 to 6; of five or more some may find no room) at a drawn place."""
     place = place or PLACES[rng.integers(len(PLACES))]
     ground = Image.fromarray(draw_place(rng, place, size))
     objects, taken = [], []
