@@ -179,32 +179,52 @@ static void sweep_one(int folder, const char *name)
     close(fd);
 }
 
+typedef struct folder_id {
+    uint32_t major, minor;
+    uint64_t inode;
+    int64_t born, born_ns; /* an inode is given to another folder later; 0 where the file system does not say */
+} folder_id;
+
 /* The folders that were swept last, because files that are written side by side come in rows, and a few rows at once. */
 static struct {
-    dev_t device;
-    ino_t inode;
+    folder_id id;
     pid_t by; /* a child of fork() has swept nothing yet */
     uint64_t used;
 } swept[8];
 
+static bool identify(folder_id *out, int fd)
+{
+    struct statx info;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0)
+        return false;
+    memset(out, 0, sizeof *out);
+    out->major = info.stx_dev_major;
+    out->minor = info.stx_dev_minor;
+    out->inode = info.stx_ino;
+    if (info.stx_mask & STATX_BTIME) {
+        out->born = info.stx_btime.tv_sec;
+        out->born_ns = info.stx_btime.tv_nsec;
+    }
+    return true;
+}
+
 /* Was this folder swept by this process? It is noted as swept from now on, in the place of what was not met longest. */
-static bool note_swept(const struct stat *folder)
+static bool note_swept(const folder_id *folder)
 {
     static uint64_t used;
     size_t oldest = 0;
 
     used++;
     for (size_t i = 0; i < sizeof swept / sizeof *swept; i++) {
-        if (swept[i].device == folder->st_dev && swept[i].inode == folder->st_ino &&
-            swept[i].by == getpid()) {
+        if (swept[i].by == getpid() && memcmp(&swept[i].id, folder, sizeof *folder) == 0) {
             swept[i].used = used;
             return true;
         }
         if (swept[i].used < swept[oldest].used)
             oldest = i;
     }
-    swept[oldest].device = folder->st_dev;
-    swept[oldest].inode = folder->st_ino;
+    swept[oldest].id = *folder;
     swept[oldest].by = getpid();
     swept[oldest].used = used;
     return false;
@@ -217,13 +237,13 @@ static void sweep(const char *target)
     char *folder = path_folder(target);
     DIR *dir = folder ? opendir(folder) : NULL;
     struct dirent *entry;
-    struct stat info;
+    folder_id id;
 
     free(folder);
     if (!dir)
         return;
     pthread_mutex_lock(&lock);
-    if (fstat(dirfd(dir), &info) == 0 && !note_swept(&info))
+    if (identify(&id, dirfd(dir)) && !note_swept(&id))
         while ((entry = readdir(dir)) != NULL)
             if (is_temp_name(entry->d_name))
                 sweep_one(dirfd(dir), entry->d_name);

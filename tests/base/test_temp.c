@@ -220,6 +220,31 @@ static void the_longest_name_has_room(void **state)
     assert_int_equal(unlink(path), 0);
 }
 
+/* A file system gives the inode of a folder that is gone to a new one, which is then another folder. */
+static void a_new_folder_is_swept_whatever_its_inode(void **state)
+{
+    char folder[96], inside[128], left[160];
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/again", work);
+    snprintf(inside, sizeof inside, "%s/out", folder);
+    snprintf(left, sizeof left, "%s/out.rap-tmp-abcdefgh0123", folder);
+    for (int i = 0; i < 3; i++) {
+        temp t;
+        FILE *f;
+
+        assert_int_equal(mkdir(folder, 0700), 0);
+        f = fopen(left, "w"); /* file_write() would sweep the folder first */
+        assert_non_null(f);
+        fclose(f);
+        assert_int_equal(temp_file(&t, inside, 0600, NULL), RAP_OK);
+        temp_remove(&t);
+        assert_int_equal(access(left, F_OK), -1);
+        assert_int_equal(rmdir(folder), 0);
+        usleep(30000); /* times of birth are counted in ticks */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +254,7 @@ int main(void)
         cmocka_unit_test(a_signal_handler_removes_its_own),
         cmocka_unit_test(published_as_asked),
         cmocka_unit_test(a_folder_that_was_renamed_keeps_its_files),
+        cmocka_unit_test(a_new_folder_is_swept_whatever_its_inode),
         cmocka_unit_test(the_longest_name_has_room),
     };
 
