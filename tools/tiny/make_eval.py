@@ -53,14 +53,14 @@ def choose_others(rng, concepts, count=160):
 
 # ---------------------------------------------------------------- scenes
 
-# How many scenes show 0, 1, 2… remembered things, and the most things in a scene.
-USUAL, CROWDED = ((12, 45, 60, 33), 4), ((0, 0, 0, 0, 60, 40, 20), 6)
+# How many scenes show 0, 1, 2… remembered things, the most things in a scene, and the pictures' format.
+USUAL, MORE = ((12, 45, 60, 33), 4, "jpg"), ((30, 100, 120, 80, 60, 36, 24), 6, "webp")
 
 
-def make_scenes(rng, concepts, others, shares=USUAL):
-    """[(file name, scene, concepts in it)]; every concept comes up two or three times."""
+def make_scenes(rng, concepts, others, shares=USUAL, first=0):
+    """[(file name, scene, concepts in it)]; concepts come up equally often. `first`: number of the first scene."""
     order, out = [], []
-    counts, most = shares
+    counts, most, ending = shares
     for k in rng.permutation([k for k, n in enumerate(counts) for _ in range(n)]):
         if len(order) < k:
             order += [concepts[i] for i in rng.permutation(len(concepts))]
@@ -70,7 +70,7 @@ def make_scenes(rng, concepts, others, shares=USUAL):
         things = list(dict.fromkeys(things))
         scene = world.random_scene(rng, [things[i] for i in rng.permutation(len(things))])
         seen = [c for c in concepts if any(o.inst == c.inst for o in scene.objects)]
-        out.append((f"scenes/{len(out):03d}.jpg", scene, seen))
+        out.append((f"scenes/{first + len(out):03d}.{ending}", scene, seen))
     return out
 
 
@@ -80,7 +80,7 @@ def captions(scenes):
     return [{"image": f, "names": [c.name for c in sorted(seen, key=lambda c: c.name)]} for f, _, seen in scenes]
 
 
-def recognition(rng, scenes, concepts):
+def recognition(rng, scenes, concepts, count=RECOGNITION):
     items = []
     for f, scene, seen in scenes:
         kinds = [o.inst.kind for o in scene.objects]
@@ -90,7 +90,7 @@ def recognition(rng, scenes, concepts):
         items.append((f, qa.pick(rng, alike or absent), False))
         items.append((f, qa.pick(rng, absent), False))
     order = [items[i] for i in rng.permutation(len(items))]
-    kept = [i for i in order if i[2]][:RECOGNITION // 2] + [i for i in order if not i[2]][:RECOGNITION // 2]
+    kept = [i for i in order if i[2]][:count // 2] + [i for i in order if not i[2]][:count // 2]
     kept.sort(key=lambda i: (i[0], i[1].name))
     return [{"image": f, "question": QUESTION.format(c.name), "concept": c.name,
              "type": "positive" if yes else "negative", "correct_answer": yes} for f, c, yes in kept]
@@ -147,11 +147,13 @@ def vqa(rng, scenes, count=200):
     return items
 
 
-def text_qa(rng, concepts):
+def text_qa(rng, concepts, each=2, before=()):
+    """`each` questions about every concept, none of those `before`."""
     items = []
     for c in concepts:
-        asked = set()
-        while len(asked) < 2:
+        known = {i["question"] for i in before if i["concept"] == c.name}
+        asked = set(known)
+        while len(asked) < len(known) + each:
             q, answer = qa.info_question(rng, c, test=True)
             if q not in asked and not answer.startswith("<"):
                 asked.add(q)
@@ -195,23 +197,40 @@ def write_pictures(folder, rng, concepts, scenes):
         path = os.path.join(folder, "concepts", c.name.replace(" ", "_") + ".jpg")
         Image.fromarray(world.avatar(rng, c.inst)).save(path, "JPEG", quality=90)
     for f, scene, _ in scenes:
-        Image.fromarray(scene.image).save(os.path.join(folder, f), "JPEG", quality=90)
+        how = {"format": "JPEG", "quality": 90} if f.endswith("jpg") else {"format": "WEBP", "quality": 60, "method": 6}
+        Image.fromarray(scene.image).save(os.path.join(folder, f), **how)
+
+
+def make_files(rng, scenes, concepts):
+    return {"captions.json": captions(scenes), "recognition.json": recognition(rng, scenes, concepts),
+            "vqa.json": vqa(rng, scenes), "text_qa.json": text_qa(rng, concepts), "detection.json": detection(scenes),
+            "retrieval.json": retrieval(scenes)}
+
+
+def make_more(rng, scenes, concepts, before):
+    """The second part, which came later: with up to six things in a scene, and more questions about each concept."""
+    return {"captions.json": captions(scenes), "recognition.json": recognition(rng, scenes, concepts, 600),
+            "vqa.json": vqa(rng, scenes, 400), "text_qa.json": text_qa(rng, concepts, 4, before["text_qa.json"]),
+            "detection.json": detection(scenes), "retrieval.json": retrieval(scenes)}
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ap.add_argument("--out", default="examples/toy")
     ap.add_argument("--seed", type=int, default=7)
-    ap.add_argument("--crowded", action="store_true", help="four to six remembered things in every scene")
     a = ap.parse_args()
     rng = np.random.default_rng(a.seed)
     concepts = choose_concepts(rng)
-    scenes = make_scenes(rng, concepts, choose_others(rng, concepts), CROWDED if a.crowded else USUAL)
+    others = choose_others(rng, concepts)
+    scenes = make_scenes(rng, concepts, others)
     write_pictures(a.out, rng, concepts, scenes)
-    files = {"database.json": database(concepts), "captions.json": captions(scenes),
-             "recognition.json": recognition(rng, scenes, concepts), "vqa.json": vqa(rng, scenes),
-             "text_qa.json": text_qa(rng, concepts), "detection.json": detection(scenes),
-             "retrieval.json": retrieval(scenes)}
+    files = make_files(rng, scenes, concepts)
+    rng = np.random.default_rng((a.seed, 2))
+    more = make_scenes(rng, concepts, others, MORE, len(scenes))
+    write_pictures(a.out, rng, [], more)
+    for name, value in make_more(rng, more, concepts, files).items():
+        files[name] += value
+    files["database.json"] = database(concepts)
     for name, value in files.items():
         write_json(a.out, name, value)
         print(f"{name}: {len(value.get('concept_dict', value)) if isinstance(value, dict) else len(value)}")
