@@ -18,9 +18,12 @@
 #include <stddef.h>
 #include <stdio.h>
 
+enum { EVAL_MANY = 8 };
+
 typedef struct eval_scores {
     double caption_precision, caption_recall,
         caption_f1; /* of names in captions, over all captions */
+    double caption_f1_of[EVAL_MANY]; /* [n]: of photos with n concepts; NaN: there are none; the last: with as many or more */
     double recognition_positive,
         recognition_negative;    /* accuracy of yes/no                       */
     double recognition_weighted; /* the mean of both, as in the paper        */
@@ -32,6 +35,7 @@ typedef struct eval_scores {
 
 typedef struct eval_counts {
     int captions, recognition, vqa, text_qa, retrieval, detection;
+    int captions_of[EVAL_MANY];
 } eval_counts;
 
 typedef struct eval_options {

@@ -6,6 +6,7 @@
 #include "eval/items.h"
 #include "eval/metrics.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 typedef struct tally {
     int right[2], asked[2]; /* [0]: negative or all, [1]: positive */
     metrics_counts names;
+    metrics_counts names_of[EVAL_MANY]; /* by the number of concepts in the photo */
+    int asked_of[EVAL_MANY];
 } tally;
 
 static void log_answer(eval_run_state *run, const char *task, const json_t *item,
@@ -90,13 +93,18 @@ static rap_status caption(eval_run_state *run, json_t *item, void *payload, rap_
 {
     tally *t = payload;
     const char *question = eval_text(item, "question");
+    const json_t *names = json_object_get(item, "names");
+    size_t many = json_array_size(names) < EVAL_MANY ? json_array_size(names) : EVAL_MANY - 1;
     char *text = NULL;
     rap_status status =
         ask(run, "caption", item, *question ? question : CAPTION_QUESTION, &text, err);
 
-    if (status == RAP_OK)
-        metrics_add_names(&t->names, text, run->names, json_object_get(item, "names"));
+    if (status == RAP_OK) {
+        metrics_add_names(&t->names, text, run->names, names);
+        metrics_add_names(&t->names_of[many], text, run->names, names);
+    }
     t->asked[0]++;
+    t->asked_of[many]++;
     free(text);
     return status;
 }
@@ -163,6 +171,10 @@ rap_status eval_questions(eval_run_state *run, eval_scores *s, eval_counts *coun
     s->caption_precision = metrics_precision(c.names);
     s->caption_recall = metrics_recall(c.names);
     s->caption_f1 = metrics_f1(c.names);
+    for (int i = 0; i < EVAL_MANY; i++) {
+        s->caption_f1_of[i] = c.asked_of[i] ? metrics_f1(c.names_of[i]) : (double)NAN;
+        counts->captions_of[i] = c.asked_of[i];
+    }
     s->recognition_positive = metrics_ratio(r.right[1], r.asked[1]);
     s->recognition_negative = metrics_ratio(r.right[0], r.asked[0]);
     s->recognition_weighted = (s->recognition_positive + s->recognition_negative) / 2;

@@ -69,6 +69,12 @@ void eval_print_table(FILE *out, const eval_report *e)
     row(out, "caption", "precision", m->caption_precision, b->caption_precision, n->captions);
     row(out, "caption", "recall", m->caption_recall, b->caption_recall, n->captions);
     row(out, "caption", "f1", m->caption_f1, b->caption_f1, n->captions);
+    for (int i = 1; i < EVAL_MANY; i++) {
+        char measure[16];
+
+        snprintf(measure, sizeof measure, "f1 of %d%s", i, i == EVAL_MANY - 1 ? "+" : "");
+        row(out, "caption", measure, m->caption_f1_of[i], b->caption_f1_of[i], n->captions_of[i]);
+    }
     row(out, "recognition", "positive", m->recognition_positive, b->recognition_positive,
         n->recognition);
     row(out, "recognition", "negative", m->recognition_negative, b->recognition_negative,

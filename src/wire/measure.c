@@ -3,7 +3,22 @@
 
 #include "wire/put.h"
 
+#include <stdio.h>
+
 /* ---- eval ---- */
+
+/* {"1": …, "2": …}: of photos with so many concepts; null: there are none */
+static json_t *by_number(const double value[EVAL_MANY])
+{
+    json_t *out = json_object();
+    char key[8];
+
+    for (int i = 1; i < EVAL_MANY; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        put_number(&out, key, value[i]);
+    }
+    return out;
+}
 
 static json_t *scores(const eval_scores *s)
 {
@@ -14,6 +29,7 @@ static json_t *scores(const eval_scores *s)
     put_number(&caption, "precision", s->caption_precision);
     put_number(&caption, "recall", s->caption_recall);
     put_number(&caption, "f1", s->caption_f1);
+    put_value(&caption, "f1_of", by_number(s->caption_f1_of));
     put_number(&recognition, "positive", s->recognition_positive);
     put_number(&recognition, "negative", s->recognition_negative);
     put_number(&recognition, "weighted", s->recognition_weighted);

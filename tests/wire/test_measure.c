@@ -14,12 +14,16 @@ static const json_t *at(const json_t *object, const char *one, const char *two)
 
 static void an_evaluation(void **state)
 {
-    eval_report report = { .memory = { .caption_f1 = 0.5, .vqa = NAN },
-                           .counts = { .captions = 3 } };
+    eval_report report = {
+        .memory = { .caption_f1 = 0.5, .caption_f1_of = { [3] = NAN, [4] = 0.75 }, .vqa = NAN },
+        .counts = { .captions = 3 }
+    };
     json_t *out = wire_eval(&report);
 
     assert_non_null(out);
     assert_true(json_real_value(at(out, "caption", "f1")) == 0.5);
+    assert_true(json_real_value(json_object_get(at(out, "caption", "f1_of"), "4")) == 0.75);
+    assert_true(json_is_null(json_object_get(at(out, "caption", "f1_of"), "3")));
     assert_true(json_is_null(at(out, "vqa", "accuracy")));
     assert_int_equal(json_integer_value(at(out, "items", "caption")), 3);
     assert_true(json_is_object(at(out, "baseline", "detection")));
