@@ -177,7 +177,8 @@ RAP_API void rap_close(rap *r); /* NULL-safe */
 RAP_API const char *rap_error(const rap *r);
 
 /* A remark of the last call that returned RAP_OK, one line, "" when none: that deleted data remains in the store's log
- * until another process that is reading the store is done. Borrowed until the next call on `r`. */
+ * until another process that is reading the store is done, or that a picture looks like a photograph and the profile
+ * understands drawings only. Borrowed until the next call on `r`. */
 RAP_API const char *rap_note(const rap *r);
 
 /* ---- pictures ----------------------------------------------------------------------------- */
@@ -297,7 +298,8 @@ RAP_API rap_status rap_export(rap *r, const char *path);
 typedef enum rap_reason {
     RAP_REASON_REGION = 0, /* a detected region matches         */
     RAP_REASON_WHOLE,      /* the whole photo matches           */
-    RAP_REASON_NAME        /* the text contains its name        */
+    RAP_REASON_NAME,       /* the text contains its name        */
+    RAP_REASON_EDITED      /* given earlier in the conversation and edited since; beyond the limit */
 } rap_reason;
 RAP_API const char *rap_reason_text(rap_reason reason);
 
@@ -305,7 +307,7 @@ typedef struct rap_match {
     int64_t id;
     const char *name, *category, *info;
     float distance; /* Euclidean on unit vectors, 0..2; NaN when found by name only               */
-    float score;    /* 0..1: 1 − distance / 2; 1 for a name                                       */
+    float score;    /* 0..1: 1 − distance / 2; 1 for a name and for RAP_REASON_EDITED             */
     rap_box box;    /* in the query photo; w == 0: none                                           */
     rap_reason reason;
     int ambiguous; /* 0: certain; else look-alikes: matches with the same number are candidates for one place in
@@ -346,10 +348,12 @@ RAP_API rap_status rap_draw(rap *r, const rap_image *image, const rap_matches *m
 /* A piece of answer text, UTF-8, not NUL-ended. A non-zero return stops the answer there. */
 typedef int rap_on_token(const char *text, size_t len, void *payload);
 
+#define RAP_MOST_CONCEPTS 16 /* of one question */
+
 typedef struct rap_query {
-    rap_image image;         /* none: a text-only question                                          */
+    rap_image image;         /* none: a text-only question, or the conversation's photo             */
     const char *question;    /* required                                                            */
-    int limit;               /* at most this many concepts; 0: the profile's K                      */
+    int limit;               /* at most this many concepts, up to RAP_MOST_CONCEPTS; 0: the profile's K */
     int max_tokens;          /* 0: 256                                                              */
     float temperature;       /* 0: greedy                                                           */
     uint32_t seed;           /* 0; used when temperature > 0                                        */
@@ -360,28 +364,49 @@ typedef struct rap_query {
     float repeat_penalty;    /* 0 or 1: none; of the answer's last 64 tokens                        */
     int concept_budget;      /* tokens that the concepts may take together; 0: what fits            */
     int no_avatars;          /* 0; 1: concepts come as text alone, without their pictures           */
+    /* The next two get the payload of the call.
+     * stop: NULL. Asked for each token, between the parts of a long prompt, and about once a second while an endpoint is
+     * waited for; non-zero stops there. If text has come, it is the answer (RAP_FINISH_LISTENER); else the call is
+     * RAP_E_CANCELLED, and a conversation is as before it.
+     * on_wait: NULL. Called before an endpoint that failed is asked again, with the reason and the pause.       */
+    int (*stop)(void *payload);
+    void (*on_wait)(const char *why, double seconds, void *payload);
 } rap_query;
-#define RAP_QUERY_INIT { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0, 0 }
+#define RAP_QUERY_INIT \
+    { RAP_IMAGE_INIT, NULL, 0, 0, 0.0f, 0, 0, NULL, 0.0f, 0, 0.0f, 0, 0, NULL, NULL }
 
 typedef enum rap_finish {
     RAP_FINISH_STOP = 0, /* the model ended its answer      */
     RAP_FINISH_LENGTH,   /* max_tokens, or a full context   */
-    RAP_FINISH_LISTENER  /* on_token asked to stop          */
+    RAP_FINISH_LISTENER  /* on_token or stop asked to stop  */
 } rap_finish;
 RAP_API const char *rap_finish_text(rap_finish finish);
 
 typedef struct rap_answer {
     const char *text;
-    rap_matches *matches;       /* the concepts in the prompt, in its order                           */
-    int dropped;                /* concepts left out because the context is too short                 */
+    rap_matches *matches;       /* the concepts given with this question, in the prompt's order       */
+    int dropped;                /* concepts left out because the context or the budget is too short   */
     int prompt_tokens, answer_tokens; /* -1: an endpoint that does not count them                     */
     int images_encoded;         /* vision tower passes; pictures of concepts are cached after the first */
     double retrieve_ms, first_token_ms, total_ms;
-    int pictures_dropped; /* of the concepts that are given, these, from the last, came as text alone    */
+    int pictures_dropped; /* of the concepts that are given, these came as text alone: pictures go before texts, of
+                             each the least certain first: look-alikes of a better match, then the lowest rank  */
     int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
     rap_finish finish;
-    const char *const *unknown; /* names in <angle brackets> in the question that no concept has (rap_unknown());
-                                   none with no_memory. Ended by NULL                                 */
+    /* Lists of names, ended by NULL, never NULL. */
+    const char *const *unknown; /* in <angle brackets> in the question, and no concept has them (rap_unknown());
+                                   none with no_memory */
+    const char *const *used;          /* concepts, given now or earlier in the conversation, that the text names */
+    const char *const *already_given; /* found for this question, but given earlier in the conversation */
+    const char *const *dropped_names; /* of the `dropped`, the most certain first */
+    const char *const *without_picture; /* of the `pictures_dropped`, likewise */
+    const char *const *edited;    /* given earlier and edited since, so they are given again */
+    const char *const *forgotten; /* given earlier and forgotten since; said once. What the conversation was told stays
+                                     in it until rap_chat_restart() */
+    int recognised; /* 1: something in the photo was; 0: nothing; −1: there is no photo, or it was not searched
+                       (no_memory, only) */
+    const char *profile; /* its name */
+    const char *model;   /* the language model: its file, or "NAME at ADDRESS" for an endpoint */
 } rap_answer;
 
 /* Retrieves and answers, streaming to `on_token` (NULL: not streamed). `out` may be NULL; free with
@@ -390,11 +415,23 @@ RAP_API rap_status rap_ask(rap_answer **out, rap *r, const rap_query *query, rap
                            void *payload);
 RAP_API void rap_answer_free(rap_answer *answer); /* NULL-safe */
 
-/* A conversation about one photo (or none). A handle may have several; close them before it. */
+/* A conversation, with a photo or without one. A handle may have several; close them before it.
+ *
+ * Every question retrieves: the names in it, and the photo. A concept that the conversation has been given keeps its
+ * place and is not given again, unless it was edited since, also by another process. */
 typedef struct rap_chat rap_chat;
 RAP_API rap_status rap_chat_open(rap_chat **out, rap *r, const rap_image *image);
+/* With query.image, as after rap_chat_image(). A question that fails leaves what was said before as it was. */
 RAP_API rap_status rap_chat_ask(rap_answer **out, rap_chat *chat, const rap_query *query,
                                 rap_on_token *on_token, void *payload);
+/* The photo that questions are about from now on (NULL: none). It goes before the model with the next question. Earlier
+ * turns keep their photo and their place in the conversation. After a failure the photo before it stays. */
+RAP_API rap_status rap_chat_image(rap_chat *chat, const rap_image *image);
+/* The concepts in the present photo, as rap_retrieve() finds them without a text; RAP_E_NOT_FOUND without a photo. Free
+ * with rap_matches_free(). */
+RAP_API rap_status rap_chat_see(rap_matches **out, rap_chat *chat, int limit);
+/* Forgets what was said and given. The present photo stays, and is shown again with the next question. */
+RAP_API void rap_chat_restart(rap_chat *chat);
 RAP_API void rap_chat_close(rap_chat *chat); /* NULL-safe */
 
 /* ---- models ------------------------------------------------------------------------------- */

@@ -1,7 +1,8 @@
 /* cli.h: what every command shares: the global flags, the option table, opening, printing.
  *
  * Reading order: main.c (the table of commands), options.c (flags), output.c (text, JSON, progress), plain.h (text that
- * is safe on a terminal), picture.c (files and pipes), interrupt.h (signals), then any cmd_*.c. Command X is in
+ * is safe on a terminal), picture.c (files and pipes), interrupt.h (signals), answer.h (an answer as it comes), then any
+ * cmd_*.c. Command X is in
  * cmd_X.c; list and find, import and export, doctor and models share a file. Results go to stdout, everything else to
  * stderr. */
 #ifndef RAP_CLI_CLI_H
@@ -114,8 +115,6 @@ void cli_print_plain(const char *text);
 
 /* Says which names in <brackets> in the question nobody remembered, before a model invents. */
 void cli_say_unknown(cli *c, const char *question);
-/* A rap_on_token that prints each piece. payload: a plain_stream; call plain_stream_end() afterwards. */
-int cli_print_token(const char *text, size_t len, void *payload);
 
 void cli_print_matches(const rap_matches *matches);
 

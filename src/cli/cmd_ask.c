@@ -1,6 +1,5 @@
 /* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
-#include "cli/cli.h"
-#include "cli/plain.h"
+#include "cli/answer.h"
 #include "wire/wire.h"
 
 #include <stdio.h>
@@ -13,39 +12,42 @@ const cli_command cmd_ask = {
     "Ask about a photo, or about what is remembered",
     "The concepts found in the photo are put into the prompt, with those that the question names,\n"
     "so a question without a photo works too. --no-memory asks the model alone, to compare.\n"
-    "IMAGE may be a pipe, or - for standard input.",
+    "IMAGE may be a pipe, or - for standard input.\n"
+    "--json tells what the answer rests on: the concepts given, those that it names, what was\n"
+    "left out, whether anything in the photo was recognised, tokens and times.",
     run,
     CLI_USES_ALL,
 };
 
-static int finish(cli *c, const rap_answer *a)
+static int finish(answer_view *view, const rap_answer *a)
 {
-    if (c->json)
+    if (!view->c->json)
+        putchar('\n');
+    else if (!view->stream)
         return cli_print_json(wire_answer(a));
-    putchar('\n');
-    if (a->pictures_dropped > 0 && !c->quiet)
-        cli_say("%d concept%s given without a picture: the model's context is too short",
-                a->pictures_dropped, a->pictures_dropped == 1 ? " is" : "s are");
-    if (a->dropped > 0 && !c->quiet)
-        cli_say("left out %d concept%s: the prompt does not fit into the model's context",
-                a->dropped, a->dropped == 1 ? "" : "s");
+    else if (cli_put_json(wire_answer(a), JSON_COMPACT) == 0)
+        putchar('\n');
+    else
+        return rap_status_exit_code(RAP_E_MEMORY);
+    answer_remark(view->c, a, false);
     return cli_flush();
 }
 
-static int answer(cli *c, const rap_query *query)
+static int answer(answer_view *view, rap_query *query)
 {
-    plain_stream shown = PLAIN_STREAM_INIT;
+    cli *c = view->c;
     rap_answer *answer = NULL;
     rap_status status;
     int code;
 
     if (!query->no_memory)
         cli_say_unknown(c, query->question);
-    status = rap_ask(&answer, c->r, query, c->json ? NULL : cli_print_token, &shown);
-    plain_stream_end(&shown, stdout);
-    if (status != RAP_OK && shown.begun)
-        putchar('\n');
-    code = status == RAP_OK ? finish(c, answer) : cli_failed(c, status);
+    answer_watch(view, query);
+    status = rap_ask(&answer, c->r, query, answer_listener(view), view);
+    answer_end(view, status);
+    code = status == RAP_OK ? finish(view, answer) : cli_failed(c, status);
+    if (status == RAP_OK)
+        answer_note(c);
     rap_answer_free(answer);
     return code;
 }
@@ -56,8 +58,10 @@ static int run(cli *c, int argc, char **argv)
     long limit = 0, max_tokens = 0, seed = 0, top_k = 0, budget = 0;
     double temperature = 0, top_p = 0, penalty = 0;
     bool no_memory = false;
+    answer_view view = { .c = c };
     const cli_option options[] = {
-        { "--limit", CLI_NUMBER, &limit, "N", "at most N concepts (default: the profile's K)" },
+        { "--limit", CLI_NUMBER, &limit, "N",
+          "at most N concepts, up to 16 (default: the profile's K)" },
         { "--max-tokens", CLI_NUMBER, &max_tokens, "N", "longest answer in tokens (default 256)" },
         { "--temperature", CLI_REAL, &temperature, "T", "sampling; 0 (default) is greedy" },
         { "--top-p", CLI_REAL, &top_p, "P",
@@ -68,6 +72,8 @@ static int run(cli *c, int argc, char **argv)
         { "--repeat-penalty", CLI_REAL, &penalty, "X", "above 1: against repetition" },
         { "--concept-budget", CLI_NUMBER, &budget, "N", "tokens that the concepts may take" },
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
+        { "--stream", CLI_FLAG, &view.stream, NULL,
+          "with --json: a line for each piece, then the whole" },
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },
@@ -76,7 +82,7 @@ static int run(cli *c, int argc, char **argv)
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);
 
-    if (code != CLI_CONTINUE ||
+    if (code != CLI_CONTINUE || (code = answer_check(&view, &cmd_ask)) != CLI_CONTINUE ||
         (argc == 2 && (code = cli_picture(c, &query.image, argv[0])) != CLI_CONTINUE))
         return code;
     query.question = argv[argc - 1];
@@ -90,5 +96,5 @@ static int run(cli *c, int argc, char **argv)
     query.concept_budget = (int)budget;
     query.no_memory = no_memory;
     code = cli_open(c, RAP_STORE_CACHE);
-    return code == CLI_CONTINUE ? answer(c, &query) : code;
+    return code == CLI_CONTINUE ? answer(&view, &query) : code;
 }

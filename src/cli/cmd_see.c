@@ -1,5 +1,5 @@
 /* cmd_see.c: rap see IMAGE: the concepts in a photo, with boxes and scores. */
-#include "cli/cli.h"
+#include "cli/answer.h"
 #include "wire/wire.h"
 
 #include <string.h>
@@ -46,7 +46,8 @@ static int run(cli *c, int argc, char **argv)
     const cli_option options[] = {
         { "--out", CLI_TEXT, &out, "FILE.png", "write the photo with the boxes drawn" },
         { "--text", CLI_TEXT, &text, "TEXT", "find names in this text as well" },
-        { "--limit", CLI_NUMBER, &limit, "N", "at most N matches (default: the profile's K)" },
+        { "--limit", CLI_NUMBER, &limit, "N",
+          "at most N matches, up to 16 (default: the profile's K)" },
         { "--profile-layers", CLI_FLAG, &c->layers, NULL, "print layer times on stderr" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -57,6 +58,10 @@ static int run(cli *c, int argc, char **argv)
     if (code != CLI_CONTINUE || (code = cli_picture(c, &image, argv[0])) != CLI_CONTINUE ||
         (code = cli_open(c, RAP_STORE_CACHE)) != CLI_CONTINUE)
         return code;
+    if (limit > RAP_MOST_CONCEPTS) {
+        cli_say("see: --limit must be 0 to %d, got %ld", RAP_MOST_CONCEPTS, limit);
+        return CLI_USAGE;
+    }
     if (out)
         status = may_write(c, out, argv[0]); /* before the work */
     for (int i = 0; status == RAP_OK && i < (c->layers ? CLI_LAYER_RUNS : 1); i++) {
@@ -66,6 +71,8 @@ static int run(cli *c, int argc, char **argv)
     if (status == RAP_OK && out)
         status = rap_draw(c->r, &image, matches, out);
     code = status == RAP_OK ? print(c, matches, argv[0]) : cli_failed(c, status);
+    if (status == RAP_OK)
+        answer_note(c);
     rap_matches_free(matches);
     return cli_say_layers(c, code);
 }

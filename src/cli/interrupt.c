@@ -10,6 +10,7 @@
 enum { GRACE_SECONDS = 2 };
 
 static volatile sig_atomic_t caught;
+static volatile sig_atomic_t sparing, noted; /* a SIGINT that ends only what is under way */
 
 static void die_of(int signal_number)
 {
@@ -26,6 +27,10 @@ static void die_of(int signal_number)
 
 static void on_signal(int signal_number)
 {
+    if (signal_number == SIGINT && sparing && !noted && !caught) {
+        noted = 1;
+        return;
+    }
     if (!caught && signal_number != SIGALRM) {
         caught = signal_number;
         alarm(GRACE_SECONDS);
@@ -51,7 +56,26 @@ void interrupt_install(void)
 
 int interrupt_caught(void)
 {
-    return caught;
+    return caught ? caught : noted ? SIGINT : 0;
+}
+
+void interrupt_spare(void)
+{
+    sparing = 1;
+}
+
+bool interrupt_take(void)
+{
+    bool was = noted;
+
+    noted = 0;
+    return was;
+}
+
+void interrupt_self(void)
+{
+    sparing = 0;
+    raise(SIGINT);
 }
 
 void interrupt_end(void)

@@ -69,13 +69,6 @@ void cli_say_unknown(cli *c, const char *question)
     rap_free(names);
 }
 
-int cli_print_token(const char *text, size_t len, void *payload)
-{
-    plain_stream_put(payload, stdout, text, len);
-    fflush(stdout);
-    return ferror(stdout) || interrupt_caught();
-}
-
 /* ---- the end of standard output ----------------------------------------------------------- */
 
 /* Was the pipe closed by its reader? The errno of the write that failed may be lost by now. */

@@ -216,6 +216,8 @@ static rap_status read_texts(profile *p, rap_err *err)
         status = json_get_string(texts[i].out, p->json, texts[i].field, p->file, err);
     }
     if (status == RAP_OK)
+        status = json_get_bool(&p->drawings_only, p->json, "drawings_only", p->file, err);
+    if (status == RAP_OK)
         status = one_of(p, "precision", p->precision, precisions, err);
     if (status == RAP_OK)
         status = one_of(p, "vision", p->vision, visions, err);

@@ -9,6 +9,7 @@
 #include "retrieve/embed.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 typedef struct profile_file {
     char *path;         /* NULL: the profile has none */
@@ -19,6 +20,7 @@ typedef struct profile {
     char *folder, *file; /* the folder and its profile.json */
     json_t *json;        /* owns the texts below */
     const char *name, *description, *license;
+    bool drawings_only; /* its models do not understand photographs */
     profile_file encoder, text_encoder, detector, llm, mmproj;
     profile_file lora[VLM_LORAS]; /* [loras] adapters of the language model */
     float lora_scale[VLM_LORAS];

@@ -171,10 +171,18 @@ rap_status decoder_reserve(decoder *d, int cells, rap_err *err)
     }
     llama_free(d->ctx);
     d->ctx = grown;
+    llama_set_abort_callback(d->ctx, d->stop, d->stop_payload);
     return RAP_OK;
 }
 
 /* ---- prefill ---- */
+
+void decoder_stop_when(decoder *d, bool (*stop)(void *payload), void *payload)
+{
+    d->stop = stop;
+    d->stop_payload = payload;
+    llama_set_abort_callback(d->ctx, stop, payload);
+}
 
 static rap_status decode_batch(decoder *d, llama_batch batch, rap_err *err)
 {

@@ -20,6 +20,8 @@ typedef struct decoder {
     llama_pos position; /* of the next token             */
     int cells;          /* used in the KV cache          */
     prefix prefix;      /* the runs at the start         */
+    bool (*stop)(void *payload); /* NULL, or asked while a batch is evaluated */
+    void *stop_payload;
 } decoder;
 
 rap_status decoder_init(decoder *out, vlm *v, rap_err *err);
@@ -38,6 +40,9 @@ void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos 
 rap_status decoder_prefill(decoder *d, const llama_token *token, size_t count, bool want_logits,
                            rap_err *err);
 rap_status decoder_prefill_picture(decoder *d, const picture *p, rap_err *err);
+
+/* From now on a prefill for which `stop` (NULL: never) says true fails. Asked often, on the CPU. */
+void decoder_stop_when(decoder *d, bool (*stop)(void *payload), void *payload);
 
 /* Saves the current state of the conversation. Release it with decoder_mark_release(). */
 rap_status decoder_mark_init(decoder_mark *out, decoder *d, rap_err *err);

@@ -45,6 +45,7 @@ static rap_status plan_pictures(plan *p, vlm *v, const session_turn *turn, rap_e
     if (!p->picture || !p->concept || !p->order)
         return err_memory(err, "planning a turn");
     p->concepts = turn->concepts;
+    p->place = turn->place;
     p->has_query = is_given(turn->query);
     if (p->has_query)
         status = picture_init(&p->picture[0], v, turn->query, err);
@@ -100,7 +101,7 @@ static rap_status build_prompt(prompt *out, plan *p, const plan_place *at, const
 
     if (!shown)
         return err_memory(err, "planning a turn");
-    prompt_order(p->order, turns, p->concept, kept);
+    prompt_order(p->order, turns, p->concept, p->place, kept);
     for (int i = 0; i < kept; i++)
     shown[i] = p->concept[p->order[i]];
     status = prompt_build(out, turns, p->has_query, shown, kept, question, at->turns == 0, err);

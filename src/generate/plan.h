@@ -17,6 +17,7 @@ typedef struct plan {
     picture *picture;        /* [1 + concepts]: the query's, then each concept's */
     prompt_concept *concept; /* [concepts], the most certain first               */
     int *order;              /* [concepts]: the order of the concepts in the prompt */
+    const int *place;        /* the turn's                                          */
     int concepts;
     bool has_query;
     token_list tokens;

@@ -164,15 +164,19 @@ rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_im
 }
 
 void prompt_order(int *order, const prompt_style *style, const prompt_concept *concept,
-                  int concepts)
+                  const int *place, int concepts)
 {
     for (int i = 0; i < concepts; i++) {
         int at = i;
 
-        for (; style->memory_first && at > 0; at--) {
-            if (strcmp(concept[order[at - 1]].name, concept[i].name) <= 0)
+        for (; at > 0; at--) {
+            int other = order[at - 1];
+            bool before = style->memory_first ? strcmp(concept[i].name, concept[other].name) < 0
+                                              : place && place[i] < place[other];
+
+            if (!before)
                 break;
-            order[at] = order[at - 1];
+            order[at] = other;
         }
         order[at] = i;
     }

@@ -49,10 +49,10 @@ rap_status prompt_build(prompt *out, const prompt_style *style, int has_query_im
                         int first, rap_err *err);
 void prompt_release(prompt *p);
 
-/* The order of the concepts in the prompt: as they are (the most certain first) or, where memory comes first, by name: the
- * same ones then give the same prompt, whatever their scores. order: [concepts] places in `concept`. */
+/* The order of the concepts in the prompt: by place[concepts] (NULL: as they are) or, where memory comes first, by name:
+ * the same ones then give the same prompt, whatever their scores. order: [concepts] indices into `concept`. */
 void prompt_order(int *order, const prompt_style *style, const prompt_concept *concept,
-                  int concepts);
+                  const int *place, int concepts);
 
 /* Here a concept's number begins at 1 in every prompt, as in the official inference code. The official trainer numbers
  * from 1 behind a query picture and from 0 without one; a model tuned by it has seen "0." in text-only samples. */

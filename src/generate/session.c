@@ -143,16 +143,23 @@ static rap_status decode_pending(session *s, rap_err *err)
     return status;
 }
 
+static rap_status stopped(rap_err *err)
+{
+    return err_set(err, RAP_E_CANCELLED, "stopped before the answer began");
+}
+
 static rap_status generate(session *s, const session_turn *turn, stream *out,
                            session_answer *answer, double start, rap_err *err)
 {
     int limit = plan_answer_limit(turn);
+    bool stop = false;
     rap_status status = RAP_OK;
     sampler chooser;
 
     sampler_init(&chooser, &turn->sampling, s->v->tokens.vocab);
     answer->finish = RAP_FINISH_LENGTH;
-    while (!status && answer->answer_tokens < limit && !out->stopped) {
+    while (!status && answer->answer_tokens < limit && !out->stopped &&
+           !(stop = session_turn_stopped(turn))) {
         llama_token token = 0;
 
         if (s->has_pending && s->decoder.cells >= s->v->context)
@@ -174,13 +181,23 @@ static rap_status generate(session *s, const session_turn *turn, stream *out,
         answer->answer_tokens++;
         status = say(out, s, token, err);
     }
-    if (out->stopped)
+    if (out->stopped || stop)
         answer->finish = RAP_FINISH_LISTENER;
     sampler_release(&chooser);
-    return status;
+    return !status && stop && out->text.len == 0 ? stopped(err) : status;
 }
 
 /* ---- a turn ---- */
+
+bool session_turn_stopped(const session_turn *turn)
+{
+    return turn->stop && turn->stop(turn->payload);
+}
+
+static bool is_stopped(void *turn)
+{
+    return session_turn_stopped(turn);
+}
 
 static rap_status take_text(session_answer *out, stream *text, rap_err *err)
 {
@@ -206,7 +223,11 @@ static rap_status run_turn(session *s, const plan *p, const session_turn *turn, 
     rap_status status;
 
     stream_init(&text, turn->on_token, turn->payload);
+    decoder_stop_when(&s->decoder, is_stopped, (void *)turn);
     status = prefill(s, p, out, err);
+    decoder_stop_when(&s->decoder, NULL, NULL);
+    if (status && session_turn_stopped(turn))
+        status = stopped(err);
     if (!status)
         status = generate(s, turn, &text, out, start, err);
     if (!status)

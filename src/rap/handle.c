@@ -10,7 +10,9 @@ const char *rap_error(const rap *r)
 
 const char *rap_note(const rap *r)
 {
-    return r && r->store ? store_note(r->store) : "";
+    const char *of_store = r && r->store ? store_note(r->store) : "";
+
+    return *of_store || !r ? of_store : r->note;
 }
 
 int rap_ready(rap *r)
@@ -18,6 +20,7 @@ int rap_ready(rap *r)
     if (!r || !r->store) /* keeps the reason why opening failed */
         return 0;
     err_clear(&r->err);
+    *r->note = '\0';
     store_clear_note(r->store);
     return 1;
 }

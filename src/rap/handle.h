@@ -9,6 +9,7 @@
 
 struct rap {
     rap_err err;
+    char note[300];      /* of the last call; the store may have one too */
     rap_options options; /* its strings are not used after rap_open() */
     int threads;
     rap_engine *engine;

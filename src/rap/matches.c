@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char *rap_reason_text(rap_reason reason)
 {
@@ -15,6 +16,8 @@ const char *rap_reason_text(rap_reason reason)
         return "whole";
     case RAP_REASON_NAME:
         return "name";
+    case RAP_REASON_EDITED:
+        return "edited";
     }
     return "unknown";
 }
@@ -30,33 +33,35 @@ void rap_matches_free(rap_matches *m)
 {
     if (!m)
         return;
-    matches_cut(m, 0);
+    for (size_t i = 0; i < m->count; i++)
+        free_match(&m->match[i]);
     free(m->match);
     detect_regions_free(m->region, (int)m->region_count);
     free(m);
 }
 
-void matches_cut(rap_matches *m, size_t count)
-{
-    while (m->count > count)
-        free_match(&m->match[--m->count]);
-}
-
-void matches_without(rap_matches *m, const int64_t *given, size_t count)
+void matches_keep(rap_matches *m, const bool *keep)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < m->count; i++) {
-        size_t j = 0;
-
-        while (j < count && given[j] != m->match[i].id)
-            j++;
-        if (j == count)
+        if (keep[i])
             m->match[kept++] = m->match[i];
         else
             free_match(&m->match[i]);
     }
     m->count = kept;
+}
+
+rap_status matches_grow(rap_matches *m, size_t more, rap_err *err)
+{
+    rap_match *grown = realloc(m->match, (m->count + more + 1) * sizeof *grown);
+
+    if (!grown)
+        return err_memory(err, "listing matches");
+    memset(grown + m->count, 0, (more + 1) * sizeof *grown);
+    m->match = grown;
+    return RAP_OK;
 }
 
 rap_status matches_new(rap_matches **out, const sighting *seen, int room, rap_err *err)
@@ -97,7 +102,9 @@ rap_status matches_add(rap_matches *m, const rap_record *record, const rank_resu
     match->distance = from->distance;
     match->reason = from->reason;
     match->ambiguous = from->ambiguous;
-    match->score = from->reason == RAP_REASON_NAME ? 1 : fmaxf(0, 1 - from->distance / 2);
+    match->score = from->reason == RAP_REASON_NAME || from->reason == RAP_REASON_EDITED
+                       ? 1
+                       : fmaxf(0, 1 - from->distance / 2);
     if (from->region >= 0)
         match->box = m->region[from->region].box;
     return match->name && match->category && match->info ? RAP_OK

@@ -4,15 +4,17 @@
 
 #include "retrieve/retriever.h"
 
+#include <stdbool.h>
+
 /* An empty list with room for `room` matches, and the regions of `seen` (NULL: none). Must be freed even after a
  * failure. */
 rap_status matches_new(rap_matches **out, const sighting *seen, int room, rap_err *err);
 /* Appends a match with the concept's texts. */
 rap_status matches_add(rap_matches *m, const rap_record *record, const rank_result *from,
                        rap_err *err);
-/* Removes the matches whose concept is in given [count]. */
-void matches_without(rap_matches *m, const int64_t *given, size_t count);
-/* Keeps only the first `count` matches. */
-void matches_cut(rap_matches *m, size_t count);
+/* Makes room for `more` further ones. */
+rap_status matches_grow(rap_matches *m, size_t more, rap_err *err);
+/* Keeps only those with keep[count]. */
+void matches_keep(rap_matches *m, const bool *keep);
 
 #endif

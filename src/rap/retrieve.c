@@ -2,6 +2,7 @@
 #include "rap/retrieve.h"
 #include "rap/matches.h"
 #include "rap/models.h"
+#include "rap/photograph.h"
 #include "rap/picture.h"
 
 #include "base/mem.h"
@@ -39,7 +40,8 @@ rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting
     return status;
 }
 
-static rap_status find_named(rap *r, const char *text, int64_t **out, int *out_count)
+rap_status retrieve_named(rap *r, const char *text, rap_policy policy, int64_t **out,
+                          int *out_count)
 {
     int64_t now;
 
@@ -58,7 +60,7 @@ static rap_status find_named(rap *r, const char *text, int64_t **out, int *out_c
         r->names = fresh;
         r->names_generation = now;
     }
-    return names_find(r->names, text, r->options.policy, out, out_count, &r->err);
+    return names_find(r->names, text, policy, out, out_count, &r->err);
 }
 
 /* The regions as rank.h takes them; free(). */
@@ -92,7 +94,7 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int 
     if (limit < 0 || limit > 100000)
         return err_set(&r->err, RAP_E_LIMIT, "the limit of matches must be 0 to 100000, got %d",
                        limit);
-    status = find_named(r, text, &named, &in.named_count);
+    status = retrieve_named(r, text, r->options.policy, &named, &in.named_count);
     in.named = named;
     in.region = region = rank_regions(seen);
     result = mem_array((size_t)rank_capacity(&in), sizeof *result);
@@ -161,6 +163,8 @@ rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *photo, const
         status = retrieve_look(r, &shown.pixels, r->options.policy, &seen);
     if (status == RAP_OK)
         status = retrieve_matches(r, given ? &seen : NULL, text, limit, out);
+    if (status == RAP_OK && given && photograph_is_foreign(r, &shown.pixels))
+        photograph_note(r);
     sighting_release(&seen);
     picture_close(&shown);
     return status;

@@ -9,6 +9,9 @@ rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting
 /* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none). */
 rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
                             rap_matches **out);
+/* The concepts that the text names, by the rules of `policy`: out [*out_count], free(). */
+rap_status retrieve_named(rap *r, const char *text, rap_policy policy, int64_t **out,
+                          int *out_count);
 /* Exactly these names, in this order. */
 rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out);
 

@@ -23,6 +23,7 @@ typedef struct remote_conversation {
     chat *chat;
     transcript said;
     int turns;
+    const session_turn *turn; /* the present one; NULL between turns */
 } remote_conversation;
 
 /* ---- the generator ---- */
@@ -59,8 +60,25 @@ static void close_conversation(conversation *c)
     free(k);
 }
 
+static int is_stopped(void *payload)
+{
+    const remote_conversation *k = payload;
+
+    return k->turn && session_turn_stopped(k->turn);
+}
+
+static void on_pause(const char *why, long pause_ms, bool asked, void *payload)
+{
+    const remote_conversation *k = payload;
+
+    (void)asked;
+    if (k->turn && k->turn->on_wait)
+        k->turn->on_wait(why, (double)pause_ms / 1000, k->turn->payload);
+}
+
 static rap_status open_conversation(conversation **out, generator *g, rap_err *err)
 {
+    endpoint_settings settings = ((remote *)g)->set.endpoint;
     remote_conversation *k = mem_array(1, sizeof *k);
     rap_status status;
 
@@ -69,7 +87,10 @@ static rap_status open_conversation(conversation **out, generator *g, rap_err *e
         return err_memory(err, "opening a conversation");
     k->base.kind = g->kind;
     k->r = (remote *)g;
-    status = chat_open(&k->chat, &k->r->set.endpoint, err);
+    settings.cancelled = is_stopped;
+    settings.on_pause = on_pause;
+    settings.payload = k;
+    status = chat_open(&k->chat, &settings, err);
     if (status == RAP_OK && *k->r->system)
         status = transcript_add_text(&k->said, "system", k->r->system, err);
     if (status == RAP_OK)
@@ -115,7 +136,7 @@ static rap_status fill(question *q, const remote *r, const prompt_style *style,
 {
     rap_status status = RAP_OK;
 
-    prompt_order(q->order, style, turn->concept, turn->concepts);
+    prompt_order(q->order, style, turn->concept, turn->place, turn->concepts);
     if (turn->query)
         status = add_picture(&q->picture[0], turn->query, r->set.photo_side, "the photo", err);
     for (int i = 0; status == RAP_OK && i < turn->concepts; i++) {
@@ -221,6 +242,7 @@ static rap_status send(session_answer *out, remote_conversation *k, const sessio
     status = chat_ask(&reply, k->chat, &request, err);
     if (status == RAP_OK && !turn->on_token)
         stream_add(&l.text, reply.text, strlen(reply.text));
+    l.text.stopped |= status == RAP_E_CANCELLED && l.text.text.len > 0;
     if (status == RAP_E_CANCELLED && l.text.stopped) {
         err_clear(err);
         status = RAP_OK;
@@ -240,6 +262,7 @@ static rap_status ask(conversation *c, const session_turn *turn, session_answer 
     rap_status status = check_turn(k->r, turn, err);
 
     *out = (session_answer){ .text = NULL };
+    k->turn = turn;
     if (status == RAP_OK)
         status = add_question(k, turn, err);
     if (status == RAP_OK)
@@ -252,6 +275,7 @@ static rap_status ask(conversation *c, const session_turn *turn, session_answer 
         transcript_shorten(&k->said, before);
         session_answer_release(out);
     }
+    k->turn = NULL;
     return status;
 }
 

@@ -164,34 +164,78 @@ json_t *wire_embedding(const rap_embedding *e)
 
 /* ---- answers ---- */
 
-json_t *wire_answer(const rap_answer *a)
+static json_t *recognised(int value)
 {
-    json_t *out = json_object(), *times = json_object();
+    return value < 0 ? json_null() : json_boolean(value);
+}
+
+static void put_answer(json_t **out, const rap_answer *a)
+{
+    json_t *times = json_object();
 
     put_number(&times, "retrieve", a->retrieve_ms);
     put_number(&times, "first_token", a->first_token_ms);
     put_number(&times, "total", a->total_ms);
-    put_text(&out, "answer", a->text);
-    put_value(&out, "retrieved", wire_matches(a->matches));
-    put_value(&out, "unknown", texts(a->unknown));
-    put_count(&out, "dropped", a->dropped);
-    put_count(&out, "pictures_dropped", a->pictures_dropped);
-    put_text(&out, "finish", rap_finish_text(a->finish));
-    put_count(&out, "prompt_tokens", a->prompt_tokens);
-    put_count(&out, "kept_tokens", a->kept_tokens);
-    put_count(&out, "answer_tokens", a->answer_tokens);
-    put_count(&out, "images_encoded", a->images_encoded);
-    put_value(&out, "milliseconds", times);
+    put_text(out, "answer", a->text);
+    put_value(out, "retrieved", wire_matches(a->matches));
+    put_value(out, "recognised", recognised(a->recognised));
+    put_value(out, "used", texts(a->used));
+    put_value(out, "unknown", texts(a->unknown));
+    put_value(out, "already_given", texts(a->already_given));
+    put_value(out, "edited", texts(a->edited));
+    put_value(out, "forgotten", texts(a->forgotten));
+    put_count(out, "dropped", a->dropped);
+    put_value(out, "dropped_names", texts(a->dropped_names));
+    put_count(out, "pictures_dropped", a->pictures_dropped);
+    put_value(out, "without_picture", texts(a->without_picture));
+    put_text(out, "finish", rap_finish_text(a->finish));
+    put_count(out, "prompt_tokens", a->prompt_tokens);
+    put_count(out, "kept_tokens", a->kept_tokens);
+    put_count(out, "answer_tokens", a->answer_tokens);
+    put_count(out, "images_encoded", a->images_encoded);
+    put_text(out, "profile", a->profile);
+    put_text(out, "model", a->model);
+    put_value(out, "milliseconds", times);
+}
+
+json_t *wire_answer(const rap_answer *a)
+{
+    json_t *out = json_object();
+
+    put_answer(&out, a);
     return out;
 }
 
-json_t *wire_turn(const char *question, const char *answer, const char *error)
+json_t *wire_token(const char *text, size_t len)
+{
+    json_t *out = json_object();
+
+    put_value(&out, "token", json_stringn(text, len));
+    return out;
+}
+
+json_t *wire_turn(const char *question, const rap_answer *answer, const char *error)
 {
     json_t *out = json_object();
 
     put_text(&out, "question", question);
-    put_text(&out, "answer", answer);
+    if (answer)
+        put_answer(&out, answer);
+    else
+        put_text(&out, "answer", NULL);
     if (error)
         put_text(&out, "error", error);
+    return out;
+}
+
+json_t *wire_command(const char *command, json_t *result, const char *error)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "command", command);
+    if (error)
+        put_text(&out, "error", error);
+    else
+        put_value(&out, "result", result);
     return out;
 }

@@ -12,11 +12,16 @@
 
 json_t *wire_record(const rap_record *record);
 json_t *wire_matches(const rap_matches *matches); /* with the regions and times */
-json_t *wire_answer(const rap_answer *answer);    /* text, matches in the prompt, unknown names, counts and times */
+json_t *wire_answer(const rap_answer *answer);    /* all of it; "retrieved" has the matches */
 json_t *wire_embedding(const rap_embedding *embedding);
 
-/* One turn of a conversation. error: NULL, or the reason why there is no answer. */
-json_t *wire_turn(const char *question, const char *answer, const char *error);
+json_t *wire_token(const char *text, size_t len); /* a piece of an answer that is still to come */
+
+/* One turn of a conversation: the question, then what wire_answer() says. answer NULL: there is none, for the reason
+ * `error`. */
+json_t *wire_turn(const char *question, const rap_answer *answer, const char *error);
+/* A command of a conversation ("/see"), and its result (owned) or the reason `error` why there is none. */
+json_t *wire_command(const char *command, json_t *result, const char *error);
 
 /* The results of changes. */
 json_t *wire_remembered(int64_t id, const char *name);

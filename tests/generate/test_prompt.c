@@ -104,6 +104,32 @@ static void data_is_never_template(void **state)
     prompt_release(&p);
 }
 
+static void a_later_turn_may_bring_a_photo(void **state)
+{
+    expect("</s>USER: <image>\n[1.<image>\n Name: <bo>, Info: <bo> is a cinnamon dog.\n]And here? "
+           "ASSISTANT:",
+           1, two, 1, "And here?", 0);
+}
+
+static void concepts_come_in_their_places(void **state)
+{
+    static const prompt_concept three[] = { { "mia", "", 1 }, { "bo", "", 1 }, { "al", "", 1 } };
+    static const int place[] = { 4, 7,
+                                 0 }; /* of the first two of them when the third is left out, too */
+    prompt_style by_name = turns;
+    int order[3];
+
+    prompt_order(order, &turns, three, NULL, 3);
+    assert_memory_equal(order, ((int[]){ 0, 1, 2 }), sizeof order);
+    prompt_order(order, &turns, three, place, 3);
+    assert_memory_equal(order, ((int[]){ 2, 0, 1 }), sizeof order);
+    prompt_order(order, &turns, three, place, 2);
+    assert_memory_equal(order, ((int[]){ 0, 1 }), 2 * sizeof *order);
+    by_name.memory_first = 1;
+    prompt_order(order, &by_name, three, place, 3);
+    assert_memory_equal(order, ((int[]){ 2, 1, 0 }), sizeof order);
+}
+
 static void invalid_utf8_is_refused(void **state)
 {
     rap_err err = { 0 };
@@ -125,6 +151,8 @@ int main(void)
         cmocka_unit_test(a_concept_without_picture_keeps_its_line),
         cmocka_unit_test(info_cannot_leave_its_line),
         cmocka_unit_test(data_is_never_template),
+        cmocka_unit_test(a_later_turn_may_bring_a_photo),
+        cmocka_unit_test(concepts_come_in_their_places),
         cmocka_unit_test(invalid_utf8_is_refused),
     };
 

@@ -15,6 +15,7 @@ typedef struct endpoint_fixture {
     service *s;
     char url[64];
     int fail;    /* so many requests are refused first */
+    int busy;    /* so many are put off first */
     char *asked; /* the last request's messages */
     char *model;
     size_t messages;
@@ -35,6 +36,11 @@ static void answer(service_answer *out, const service_request *r, void *payload)
     e.model = strdup(model ? model : "");
     e.messages = json_array_size(list);
     json_decref(asked);
+    if (e.busy > 0) {
+        e.busy--;
+        out->code = 429;
+        return;
+    }
     out->code = e.fail > 0 ? 401 : 200;
     buf_puts(&out->body, e.fail-- > 0 ? "{\"error\": {\"message\": \"no\"}}" : REPLY);
 }
@@ -124,6 +130,10 @@ static void a_profile_without_a_model_asks_its_endpoint(void **state)
         fail_msg("%s", rap_error(r));
     assert_string_equal(a->text, "It is <bo>.");
     assert_int_equal(a->matches->count, 1);
+    assert_string_equal(a->used[0], "bo");
+    assert_null(a->used[1]);
+    assert_non_null(strstr(a->model, "big at http://127.0.0.1"));
+    assert_string_equal(a->profile, "remote");
     assert_int_equal(a->prompt_tokens, 40);
     assert_int_equal(a->answer_tokens, 5);
     assert_int_equal(a->images_encoded, 0);
@@ -162,6 +172,85 @@ static void the_chat_goes_on_after_a_failure(void **state)
     assert_int_equal(rap_chat_ask(NULL, chat, &q, NULL, NULL), RAP_OK);
     assert_int_equal(e.messages, 3);
     assert_int_equal(pictures(), 2); /* bo is not given twice */
+    rap_chat_close(chat);
+}
+
+typedef struct waiting {
+    int times, stop; /* stop: at the first pause */
+    double seconds;
+    char why[200];
+} waiting;
+
+static void on_wait(const char *why, double seconds, void *payload)
+{
+    waiting *w = payload;
+
+    w->times++;
+    w->seconds = seconds;
+    snprintf(w->why, sizeof w->why, "%s", why);
+}
+
+static int stop(void *payload)
+{
+    const waiting *w = payload;
+
+    return w->stop && w->times > 0;
+}
+
+static void a_busy_endpoint_is_waited_for_aloud(void **state)
+{
+    fixture *f = *state;
+    rap *r = open_rap(f, profile_with(generator("")), "store.db", NULL);
+    rap_query q = query_of("Who is this?", NULL);
+    waiting w = { 0 };
+    rap_chat *chat = NULL;
+
+    q.on_wait = on_wait;
+    q.stop = stop;
+    e.busy = 1;
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, &w), RAP_OK);
+    assert_int_equal(w.times, 1);
+    assert_true(w.seconds == 1);
+    assert_non_null(strstr(w.why, "429"));
+    assert_int_equal(rap_chat_open(&chat, r, NULL), RAP_OK);
+    w = (waiting){ .stop = 1 };
+    e.busy = 9;
+    assert_int_equal(rap_chat_ask(NULL, chat, &q, NULL, &w), RAP_E_CANCELLED);
+    assert_says("stopped");
+    assert_int_equal(w.times, 1);
+    e.busy = 0;
+    w.stop = 0;
+    assert_int_equal(rap_chat_ask(NULL, chat, &q, NULL, &w), RAP_OK);
+    assert_int_equal(e.messages, 1); /* the conversation was as before */
+    rap_chat_close(chat);
+}
+
+static void an_answer_names_what_it_was_given(void **state)
+{
+    fixture *f = *state;
+    const char *bo = make_picture(f, "bo.png", 64, 64, 1);
+    rap *r = open_rap(f, profile_with(generator("")), "store.db", NULL);
+    rap_query q = query_of("Do BO and mo get along?", NULL);
+    rap_chat *chat = NULL;
+    rap_answer *a = NULL;
+
+    assert_int_equal(remember(r, "Bo", bo), RAP_OK);
+    assert_int_equal(remember(r, "mo", make_picture(f, "mo.png", 64, 64, 7)), RAP_OK);
+    assert_int_equal(rap_chat_open(&chat, r, NULL), RAP_OK);
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_OK);
+    assert_int_equal(a->matches->count, 2);
+    assert_string_equal(a->used[0], "Bo"); /* compared as names are */
+    assert_null(a->used[1]);
+    rap_answer_free(a);
+    q.question = "And now?"; /* it was given with an earlier question */
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_OK);
+    assert_int_equal(a->matches->count, 0);
+    assert_string_equal(a->used[0], "Bo");
+    rap_answer_free(a);
+    rap_chat_restart(chat);
+    assert_int_equal(rap_chat_ask(&a, chat, &q, NULL, NULL), RAP_OK);
+    assert_null(a->used[0]); /* a guess of the model */
+    rap_answer_free(a);
     rap_chat_close(chat);
 }
 
@@ -351,6 +440,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_profile_without_a_model_asks_its_endpoint),
         TEST(the_chat_goes_on_after_a_failure),
+        TEST(a_busy_endpoint_is_waited_for_aloud),
+        TEST(an_answer_names_what_it_was_given),
         TEST(options_take_precedence),
         TEST(a_wrong_profile_says_what_is_wrong),
         TEST(names_that_nobody_remembered_are_found),

@@ -101,8 +101,16 @@ static void bytes_that_are_no_text_are_replaced(void **state)
     assert_true(json_is_null(json_object_get(out, "answer")));
     assert_text(out, "error", "the question is not valid UTF-8");
     json_decref(out);
-    out = again(wire_turn("who?", "bo", NULL));
-    assert_null(json_object_get(out, "error"));
+    out = again(wire_command("/see", NULL, "the conversation has no photo"));
+    assert_text(out, "command", "/see");
+    assert_text(out, "error", "the conversation has no photo");
+    assert_null(json_object_get(out, "result"));
+    json_decref(out);
+    out = again(wire_command("/image", wire_file("a.png"), NULL));
+    assert_text(json_object_get(out, "result"), "file", "a.png");
+    json_decref(out);
+    out = again(wire_token("b\033o!", 3));
+    assert_text(out, "token", "b\033o");
     json_decref(out);
 }
 
@@ -142,21 +150,62 @@ static void what_a_change_came_to(void **state)
     json_decref(out);
 }
 
+static void assert_names(const json_t *object, const char *key, const char *const *expected)
+{
+    const json_t *list = json_object_get(object, key);
+    size_t count = 0;
+
+    assert_true(json_is_array(list));
+    for (; expected && expected[count]; count++)
+        assert_string_equal(json_string_value(json_array_get(list, count)), expected[count]);
+    assert_int_equal(json_array_size(list), count);
+}
+
 static void an_answer_is_whole(void **state)
 {
     rap_matches matches = { .width = 4, .height = 3 };
-    const char *const unknown[] = { "gus", NULL };
-    rap_answer answer = {
-        .text = "Yes\n", .matches = &matches, .first_token_ms = NAN, .unknown = unknown
-    };
+    const char *const unknown[] = { "gus", NULL }, *const used[] = { "bo", "mo", NULL },
+                      *const dropped[] = { "fay", NULL };
+    rap_answer answer = { .text = "Yes\n",
+                          .matches = &matches,
+                          .first_token_ms = NAN,
+                          .unknown = unknown,
+                          .used = used,
+                          .dropped = 1,
+                          .dropped_names = dropped,
+                          .recognised = -1,
+                          .profile = "tiny",
+                          .model = "model.gguf" };
     json_t *out = again(wire_answer(&answer));
+    const char *first;
 
     assert_text(out, "answer", "Yes\n");
-    assert_string_equal(json_string_value(json_array_get(json_object_get(out, "unknown"), 0)),
-                        "gus");
+    assert_names(out, "unknown", unknown);
+    assert_names(out, "used", used);
+    assert_names(out, "dropped_names", dropped);
+    assert_names(out, "without_picture", NULL);
+    assert_names(out, "already_given", NULL);
+    assert_names(out, "edited", NULL);
+    assert_names(out, "forgotten", NULL);
+    assert_int_equal(json_integer_value(json_object_get(out, "dropped")), 1);
+    assert_true(json_is_null(json_object_get(out, "recognised")));
+    assert_text(out, "finish", "stop");
+    assert_text(out, "profile", "tiny");
+    assert_text(out, "model", "model.gguf");
     assert_int_equal(
         json_integer_value(json_object_get(json_object_get(out, "retrieved"), "width")), 4);
     assert_true(json_is_null(json_object_get(json_object_get(out, "milliseconds"), "first_token")));
+    json_decref(out);
+    answer.recognised = 0;
+    out = wire_turn("who?", &answer, NULL); /* the same fields, behind the question */
+    first = json_object_iter_key(json_object_iter(out));
+    assert_string_equal(first, "question");
+    out = again(out);
+    assert_text(out, "question", "who?");
+    assert_text(out, "answer", "Yes\n");
+    assert_null(json_object_get(out, "error"));
+    assert_true(json_is_false(json_object_get(out, "recognised")));
+    assert_names(out, "used", used);
     json_decref(out);
 }
 
