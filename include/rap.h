@@ -207,8 +207,19 @@ typedef struct rap_concept {
     rap_image image;            /* the first view; required by rap_remember                         */
     rap_box box;                /* {0}: the whole picture                                           */
     const char *const *aliases; /* NULL; other names, ended by NULL                                 */
+    const rap_image *views;     /* [view_count] further pictures, each of the concept as a whole    */
+    int view_count;             /* 0; at most 63                                                    */
+    int automatic;              /* 0; flags of rap_automatic: the texts that a model wrote          */
 } rap_concept;
-#define RAP_CONCEPT_INIT { NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, NULL }
+#define RAP_CONCEPT_INIT                                                                         \
+    { NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, NULL, NULL, 0, 0 }
+
+/* Which texts of a concept a model wrote (rap_propose_info(), rap_propose_category()) and the user only agreed to. */
+typedef enum rap_automatic {
+    RAP_AUTOMATIC_INFO = 1,
+    RAP_AUTOMATIC_CATEGORY = 2,
+    RAP_AUTOMATIC_BOTH = 3
+} rap_automatic;
 
 /* A concept as stored. */
 typedef struct rap_record {
@@ -217,9 +228,10 @@ typedef struct rap_record {
     const char *const *aliases; /* ended by NULL */
     int views;
     const char *created, *updated; /* ISO 8601, UTC */
+    int automatic; /* flags of rap_automatic */
 } rap_record;
 
-/* Embeds the picture and stores the concept, whose id is written to `out` (NULL: not wanted). When it returns
+/* Embeds the pictures and stores the concept, whose id is written to `out` (NULL: not wanted). When it returns
  * RAP_OK the concept survives a crash. */
 RAP_API rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept);
 
@@ -233,10 +245,27 @@ typedef struct rap_change {
     rap_box avatar_box;                      /* {0}: the whole picture                              */
     rap_image view;                          /* none; a further view                                */
     rap_box view_box;                        /* {0}: the whole picture                              */
+    int automatic;                           /* flags of rap_automatic: of the texts given here, those that
+                                                a model wrote                                       */
 } rap_change;
 #define RAP_CHANGE_INIT                                                                          \
     { NULL, NULL, NULL, NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, RAP_IMAGE_INIT,        \
-      { 0, 0, 0, 0 } }
+      { 0, 0, 0, 0 }, 0 }
+
+/* What the models say of a picture, for the user to look at: nothing is stored. The picture is `image` (with its `box`,
+ * {0}: all of it), or, if that is NULL, the avatar of the concept `name` in the store.
+ *
+ * An info line: "<name> is …", what lasts (kind, colours, pattern, marks), one line of at most 400 bytes without
+ * control characters, by the profile's language model. category: the kind, if it is known; NULL: the model has to see
+ * it. RAP_E_UNSUPPORTED: the profile has no language model that sees pictures; RAP_E_MODEL: it says nothing that is a
+ * description. Free with rap_free(). */
+RAP_API rap_status rap_propose_info(char **out, rap *r, const char *name, const char *category,
+                                    const rap_image *image, rap_box box);
+/* A category: the nearest word, by the encoder's text tower, or else by the detector, of the store's categories, the
+ * profile's vocabulary and a list of everyday nouns. RAP_E_UNSUPPORTED: an encoder that knows no words, and no
+ * detector; RAP_E_NOT_FOUND: the detector finds nothing. Free with rap_free(). */
+RAP_API rap_status rap_propose_category(char **out, rap *r, const char *name,
+                                        const rap_image *image, rap_box box);
 
 /* Makes all changes in one transaction, or none. */
 RAP_API rap_status rap_update(rap *r, const char *name, const rap_change *change);

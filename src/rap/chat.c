@@ -4,6 +4,7 @@
 #include "rap/models.h"
 #include "rap/picture.h"
 #include "rap/retrieve.h"
+#include "rap/shown.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -110,85 +111,6 @@ static rap_status note_given(rap_chat *chat, const rap_matches *m)
     return RAP_OK;
 }
 
-/* ---- the concepts' pictures ---- */
-
-typedef struct shown_concept { /* the memory behind one session_picture: one or the other */
-    image pixels;
-    float *tokens;
-    size_t floats;
-} shown_concept;
-
-/* The name under which the tokens of this model and these crops are cached. */
-static void cache_key(char *out, size_t size, const rap *r)
-{
-    snprintf(out, size, "%.160s crop %d %.3f", generator_fingerprint(r->generator),
-             r->profile->crop.square, (double)r->profile->crop.margin);
-}
-
-static rap_status crop_picture(image *out, rap *r, const store_picture *avatar)
-{
-    image whole = { 0 };
-    rap_status status =
-        image_decode(&whole, avatar->bytes, avatar->size, "a stored picture", &r->err);
-
-    if (status == RAP_OK)
-        status = embed_crop_box(out, &whole, avatar->box, &r->profile->crop, &r->err);
-    image_release(&whole);
-    return status;
-}
-
-static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
-                                 const char *key, int *encoded)
-{
-    image cropped = { 0 };
-    rap_status status = crop_picture(&cropped, r, avatar);
-
-    if (status != RAP_OK)
-        return status;
-    status = generator_encode(r->generator, &cropped, &out->tokens, &out->floats, &r->err);
-    image_release(&cropped);
-    if (status != RAP_OK)
-        return status;
-    ++*encoded;
-    /* A cache that cannot be written (disk full, store busy) only costs time. */
-    if (r->options.store_use == RAP_STORE_CHANGE && *key != ' ')
-        store_put_tokens(r->store, avatar->view_id, key, out->tokens, out->floats, NULL);
-    return RAP_OK;
-}
-
-/* The picture's tokens, cached or encoded now. */
-static rap_status get_tokens(shown_concept *out, rap *r, const store_picture *avatar, int *encoded)
-{
-    char key[256];
-    int found = 0;
-    rap_status status = RAP_OK;
-
-    cache_key(key, sizeof key, r);
-    if (*key != ' ')
-        status = store_get_tokens(r->store, avatar->view_id, key, &out->tokens, &out->floats,
-                                  &found, &r->err);
-    if (found && !generator_fits(r->generator, out->tokens, out->floats)) {
-        free(out->tokens); /* damaged: as if it were not there */
-        out->tokens = NULL;
-        found = 0;
-    }
-    if (status == RAP_OK && !found)
-        status = encode_picture(out, r, avatar, key, encoded);
-    return status;
-}
-
-static rap_status show_concept(shown_concept *out, rap *r, int64_t id, int *encoded)
-{
-    store_picture avatar = { 0 };
-    rap_status status = store_avatar(r->store, id, &avatar, &r->err);
-
-    if (status == RAP_OK)
-        status = generator_encodes(r->generator) ? get_tokens(out, r, &avatar, encoded)
-                                                 : crop_picture(&out->pixels, r, &avatar);
-    store_picture_release(&avatar);
-    return status;
-}
-
 /* ---- one turn ---- */
 
 typedef struct turn { /* everything a session_turn borrows */
@@ -211,23 +133,20 @@ static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
     if (!t->concept || !t->picture || !t->shown)
         return err_memory(&r->err, "preparing a question");
     for (size_t i = 0; status == RAP_OK && i < m->count; i++) {
-        shown_concept *shown = &t->shown[i];
+        shown_concept *one = &t->shown[i];
 
         if (vision)
-            status = show_concept(shown, r, m->match[i].id, &t->encoded);
+            status = shown_open(one, r, m->match[i].id, &t->encoded);
         t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
-        t->picture[i] = (session_picture){ shown->pixels.rgb ? &shown->pixels : NULL, shown->tokens,
-                                           shown->floats };
+        t->picture[i] = shown_picture(one);
     }
     return status;
 }
 
 static void release(turn *t)
 {
-    for (size_t i = 0; t->shown && i < t->count; i++) {
-        image_release(&t->shown[i].pixels);
-        free(t->shown[i].tokens);
-    }
+    for (size_t i = 0; t->shown && i < t->count; i++)
+        shown_release(&t->shown[i]);
     free(t->concept);
     free(t->picture);
     free(t->shown);

@@ -14,6 +14,18 @@ static json_t *texts(const char *const *text)
     return list;
 }
 
+/* Which texts a model wrote. */
+static json_t *automatic(int flags)
+{
+    json_t *list = json_array();
+
+    if (flags & RAP_AUTOMATIC_INFO)
+        put_next(&list, json_string("info"));
+    if (flags & RAP_AUTOMATIC_CATEGORY)
+        put_next(&list, json_string("category"));
+    return list;
+}
+
 json_t *wire_record(const rap_record *r)
 {
     json_t *out = json_object();
@@ -22,6 +34,7 @@ json_t *wire_record(const rap_record *r)
     put_text(&out, "name", r->name);
     put_text(&out, "category", r->category);
     put_text(&out, "info", r->info);
+    put_value(&out, "automatic", automatic(r->automatic));
     put_value(&out, "aliases", texts(r->aliases));
     put_count(&out, "views", r->views);
     put_text(&out, "created", r->created);
@@ -29,20 +42,59 @@ json_t *wire_record(const rap_record *r)
     return out;
 }
 
-json_t *wire_remembered(int64_t id, const char *name)
+/* Texts that a model proposed; NULL: none. */
+static void put_proposed(json_t **out, const char *info, const char *category)
+{
+    if (info)
+        put_text(out, "info", info);
+    if (category)
+        put_text(out, "category", category);
+}
+
+json_t *wire_remembered(int64_t id, const char *name, const char *info, const char *category)
 {
     json_t *out = json_object();
 
     put_count(&out, "id", id);
     put_text(&out, "name", name);
+    put_proposed(&out, info, category);
     return out;
 }
 
-json_t *wire_changed(const char *name)
+json_t *wire_remembered_views(int64_t id, const char *name, int views, const char *info,
+                              const char *category)
+{
+    json_t *out = wire_remembered(id, name, info, category);
+
+    put_count(&out, "views", views);
+    return out;
+}
+
+json_t *wire_not_remembered(const char *name, const char *error)
 {
     json_t *out = json_object();
 
     put_text(&out, "name", name);
+    put_text(&out, "error", error);
+    return out;
+}
+
+json_t *wire_remembered_all(json_t *remembered, json_t *skipped, json_t *failed)
+{
+    json_t *out = json_object();
+
+    put_value(&out, "remembered", json_incref(remembered));
+    put_value(&out, "skipped", json_incref(skipped));
+    put_value(&out, "failed", json_incref(failed));
+    return out;
+}
+
+json_t *wire_changed(const char *name, const char *info, const char *category)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "name", name);
+    put_proposed(&out, info, category);
     return out;
 }
 
