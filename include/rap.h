@@ -164,9 +164,11 @@ typedef struct rap_options {
     rap_engine *engine;           /* NULL: one of its own                                         */
     const char *vision;           /* as in rap_engine_options; NULL with an engine                */
     const char *endpoint, *model; /* likewise                                                     */
+    int verify;                   /* 0: as the profile says; 1: the language model looks at every match
+                                     again, and those that it denies are left out; −1: it does not  */
 } rap_options;
 #define RAP_OPTIONS_INIT                                                                         \
-    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
+    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0 }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */
@@ -339,6 +341,7 @@ typedef struct rap_match {
     rap_reason reason;
     int ambiguous; /* 0: certain; else look-alikes: matches with the same number are candidates for one place in
                     * the photo */
+    float verified; /* rap_verify(); −1: not asked */
 } rap_match;
 
 typedef struct rap_region {
@@ -354,6 +357,9 @@ typedef struct rap_matches {
     rap_region *region;
     int width, height; /* of the upright query photo; 0 without one */
     double detect_ms, embed_ms, search_ms;
+    size_t denied_count;
+    rap_match *denied; /* left out because the language model denied them (rap_options.verify) */
+    double verify_ms;
 } rap_matches;
 
 /* Finds the concepts in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
@@ -361,6 +367,12 @@ typedef struct rap_matches {
 RAP_API rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *image,
                                 const char *text, int limit);
 RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */
+
+/* How probable the language model finds it that the box in a photo ({0}: all of it) shows the concept, and not another
+ * one of its kind: `out` 0 to 1, by its "Yes" against its "No", without sampling. It sees the concept's main picture and
+ * the crop of the photo. RAP_E_UNSUPPORTED: it sees no pictures, or is behind an endpoint. */
+RAP_API rap_status rap_verify(float *out, rap *r, const char *name, const rap_image *image,
+                              rap_box box);
 
 /* RAP_OK, or an error if `path` must not be overwritten: it is the picture (NULL: none), the store or a file of the
  * profile, even by another name of the same file. The library checks this itself before it writes. */

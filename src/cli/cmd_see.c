@@ -48,6 +48,8 @@ static int run(cli *c, int argc, char **argv)
         { "--text", CLI_TEXT, &text, "TEXT", "find names in this text as well" },
         { "--limit", CLI_NUMBER, &limit, "N", "at most N matches (default: the profile's K)" },
         { "--profile-layers", CLI_FLAG, &c->layers, NULL, "print layer times on stderr" },
+        { "--verify", CLI_FLAG, &c->verify, NULL,
+          "let the language model look again, and leave out what it denies" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_matches *matches = NULL;

@@ -165,6 +165,7 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.vision = c->vision;
     options.endpoint = c->endpoint;
     options.model = c->model;
+    options.verify = c->verify;
     return rap_open(&c->r, &options);
 }
 

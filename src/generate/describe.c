@@ -200,6 +200,18 @@ static void put_text(buf *out, const filling *f, const char *text, size_t len)
     }
 }
 
+char *describe_name(const char *pattern, const char *name)
+{
+    const filling f = { .name = name };
+    buf out = BUF_INIT;
+    char *text;
+
+    put_text(&out, &f, pattern, strlen(pattern));
+    text = buf_detach(&out);
+    buf_release(&out);
+    return text;
+}
+
 /* The answer to the question in braces: one line without its final stop. */
 static rap_status answer_part(buf *out, const filling *f, const char *question, size_t len,
                               rap_err *err)

@@ -23,4 +23,7 @@ rap_status describe_write(char **out, const char *pattern, const char *name, con
  * DESCRIBE_LIMIT bytes, cut after a sentence or a word; free(*out). */
 rap_status describe_line(char **out, const char *name, const char *answer, rap_err *err);
 
+/* `pattern` with <name> replaced by the concept's name in brackets; free(). NULL: out of memory. */
+char *describe_name(const char *pattern, const char *name);
+
 #endif

@@ -90,7 +90,7 @@ static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **o
         }
         if (status == RAP_OK)
             status = retrieve_matches(r, first && chat->has_photo ? &chat->seen : NULL,
-                                      query->question, query->limit, out);
+                                      &chat->photo, query->question, query->limit, out);
     }
     if (status == RAP_OK)
         matches_without(*out, chat->given, chat->given_count);

@@ -32,6 +32,9 @@ void rap_matches_free(rap_matches *m)
         return;
     matches_cut(m, 0);
     free(m->match);
+    while (m->denied_count > 0)
+        free_match(&m->denied[--m->denied_count]);
+    free(m->denied);
     detect_regions_free(m->region, (int)m->region_count);
     free(m);
 }
@@ -97,6 +100,7 @@ rap_status matches_add(rap_matches *m, const rap_record *record, const rank_resu
     match->distance = from->distance;
     match->reason = from->reason;
     match->ambiguous = from->ambiguous;
+    match->verified = -1;
     match->score = from->reason == RAP_REASON_NAME ? 1 : fmaxf(0, 1 - from->distance / 2);
     if (from->region >= 0)
         match->box = m->region[from->region].box;

@@ -3,6 +3,7 @@
 #include "rap/matches.h"
 #include "rap/models.h"
 #include "rap/picture.h"
+#include "rap/verify.h"
 
 #include "base/mem.h"
 
@@ -75,13 +76,21 @@ static rank_region *rank_regions(const sighting *seen)
     return region;
 }
 
-rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
-                            rap_matches **out)
+/* Where candidates may fall away, there are more to begin with. */
+static int most_candidates(const rap *r, const sighting *seen, int limit)
+{
+    int wanted = limit ? limit : r->profile->k;
+
+    return verify_is_on(r) && seen ? wanted + seen->count * RANK_HITS : wanted;
+}
+
+rap_status retrieve_matches(rap *r, const sighting *seen, const image *photo, const char *text,
+                            int limit, rap_matches **out)
 {
     rank_input in = { .policy = r->options.policy,
                       .threshold = r->profile->threshold,
                       .ambiguity = r->profile->ambiguity,
-                      .limit = limit ? limit : r->profile->k,
+                      .limit = most_candidates(r, seen, limit),
                       .region_count = seen ? seen->count : 0 };
     rank_result *result = NULL;
     rank_region *region = NULL;
@@ -103,6 +112,8 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int 
         status = matches_new(out, seen, count, &r->err);
     if (status == RAP_OK)
         status = add_results(r, *out, result, count);
+    if (status == RAP_OK && seen && verify_is_on(r))
+        status = verify_matches(r, photo, *out, limit ? limit : r->profile->k);
     if (status != RAP_OK) {
         rap_matches_free(*out);
         *out = NULL;
@@ -160,7 +171,8 @@ rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *photo, const
     if (status == RAP_OK && given)
         status = retrieve_look(r, &shown.pixels, r->options.policy, &seen);
     if (status == RAP_OK)
-        status = retrieve_matches(r, given ? &seen : NULL, text, limit, out);
+        status =
+            retrieve_matches(r, given ? &seen : NULL, given ? &shown.pixels : NULL, text, limit, out);
     sighting_release(&seen);
     picture_close(&shown);
     return status;

@@ -6,9 +6,10 @@
 
 /* Detects, embeds, searches. */
 rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting *out);
-/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none). */
-rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
-                            rap_matches **out);
+/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none). photo: its pixels, for a
+ * handle that verifies (verify.h). */
+rap_status retrieve_matches(rap *r, const sighting *seen, const image *photo, const char *text,
+                            int limit, rap_matches **out);
 /* Exactly these names, in this order. */
 rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out);
 

@@ -163,6 +163,8 @@ static json_t *match(const rap_match *m)
     put_text(&out, "reason", rap_reason_text(m->reason));
     put_text(&out, "category", m->category);
     put_count(&out, "ambiguous", m->ambiguous);
+    if (m->verified >= 0)
+        put_number(&out, "verified", (double)m->verified);
     return out;
 }
 
@@ -179,16 +181,20 @@ static json_t *region(const rap_region *r)
 json_t *wire_matches(const rap_matches *matches)
 {
     json_t *out = json_object(), *found = json_array(), *regions = json_array();
-    json_t *times = json_object();
+    json_t *denied = json_array(), *times = json_object();
 
     for (size_t i = 0; i < matches->count; i++)
         put_next(&found, match(&matches->match[i]));
+    for (size_t i = 0; i < matches->denied_count; i++)
+        put_next(&denied, match(&matches->denied[i]));
     for (size_t i = 0; i < matches->region_count; i++)
         put_next(&regions, region(&matches->region[i]));
     put_number(&times, "detect", matches->detect_ms);
     put_number(&times, "embed", matches->embed_ms);
     put_number(&times, "search", matches->search_ms);
+    put_number(&times, "verify", matches->verify_ms);
     put_value(&out, "matches", found);
+    put_value(&out, "denied", denied);
     put_value(&out, "regions", regions);
     put_count(&out, "width", matches->width);
     put_count(&out, "height", matches->height);
