@@ -362,8 +362,6 @@ static rap_status read_retrieval(profile *p, rap_err *err)
     if (status == RAP_OK)
         status = json_get_bool(&p->verify, j, "retrieval.verify", p->file, err);
     if (status == RAP_OK)
-        status = json_get_float(&p->verify_margin, j, "retrieval.verify_margin", 0, 4, p->file, err);
-    if (status == RAP_OK)
         status = json_get_float(&p->verify_threshold, j, "retrieval.verify_threshold", 0, 1, p->file,
                                 err);
     if (status == RAP_OK)

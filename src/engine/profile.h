@@ -35,7 +35,6 @@ typedef struct profile {
     float crowding, ambiguity; /* judge.h, rank.h */
     bool verify;               /* the language model looks at every match again */
     float verify_threshold;    /* and leaves out those with a smaller probability */
-    float verify_margin;       /* of the region's crop, in sides of its box */
     float *center;             /* [center_dim] or NULL: judge.h */
     int center_dim;
     float *scatter; /* [axes, scatter_dim]: judge.h */

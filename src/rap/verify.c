@@ -61,8 +61,6 @@ static rap_status judge(double *out, rap *r, const image *crop, const prompt_con
 static rap_status verify_box(float *out, rap *r, const image *photo, rap_box box, int64_t id,
                              const char *name, const char *info)
 {
-    const embed_crop around = { .square = r->profile->crop.square,
-                                .margin = r->profile->verify_margin };
     const prompt_concept concept = { name, info, 1 };
     shown_concept avatar = { .tokens = NULL };
     image crop = { 0 };
@@ -71,7 +69,7 @@ static rap_status verify_box(float *out, rap *r, const image *photo, rap_box box
     rap_status status = need_judge(r);
 
     if (status == RAP_OK)
-        status = embed_crop_box(&crop, photo, box, &around, &r->err);
+        status = embed_crop_box(&crop, photo, box, &r->profile->crop, &r->err);
     if (status == RAP_OK)
         status = shown_open(&avatar, r, id, &encoded);
     if (status == RAP_OK)

@@ -16,7 +16,7 @@ static void adds_everything_it_is_given(void **state)
 {
     fixture *f = *state;
     const char *aliases[] = { "Sir Bo", "rover", NULL };
-    store_concept c = { "bo", " dog ", "<bo> likes\ncheese & \"quotes\".", aliases };
+    store_concept c = { "bo", " dog ", "<bo> likes\ncheese & \"quotes\".", aliases, 0 };
     char *bytes = make_picture(1, 5000);
     store_view view = { bytes, 5000, 64, 48, { 1.5f, 2, 30, 40 } };
     store_vector vector = make_vector("enc-a", 1);
@@ -47,7 +47,7 @@ static void a_failed_add_leaves_nothing(void **state)
 {
     fixture *f = *state;
     const char *aliases[] = { "new", "mo", NULL }; /* the second is taken */
-    store_concept c = { "bo", "dog", "info", aliases };
+    store_concept c = { "bo", "dog", "info", aliases, 0 };
     char *bytes = make_picture(1, 100), *info = malloc(STORE_MAX_INFO + 2);
     store_view view = { bytes, 100, 1, 1, { 0, 0, 0, 0 } };
     store_vector vector = make_vector("enc-a", 1);

@@ -131,13 +131,13 @@ static void what_a_change_came_to(void **state)
     out = again(wire_imported(&report));
     assert_int_equal(json_integer_value(json_object_get(out, "skipped")), 1);
     json_decref(out);
-    out = again(wire_remembered((int64_t)1 << 40, "bo"));
+    out = again(wire_remembered((int64_t)1 << 40, "bo", NULL, NULL));
     assert_true(json_integer_value(json_object_get(out, "id")) == (json_int_t)1 << 40);
     json_decref(out);
     out = again(wire_corrected("bo", 0));
     assert_true(json_is_false(json_object_get(out, "is")));
     json_decref(out);
-    out = again(wire_changed("rex"));
+    out = again(wire_changed("rex", NULL, NULL));
     assert_text(out, "name", "rex");
     json_decref(out);
 }

@@ -179,21 +179,32 @@ static float rounded_down(float x)
     return (float)(floor((double)x * 1e4) / 1e4);
 }
 
+static double error_of(const calibrate_verified *v)
+{
+    return fmax(1 - v->kept, v->passed);
+}
+
+/* The middle of the thresholds with the least error, if it is as good as they are. */
 static void choose_threshold(calibrate_verified *out, const trial *t)
 {
-    calibrate_verified best = *out;
+    calibrate_verified low = *out, high = *out;
     double least = 2;
 
     for (size_t i = 0; i < t->count; i++) {
         calibrate_verified v = *out;
 
         at_threshold(&v, t, rounded_down(t->candidate[i].probability));
-        if (fmax(1 - v.kept, v.passed) < least) {
-            least = fmax(1 - v.kept, v.passed);
-            best = v;
-        }
+        if (error_of(&v) < least)
+            low = high = v;
+        else if (error_of(&v) == least && v.threshold < low.threshold)
+            low = v;
+        else if (error_of(&v) == least && v.threshold > high.threshold)
+            high = v;
+        least = fmin(least, error_of(&v));
     }
-    *out = best;
+    at_threshold(out, t, rounded_down((low.threshold + high.threshold) / 2));
+    if (error_of(out) > least)
+        *out = low;
 }
 
 /* ---- what it changes ---- */
