@@ -87,7 +87,7 @@ int propose_failed(const proposal *p, cli *c, const char *name, rap_status statu
     if (!p->declined)
         return cli_failed(c, status);
     cli_say("%s: not kept, nothing was stored", name);
-    return rap_status_exit_code(status);
+    return PROPOSE_DECLINED;
 }
 
 const char *propose_category(const proposal *p)

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 #define PROPOSE_AUTO "auto" /* of --category */
+enum { PROPOSE_DECLINED = 1 }; /* the exit code when the user did not agree */
 
 typedef struct proposal {
     bool describe;        /* --describe */

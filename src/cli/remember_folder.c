@@ -93,7 +93,8 @@ static void draft_release(draft *d)
     propose_release(&d->proposal);
 }
 
-/* The text of a file in the concept's folder, without the space around it; NULL: there is none. */
+/* The text of a file in the concept's folder, without the space around it and the line ends behind it; NULL: there is
+ * none. */
 static rap_status read_text(char **out, const char *folder, const char *file, rap_err *err)
 {
     char *path = path_join(folder, file), *bytes = NULL;
@@ -107,7 +108,8 @@ static rap_status read_text(char **out, const char *folder, const char *file, ra
     if (bytes && (strlen(bytes) != len || !text_is_utf8(bytes)))
         status = err_set(err, RAP_E_FORMAT, "%s: is not valid UTF-8", path);
     if (status == RAP_OK && bytes) {
-        from = bytes;
+        while (len > 0 && strchr("\r\n", bytes[len - 1]))
+            bytes[--len] = '\0';
         text_trim(&from, &len, bytes);
         *out = mem_string_n(from, len);
         status = *out ? RAP_OK : err_memory(err, "reading a text");
@@ -213,7 +215,7 @@ static rap_status remember_one(folder_run *run, const found *f)
                                                              d.proposal.info, d.proposal.word));
     } else {
         if (!run->code)
-            run->code = rap_status_exit_code(status);
+            run->code = d.proposal.declined ? PROPOSE_DECLINED : rap_status_exit_code(status);
         status = note(run->failed, wire_not_remembered(f->name, reason(&d, run->c, status, &err)));
     }
     draft_release(&d);

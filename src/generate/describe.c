@@ -42,17 +42,26 @@ static void take_line(buf *out, const char *answer)
     }
 }
 
-/* What follows if the text begins with the name, in brackets or without; NULL: it does not. */
-static const char *skip_name(const char *text, const char *name)
+static bool is_article(const char *word)
+{
+    return strcasecmp(word, "a") == 0 || strcasecmp(word, "an") == 0 ||
+           strcasecmp(word, "the") == 0 || strcasecmp(word, "some") == 0;
+}
+
+/* How many bytes the text begins with the name, in brackets or without, as a word; 0: it does not. A concept may be
+ * called "a". */
+static size_t name_length(const char *text, const char *name)
 {
     size_t len = strlen(name);
     bool bracket = *text == '<';
-    const char *rest = text + bracket + len;
+    char behind;
 
-    if (strncasecmp(text + bracket, name, len) != 0 || (bracket && *rest != '>'))
-        return NULL;
-    rest += bracket;
-    return *rest == ' ' ? rest + 1 : NULL;
+    if (strncasecmp(text + bracket, name, len) != 0)
+        return 0;
+    behind = text[bracket + len];
+    if (bracket)
+        return behind == '>' ? len + 2 : 0;
+    return (behind == ' ' || behind == '\0') && !is_article(name) ? len : 0;
 }
 
 static bool is_refusal(const char *text)
@@ -68,31 +77,29 @@ static bool is_refusal(const char *text)
 /* What `text` says that the concept is: "a dog" of "The picture shows a dog". */
 static const char *skip_start(const char *text, const char *name)
 {
-    static const char *const start[] = { "is ",
-                                         "it is ",
-                                         "it's ",
-                                         "this is ",
-                                         "the picture shows ",
-                                         "the image shows ",
-                                         "this picture shows ",
+    static const char *const start[] = { "it is ",           "it's ",
+                                         "this is ",         "the picture shows ",
+                                         "the image shows ", "this picture shows ",
                                          "this image shows " };
-    const char *rest = skip_name(text, name);
+    size_t name_len = name_length(text, name);
 
-    text = rest ? rest : text;
+    text += name_len;
+    if (name_len > 0) /* "<bo> sits" is no description */
+        return strncmp(text, " is ", 4) == 0 ? text + 4 : NULL;
     for (size_t i = 0; i < sizeof start / sizeof *start; i++)
         if (starts(text, start[i]))
             return text + strlen(start[i]);
-    return rest ? NULL : text; /* "<bo> sits": no description */
+    return text;
 }
 
-/* Cuts at the limit: after a sentence, else before a word. */
-static void shorten(buf *line)
+/* Cuts at the limit, behind `start`: after a sentence, else before a word. */
+static void shorten(buf *line, size_t start)
 {
     size_t sentence = 0, word = 0;
 
     if (line->len <= DESCRIBE_LIMIT)
         return;
-    for (size_t i = 1; i < DESCRIBE_LIMIT; i++) {
+    for (size_t i = start + 1; i < DESCRIBE_LIMIT; i++) {
         if (line->data[i] == ' ' && line->data[i - 1] == '.')
             sentence = i;
         if (line->data[i] == ' ')
@@ -132,6 +139,7 @@ rap_status describe_line(char **out, const char *name, const char *answer, rap_e
 {
     buf said = BUF_INIT, line = BUF_INIT;
     const char *looks;
+    size_t start;
     rap_status status = RAP_OK;
 
     *out = NULL;
@@ -144,8 +152,10 @@ rap_status describe_line(char **out, const char *name, const char *answer, rap_e
                          buf_text(&said));
     if (status == RAP_OK) {
         buf_printf(&line, "<%s> is ", name);
+        start = line.len;
         put_looks(&line, looks);
-        shorten(&line);
+        if (!buf_failed(&line))
+            shorten(&line, start);
         end_sentence(&line);
         *out = buf_detach(&line);
         if (!*out)
