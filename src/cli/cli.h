@@ -119,6 +119,8 @@ void cli_say_unknown(cli *c, const char *question);
 int cli_print_token(const char *text, size_t len, void *payload);
 
 void cli_print_matches(const rap_matches *matches);
+/* Says which matches the language model denied (--verify). */
+void cli_say_denied(const cli *c, const rap_matches *matches);
 
 /* A progress bar on stderr when it is a terminal and not --quiet; cancels after a signal. payload: the cli. */
 int cli_progress(const char *what, uint64_t done, uint64_t total, void *payload);

@@ -23,6 +23,7 @@ static int finish(cli *c, const rap_answer *a)
     if (c->json)
         return cli_print_json(wire_answer(a));
     putchar('\n');
+    cli_say_denied(c, a->matches);
     if (a->pictures_dropped > 0 && !c->quiet)
         cli_say("%d concept%s given without a picture: the model's context is too short",
                 a->pictures_dropped, a->pictures_dropped == 1 ? " is" : "s are");

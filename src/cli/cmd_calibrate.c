@@ -26,8 +26,10 @@ const cli_command cmd_calibrate = {
     "where they cannot. Use at least ten concepts with three photos each. Do not report accuracy\n"
     "on the same pictures; it would be too good.\n"
     "\n"
-    "--verify also measures how well the language model verifies matches (`rap see --verify`), and\n"
-    "finds the threshold for it. Switch it on with \"verify\": true under \"retrieval\" if it gains more\n"
+    "--verify also measures how well the language model verifies matches (`rap see --verify`), "
+    "and\n"
+    "finds the threshold for it. Switch it on with \"verify\": true under \"retrieval\" if it "
+    "gains more\n"
     "than it costs.\n"
     "\n"
     "Nothing is written without --apply or --out, and your store is not touched. If the crops of\n"
@@ -41,8 +43,8 @@ typedef struct calibration {
     calibrate_features seen;
     calibrate_fit before, after;
     calibrate_verified verified; /* with --verify */
-    char *file;      /* profile.json */
-    const char *out; /* --out */
+    char *file;                  /* profile.json */
+    const char *out;             /* --out */
     const char *written;
     int k, crops; /* crops: the most that are tried */
     bool keep, verify;
@@ -99,7 +101,8 @@ static rap_status measure(calibration *a, const char *folder, calibrate_models *
 
 static int print_json(const calibration *a)
 {
-    return cli_print_json(wire_calibration(&a->set, &a->before, &a->after, a->verify ? &a->verified : NULL, a->written));
+    return cli_print_json(wire_calibration(&a->set, &a->before, &a->after,
+                                           a->verify ? &a->verified : NULL, a->written));
 }
 
 static void print_row(const char *what, const calibrate_fit *f)

@@ -13,7 +13,8 @@ const cli_command cmd_edit = {
     "them. --box is the place of the concept in that picture. Everything else stays unchanged.\n"
     "All changes are made, or none.\n"
     "\n"
-    "With --describe the language model writes the info anew from the main picture (that of --image,\n"
+    "With --describe the language model writes the info anew from the main picture (that of "
+    "--image,\n"
     "if given), and with --category auto the encoder or the detector names the category. Both are\n"
     "shown first and kept if you say y; --yes keeps them unasked.",
     run,
@@ -32,8 +33,8 @@ static bool has_change(const edits *e)
 {
     const rap_change *c = &e->change;
 
-    return c->name || e->proposal.category || e->proposal.describe || c->info || e->avatar || e->view || e->add_alias.count ||
-           e->remove_alias.count;
+    return c->name || e->proposal.category || e->proposal.describe || c->info || e->avatar ||
+           e->view || e->add_alias.count || e->remove_alias.count;
 }
 
 /* The texts that the models write. */

@@ -13,7 +13,8 @@ const cli_command cmd_remember = {
     "NAME --image FILE | FOLDER",
     "Remember a concept from one picture, or a folder of concepts",
     "The concept should fill most of the picture; in a larger photo, mark it with --box. The\n"
-    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what the model is\n"
+    "category is the word the detector looks for (\"dog\", \"mug\"); the info is what the model "
+    "is\n"
     "told about it. Add further pictures with `rap edit NAME --view FILE`.\n"
     "\n"
     "With --describe the language model writes the info, and with --category auto the encoder (or\n"
@@ -21,7 +22,8 @@ const cli_command cmd_remember = {
     "them unasked. `rap show` marks them as automatic until you give your own.\n"
     "\n"
     "FOLDER holds a folder for each concept, which gives the name: its first picture is the main\n"
-    "one, the others are further views, info.txt and category.txt its texts. A picture directly in\n"
+    "one, the others are further views, info.txt and category.txt its texts. A picture directly "
+    "in\n"
     "FOLDER is a concept too, called like the file. Names that are taken are passed over; what\n"
     "fails is said, and the others go on.",
     run,
@@ -66,7 +68,7 @@ static int remember(cli *c, wanted *w)
         return propose_failed(p, c, concept->name, status);
     concept->category = propose_category(p);
     if (p->info)
-        concept->info = p->info;
+    concept->info = p->info;
     concept->automatic = propose_automatic(p);
     status = rap_remember(&id, c->r, concept);
     if (status != RAP_OK)

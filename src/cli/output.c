@@ -236,6 +236,13 @@ void cli_print_matches(const rap_matches *matches)
     }
 }
 
+void cli_say_denied(const cli *c, const rap_matches *matches)
+{
+    for (size_t i = 0; i < matches->denied_count && !c->quiet; i++)
+        cli_say("%s is left out: the language model denies that it is there (%.2f)",
+                matches->denied[i].name, (double)matches->denied[i].verified);
+}
+
 int cli_progress(const char *what, uint64_t done, uint64_t total, void *payload)
 {
     const cli *c = payload;

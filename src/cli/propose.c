@@ -27,9 +27,10 @@ int propose_check(const proposal *p, const char *command, const char *info)
     }
     if (p->yes || isatty(STDIN_FILENO))
         return CLI_CONTINUE;
-    cli_say("%s: nobody can be asked whether to keep what is proposed: this is no terminal; with --yes "
-            "it is kept unasked",
-            command);
+    cli_say(
+        "%s: nobody can be asked whether to keep what is proposed: this is no terminal; with --yes "
+        "it is kept unasked",
+        command);
     return CLI_USAGE;
 }
 
@@ -65,7 +66,7 @@ static rap_status confirm(proposal *p, const cli *c, const char *name)
 }
 
 rap_status propose(proposal *p, cli *c, const char *name, const char *known, const rap_image *image,
-            rap_box box)
+                   rap_box box)
 {
     rap_status status = RAP_OK;
 

@@ -176,7 +176,7 @@ static rap_status store_draft(draft *d, cli *c, int64_t *out_id)
         return status;
     concept->category = propose_category(&d->proposal);
     if (d->proposal.info)
-        concept->info = d->proposal.info;
+    concept->info = d->proposal.info;
     concept->automatic = propose_automatic(&d->proposal);
     return rap_remember(out_id, c->r, concept);
 }
@@ -266,8 +266,7 @@ static int print(const folder_run *run)
     json_array_foreach(run->failed, i, item)
         cli_say("%s: %s", text_of(item, "name"), text_of(item, "error"));
     if (run->c->json)
-        return cli_print_json(
-            wire_remembered_all(run->remembered, run->skipped, run->failed));
+        return cli_print_json(wire_remembered_all(run->remembered, run->skipped, run->failed));
     if (run->c->quiet)
         return cli_flush();
     json_array_foreach(run->remembered, i, item)

@@ -362,8 +362,8 @@ static rap_status read_retrieval(profile *p, rap_err *err)
     if (status == RAP_OK)
         status = json_get_bool(&p->verify, j, "retrieval.verify", p->file, err);
     if (status == RAP_OK)
-        status = json_get_float(&p->verify_threshold, j, "retrieval.verify_threshold", 0, 1, p->file,
-                                err);
+        status = json_get_float(&p->verify_threshold, j, "retrieval.verify_threshold", 0, 1,
+                                p->file, err);
     if (status == RAP_OK)
         status = json_get_bool(&square, j, "retrieval.square_crops", p->file, err);
     p->crop.square = square;

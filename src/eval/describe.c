@@ -141,7 +141,8 @@ static rap_status each(described *d, eval_run_state *run, const json_t *concepts
     json_t *concept;
     rap_status status = RAP_OK;
 
-    json_object_foreach((json_t *)concepts, key, concept) {
+    json_object_foreach((json_t *)concepts, key, concept)
+    {
         bool chosen = i * wanted / size != (i + 1) * wanted / size; /* spread evenly */
 
         i++;
@@ -178,8 +179,8 @@ static rap_status run_on(described *d, eval_run_state *run, const char *folder, 
 {
     char *path = path_join(run->options->folder, "database.json");
     json_t *root = NULL, *concepts;
-    rap_status status = path ? json_read(&root, path, DATABASE_LIMIT, err)
-                             : err_memory(err, "describing concepts");
+    rap_status status =
+        path ? json_read(&root, path, DATABASE_LIMIT, err) : err_memory(err, "describing concepts");
 
     concepts = json_object_get(root, "concept_dict");
     if (status == RAP_OK && json_object_size(concepts) == 0)

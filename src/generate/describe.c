@@ -87,9 +87,11 @@ static const char *skip_start(const char *text, const char *name)
     if (name_len > 0) /* "<bo> sits" is no description */
         return strncmp(text, " is ", 4) == 0 ? text + 4 : NULL;
     for (size_t i = 0; i < sizeof start / sizeof *start; i++)
-        if (starts(text, start[i]))
-            return text + strlen(start[i]);
-    return text;
+        if (starts(text, start[i])) {
+            text += strlen(start[i]);
+            break;
+        }
+    return name_length(text, name) > 0 ? NULL : text; /* nor is "It is <bo>" */
 }
 
 /* Cuts at the limit, behind `start`: after a sentence, else before a word. */

@@ -58,8 +58,9 @@ rap_status conversation_judge(conversation *c, const session_turn *turn, const c
 {
     *out = 0;
     if (!c->kind->judge)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "an endpoint tells no probabilities: only a model in this process can verify");
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "an endpoint tells no probabilities: only a model in this process can verify");
     return c->kind->judge(c, turn, between, out, err);
 }
 

@@ -36,8 +36,7 @@ static rap_status open_avatar(subject *out, rap *r, const char *name)
     if (status == RAP_OK)
         status = store_avatar(r->store, record->id, &avatar, &r->err);
     if (status == RAP_OK)
-        status =
-            image_decode(&out->stored, avatar.bytes, avatar.size, "a stored picture", &r->err);
+        status = image_decode(&out->stored, avatar.bytes, avatar.size, "a stored picture", &r->err);
     out->box = avatar.box;
     store_picture_release(&avatar);
     store_record_free(record);
@@ -132,8 +131,9 @@ static rap_status ask(char **out, const char *question, void *payload, rap_err *
     if (status == RAP_OK)
         status = conversation_ask(talk, &turn, &answer, err);
     if (status == RAP_OK && (answer.dropped || answer.pictures_dropped))
-        status = err_set(err, RAP_E_LIMIT,
-                         "the picture does not fit into the model's context: it cannot be described");
+        status =
+            err_set(err, RAP_E_LIMIT,
+                    "the picture does not fit into the model's context: it cannot be described");
     *out = answer.text;
     answer.text = NULL;
     conversation_close(talk);
@@ -146,9 +146,10 @@ static rap_status need_eyes(rap *r)
     rap_status status = models_generator(r);
 
     if (status == RAP_OK && !generator_has_vision(r->generator))
-        return err_set(&r->err, RAP_E_UNSUPPORTED,
-                       "profile %s has no mmproj: its language model sees no picture to describe (see %s)",
-                       r->profile->name, r->profile->file);
+        return err_set(
+            &r->err, RAP_E_UNSUPPORTED,
+            "profile %s has no mmproj: its language model sees no picture to describe (see %s)",
+            r->profile->name, r->profile->file);
     return status;
 }
 

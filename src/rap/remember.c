@@ -25,7 +25,7 @@ static void views_close(seen_views *v)
 static rap_status views_open(seen_views *out, rap *r, const rap_concept *concept)
 {
     const rap_box whole = { 0, 0, 0, 0 };
-    size_t count = (size_t)concept->view_count + 1;
+    size_t count = (size_t) concept->view_count + 1;
     rap_status status = RAP_OK;
 
     out->seen = mem_array(count, sizeof *out->seen);
@@ -47,8 +47,8 @@ static rap_status views_open(seen_views *out, rap *r, const rap_concept *concept
 
 static rap_status remember(rap *r, const rap_concept *concept, int64_t *out_id)
 {
-    const store_concept texts = { concept->name, concept->category, concept->info,
-                                  concept->aliases, concept->automatic };
+    const store_concept texts = { concept->name, concept->category, concept->info, concept->aliases,
+                                  concept->automatic };
     seen_views views = { .count = 0 };
     rap_status status = views_open(&views, r, concept);
 

@@ -171,8 +171,8 @@ rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *photo, const
     if (status == RAP_OK && given)
         status = retrieve_look(r, &shown.pixels, r->options.policy, &seen);
     if (status == RAP_OK)
-        status =
-            retrieve_matches(r, given ? &seen : NULL, given ? &shown.pixels : NULL, text, limit, out);
+        status = retrieve_matches(r, given ? &seen : NULL, given ? &shown.pixels : NULL, text,
+                                  limit, out);
     sighting_release(&seen);
     picture_close(&shown);
     return status;

@@ -23,8 +23,8 @@ static rap_status crop_avatar(image *out, rap *r, const store_picture *avatar)
     return status;
 }
 
-static rap_status encode_avatar(shown_concept *out, rap *r, const store_picture *avatar, const char *key,
-                                int *encoded)
+static rap_status encode_avatar(shown_concept *out, rap *r, const store_picture *avatar,
+                                const char *key, int *encoded)
 {
     image cropped = { 0 };
     rap_status status = crop_avatar(&cropped, r, avatar);
@@ -80,8 +80,7 @@ rap_status shown_open_image(shown_concept *out, rap *r, const image *whole, rap_
     rap_status status = embed_crop_box(&out->pixels, whole, box, &r->profile->crop, &r->err);
 
     if (status == RAP_OK && generator_encodes(r->generator)) {
-        status =
-            generator_encode(r->generator, &out->pixels, &out->tokens, &out->floats, &r->err);
+        status = generator_encode(r->generator, &out->pixels, &out->tokens, &out->floats, &r->err);
         image_release(&out->pixels);
     }
     return status;

@@ -24,13 +24,15 @@ static rap_status need_judge(rap *r)
     rap_status status = models_generator(r);
 
     if (status == RAP_OK && !generator_judges(r->generator))
-        return err_set(&r->err, RAP_E_UNSUPPORTED,
-                       "an endpoint tells no probabilities: leave --verify out, or use a model in this "
-                       "process");
+        return err_set(
+            &r->err, RAP_E_UNSUPPORTED,
+            "an endpoint tells no probabilities: leave --verify out, or use a model in this "
+            "process");
     if (status == RAP_OK && !generator_has_vision(r->generator))
-        return err_set(&r->err, RAP_E_UNSUPPORTED,
-                       "profile %s has no mmproj: its language model sees no pictures to verify (see %s)",
-                       r->profile->name, r->profile->file);
+        return err_set(
+            &r->err, RAP_E_UNSUPPORTED,
+            "profile %s has no mmproj: its language model sees no pictures to verify (see %s)",
+            r->profile->name, r->profile->file);
     return status;
 }
 
@@ -107,8 +109,8 @@ static rap_status stays(bool *out, rap *r, const image *photo, rap_match *match)
 
     *out = true;
     if (is_to_be_judged(match))
-        status = verify_box(&match->verified, r, photo, match->box, match->id, match->name,
-                            match->info);
+        status =
+            verify_box(&match->verified, r, photo, match->box, match->id, match->name, match->info);
     if (status == RAP_E_NOT_FOUND) { /* meanwhile forgotten by another process */
         err_clear(&r->err);
         match->verified = 0;

@@ -75,8 +75,7 @@ static rap_status copy_table(db *to, leaving *l, size_t table, rap_err *err)
     db *from = store_db(l->s);
     sqlite3_stmt *select = NULL, *insert = NULL;
     bool row = false, automatic = true;
-    rap_status status =
-        table == CONCEPTS ? schema_has_automatic(&automatic, from, err) : RAP_OK;
+    rap_status status = table == CONCEPTS ? schema_has_automatic(&automatic, from, err) : RAP_OK;
 
     if (status == RAP_OK)
         status = db_query(&select, from, err, automatic ? tables[table].read : older_concepts, "");

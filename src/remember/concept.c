@@ -103,14 +103,14 @@ static rap_status set_category(store *s, int64_t id, const char *text, rap_err *
 /* A text that is given anew is a model's or no longer. */
 static rap_status set_automatic(store *s, int64_t id, const store_concept *change, rap_err *err)
 {
-    int given = (change->info ? RAP_AUTOMATIC_INFO : 0) |
-                (change->category ? RAP_AUTOMATIC_CATEGORY : 0);
+    int given =
+        (change->info ? RAP_AUTOMATIC_INFO : 0) | (change->category ? RAP_AUTOMATIC_CATEGORY : 0);
 
     if (!given)
         return RAP_OK;
-    return db_run(&s->d, err,
-                  "UPDATE concept SET automatic = (automatic & ?1) | ?2 WHERE id = ?3", "iii",
-                  (int64_t)(RAP_AUTOMATIC_BOTH & ~given), (int64_t)(change->automatic & given), id);
+    return db_run(&s->d, err, "UPDATE concept SET automatic = (automatic & ?1) | ?2 WHERE id = ?3",
+                  "iii", (int64_t)(RAP_AUTOMATIC_BOTH & ~given),
+                  (int64_t)(change->automatic & given), id);
 }
 
 rap_status concept_set(store *s, int64_t id, const store_concept *change, rap_err *err)
@@ -157,8 +157,9 @@ rap_status store_add_views(store *s, int64_t *out_id, const store_concept *c,
     if (!view || count == 0)
         return err_set(err, RAP_E_ARGUMENT, "a concept needs a picture");
     if (count > STORE_MAX_VIEWS)
-        return err_set(err, RAP_E_LIMIT, "a concept is remembered with at most %d pictures, got %zu",
-                       STORE_MAX_VIEWS, count);
+        return err_set(err, RAP_E_LIMIT,
+                       "a concept is remembered with at most %d pictures, got %zu", STORE_MAX_VIEWS,
+                       count);
     status = store_begin(s, STORE_DURABLE, err);
     if (status != RAP_OK)
         return status;
@@ -181,8 +182,8 @@ rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const st
 
 static rap_status change_texts(store *s, int64_t id, const store_change *change, rap_err *err)
 {
-    const store_concept texts = { change->name, change->category, change->info,
-                                  change->aliases, change->automatic };
+    const store_concept texts = { change->name, change->category, change->info, change->aliases,
+                                  change->automatic };
     const char *const *alias;
     rap_status status = RAP_OK;
 

@@ -112,8 +112,8 @@ static rap_status cached(bool *out_found, float *vector, const kind_case *c, con
 {
     float *stored = NULL;
     int dim = 0, found = 0;
-    rap_status status = store_get_text_vector(c->store, text, encoder_fingerprint(e), &stored, &dim,
-                                              &found, err);
+    rap_status status =
+        store_get_text_vector(c->store, text, encoder_fingerprint(e), &stored, &dim, &found, err);
 
     *out_found = status == RAP_OK && found && dim == encoder_dim(e);
     if (*out_found)
@@ -238,19 +238,20 @@ rap_status kind_by_text(char **out, const kind_case *c, encoder *e, rap_err *err
 static rap_status detect_best(char **out, const words *w, const image *cropped,
                               yolo_world *detector, rap_err *err)
 {
-    const detect_options options = { .confidence = 0.01f, .iou = 0.5f, .max_boxes = 1,
-                                     .class_agnostic = 1 };
+    const detect_options options = {
+        .confidence = 0.01f, .iou = 0.5f, .max_boxes = 1, .class_agnostic = 1
+    };
     yolo_vocabulary *vocabulary = NULL;
     detection *found = NULL;
     int count = 0;
     rap_status status = yolo_vocabulary_new(&vocabulary, detector, w->vector, (int)w->count, err);
 
     if (status == RAP_OK)
-        status =
-            yolo_world_detect(detector, vocabulary, cropped, &options, &found, &count, err);
+        status = yolo_world_detect(detector, vocabulary, cropped, &options, &found, &count, err);
     if (status == RAP_OK && count == 0)
-        status = err_set(err, RAP_E_NOT_FOUND, "the detector finds nothing in the picture that it has "
-                                               "a word for: give the category");
+        status = err_set(err, RAP_E_NOT_FOUND,
+                         "the detector finds nothing in the picture that it has "
+                         "a word for: give the category");
     if (status == RAP_OK)
         status = take_word(out, w, (size_t)found[0].label, err);
     free(found);

@@ -30,7 +30,8 @@ static void an_answer_becomes_a_line(void **state)
 {
     becomes("bo", "<bo> is a red dog.", "<bo> is a red dog.");
     becomes("bo", "  Bo is a red dog", "<bo> is a red dog.");
-    becomes("bo", "A red dog with\ta white\x01spot.\n\nIt is nice.", "<bo> is a red dog with a white spot.");
+    becomes("bo", "A red dog with\ta white\x01spot.\n\nIt is nice.",
+            "<bo> is a red dog with a white spot.");
     becomes("bo", "\n\"This is an orange cat!\"", "<bo> is an orange cat!");
     becomes("bo", "The picture shows **some garlic**", "<bo> is some garlic.");
     becomes("Sir Bo", "<Sir Bo> is Rex' brother.", "<Sir Bo> is Rex' brother.");
@@ -41,8 +42,10 @@ static void an_answer_becomes_a_line(void **state)
 
 static void what_is_no_description_is_refused(void **state)
 {
-    static const char *const none[] = { "",   "\n",      "Yes.",     "no", "I do not know <bo>.", "Sorry, no.",
-                                        "<bo>", "bo sits.", "<bo> runs on a beach." };
+    static const char *const none[] = {
+        "",           "\n",   "Yes.",        "no",       "I do not know <bo>.",
+        "Sorry, no.", "<bo>", "It is <bo>.", "bo sits.", "<bo> runs on a beach."
+    };
 
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         rap_err err = { RAP_OK, "" };
@@ -56,10 +59,11 @@ static void what_is_no_description_is_refused(void **state)
 
 static void a_line_has_a_limit(void **state)
 {
+    static const char more[] = ". It has a spot";
     char answer[3000] = "a dog", *got = NULL;
 
-    for (int i = 0; i < 40; i++)
-        strcat(answer, ". It has a spot");
+    for (size_t i = 0; i < 40; i++)
+        memcpy(answer + 5 + i * (sizeof more - 1), more, sizeof more);
     assert_int_equal(describe_line(&got, "bo", answer, NULL), RAP_OK);
     assert_in_range(strlen(got), DESCRIBE_LIMIT - 40, DESCRIBE_LIMIT);
     assert_string_equal(got + strlen(got) - 7, "a spot.");

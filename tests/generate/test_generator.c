@@ -111,7 +111,8 @@ static void two_words_are_weighed(void **state)
     assert_int_equal(conversation_judge(c, &turn, &turned, &no, NULL), RAP_OK);
     assert_true(yes > 0 && yes < 1 && yes + no > 0.9999 && yes + no < 1.0001);
     assert_int_equal(conversation_judge(c, &turn, &one, &no, &err), RAP_E_UNSUPPORTED);
-    assert_int_equal(conversation_ask(c, &turn, &again, NULL), RAP_OK); /* as if for the first time */
+    assert_int_equal(conversation_ask(c, &turn, &again, NULL),
+                     RAP_OK); /* as if for the first time */
     assert_string_equal(again.text, first.text);
     assert_int_equal(again.prompt_tokens, first.prompt_tokens);
     assert_string_equal(first.text, yes > 0.5 ? "Yes" : "No");

@@ -54,9 +54,9 @@ static void a_concept_is_described_by_its_picture(void **state)
     rap_free(info);
     assert_int_equal(rap_propose_info(&info, r, "nobody", NULL, &none, whole), RAP_E_NOT_FOUND);
     assert_null(info);
-    assert_int_equal(rap_propose_info(&info, r, "tim", NULL, &(rap_image){ .path = "/nowhere.png" },
-                                      whole),
-                     RAP_E_NOT_FOUND);
+    assert_int_equal(
+        rap_propose_info(&info, r, "tim", NULL, &(rap_image){ .path = "/nowhere.png" }, whole),
+        RAP_E_NOT_FOUND);
     assert_int_equal(rap_propose_info(&info, r, "tim", NULL, NULL, whole), RAP_OK); /* goes on */
     rap_free(info);
 }

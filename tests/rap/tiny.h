@@ -25,9 +25,10 @@ __attribute__((unused)) static const char *tiny_with(const fixture *f, const cha
         file_read(&json, &size, source_file("models/tiny/profile.json"), 1u << 20, NULL), RAP_OK);
     at = strstr(json, old);
     assert_non_null(at);
-    text = malloc(size + strlen(change) + 1);
+    size += strlen(change) + 1;
+    text = malloc(size);
     assert_non_null(text);
-    sprintf(text, "%.*s%s%s", (int)(at - json), json, change, at + strlen(old));
+    snprintf(text, size, "%.*s%s%s", (int)(at - json), json, change, at + strlen(old));
     write_text(path_of("%s/profile.json", folder), text);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char *real = realpath(source_file(path_of("models/tiny/%s", files[i])), NULL);

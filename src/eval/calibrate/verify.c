@@ -29,7 +29,8 @@ typedef struct trial {
     const calibrate_models *models;
     calibrate_gallery gallery;
     calibrate_settings settings;
-    candidate *candidate; /* [count], by photo; in each the best first, those left out behind the others */
+    candidate *
+        candidate; /* [count], by photo; in each the best first, those left out behind the others */
     size_t count;
 } trial;
 
@@ -275,7 +276,8 @@ rap_status calibrate_verify(calibrate_verified *out, const calibrate_set *set,
 {
     trial t = { .set = set, .seen = seen, .models = models };
     temp folder = TEMP_INIT;
-    rap_status status = calibrate_gallery_open(&t.gallery, set, seen, fit->crops, NULL, NULL, 0, err);
+    rap_status status =
+        calibrate_gallery_open(&t.gallery, set, seen, fit->crops, NULL, NULL, 0, err);
 
     memset(out, 0, sizeof *out);
     t.settings = (calibrate_settings){ .judge = calibrate_fit_judge(fit),

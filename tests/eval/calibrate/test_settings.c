@@ -134,7 +134,8 @@ static void what_cannot_be_written_leaves_the_profile(void **state)
     rap_err err = { 0 };
 
     put(file, "{\"files\": {}}");
-    assert_int_not_equal(calibrate_profile_write(&fit, NULL, file, "/nowhere/at/all", &err), RAP_OK);
+    assert_int_not_equal(calibrate_profile_write(&fit, NULL, file, "/nowhere/at/all", &err),
+                         RAP_OK);
     assert_non_null(strstr(err.text, "/nowhere/at/all"));
     assert_int_equal(file_read(&text, &size, file, 1000, NULL), RAP_OK);
     assert_string_equal(text, "{\"files\": {}}");
