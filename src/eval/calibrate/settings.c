@@ -162,8 +162,9 @@ rap_status calibrate_profile_write(const calibrate_fit *fit, const calibrate_ver
         retrieval = json_object();
         json_object_set_new(root, "retrieval", retrieval);
     }
-    if (verified && retrieval)
-        put(retrieval, "verify_threshold", verified->threshold);
+    if (verified && retrieval) /* 0 is not its default */
+        json_object_set_new(retrieval, "verify_threshold",
+                            rounded((double)verified->threshold, 1e4));
     status = retrieval && put_all(retrieval, fit) == 0 ? write_text(to, root, fit, err)
                                                        : err_memory(err, "writing a profile");
     json_decref(root);

@@ -218,6 +218,24 @@ static void other_files_are_no_vectors(void **state)
     assert_non_null(strstr(err.text, "holds no pictures"));
 }
 
+static void a_verify_threshold_comes_in_only_if_it_was_found(void **state)
+{
+    const calibrate_fit fit = { .crops = 1, .threshold = 1 };
+    const calibrate_verified found = { .threshold = 0 }; /* not the default */
+    profile *p = NULL;
+
+    put(file, "{\"files\": {\"encoder\": {\"path\": \"e.gguf\"}},"
+              " \"retrieval\": {\"verify\": true, \"verify_threshold\": 0.25}}");
+    assert_int_equal(calibrate_profile_write(&fit, NULL, file, file, NULL), RAP_OK);
+    assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
+    assert_true(p->verify && p->verify_threshold == 0.25f);
+    profile_close(p);
+    assert_int_equal(calibrate_profile_write(&fit, &found, file, file, NULL), RAP_OK);
+    assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
+    assert_true(p->verify && p->verify_threshold == 0);
+    profile_close(p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -226,6 +244,7 @@ int main(void)
         TEST(what_stays_keeps_its_digits),
         TEST(a_profile_without_settings_gets_some),
         TEST(what_cannot_be_written_leaves_the_profile),
+        TEST(a_verify_threshold_comes_in_only_if_it_was_found),
         TEST(vectors_come_back),
         TEST(other_files_are_no_vectors),
     };
