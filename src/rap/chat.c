@@ -90,7 +90,7 @@ static rap_status choose(rap_chat *chat, const rap_query *query, rap_matches **o
         }
         if (status == RAP_OK)
             status = retrieve_matches(r, first && chat->has_photo ? &chat->seen : NULL,
-                                      &chat->photo, query->question, query->limit, out);
+                                      query->question, query->limit, out);
     }
     if (status == RAP_OK)
         matches_without(*out, chat->given, chat->given_count);
@@ -133,12 +133,12 @@ static rap_status prepare(turn *t, rap *r, const rap_matches *m, int no_avatars)
     if (!t->concept || !t->picture || !t->shown)
         return err_memory(&r->err, "preparing a question");
     for (size_t i = 0; status == RAP_OK && i < m->count; i++) {
-        shown_concept *one = &t->shown[i];
+        shown_concept *shown = &t->shown[i];
 
         if (vision)
-            status = shown_open(one, r, m->match[i].id, &t->encoded);
+            status = shown_open(shown, r, m->match[i].id, &t->encoded);
         t->concept[i] = (prompt_concept){ m->match[i].name, m->match[i].info, vision };
-        t->picture[i] = shown_picture(one);
+        t->picture[i] = shown_picture(shown);
     }
     return status;
 }

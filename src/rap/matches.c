@@ -107,3 +107,23 @@ rap_status matches_add(rap_matches *m, const rap_record *record, const rank_resu
     return match->name && match->category && match->info ? RAP_OK
                                                          : err_memory(err, "listing matches");
 }
+
+rap_status matches_split(rap_matches *m, const bool *accepted, size_t judged, rap_err *err)
+{
+    rap_match *denied = mem_array(judged + 1, sizeof *denied);
+    size_t kept = 0;
+
+    if (!denied)
+        return err_memory(err, "listing matches");
+    for (size_t i = 0; i < m->count; i++) {
+        if (i >= judged)
+            free_match(&m->match[i]);
+        else if (accepted[i])
+            m->match[kept++] = m->match[i];
+        else
+            denied[m->denied_count++] = m->match[i];
+    }
+    m->count = kept;
+    m->denied = denied;
+    return RAP_OK;
+}

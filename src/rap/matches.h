@@ -4,6 +4,8 @@
 
 #include "retrieve/retriever.h"
 
+#include <stdbool.h>
+
 /* An empty list with room for `room` matches, and the regions of `seen` (NULL: none). Must be freed even after a
  * failure. */
 rap_status matches_new(rap_matches **out, const sighting *seen, int room, rap_err *err);
@@ -14,5 +16,8 @@ rap_status matches_add(rap_matches *m, const rap_record *record, const rank_resu
 void matches_without(rap_matches *m, const int64_t *given, size_t count);
 /* Keeps only the first `count` matches. */
 void matches_cut(rap_matches *m, size_t count);
+
+/* Splits the first `judged` matches: those that are accepted stay, the others move to m->denied. The rest is freed. */
+rap_status matches_split(rap_matches *m, const bool *accepted, size_t judged, rap_err *err);
 
 #endif

@@ -69,7 +69,9 @@ static rap_status name_kind(char **out, rap *r, const subject *s)
                           .crop = &r->profile->crop,
                           .store = r->store,
                           .extra = r->profile->extra_vocabulary,
-                          .read_only = r->options.store_use != RAP_STORE_CHANGE };
+                          .read_only = r->options.store_use != RAP_STORE_CHANGE,
+                          .on_progress = r->options.on_progress,
+                          .payload = r->options.payload };
     yolo_world *detector = NULL;
     encoder *texts = NULL;
     rap_status status = models_encoder(r);

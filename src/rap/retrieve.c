@@ -37,6 +37,8 @@ rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting
 
     if (status == RAP_OK)
         status = retriever_look(r->retriever, photo, policy, out, &r->err);
+    if (status == RAP_OK && verify_is_on(r))
+        status = sighting_keep(out, photo, &r->err);
     return status;
 }
 
@@ -84,8 +86,8 @@ static int most_candidates(const rap *r, const sighting *seen, int limit)
     return verify_is_on(r) && seen ? wanted + seen->count * RANK_HITS : wanted;
 }
 
-rap_status retrieve_matches(rap *r, const sighting *seen, const image *photo, const char *text,
-                            int limit, rap_matches **out)
+rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
+                            rap_matches **out)
 {
     rank_input in = { .policy = r->options.policy,
                       .threshold = r->profile->threshold,
@@ -113,7 +115,7 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const image *photo, co
     if (status == RAP_OK)
         status = add_results(r, *out, result, count);
     if (status == RAP_OK && seen && verify_is_on(r))
-        status = verify_matches(r, photo, *out, limit ? limit : r->profile->k);
+        status = verify_matches(r, seen, *out, limit ? limit : r->profile->k);
     if (status != RAP_OK) {
         rap_matches_free(*out);
         *out = NULL;
@@ -171,8 +173,7 @@ rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *photo, const
     if (status == RAP_OK && given)
         status = retrieve_look(r, &shown.pixels, r->options.policy, &seen);
     if (status == RAP_OK)
-        status = retrieve_matches(r, given ? &seen : NULL, given ? &shown.pixels : NULL, text,
-                                  limit, out);
+        status = retrieve_matches(r, given ? &seen : NULL, text, limit, out);
     sighting_release(&seen);
     picture_close(&shown);
     return status;

@@ -4,12 +4,12 @@
 
 #include "rap/handle.h"
 
-/* Detects, embeds, searches. */
+/* Detects, embeds, searches. The photo must stay as long as what is seen. */
 rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting *out);
-/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none). photo: its pixels, for a
- * handle that verifies (verify.h). */
-rap_status retrieve_matches(rap *r, const sighting *seen, const image *photo, const char *text,
-                            int limit, rap_matches **out);
+/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none); a handle that verifies looks
+ * at the photo again (verify.h). */
+rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
+                            rap_matches **out);
 /* Exactly these names, in this order. */
 rap_status retrieve_only(rap *r, const char *const *wanted, rap_matches **out);
 

@@ -1,6 +1,8 @@
 /* shown.c: see shown.h. */
 #include "rap/shown.h"
 
+#include "retrieve/embed.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,7 +13,7 @@ static void cache_key(char *out, size_t size, const rap *r)
              r->profile->crop.square, (double)r->profile->crop.margin);
 }
 
-static rap_status crop_avatar(image *out, rap *r, const store_picture *avatar)
+static rap_status crop_picture(image *out, rap *r, const store_picture *avatar)
 {
     image whole = { 0 };
     rap_status status =
@@ -23,11 +25,11 @@ static rap_status crop_avatar(image *out, rap *r, const store_picture *avatar)
     return status;
 }
 
-static rap_status encode_avatar(shown_concept *out, rap *r, const store_picture *avatar,
-                                const char *key, int *encoded)
+static rap_status encode_picture(shown_concept *out, rap *r, const store_picture *avatar,
+                                 const char *key, int *encoded)
 {
     image cropped = { 0 };
-    rap_status status = crop_avatar(&cropped, r, avatar);
+    rap_status status = crop_picture(&cropped, r, avatar);
 
     if (status != RAP_OK)
         return status;
@@ -59,7 +61,7 @@ static rap_status get_tokens(shown_concept *out, rap *r, const store_picture *av
         found = 0;
     }
     if (status == RAP_OK && !found)
-        status = encode_avatar(out, r, avatar, key, encoded);
+        status = encode_picture(out, r, avatar, key, encoded);
     return status;
 }
 
@@ -68,9 +70,10 @@ rap_status shown_open(shown_concept *out, rap *r, int64_t id, int *encoded)
     store_picture avatar = { 0 };
     rap_status status = store_avatar(r->store, id, &avatar, &r->err);
 
+    out->view_id = avatar.view_id;
     if (status == RAP_OK)
         status = generator_encodes(r->generator) ? get_tokens(out, r, &avatar, encoded)
-                                                 : crop_avatar(&out->pixels, r, &avatar);
+                                                 : crop_picture(&out->pixels, r, &avatar);
     store_picture_release(&avatar);
     return status;
 }
@@ -90,7 +93,6 @@ void shown_release(shown_concept *s)
 {
     image_release(&s->pixels);
     free(s->tokens);
-    *s = (shown_concept){ .tokens = NULL };
 }
 
 session_picture shown_picture(const shown_concept *s)

@@ -97,58 +97,70 @@ static void settle_ambiguous(rap_matches *m)
     }
 }
 
-static bool is_to_be_judged(const rap_match *match)
+static bool same_box(rap_box a, rap_box b)
 {
-    return match->reason != RAP_REASON_NAME;
+    return a.x == b.x && a.y == b.y && a.w == b.w && a.h == b.h;
 }
 
-/* Judges one match and says whether it stays. */
-static rap_status stays(bool *out, rap *r, const image *photo, rap_match *match)
+/* From what was said of this photo before; else asks. */
+static rap_status find_verdict(float *out, rap *r, const sighting *seen, const rap_match *match)
 {
-    rap_status status = RAP_OK;
+    sighting_verdicts *v = seen->verdicts;
+    rap_status status;
 
-    *out = true;
-    if (is_to_be_judged(match))
-        status =
-            verify_box(&match->verified, r, photo, match->box, match->id, match->name, match->info);
+    for (int i = 0; i < v->count; i++)
+        if (v->item[i].id == match->id && same_box(v->item[i].box, match->box)) {
+            *out = v->item[i].probability;
+            return RAP_OK;
+        }
+    status = verify_box(out, r, seen->photo, match->box, match->id, match->name, match->info);
     if (status == RAP_E_NOT_FOUND) { /* meanwhile forgotten by another process */
         err_clear(&r->err);
-        match->verified = 0;
+        *out = 0;
         status = RAP_OK;
     }
-    if (status == RAP_OK && is_to_be_judged(match))
-        *out = match->verified >= r->profile->verify_threshold;
+    if (status == RAP_OK && v->count < SIGHTING_VERDICTS) {
+        v->item[v->count].id = match->id;
+        v->item[v->count].box = match->box;
+        v->item[v->count++].probability = *out;
+    }
     return status;
 }
 
-rap_status verify_matches(rap *r, const image *photo, rap_matches *m, int limit)
+/* Judges one match, unless the text names it. */
+static rap_status judge_match(bool *out_accepted, rap *r, const sighting *seen, rap_match *match)
 {
-    double start = clock_ms();
-    size_t kept = 0, accepted, i = 0;
+    float probability = 0;
     rap_status status = RAP_OK;
 
-    if (m->count > 0 && !(m->denied = mem_array(m->count, sizeof *m->denied)))
-        return err_memory(&r->err, "verifying matches");
-    for (; status == RAP_OK && i < m->count && kept < (size_t)limit; i++) {
-        rap_match match = m->match[i];
-        bool stay = true;
+    *out_accepted = match->reason == RAP_REASON_NAME;
+    if (*out_accepted)
+        return RAP_OK;
+    status = find_verdict(&probability, r, seen, match);
+    match->verified = probability;
+    *out_accepted = probability >= r->profile->verify_threshold;
+    return status;
+}
 
-        status = stays(&stay, r, photo, &match);
-        if (stay)
-            m->match[kept++] = match;
-        else
-            m->denied[m->denied_count++] = match;
+rap_status verify_matches(rap *r, const sighting *seen, rap_matches *m, int limit)
+{
+    double start = clock_ms();
+    bool *accepted = mem_array(m->count + 1, sizeof *accepted);
+    size_t judged = 0;
+    int kept = 0;
+    rap_status status = accepted ? RAP_OK : err_memory(&r->err, "verifying matches");
+
+    for (; status == RAP_OK && judged < m->count && kept < limit; judged++) {
+        status = judge_match(&accepted[judged], r, seen, &m->match[judged]);
+        kept += accepted[judged];
     }
-    accepted = kept;
-    while (i < m->count)
-        m->match[kept++] = m->match[i++];
-    m->count = kept;
-    if (status != RAP_OK)
-        return status;
-    matches_cut(m, accepted);
-    settle_ambiguous(m);
+    if (status == RAP_OK)
+        status = matches_split(m, accepted, judged, &r->err);
+    if (status == RAP_OK)
+        settle_ambiguous(m);
     m->verify_ms = clock_ms() - start;
-    return RAP_OK;
+    free(accepted);
+    return status;
 }
 
 /* ---- the call ---- */

@@ -7,8 +7,8 @@
 /* Whether this handle verifies its matches: by its options, else by the profile, which must be read. */
 int verify_is_on(const rap *r);
 
-/* Judges the matches at a place in the photo, best first, until `limit` are accepted; the rest is cut. Those that are
- * denied move to m->denied. A concept that the text names is kept: it was asked about. */
-rap_status verify_matches(rap *r, const image *photo, rap_matches *m, int limit);
+/* Judges the matches at a place in the photo, which was kept (sighting_keep()), best first, until `limit` are accepted;
+ * the rest is freed. Those that are denied move to m->denied. A concept that the text names stays: it was asked about. */
+rap_status verify_matches(rap *r, const sighting *seen, rap_matches *m, int limit);
 
 #endif

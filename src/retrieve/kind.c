@@ -140,7 +140,7 @@ static rap_status run_batch(words *w, batch *b, const kind_case *c, encoder *e, 
 
     for (int i = 0; i < b->count; i++)
         text[i] = b->text[i];
-    if (status == RAP_OK && b->count > 0)
+    if (status == RAP_OK)
         status = encoder_texts(e, text, b->count, made, err);
     for (int i = 0; status == RAP_OK && i < b->count; i++) {
         store_vector vector = { encoder_fingerprint(e), (int)dim, made + (size_t)i * dim };
@@ -149,6 +149,9 @@ static rap_status run_batch(words *w, batch *b, const kind_case *c, encoder *e, 
         if (!c->read_only) /* a cache that cannot be written only costs time */
             store_put_text_vector(c->store, text[i], &vector, NULL);
     }
+    if (status == RAP_OK && c->on_progress &&
+        c->on_progress("encoding words", b->word[b->count - 1] + 1, w->count, c->payload))
+        status = err_set(err, RAP_E_CANCELLED, "encoding words was cancelled");
     b->count = 0;
     free(made);
     return status;
@@ -158,6 +161,7 @@ static rap_status encode_words(words *w, const kind_case *c, encoder *e, bool pl
 {
     size_t dim = (size_t)encoder_dim(e);
     batch *b = mem_array(1, sizeof *b);
+    bool made = false;
     rap_status status = RAP_OK;
 
     w->vector = mem_array(w->count * dim + 1, sizeof *w->vector);
@@ -171,11 +175,14 @@ static rap_status encode_words(words *w, const kind_case *c, encoder *e, bool pl
         if (status != RAP_OK || found)
             continue;
         b->word[b->count++] = i;
+        made = true;
         if (b->count == TEXTS)
             status = run_batch(w, b, c, e, err);
     }
-    if (status == RAP_OK)
+    if (status == RAP_OK && b->count > 0)
         status = run_batch(w, b, c, e, err);
+    if (status == RAP_OK && made && c->on_progress)
+        c->on_progress("encoding words", w->count, w->count, c->payload);
     free(b);
     return status;
 }

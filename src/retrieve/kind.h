@@ -13,6 +13,8 @@ typedef struct kind_case { /* everything is borrowed */
     store *store;
     const char *const *extra; /* further words, ended by NULL; NULL: none */
     int read_only;            /* the store's cache of text vectors is not written */
+    rap_on_progress *on_progress; /* NULL: silent; while words are encoded for the first time */
+    void *payload;
 } kind_case;
 
 /* The word whose vector is nearest to the picture's; free(). The encoder has a text tower. */
