@@ -69,8 +69,8 @@ static void what_was_denied_is_there(void **state)
     assert_text(denied, "name", "bo");
     assert_true(json_number_value(json_object_get(denied, "verified")) == 0.25);
     assert_null(json_object_get(json_array_get(json_object_get(out, "matches"), 0), "verified"));
-    assert_true(json_number_value(json_object_get(json_object_get(out, "milliseconds"), "verify")) ==
-                5);
+    assert_true(
+        json_number_value(json_object_get(json_object_get(out, "milliseconds"), "verify")) == 5);
     json_decref(out);
 }
 
