@@ -180,32 +180,35 @@ static float rounded_down(float x)
     return (float)(floor((double)x * 1e4) / 1e4);
 }
 
-static double error_of(const calibrate_verified *v)
+/* Negative: `a` is the better one. By the larger of both errors, then by their sum. */
+static double compare(const calibrate_verified *a, const calibrate_verified *b)
 {
-    return fmax(1 - v->kept, v->passed);
+    double worst = fmax(1 - a->kept, a->passed) - fmax(1 - b->kept, b->passed);
+
+    return worst != 0 ? worst : (a->passed - a->kept) - (b->passed - b->kept);
 }
 
-/* The middle of the thresholds with the least error, if it is as good as they are. */
+/* The middle of the best thresholds, if it is as good as they are. */
 static void choose_threshold(calibrate_verified *out, const trial *t)
 {
-    calibrate_verified low = *out, high = *out;
-    double least = 2;
+    calibrate_verified low = { .passed = 2 }, high = low;
 
     for (size_t i = 0; i < t->count; i++) {
         calibrate_verified v = *out;
+        double against;
 
         at_threshold(&v, t, rounded_down(t->candidate[i].probability));
-        if (error_of(&v) < least)
+        against = compare(&v, &low);
+        if (against < 0)
             low = high = v;
-        else if (error_of(&v) == least && v.threshold < low.threshold)
+        else if (against == 0 && v.threshold < low.threshold)
             low = v;
-        else if (error_of(&v) == least && v.threshold > high.threshold)
+        else if (against == 0 && v.threshold > high.threshold)
             high = v;
-        least = fmin(least, error_of(&v));
     }
     at_threshold(out, t, rounded_down((low.threshold + high.threshold) / 2));
-    if (error_of(out) > least)
-        *out = low;
+    if (t->count > 0 && compare(out, &low) != 0)
+        at_threshold(out, t, low.threshold);
 }
 
 /* ---- what it changes ---- */
