@@ -156,7 +156,7 @@ static rap_status add(store *s, long number, rap_err *err)
 {
     char name[32], category[32], info[160], picture[64];
     float data[DIM];
-    store_concept c = { name, category, info, NULL };
+    store_concept c = { name, category, info, NULL, 0 };
     store_view view = { picture, sizeof picture, 64, 64, { 0, 0, 0, 0 } };
     store_vector vector = { encoder, DIM, data };
     int64_t id = 0, view_id = 0;

@@ -164,9 +164,11 @@ typedef struct rap_options {
     rap_engine *engine;           /* NULL: one of its own                                         */
     const char *vision;           /* as in rap_engine_options; NULL with an engine                */
     const char *endpoint, *model; /* likewise                                                     */
+    int verify;                   /* 0: as the profile says; 1: the language model looks at every match
+                                     again, and those that it denies are left out; −1: it does not  */
 } rap_options;
 #define RAP_OPTIONS_INIT                                                                         \
-    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
+    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0 }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */
@@ -208,8 +210,19 @@ typedef struct rap_concept {
     rap_image image;            /* the first view; required by rap_remember                         */
     rap_box box;                /* {0}: the whole picture                                           */
     const char *const *aliases; /* NULL; other names, ended by NULL                                 */
+    const rap_image *views;     /* [view_count] further pictures, each of the concept as a whole    */
+    int view_count;             /* 0; at most 63                                                    */
+    int automatic;              /* 0; flags of rap_automatic: the texts that a model wrote          */
 } rap_concept;
-#define RAP_CONCEPT_INIT { NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, NULL }
+#define RAP_CONCEPT_INIT                                                                         \
+    { NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, NULL, NULL, 0, 0 }
+
+/* Which texts of a concept a model wrote (rap_propose_info(), rap_propose_category()) and the user only agreed to. */
+typedef enum rap_automatic {
+    RAP_AUTOMATIC_INFO = 1,
+    RAP_AUTOMATIC_CATEGORY = 2,
+    RAP_AUTOMATIC_BOTH = 3
+} rap_automatic;
 
 /* A concept as stored. */
 typedef struct rap_record {
@@ -218,9 +231,10 @@ typedef struct rap_record {
     const char *const *aliases; /* ended by NULL */
     int views;
     const char *created, *updated; /* ISO 8601, UTC */
+    int automatic; /* flags of rap_automatic */
 } rap_record;
 
-/* Embeds the picture and stores the concept, whose id is written to `out` (NULL: not wanted). When it returns
+/* Embeds the pictures and stores the concept, whose id is written to `out` (NULL: not wanted). When it returns
  * RAP_OK the concept survives a crash. */
 RAP_API rap_status rap_remember(int64_t *out, rap *r, const rap_concept *concept);
 
@@ -234,10 +248,27 @@ typedef struct rap_change {
     rap_box avatar_box;                      /* {0}: the whole picture                              */
     rap_image view;                          /* none; a further view                                */
     rap_box view_box;                        /* {0}: the whole picture                              */
+    int automatic;                           /* flags of rap_automatic: of the texts given here, those that
+                                                a model wrote                                       */
 } rap_change;
 #define RAP_CHANGE_INIT                                                                          \
     { NULL, NULL, NULL, NULL, NULL, NULL, RAP_IMAGE_INIT, { 0, 0, 0, 0 }, RAP_IMAGE_INIT,        \
-      { 0, 0, 0, 0 } }
+      { 0, 0, 0, 0 }, 0 }
+
+/* What the models say of a picture, for the user to look at: nothing is stored. The picture is `image` (with its `box`,
+ * {0}: all of it), or, if that is NULL, the avatar of the concept `name` in the store.
+ *
+ * An info line: "<name> is …", what lasts (kind, colours, pattern, marks), one line of at most 400 bytes without
+ * control characters, by the profile's language model. category: the kind, if it is known; NULL: the model has to see
+ * it. RAP_E_UNSUPPORTED: the profile has no language model that sees pictures; RAP_E_MODEL: it says nothing that is a
+ * description. Free with rap_free(). */
+RAP_API rap_status rap_propose_info(char **out, rap *r, const char *name, const char *category,
+                                    const rap_image *image, rap_box box);
+/* A category: the nearest word, by the encoder's text tower, or else by the detector, of the store's categories, the
+ * profile's vocabulary and a list of everyday nouns. RAP_E_UNSUPPORTED: an encoder that knows no words, and no
+ * detector; RAP_E_NOT_FOUND: the detector finds nothing. Free with rap_free(). */
+RAP_API rap_status rap_propose_category(char **out, rap *r, const char *name,
+                                        const rap_image *image, rap_box box);
 
 /* Makes all changes in one transaction, or none. */
 RAP_API rap_status rap_update(rap *r, const char *name, const rap_change *change);
@@ -312,6 +343,7 @@ typedef struct rap_match {
     rap_reason reason;
     int ambiguous; /* 0: certain; else look-alikes: matches with the same number are candidates for one place in
                     * the photo */
+    float verified; /* rap_verify(); −1: not asked */
 } rap_match;
 
 typedef struct rap_region {
@@ -327,6 +359,9 @@ typedef struct rap_matches {
     rap_region *region;
     int width, height; /* of the upright query photo; 0 without one */
     double detect_ms, embed_ms, search_ms;
+    size_t denied_count;
+    rap_match *denied; /* left out because the language model denied them (rap_options.verify) */
+    double verify_ms;
 } rap_matches;
 
 /* Finds the concepts in the photo (NULL: none) and the text (NULL: none). At most `limit` matches;
@@ -334,6 +369,12 @@ typedef struct rap_matches {
 RAP_API rap_status rap_retrieve(rap_matches **out, rap *r, const rap_image *image,
                                 const char *text, int limit);
 RAP_API void rap_matches_free(rap_matches *matches); /* NULL-safe */
+
+/* How probable the language model finds it that the box in a photo ({0}: all of it) shows the concept, and not another
+ * one of its kind: `out` 0 to 1, by its "Yes" against its "No", without sampling. It sees the concept's main picture and
+ * the crop of the photo. RAP_E_UNSUPPORTED: it sees no pictures, or is behind an endpoint. */
+RAP_API rap_status rap_verify(float *out, rap *r, const char *name, const rap_image *image,
+                              rap_box box);
 
 /* RAP_OK, or an error if `path` must not be overwritten: it is the picture (NULL: none), the store or a file of the
  * profile, even by another name of the same file. The library checks this itself before it writes. */

@@ -96,6 +96,7 @@ void answer_remark(const cli *c, const rap_answer *a, bool same_photo)
     if (a->recognised == 0 && !same_photo)
         cli_say("nothing in the photo is recognised%s",
                 a->matches->count == 0 ? "; the question was asked without concepts" : "");
+    cli_say_denied(c, a->matches);
     say_names(a->without_picture, "is", "are",
               "given without a picture: the model's context is too short");
     say_names(a->dropped_names, "is", "are",

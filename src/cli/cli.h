@@ -32,6 +32,7 @@ typedef struct cli {
     bool layers;         /* --profile-layers, for the commands that have it */
     const char *vision;  /* --vision, likewise */
     const char *endpoint, *model; /* --endpoint, --model, likewise */
+    bool verify;         /* --verify, likewise */
     bool stdin_used;     /* '-' was given */
     bool store_absent;   /* the file of --store does not exist: reported at the end, after success */
     void *piped;         /* the bytes of a picture read from a pipe */
@@ -117,6 +118,8 @@ void cli_print_plain(const char *text);
 void cli_say_unknown(cli *c, const char *question);
 
 void cli_print_matches(const rap_matches *matches);
+/* Says which matches the language model denied (--verify). */
+void cli_say_denied(const cli *c, const rap_matches *matches);
 
 /* A progress bar on stderr when it is a terminal and not --quiet; cancels after a signal. payload: the cli. */
 int cli_progress(const char *what, uint64_t done, uint64_t total, void *payload);

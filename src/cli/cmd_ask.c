@@ -78,6 +78,8 @@ static int run(cli *c, int argc, char **argv)
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },
         { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },
+        { "--verify", CLI_FLAG, &c->verify, NULL,
+          "let the language model look again, and leave out what it denies" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);

@@ -26,6 +26,12 @@ const cli_command cmd_calibrate = {
     "where they cannot. Use at least ten concepts with three photos each. Do not report accuracy\n"
     "on the same pictures; it would be too good.\n"
     "\n"
+    "--verify also measures how well the language model verifies matches (`rap see --verify`), "
+    "and\n"
+    "finds the threshold for it. Switch it on with \"verify\": true under \"retrieval\" if it "
+    "gains more\n"
+    "than it costs.\n"
+    "\n"
     "Nothing is written without --apply or --out, and your store is not touched. If the crops of\n"
     "a region change, the next command that uses the store embeds its pictures again.",
     run,
@@ -36,11 +42,12 @@ typedef struct calibration {
     calibrate_set set;
     calibrate_features seen;
     calibrate_fit before, after;
-    char *file;      /* profile.json */
-    const char *out; /* --out */
+    calibrate_verified verified; /* with --verify */
+    char *file;                  /* profile.json */
+    const char *out;             /* --out */
     const char *written;
     int k, crops; /* crops: the most that are tried */
-    bool keep;
+    bool keep, verify;
 } calibration;
 
 static void calibration_release(calibration *a)
@@ -87,12 +94,15 @@ static rap_status measure(calibration *a, const char *folder, calibrate_models *
     if (status == RAP_OK)
         status = calibrate_fit_find(&a->after, &a->set, &a->seen, a->k, a->crops,
                                     a->keep ? &a->before : NULL, err);
+    if (status == RAP_OK && a->verify)
+        status = calibrate_verify(&a->verified, &a->set, &a->seen, &a->after, a->k, models, err);
     return status;
 }
 
 static int print_json(const calibration *a)
 {
-    return cli_print_json(wire_calibration(&a->set, &a->before, &a->after, a->written));
+    return cli_print_json(wire_calibration(&a->set, &a->before, &a->after,
+                                           a->verify ? &a->verified : NULL, a->written));
 }
 
 static void print_row(const char *what, const calibrate_fit *f)
@@ -103,6 +113,25 @@ static void print_row(const char *what, const calibrate_fit *f)
         printf("inner_crop %.2f x %d, ", (double)f->inner, f->crops - 1);
     printf("crowding %.2f%s%s\n", (double)f->crowding, f->center ? ", center" : "",
            f->scatter ? ", scatter" : "");
+}
+
+static void print_effect(const char *what, const calibrate_effect *before,
+                         const calibrate_effect *after)
+{
+    printf("%-22s %9.1f %% %9.1f %% %12.1f %% %9.1f %%\n", what, 100 * before->recall,
+           100 * after->recall, 100 * before->false_positives, 100 * after->false_positives);
+}
+
+static void print_verified(const calibrate_verified *v)
+{
+    printf("\nverify: %d right and %d wrong candidates judged, %.0f ms each; a right one is found "
+           "likelier than a wrong one in %.1f %% (chance: 50 %%)\n",
+           v->right, v->wrong, v->milliseconds, 100 * v->area);
+    printf("verify_threshold %.4f keeps %.1f %% of the right and %.1f %% of the wrong ones\n\n",
+           (double)v->threshold, 100 * v->kept, 100 * v->passed);
+    printf("%-22s %11s %11s %14s %11s\n", "", "recall", "verified", "false pos.", "verified");
+    print_effect("with the threshold", &v->before, &v->after);
+    print_effect("without a threshold", &v->open_before, &v->open_after);
 }
 
 static int print_table(const cli *c, const calibration *a)
@@ -119,6 +148,8 @@ static int print_table(const cli *c, const calibration *a)
     printf("\nambiguity %.3f: %.1f %% are misnamed; in %.0f %% of those cases the right concept is "
            "reported as a second candidate\n",
            (double)f->ambiguity, 100 * f->misnamed, 100 * f->caught);
+    if (a->verify)
+        print_verified(&a->verified);
     if (a->written)
         cli_line("wrote %s", a->written);
     else if (!c->quiet)
@@ -131,6 +162,7 @@ static int run(cli *c, int argc, char **argv)
     bool apply = false, keep = false;
     const char *to = NULL;
     long crops = 2;
+    calibration a = { .k = 1 };
     const cli_option flags[] = {
         { "--apply", CLI_FLAG, &apply, NULL, "write the settings into the profile in use" },
         { "--out", CLI_TEXT, &to, "FILE", "write a profile.json with the settings to FILE" },
@@ -138,10 +170,11 @@ static int run(cli *c, int argc, char **argv)
           "fit only threshold, center and scatter; keep the other settings" },
         { "--crops", CLI_NUMBER, &crops, "N",
           "try up to N inner crops of a region, 0 to 3 (default 2); each is one more encoding" },
+        { "--verify", CLI_FLAG, &a.verify, NULL,
+          "find retrieval.verify_threshold too: the language model judges every candidate" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     calibrate_models models = { .payload = c, .on_progress = cli_progress };
-    calibration a = { .k = 1 };
     rap_err err = { RAP_OK, "" };
     rap_status status;
     int code = cli_parse(c, &cmd_calibrate, flags, &argc, argv, 1, 1);
@@ -160,7 +193,8 @@ static int run(cli *c, int argc, char **argv)
     status = measure(&a, argv[0], &models, &err);
     if (status == RAP_OK && (apply || to)) {
         a.written = apply ? a.file : to;
-        status = calibrate_profile_write(&a.after, a.file, a.written, &err);
+        status = calibrate_profile_write(&a.after, a.verify ? &a.verified : NULL, a.file, a.written,
+                                         &err);
     }
     if (status == RAP_OK) {
         code = c->json ? print_json(&a) : print_table(c, &a);

@@ -24,7 +24,9 @@ const cli_command cmd_eval = {
     "\n"
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"
     "temporary store; your own is not touched. The baseline asks the same questions with an empty\n"
-    "store. Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set.\n"
+    "store. Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set, and,\n"
+    "only when it is named, describe: how often `rap remember --describe` names the kind and the\n"
+    "colours of a concept rightly, and --category auto the category.\n"
     "\n"
     "open-set prints for each policy: how often the right concept is first at its region\n"
     "(recall@1) or among the first two (recall@2), how often it is reported, with the threshold\n"
@@ -53,7 +55,7 @@ typedef struct eval_flags {
     published_options list;
     const char *no_memory, *kind, *draw;
     long sample;
-    bool growth, oracle, no_info, no_avatars, no_threshold;
+    bool verify, growth, oracle, no_info, no_avatars, no_threshold;
     cli_list tasks, questions;
 } eval_flags;
 
@@ -122,6 +124,7 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     o->threads = (int)c->threads;
     o->sample = (int)f->sample;
     o->without = without(f);
+    o->verify = f->verify;
     o->draw = f->draw;
     o->growth = f->growth || o->draw;
     o->tasks = f->tasks.count > 0 ? f->tasks.item : NULL;
@@ -172,6 +175,7 @@ static const char *unused_flag(int form, const eval_flags *f)
         { "--question", f->questions.count > 0, OF_LIST },
         { "--oracle", f->oracle, OF_SET | OF_LIST },
         { "--no-info", f->no_info, OF_SET | OF_LIST },
+        { "--verify", f->verify, OF_SET },
         { "--no-avatars", f->no_avatars, OF_SET | OF_LIST },
         { "--no-threshold", f->no_threshold, OF_SET | OF_LIST },
         { "--draw", f->draw, OF_SET | OF_LIST },
@@ -214,6 +218,7 @@ static int run(cli *c, int argc, char **argv)
           "leave the pictures of the concepts out of the prompt" },
         { "--no-threshold", CLI_FLAG, &f.no_threshold, NULL,
           "retrieve by the paper's policy, which has none" },
+        { "--verify", CLI_FLAG, &f.verify, NULL, "DIR: the language model verifies every match" },
         { "--draw", CLI_TEXT, &f.draw, "PNG", "draw the growth" },
         { "--no-memory", CLI_TEXT, &f.no_memory, "FILE",
           "score: the answers of the same program without memory" },

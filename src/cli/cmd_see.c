@@ -12,6 +12,8 @@ const cli_command cmd_see = {
     "Find the concepts in a photo",
     "Prints one line per match, best first: name, reason, score (0 to 1), box (x,y,w,h in "
     "pixels).\n"
+    "With --verify the language model looks at each match again, the concept's picture beside the\n"
+    "region, and those that it denies are left out and named.\n"
     "--out draws them onto the photo. IMAGE may be a pipe, or - for standard input.\n"
     "--profile-layers runs the networks five times and prints, for each layer, its best time, its\n"
     "speed, and that speed as a share of a large matrix product's on this machine.",
@@ -24,6 +26,7 @@ static int print(const cli *c, const rap_matches *matches, const char *name)
     if (c->json)
         return cli_print_json(wire_matches(matches));
     cli_print_matches(matches);
+    cli_say_denied(c, matches);
     if (matches->count == 0 && !c->quiet)
         cli_say("%s: no known concept found (%zu region%s searched)", name, matches->region_count,
                 matches->region_count == 1 ? "" : "s");
@@ -49,6 +52,8 @@ static int run(cli *c, int argc, char **argv)
         { "--limit", CLI_NUMBER, &limit, "N",
           "at most N matches, up to 16 (default: the profile's K)" },
         { "--profile-layers", CLI_FLAG, &c->layers, NULL, "print layer times on stderr" },
+        { "--verify", CLI_FLAG, &c->verify, NULL,
+          "let the language model look again, and leave out what it denies" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_matches *matches = NULL;

@@ -25,6 +25,10 @@ static void print_record(const rap_record *record)
         print_field("alias", *a);
     print_field("category", record->category);
     print_field("info", record->info);
+    if (record->automatic)
+        print_field("automatic", record->automatic == RAP_AUTOMATIC_BOTH   ? "info, category"
+                                 : record->automatic == RAP_AUTOMATIC_INFO ? "info"
+                                                                           : "category");
     printf("%-10s%d\n", "views", record->views);
     print_field("created", record->created);
     print_field("updated", record->updated);

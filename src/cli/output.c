@@ -158,6 +158,7 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.vision = c->vision;
     options.endpoint = c->endpoint;
     options.model = c->model;
+    options.verify = c->verify;
     return rap_open(&c->r, &options);
 }
 
@@ -226,6 +227,13 @@ void cli_print_matches(const rap_matches *matches)
             printf("\tambiguous %d", m->ambiguous);
         putchar('\n');
     }
+}
+
+void cli_say_denied(const cli *c, const rap_matches *matches)
+{
+    for (size_t i = 0; i < matches->denied_count && !c->quiet; i++)
+        cli_say("%s is left out: the language model denies that it is there (%.2f)",
+                matches->denied[i].name, (double)matches->denied[i].verified);
 }
 
 int cli_progress(const char *what, uint64_t done, uint64_t total, void *payload)

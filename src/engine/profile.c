@@ -208,7 +208,9 @@ static rap_status read_texts(profile *p, rap_err *err)
                   { &p->turns.system, "prompt.system", "" },
                   { &p->turns.before_user, "prompt.before_user", "USER: " },
                   { &p->turns.before_assistant, "prompt.before_assistant", " ASSISTANT:" },
-                  { &p->turns.after_assistant, "prompt.after_assistant", "</s>" } };
+                  { &p->turns.after_assistant, "prompt.after_assistant", "</s>" },
+                  { &p->describe, "prompt.describe", PROMPT_DESCRIBE },
+                  { &p->verify_question, "prompt.verify", PROMPT_VERIFY } };
     rap_status status = RAP_OK;
 
     for (size_t i = 0; status == RAP_OK && i < sizeof texts / sizeof *texts; i++) {
@@ -336,6 +338,7 @@ static rap_status read_retrieval(profile *p, rap_err *err)
     p->max_regions = 10;
     p->threshold = 2; /* the largest possible distance: without calibration nothing is rejected */
     p->ambiguity = 0.03f;
+    p->verify_threshold = 0.5f;
     p->detector_confidence = 0.1f;
     p->detector_iou = 0.5f;
     status = json_get_int(&p->k, j, "retrieval.k", 1, 64, p->file, err);
@@ -358,6 +361,11 @@ static rap_status read_retrieval(profile *p, rap_err *err)
                               p->file, err);
     if (status == RAP_OK)
         status = read_judgement(p, err);
+    if (status == RAP_OK)
+        status = json_get_bool(&p->verify, j, "retrieval.verify", p->file, err);
+    if (status == RAP_OK)
+        status = json_get_float(&p->verify_threshold, j, "retrieval.verify_threshold", 0, 1,
+                                p->file, err);
     if (status == RAP_OK)
         status = json_get_bool(&square, j, "retrieval.square_crops", p->file, err);
     p->crop.square = square;

@@ -31,9 +31,12 @@ typedef struct profile {
     const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */
     const char *vision;            /* "auto", "own" or "mtmd" */
     prompt_style turns;
+    const char *describe, *verify_question; /* PROMPT_DESCRIBE, PROMPT_VERIFY, or the profile's own */
     int k, max_regions;
     float threshold, detector_confidence, detector_iou;
     float crowding, ambiguity; /* judge.h, rank.h */
+    bool verify;               /* the language model looks at every match again */
+    float verify_threshold;    /* and leaves out those with a smaller probability */
     float *center;             /* [center_dim] or NULL: judge.h */
     int center_dim;
     float *scatter; /* [axes, scatter_dim]: judge.h */

@@ -16,6 +16,7 @@ static const char *const tasks[] = { "caption", "recognition", "vqa",
 enum { TASKS = sizeof tasks / sizeof *tasks };
 
 #define OPEN_SET "open-set"
+#define DESCRIBE "describe" /* only when it is named */
 
 /* Older names of tasks are accepted. */
 static const char *task_name(const char *given)
@@ -35,10 +36,10 @@ int eval_wants(const eval_options *options, const char *task)
 static rap_status check_tasks(const eval_options *options, rap_err *err)
 {
     for (const char *const *t = options->tasks; t && *t; t++)
-        if (strcmp(task_name(*t), OPEN_SET) != 0 && !items_file(*t))
+        if (strcmp(task_name(*t), OPEN_SET) != 0 && strcmp(*t, DESCRIBE) != 0 && !items_file(*t))
             return err_set(err, RAP_E_ARGUMENT,
                            "unknown task '%s': expected caption, recognition, vqa, text_qa, "
-                           "retrieval, detection or open-set",
+                           "retrieval, detection, open-set or describe",
                            *t);
     return RAP_OK;
 }
@@ -144,6 +145,7 @@ static rap_status open_store(rap **out, const eval_run_state *run, const char *p
     options.engine = run->engine;
     options.store = path;
     options.policy = policy;
+    options.verify = run->options->verify;
     status = rap_open(out, &options);
     return status == RAP_OK ? RAP_OK
                             : err_set(err, status, "%s", *out ? rap_error(*out) : "out of memory");
@@ -283,6 +285,8 @@ static rap_status run_all(eval_run_state *run, eval_report *out, rap_err *err)
         status = run_stores(run, out, err);
     if (status == RAP_OK && eval_wants(o, OPEN_SET))
         status = eval_open_set(out, run, err);
+    if (status == RAP_OK && o->tasks && eval_wants(o, DESCRIBE))
+        status = eval_describe(out, run, err);
     if (run->log && fclose(run->log) != 0 && status == RAP_OK)
         status = err_file(err, o->log, "writing");
     rap_engine_close(run->engine);

@@ -5,7 +5,7 @@
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
  * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition,
- * VQA, text QA), vision.c (retrieval, detection), open_set.c (false positives, larger stores), ablation.h, growth.c
+ * VQA, text QA), vision.c (retrieval, detection), open_set.c (false positives, larger stores), describe.c (descriptions), ablation.h, growth.c
  * (the questions as the store grows), eval.c (stores and the run), report.c (the table; wire/measure.c has the JSON). */
 #ifndef RAP_EVAL_EVAL_H
 #define RAP_EVAL_EVAL_H
@@ -49,6 +49,7 @@ typedef struct eval_options {
                               * with 10, 20, 50 … of the set's own */
     const char *draw;        /* NULL; else the growth as a PNG: eval_draw() writes it */
     ablation without;        /* what is taken away, of questions */
+    int verify;              /* the language model verifies matches (rap_options.verify) */
     const char *distractors; /* NULL: the set's distractors.gguf; else see calibrate_vectors_open() */
     const char *save_distractors; /* NULL; else their vectors are written there */
     const char *log; /* NULL; else a file for every question and answer, one line of JSON each */
@@ -64,11 +65,20 @@ typedef struct eval_step { /* with so many concepts */
     eval_counts counts;
 } eval_step;
 
+typedef struct eval_described { /* what the models write of a concept from its picture */
+    int concepts;
+    double kind, main_colour;               /* descriptions that name the category, and first the right colour */
+    double colour_precision, colour_recall; /* of colour words, over all descriptions */
+    double category;                        /* rap_propose_category() is right */
+    double milliseconds;                    /* a concept, both */
+} eval_described;
+
 typedef struct eval_report {
     eval_scores memory;   /* with the concepts remembered */
     eval_scores baseline; /* the same with an empty store */
     eval_counts counts;
     calibrate_report open_set;
+    eval_described described;
     char note[1024]; /* "" or one line: why there are no larger stores */
     int steps;       /* 0: growth was not asked for, or no question */
     eval_step step[EVAL_STEPS]; /* fewest concepts first; the last has them all */
@@ -120,6 +130,7 @@ rap_status eval_questions(eval_run_state *run, eval_scores *scores, eval_counts 
 /* Was this task selected? */
 int eval_wants(const eval_options *options, const char *task);
 
+rap_status eval_describe(eval_report *out, eval_run_state *run, rap_err *err);
 rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 rap_status eval_retrieval(eval_run_state *run, eval_scores *scores, eval_counts *counts,

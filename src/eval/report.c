@@ -60,6 +60,16 @@ static void row(FILE *out, const char *task, const char *measure, double memory,
         fprintf(out, "%-12s %-12s %8.3f %12.3f %7d\n", task, measure, memory, baseline, n);
 }
 
+static void described_table(FILE *out, const eval_described *d)
+{
+    if (d->concepts == 0)
+        return;
+    fprintf(out, "\n%-24s %8s %12s %10s %7s %9s\n", "described from a picture", "kind",
+            "main colour", "colours P", "R", "category");
+    fprintf(out, "%-24d %8.3f %12.3f %10.3f %7.3f %9.3f\n", d->concepts, d->kind, d->main_colour,
+            d->colour_precision, d->colour_recall, d->category);
+}
+
 void eval_print_table(FILE *out, const eval_report *e)
 {
     const eval_scores *m = &e->memory, *b = &e->baseline;
@@ -88,4 +98,5 @@ void eval_print_table(FILE *out, const eval_report *e)
     row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);
     growth_table(out, e);
     open_set_table(out, e);
+    described_table(out, &e->described);
 }

@@ -48,6 +48,22 @@ void conversation_close(conversation *c)
         c->kind->close_conversation(c);
 }
 
+bool generator_judges(const generator *g)
+{
+    return g->kind->judge != NULL;
+}
+
+rap_status conversation_judge(conversation *c, const session_turn *turn, const choice *between,
+                              double *out, rap_err *err)
+{
+    *out = 0;
+    if (!c->kind->judge)
+        return err_set(
+            err, RAP_E_UNSUPPORTED,
+            "an endpoint tells no probabilities: only a model in this process can verify");
+    return c->kind->judge(c, turn, between, out, err);
+}
+
 rap_status conversation_ask(conversation *c, const session_turn *turn, session_answer *out,
                             rap_err *err)
 {

@@ -4,6 +4,7 @@
 #define RAP_GENERATE_GENERATOR_H
 
 #include "base/err.h"
+#include "generate/choice.h"
 #include "generate/turn.h"
 
 #include <stdbool.h>
@@ -25,6 +26,9 @@ typedef struct generator_kind {
     rap_status (*open_conversation)(conversation **out, generator *g, rap_err *err);
     void (*close_conversation)(conversation *c);
     rap_status (*ask)(conversation *c, const session_turn *turn, session_answer *out, rap_err *err);
+    /* NULL: its probabilities are out of reach. */
+    rap_status (*judge)(conversation *c, const session_turn *turn, const choice *between,
+                        double *out, rap_err *err);
 } generator_kind;
 
 struct generator { /* first member of every kind's own struct */
@@ -50,5 +54,10 @@ void conversation_close(conversation *c); /* NULL-safe */
 /* As session_ask(): on_token may stop the answer; a turn that fails leaves the conversation as it was. */
 rap_status conversation_ask(conversation *c, const session_turn *turn, session_answer *out,
                             rap_err *err);
+/* Whether a generator can be asked to choose between two words. */
+bool generator_judges(const generator *g);
+/* As session_judge(). */
+rap_status conversation_judge(conversation *c, const session_turn *turn, const choice *between,
+                              double *out, rap_err *err);
 
 #endif

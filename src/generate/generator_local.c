@@ -77,6 +77,12 @@ static rap_status local_ask(conversation *c, const session_turn *turn, session_a
     return session_ask(((local_conversation *)c)->s, turn, out, err);
 }
 
+static rap_status local_judge(conversation *c, const session_turn *turn, const choice *between,
+                              double *out, rap_err *err)
+{
+    return session_judge(((local_conversation *)c)->s, turn, between, out, err);
+}
+
 static const generator_kind kind = { .close = local_close,
                                      .has_vision = local_has_vision,
                                      .fingerprint = local_fingerprint,
@@ -84,7 +90,8 @@ static const generator_kind kind = { .close = local_close,
                                      .fits = local_fits,
                                      .open_conversation = local_open_conversation,
                                      .close_conversation = local_close_conversation,
-                                     .ask = local_ask };
+                                     .ask = local_ask,
+                                     .judge = local_judge };
 
 rap_status generator_open_local(generator **out, const vlm_options *options, rap_err *err)
 {

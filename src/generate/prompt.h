@@ -41,6 +41,16 @@ typedef struct prompt_style {
                                    * question, so that what stays the same from photo to photo comes first */
 } prompt_style;
 
+/* What we ask a model in our own name; profile.json may ask in other words. For a description: the pattern of
+ * describe.h. For a judgement (judge.h): the photo is a region, the concept the one it may show. */
+#define PROMPT_DESCRIBE                                                                          \
+    "What is <name>?[ It is a {category}.] Describe it so that it can be recognised in other "    \
+    "pictures: its kind, colors, pattern and marks. Leave out the place, the background and the " \
+    "pose. Answer with one sentence that begins with \"<name> is\"."
+#define PROMPT_VERIFY                                                                             \
+    "Does this photo show <name> itself, the very same individual as in the picture of <name>, " \
+    "and not another one of its kind? Answer Yes or No."
+
 /* `<image>\n[1.<image>\n Name: <bo>, Info: …\n]QUESTION` between the style's markers (memory_first: `[…]<image>\nQUESTION`);
  * without a query picture or concepts the parts fall away. first: whether this is the first turn (system text and
  * pictures are only in it; concepts new to a later turn are given in that turn). */

@@ -216,6 +216,13 @@ static void undo(session *s, const plan_place *before, const decoder_mark *mark)
     s->lost = !decoder_rewind(&s->decoder, mark);
 }
 
+static rap_status lost(const session *s, rap_err *err)
+{
+    return err_set(err, RAP_E_MODEL,
+                   "%s: what was said is lost with the turn that failed; start a new conversation",
+                   s->v->model_path);
+}
+
 static rap_status run_turn(session *s, const plan *p, const session_turn *turn, double start,
                            session_answer *out, rap_err *err)
 {
@@ -238,6 +245,39 @@ static rap_status run_turn(session *s, const plan *p, const session_turn *turn, 
     return status;
 }
 
+rap_status session_judge(session *s, const session_turn *turn, const choice *between, double *out,
+                         rap_err *err)
+{
+    const plan_place at = { .v = s->v,
+                            .turns = s->turns,
+                            .cells = s->decoder.cells,
+                            .has_pending = s->has_pending,
+                            .pending = s->pending };
+    session_answer unsaid = { .text = NULL };
+    decoder_mark mark = { .state = NULL };
+    plan p = { .picture = NULL };
+    rap_status status = RAP_OK;
+
+    *out = 0;
+    if (s->lost)
+        return lost(s, err);
+    status = plan_init(&p, &at, turn, err);
+    if (!status && (p.kept < turn->concepts || p.pictures_dropped))
+        status = err_set(err, RAP_E_LIMIT, "%s: what is to be judged does not fit into its context",
+                         s->v->model_path);
+    if (!status)
+        status = decoder_mark_init(&mark, &s->decoder, err);
+    if (!status) {
+        status = prefill(s, &p, &unsaid, err);
+        if (!status)
+            status = choice_weigh(out, between, s->decoder.ctx, s->v->model_path, err);
+        undo(s, &at, &mark);
+    }
+    decoder_mark_release(&mark);
+    plan_release(&p);
+    return status;
+}
+
 rap_status session_ask(session *s, const session_turn *turn, session_answer *out, rap_err *err)
 {
     double start = clock_ms();
@@ -252,10 +292,7 @@ rap_status session_ask(session *s, const session_turn *turn, session_answer *out
 
     *out = (session_answer){ .text = NULL };
     if (s->lost)
-        return err_set(
-            err, RAP_E_MODEL,
-            "%s: what was said is lost with the turn that failed; start a new conversation",
-            s->v->model_path);
+        return lost(s, err);
     status = plan_init(&p, &at, turn, err);
     if (!status)
         status = decoder_mark_init(&mark, &s->decoder, err);

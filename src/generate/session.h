@@ -3,6 +3,7 @@
 #ifndef RAP_GENERATE_SESSION_H
 #define RAP_GENERATE_SESSION_H
 
+#include "generate/choice.h"
 #include "generate/turn.h"
 #include "generate/vlm.h"
 
@@ -16,5 +17,10 @@ void session_close(session *s);
  * where the model cannot go back, every later turn fails and says so. RAP_E_LIMIT: the question does not fit even
  * without concepts. */
 rap_status session_ask(session *s, const session_turn *turn, session_answer *out, rap_err *err);
+
+/* The probability that the answer to the turn would begin with `between->yes` rather than `between->no`. Nothing is
+ * said: the conversation stays as it was. RAP_E_LIMIT: not all of the turn's concepts and pictures fit. */
+rap_status session_judge(session *s, const session_turn *turn, const choice *between, double *out,
+                         rap_err *err);
 
 #endif

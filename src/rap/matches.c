@@ -36,6 +36,9 @@ void rap_matches_free(rap_matches *m)
     for (size_t i = 0; i < m->count; i++)
         free_match(&m->match[i]);
     free(m->match);
+    while (m->denied_count > 0)
+        free_match(&m->denied[--m->denied_count]);
+    free(m->denied);
     detect_regions_free(m->region, (int)m->region_count);
     free(m);
 }
@@ -102,6 +105,7 @@ rap_status matches_add(rap_matches *m, const rap_record *record, const rank_resu
     match->distance = from->distance;
     match->reason = from->reason;
     match->ambiguous = from->ambiguous;
+    match->verified = -1;
     match->score = from->reason == RAP_REASON_NAME || from->reason == RAP_REASON_EDITED
                        ? 1
                        : fmaxf(0, 1 - from->distance / 2);
@@ -109,4 +113,24 @@ rap_status matches_add(rap_matches *m, const rap_record *record, const rank_resu
         match->box = m->region[from->region].box;
     return match->name && match->category && match->info ? RAP_OK
                                                          : err_memory(err, "listing matches");
+}
+
+rap_status matches_split(rap_matches *m, const bool *accepted, size_t judged, rap_err *err)
+{
+    rap_match *denied = mem_array(judged + 1, sizeof *denied);
+    size_t kept = 0;
+
+    if (!denied)
+        return err_memory(err, "listing matches");
+    for (size_t i = 0; i < m->count; i++) {
+        if (i >= judged)
+            free_match(&m->match[i]);
+        else if (accepted[i])
+            m->match[kept++] = m->match[i];
+        else
+            denied[m->denied_count++] = m->match[i];
+    }
+    m->count = kept;
+    m->denied = denied;
+    return RAP_OK;
 }

@@ -17,4 +17,7 @@ rap_status matches_grow(rap_matches *m, size_t more, rap_err *err);
 /* Keeps only those with keep[count]. */
 void matches_keep(rap_matches *m, const bool *keep);
 
+/* Splits the first `judged` matches: those that are accepted stay, the others move to m->denied. The rest is freed. */
+rap_status matches_split(rap_matches *m, const bool *accepted, size_t judged, rap_err *err);
+
 #endif

@@ -4,6 +4,7 @@
 #include "rap/models.h"
 #include "rap/photograph.h"
 #include "rap/picture.h"
+#include "rap/verify.h"
 
 #include "base/mem.h"
 
@@ -37,6 +38,8 @@ rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting
 
     if (status == RAP_OK)
         status = retriever_look(r->retriever, photo, policy, out, &r->err);
+    if (status == RAP_OK && verify_is_on(r))
+        status = sighting_keep(out, photo, &r->err);
     return status;
 }
 
@@ -77,13 +80,21 @@ static rank_region *rank_regions(const sighting *seen)
     return region;
 }
 
+/* Where candidates may fall away, there are more to begin with. */
+static int most_candidates(const rap *r, const sighting *seen, int limit)
+{
+    int wanted = limit ? limit : r->profile->k;
+
+    return verify_is_on(r) && seen ? wanted + seen->count * RANK_HITS : wanted;
+}
+
 rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
                             rap_matches **out)
 {
     rank_input in = { .policy = r->options.policy,
                       .threshold = r->profile->threshold,
                       .ambiguity = r->profile->ambiguity,
-                      .limit = limit ? limit : r->profile->k,
+                      .limit = most_candidates(r, seen, limit),
                       .region_count = seen ? seen->count : 0 };
     rank_result *result = NULL;
     rank_region *region = NULL;
@@ -105,6 +116,8 @@ rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int 
         status = matches_new(out, seen, count, &r->err);
     if (status == RAP_OK)
         status = add_results(r, *out, result, count);
+    if (status == RAP_OK && seen && verify_is_on(r))
+        status = verify_matches(r, seen, *out, limit ? limit : r->profile->k);
     if (status != RAP_OK) {
         rap_matches_free(*out);
         *out = NULL;

@@ -4,9 +4,10 @@
 
 #include "rap/handle.h"
 
-/* Detects, embeds, searches. */
+/* Detects, embeds, searches. The photo must stay as long as what is seen. */
 rap_status retrieve_look(rap *r, const image *photo, rap_policy policy, sighting *out);
-/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none). */
+/* Ranks the regions of a photo (NULL: none) together with the names in `text` (NULL: none); a handle that verifies looks
+ * at the photo again (verify.h). */
 rap_status retrieve_matches(rap *r, const sighting *seen, const char *text, int limit,
                             rap_matches **out);
 /* The concepts that the text names, by the rules of `policy`: out [*out_count], free(). */

@@ -78,8 +78,24 @@ rap_status shown_open(shown_concept *out, rap *r, int64_t id, int *encoded)
     return status;
 }
 
+rap_status shown_open_image(shown_concept *out, rap *r, const image *whole, rap_box box)
+{
+    rap_status status = embed_crop_box(&out->pixels, whole, box, &r->profile->crop, &r->err);
+
+    if (status == RAP_OK && generator_encodes(r->generator)) {
+        status = generator_encode(r->generator, &out->pixels, &out->tokens, &out->floats, &r->err);
+        image_release(&out->pixels);
+    }
+    return status;
+}
+
 void shown_release(shown_concept *s)
 {
     image_release(&s->pixels);
     free(s->tokens);
+}
+
+session_picture shown_picture(const shown_concept *s)
+{
+    return (session_picture){ s->pixels.rgb ? &s->pixels : NULL, s->tokens, s->floats };
 }

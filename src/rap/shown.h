@@ -15,6 +15,9 @@ typedef struct shown_concept { /* the memory behind one session_picture: one or 
 
 /* The avatar of this concept. *encoded counts passes of the vision tower. Release it after a failure too. */
 rap_status shown_open(shown_concept *out, rap *r, int64_t id, int *encoded);
+/* A picture that is not in the store, cropped to its box (w == 0: all of it). Likewise. */
+rap_status shown_open_image(shown_concept *out, rap *r, const image *whole, rap_box box);
 void shown_release(shown_concept *s);
+session_picture shown_picture(const shown_concept *s); /* borrows from `s` */
 
 #endif

@@ -23,8 +23,9 @@ typedef struct leaving {
 static const struct {
     const char *read, *write;
 } tables[] = {
-    { "SELECT id, category, info, created, updated FROM concept ORDER BY id",
-      "INSERT INTO concept (id, category, info, created, updated) VALUES (?, ?, ?, ?, ?)" },
+    { "SELECT id, category, info, created, updated, automatic FROM concept ORDER BY id",
+      "INSERT INTO concept (id, category, info, created, updated, automatic)"
+      " VALUES (?, ?, ?, ?, ?, ?)" },
     { "SELECT id, concept_id, alias, text, folded FROM name ORDER BY id",
       "INSERT INTO name (id, concept_id, alias, text, folded) VALUES (?, ?, ?, ?, ?)" },
     { "SELECT id, concept_id, avatar, hash, size, width, height, box_x, box_y, box_w, box_h"
@@ -43,7 +44,9 @@ static const struct {
       "INSERT INTO refusal (id, concept_id, hash, width, height, box_x, box_y, box_w, box_h, bytes,"
       " maker, vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" },
 };
-enum { PICTURES = 3 }; /* the table that takes the time */
+static const char older_concepts[] = /* of a store of before SCHEMA_AUTOMATIC */
+    "SELECT id, category, info, created, updated, 0 FROM concept ORDER BY id";
+enum { CONCEPTS = 0, PICTURES = 3 }; /* PICTURES takes the time */
 
 static rap_status copy_row(db *to, sqlite3_stmt *row, sqlite3_stmt *insert, rap_err *err)
 {
@@ -71,9 +74,11 @@ static rap_status copy_table(db *to, leaving *l, size_t table, rap_err *err)
 {
     db *from = store_db(l->s);
     sqlite3_stmt *select = NULL, *insert = NULL;
-    bool row = false;
-    rap_status status = db_query(&select, from, err, tables[table].read, "");
+    bool row = false, automatic = true;
+    rap_status status = table == CONCEPTS ? schema_has_automatic(&automatic, from, err) : RAP_OK;
 
+    if (status == RAP_OK)
+        status = db_query(&select, from, err, automatic ? tables[table].read : older_concepts, "");
     if (status == RAP_OK)
         status = db_query(&insert, to, err, tables[table].write, "");
     while (status == RAP_OK && (status = db_step(&row, from, select, err)) == RAP_OK && row) {

@@ -287,7 +287,8 @@ static rap_status set_times(transfer *t, int64_t id, const rap_record *record, r
 static rap_status write_record(transfer *t, db *from, bundle_names *names, const rap_record *record,
                                rap_err *err)
 {
-    store_concept concept = { record->name, record->category, record->info, record->aliases };
+    store_concept concept = { record->name, record->category, record->info, record->aliases,
+                              record->automatic };
     int64_t id = 0;
     rap_status status = bundle_names_settle(names, &concept, err);
 

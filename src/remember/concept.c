@@ -33,9 +33,10 @@ rap_status concept_insert(int64_t *out_id, store *s, const store_concept *c, rap
         status = info_check(c->info ? c->info : "", err);
     if (status == RAP_OK)
         status = db_run(&s->d, err,
-                        "INSERT INTO concept (category, info, created, updated)"
-                        " VALUES (?, ?, " DB_NOW ", " DB_NOW ")",
-                        "ss", category, c->info ? c->info : "");
+                        "INSERT INTO concept (category, info, automatic, created, updated)"
+                        " VALUES (?, ?, ?, " DB_NOW ", " DB_NOW ")",
+                        "ssi", category, c->info ? c->info : "",
+                        (int64_t)(c->automatic & RAP_AUTOMATIC_BOTH));
     free(category);
     if (status != RAP_OK)
         return status;
@@ -99,6 +100,19 @@ static rap_status set_category(store *s, int64_t id, const char *text, rap_err *
     return status;
 }
 
+/* A text that is given anew is a model's or no longer. */
+static rap_status set_automatic(store *s, int64_t id, const store_concept *change, rap_err *err)
+{
+    int given =
+        (change->info ? RAP_AUTOMATIC_INFO : 0) | (change->category ? RAP_AUTOMATIC_CATEGORY : 0);
+
+    if (!given)
+        return RAP_OK;
+    return db_run(&s->d, err, "UPDATE concept SET automatic = (automatic & ?1) | ?2 WHERE id = ?3",
+                  "iii", (int64_t)(RAP_AUTOMATIC_BOTH & ~given),
+                  (int64_t)(change->automatic & given), id);
+}
+
 rap_status concept_set(store *s, int64_t id, const store_concept *change, rap_err *err)
 {
     rap_status status = RAP_OK;
@@ -113,6 +127,8 @@ rap_status concept_set(store *s, int64_t id, const store_concept *change, rap_er
     if (status == RAP_OK && change->info)
         status =
             db_run(&s->d, err, "UPDATE concept SET info = ? WHERE id = ?", "si", change->info, id);
+    if (status == RAP_OK)
+        status = set_automatic(s, id, change, err);
     if (status == RAP_OK && change->aliases)
         status = name_set_aliases(s, id, change->aliases, err);
     return status;
@@ -129,22 +145,27 @@ static rap_status insert_picture(store *s, int64_t id, const store_view *view,
 
 /* ---- whole changes ---- */
 
-rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
-                     const store_vector *vector, rap_err *err)
+rap_status store_add_views(store *s, int64_t *out_id, const store_concept *c,
+                           const store_view *view, const store_vector *vector, size_t count,
+                           rap_err *err)
 {
     int64_t id = 0;
     rap_status status;
 
     if (out_id)
         *out_id = 0;
-    if (!view)
+    if (!view || count == 0)
         return err_set(err, RAP_E_ARGUMENT, "a concept needs a picture");
+    if (count > STORE_MAX_VIEWS)
+        return err_set(err, RAP_E_LIMIT,
+                       "a concept is remembered with at most %d pictures, got %zu", STORE_MAX_VIEWS,
+                       count);
     status = store_begin(s, STORE_DURABLE, err);
     if (status != RAP_OK)
         return status;
     status = concept_insert(&id, s, c, err);
-    if (status == RAP_OK)
-        status = insert_picture(s, id, view, vector, true, err);
+    for (size_t i = 0; status == RAP_OK && i < count; i++)
+        status = insert_picture(s, id, &view[i], vector ? &vector[i] : NULL, i == 0, err);
     if (status == RAP_OK)
         status = write_event(s, id, "add", err);
     status = store_end(s, status, err);
@@ -153,9 +174,16 @@ rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const st
     return status;
 }
 
+rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
+                     const store_vector *vector, rap_err *err)
+{
+    return store_add_views(s, out_id, c, view, vector, 1, err);
+}
+
 static rap_status change_texts(store *s, int64_t id, const store_change *change, rap_err *err)
 {
-    const store_concept texts = { change->name, change->category, change->info, change->aliases };
+    const store_concept texts = { change->name, change->category, change->info, change->aliases,
+                                  change->automatic };
     const char *const *alias;
     rap_status status = RAP_OK;
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/text_fold.h"
 #include "remember/inside.h"
+#include "remember/schema.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 
 static const char record_sql[] =
     "SELECT c.id, n.text, c.category, c.info, c.created, c.updated,"
-    " (SELECT count(*) FROM view v WHERE v.concept_id = c.id)"
+    " (SELECT count(*) FROM view v WHERE v.concept_id = c.id), %s"
     " FROM name n CROSS JOIN concept c ON c.id = n.concept_id AND n.alias = 0 ";
 
 void store_record_free(rap_record *record)
@@ -34,11 +35,16 @@ void store_record_free(rap_record *record)
 rap_status record_query(record_rows *out, db *d, const char *rest, rap_err *err)
 {
     char sql[512];
-    rap_status status;
+    bool automatic = false;
+    rap_status status = schema_has_automatic(&automatic, d, err);
+    size_t used;
 
     *out = (record_rows){ d, NULL, NULL };
-    sqlite3_snprintf(sizeof sql, sql, "%s%s", record_sql, rest);
-    status = db_query(&out->rows, d, err, sql, "");
+    sqlite3_snprintf(sizeof sql, sql, record_sql, automatic ? "c.automatic" : "0");
+    used = strlen(sql);
+    sqlite3_snprintf((int)(sizeof sql - used), sql + used, "%s", rest);
+    if (status == RAP_OK)
+        status = db_query(&out->rows, d, err, sql, "");
     if (status == RAP_OK)
         status = db_query(
             &out->aliases, d, err,
@@ -92,6 +98,7 @@ static rap_status read_record(rap_record **out, record_rows *r, rap_err *err)
     record->created = db_text(row, 4);
     record->updated = db_text(row, 5);
     record->views = sqlite3_column_int(row, 6);
+    record->automatic = sqlite3_column_int(row, 7);
     if (!record->name || !record->category || !record->info || !record->created || !record->updated)
         status = err_memory(err, "reading a concept");
     else

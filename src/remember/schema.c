@@ -162,11 +162,18 @@ static const char unreadable_pictures[] =
     " reader TEXT NOT NULL" /* a decoder, or a maker of vectors */
     ") STRICT;";
 
+/* Version 7: which texts of a concept a model wrote and the user only agreed to: 1 the info, 2 the category, 3 both
+ * (rap_automatic). */
+static const char automatic_texts[] =
+    "ALTER TABLE concept ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0"
+    " CHECK (automatic BETWEEN 0 AND 3);";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
     { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
     { "", refusals_by_maker },       { "", refolded },     { "", unreadable_pictures },
+    { automatic_texts, "" },
 };
 
 /* ---- inspect ---- */
@@ -252,6 +259,15 @@ static rap_status check_numbers(db *d, schema_kind kind, int64_t *out_version, r
     if (*out_version > SCHEMA_VERSION)
         return newer(d->path, *out_version, err);
     return *out_version < 0 ? wrong_kind(d->path, kind, 0, err) : RAP_OK;
+}
+
+rap_status schema_has_automatic(bool *out, db *d, rap_err *err)
+{
+    int64_t version = 0;
+    rap_status status = db_int(&version, NULL, d, err, "PRAGMA user_version", "");
+
+    *out = version >= SCHEMA_AUTOMATIC;
+    return status;
 }
 
 static rap_status run_steps(db *d, schema_kind kind, int64_t version, int64_t to, rap_err *err)

@@ -7,10 +7,11 @@
 /* The application ids in the file header (bytes 68 to 71): "RAPS" and "RAPB". */
 #define SCHEMA_STORE_ID 0x52415053
 #define SCHEMA_BUNDLE_ID 0x52415042
-#define SCHEMA_VERSION 6    /* of both: user_version, bytes 60 to 63 */
+#define SCHEMA_VERSION 7    /* of both: user_version, bytes 60 to 63 */
 #define SCHEMA_READABLE 4   /* the oldest store that can be read without being brought up to date */
 #define SCHEMA_FOLDED 5     /* since then names are folded by text_fold.h */
 #define SCHEMA_UNREADABLE 6 /* since then there is a table of pictures that cannot be read */
+#define SCHEMA_AUTOMATIC 7  /* since then a concept says which of its texts a model wrote */
 #define SCHEMA_PAGE_SIZE 8192 /* three vectors of 512 numbers to a page, where 4096 holds one */
 
 typedef enum schema_kind { SCHEMA_STORE, SCHEMA_BUNDLE } schema_kind;
@@ -19,6 +20,9 @@ typedef enum schema_kind { SCHEMA_STORE, SCHEMA_BUNDLE } schema_kind;
  * file, RAP_E_VERSION for a newer one. *out_empty is true if there is no store yet (no file, an
  * empty one, or one whose creation was interrupted). */
 rap_status schema_inspect(bool *out_empty, const char *path, schema_kind kind, rap_err *err);
+
+/* Whether a file of that version, by its own word, says which texts a model wrote. */
+rap_status schema_has_automatic(bool *out, db *d, rap_err *err);
 
 /* Brings a new or older file to SCHEMA_VERSION, inside a transaction of the caller. */
 rap_status schema_migrate(db *d, schema_kind kind, rap_err *err);

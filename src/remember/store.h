@@ -47,14 +47,23 @@ typedef struct store_view {
 typedef struct store_concept { /* what add takes; texts are validated here (see rap_concept) */
     const char *name, *category, *info;
     const char *const *aliases;
+    int automatic; /* of category and info those that a model wrote: rap_automatic */
 } store_concept;
+
+/* The most views that a concept is added with. */
+#define STORE_MAX_VIEWS 64
 
 rap_status store_add(store *s, int64_t *out_id, const store_concept *c, const store_view *view,
                      const store_vector *vector, rap_err *err);
+/* The same with several views [count], the first of which is the avatar: all or none. */
+rap_status store_add_views(store *s, int64_t *out_id, const store_concept *c,
+                           const store_view *view, const store_vector *vector, size_t count,
+                           rap_err *err);
 /* Changes of a concept; NULL leaves a field as it is. Aliases are removed first, then the name is set, then aliases are
  * added, so a new name may be an old alias and vice versa. */
 typedef struct store_change {
     const char *name, *category, *info;
+    int automatic;                   /* of those texts, the ones that a model wrote */
     const char *const *aliases;      /* exactly these, ended by NULL */
     const char *const *add_alias;    /* ended by NULL */
     const char *const *remove_alias; /* ended by NULL */

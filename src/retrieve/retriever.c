@@ -376,6 +376,13 @@ rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy
     return status;
 }
 
+rap_status sighting_keep(sighting *s, const image *photo, rap_err *err)
+{
+    s->photo = photo;
+    s->verdicts = mem_array(1, sizeof *s->verdicts);
+    return s->verdicts ? RAP_OK : err_memory(err, "looking at a photo");
+}
+
 void sighting_release(sighting *s)
 {
     if (!s)
@@ -384,5 +391,6 @@ void sighting_release(sighting *s)
     free(s->hit);
     free(s->score);
     free(s->feature);
+    free(s->verdicts);
     memset(s, 0, sizeof *s);
 }

@@ -27,6 +27,17 @@ typedef struct retriever_options { /* everything is borrowed */
 rap_status retriever_new(retriever **out, const retriever_options *options, rap_err *err);
 void retriever_free(retriever *r);
 
+/* What the language model said of concepts at boxes of a photo (rap/verify.c), so that it is asked once. */
+enum { SIGHTING_VERDICTS = 128 };
+typedef struct sighting_verdicts {
+    struct {
+        int64_t id;
+        rap_box box;
+        float probability;
+    } item[SIGHTING_VERDICTS];
+    int count;
+} sighting_verdicts;
+
 /* The regions of a photo with their neighbours, before ranking; can be ranked again for another text. */
 typedef struct sighting {
     rap_region *region; /* [count] */
@@ -37,6 +48,8 @@ typedef struct sighting {
     int whole; /* index of the whole photo's region, −1 when it is none of them */
     int width, height;
     double detect_ms, embed_ms, search_ms;
+    const image *photo; /* sighting_keep(); NULL: not kept */
+    sighting_verdicts *verdicts;
 } sighting;
 
 /* Detects, embeds, searches and judges, after embedding the store's pictures that have no vector by this encoder. If
@@ -44,6 +57,8 @@ typedef struct sighting {
  * region. */
 rap_status retriever_look(retriever *r, const image *photo, rap_policy policy, sighting *out,
                           rap_err *err);
+/* Keeps the photo, borrowed, and room for verdicts, for those who look again. */
+rap_status sighting_keep(sighting *s, const image *photo, rap_err *err);
 /* Detection only: the regions without features and neighbours. */
 rap_status retriever_regions(retriever *r, const image *photo, rap_policy policy, sighting *out,
                              rap_err *err);

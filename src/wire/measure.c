@@ -111,6 +111,20 @@ static json_t *growth(const eval_report *report)
     return out;
 }
 
+static json_t *described(const eval_described *d)
+{
+    json_t *out = json_object();
+
+    put_count(&out, "concepts", d->concepts);
+    put_number(&out, "kind", d->kind);
+    put_number(&out, "main_colour", d->main_colour);
+    put_number(&out, "colour_precision", d->colour_precision);
+    put_number(&out, "colour_recall", d->colour_recall);
+    put_number(&out, "category", d->category);
+    put_number(&out, "milliseconds", d->milliseconds);
+    return out;
+}
+
 json_t *wire_eval(const eval_report *report)
 {
     json_t *out = scores(&report->memory);
@@ -121,6 +135,8 @@ json_t *wire_eval(const eval_report *report)
         put_value(&out, "growth", growth(report));
     if (report->open_set.standard.photos > 0)
         put_value(&out, "open_set", open_set(&report->open_set));
+    if (report->described.concepts > 0)
+        put_value(&out, "describe", described(&report->described));
     return out;
 }
 
@@ -142,8 +158,36 @@ static json_t *fit(const calibrate_fit *f)
     return out;
 }
 
+static void put_effect(json_t **out, const char *name, const calibrate_effect *e)
+{
+    json_t *one = json_object();
+
+    put_number(&one, "recall", e->recall);
+    put_number(&one, "false_positives", e->false_positives);
+    put_value(out, name, one);
+}
+
+static json_t *verified(const calibrate_verified *v)
+{
+    json_t *out = json_object();
+
+    put_count(&out, "right", v->right);
+    put_count(&out, "wrong", v->wrong);
+    put_number(&out, "area", v->area);
+    put_number(&out, "threshold", (double)v->threshold);
+    put_number(&out, "kept", v->kept);
+    put_number(&out, "passed", v->passed);
+    put_number(&out, "milliseconds", v->milliseconds);
+    put_effect(&out, "before", &v->before);
+    put_effect(&out, "after", &v->after);
+    put_effect(&out, "open_before", &v->open_before);
+    put_effect(&out, "open_after", &v->open_after);
+    return out;
+}
+
 json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before,
-                         const calibrate_fit *after, const char *written)
+                         const calibrate_fit *after, const calibrate_verified *verify,
+                         const char *written)
 {
     json_t *out = json_object();
 
@@ -155,6 +199,8 @@ json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before,
     put_value(&out, "after", fit(after));
     put_number(&out, "misnamed", after->misnamed);
     put_number(&out, "caught", after->caught);
+    if (verify)
+        put_value(&out, "verify", verified(verify));
     put_text(&out, "written", written);
     return out;
 }

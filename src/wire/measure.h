@@ -9,6 +9,6 @@ json_t *wire_eval(const eval_report *report);
 
 /* written: the profile.json that was written; NULL: none. */
 json_t *wire_calibration(const calibrate_set *set, const calibrate_fit *before, const calibrate_fit *after,
-                         const char *written);
+                         const calibrate_verified *verify, const char *written); /* verify: NULL: not measured */
 
 #endif

@@ -14,6 +14,18 @@ static json_t *texts(const char *const *text)
     return list;
 }
 
+/* Which texts a model wrote. */
+static json_t *automatic(int flags)
+{
+    json_t *list = json_array();
+
+    if (flags & RAP_AUTOMATIC_INFO)
+        put_next(&list, json_string("info"));
+    if (flags & RAP_AUTOMATIC_CATEGORY)
+        put_next(&list, json_string("category"));
+    return list;
+}
+
 json_t *wire_record(const rap_record *r)
 {
     json_t *out = json_object();
@@ -22,6 +34,7 @@ json_t *wire_record(const rap_record *r)
     put_text(&out, "name", r->name);
     put_text(&out, "category", r->category);
     put_text(&out, "info", r->info);
+    put_value(&out, "automatic", automatic(r->automatic));
     put_value(&out, "aliases", texts(r->aliases));
     put_count(&out, "views", r->views);
     put_text(&out, "created", r->created);
@@ -29,20 +42,59 @@ json_t *wire_record(const rap_record *r)
     return out;
 }
 
-json_t *wire_remembered(int64_t id, const char *name)
+/* Texts that a model proposed; NULL: none. */
+static void put_proposed(json_t **out, const char *info, const char *category)
+{
+    if (info)
+        put_text(out, "info", info);
+    if (category)
+        put_text(out, "category", category);
+}
+
+json_t *wire_remembered(int64_t id, const char *name, const char *info, const char *category)
 {
     json_t *out = json_object();
 
     put_count(&out, "id", id);
     put_text(&out, "name", name);
+    put_proposed(&out, info, category);
     return out;
 }
 
-json_t *wire_changed(const char *name)
+json_t *wire_remembered_views(int64_t id, const char *name, int views, const char *info,
+                              const char *category)
+{
+    json_t *out = wire_remembered(id, name, info, category);
+
+    put_count(&out, "views", views);
+    return out;
+}
+
+json_t *wire_not_remembered(const char *name, const char *error)
 {
     json_t *out = json_object();
 
     put_text(&out, "name", name);
+    put_text(&out, "error", error);
+    return out;
+}
+
+json_t *wire_remembered_all(json_t *remembered, json_t *skipped, json_t *failed)
+{
+    json_t *out = json_object();
+
+    put_value(&out, "remembered", json_incref(remembered));
+    put_value(&out, "skipped", json_incref(skipped));
+    put_value(&out, "failed", json_incref(failed));
+    return out;
+}
+
+json_t *wire_changed(const char *name, const char *info, const char *category)
+{
+    json_t *out = json_object();
+
+    put_text(&out, "name", name);
+    put_proposed(&out, info, category);
     return out;
 }
 
@@ -111,6 +163,8 @@ static json_t *match(const rap_match *m)
     put_text(&out, "reason", rap_reason_text(m->reason));
     put_text(&out, "category", m->category);
     put_count(&out, "ambiguous", m->ambiguous);
+    if (m->verified >= 0)
+        put_number(&out, "verified", (double)m->verified);
     return out;
 }
 
@@ -127,16 +181,20 @@ static json_t *region(const rap_region *r)
 json_t *wire_matches(const rap_matches *matches)
 {
     json_t *out = json_object(), *found = json_array(), *regions = json_array();
-    json_t *times = json_object();
+    json_t *denied = json_array(), *times = json_object();
 
     for (size_t i = 0; i < matches->count; i++)
         put_next(&found, match(&matches->match[i]));
+    for (size_t i = 0; i < matches->denied_count; i++)
+        put_next(&denied, match(&matches->denied[i]));
     for (size_t i = 0; i < matches->region_count; i++)
         put_next(&regions, region(&matches->region[i]));
     put_number(&times, "detect", matches->detect_ms);
     put_number(&times, "embed", matches->embed_ms);
     put_number(&times, "search", matches->search_ms);
+    put_number(&times, "verify", matches->verify_ms);
     put_value(&out, "matches", found);
+    put_value(&out, "denied", denied);
     put_value(&out, "regions", regions);
     put_count(&out, "width", matches->width);
     put_count(&out, "height", matches->height);

@@ -24,8 +24,14 @@ json_t *wire_turn(const char *question, const rap_answer *answer, const char *er
 json_t *wire_command(const char *command, json_t *result, const char *error);
 
 /* The results of changes. */
-json_t *wire_remembered(int64_t id, const char *name);
-json_t *wire_changed(const char *name);
+json_t *wire_remembered(int64_t id, const char *name, const char *info, const char *category);
+json_t *wire_remembered_views(int64_t id, const char *name, int views, const char *info,
+                              const char *category);
+json_t *wire_not_remembered(const char *name, const char *error);
+/* Lists of the above, and of names; borrowed. */
+json_t *wire_remembered_all(json_t *remembered, json_t *skipped, json_t *failed);
+json_t *wire_changed(const char *name, const char *info, const char *category); /* info, category: as a model proposed
+                                                                                * them, else NULL */
 json_t *wire_corrected(const char *name, int is_it);
 json_t *wire_forgotten(const char *const *names); /* ended by NULL */
 json_t *wire_imported(const rap_import_report *report);

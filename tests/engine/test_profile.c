@@ -36,6 +36,10 @@ static void defaults_stand_where_nothing_is_said(void **state)
     assert_int_equal(p->k, 3);
     assert_float_equal(p->threshold, 2, 0);
     assert_true(p->crop.square);
+    assert_false(p->verify);
+    assert_float_equal(p->verify_threshold, 0.5, 0);
+    assert_string_equal(p->describe, PROMPT_DESCRIBE);
+    assert_string_equal(p->verify_question, PROMPT_VERIFY);
     assert_null(p->extra_vocabulary[0]);
     assert_null(p->detector.path);
     assert_string_equal(p->encoder.path, path_of("%s/p/e", f->folder));
@@ -53,11 +57,11 @@ static void every_field_is_read(void **state)
         "\"llm\":{\"path\":\"m\"},\"mmproj\":{\"path\":\"v\"},\"lora\":{\"path\":\"a\"}},"
         "\"prompt\":{\"style\":\"chat\",\"system\":\"s\",\"before_user\":\"u\",\"before_"
         "assistant\":\"a\","
-        "\"after_assistant\":\"e\"},"
+        "\"after_assistant\":\"e\",\"describe\":\"What?\",\"verify\":\"Is it?\"},"
         "\"retrieval\":{\"k\":2,\"threshold\":0.75,\"detector_confidence\":0.2,\"detector_iou\":0."
         "6,"
         "\"max_regions\":5,\"extra_vocabulary\":[\"object\",\"toy\"],\"crop_margin\":0.1,"
-        "\"square_crops\":false}}";
+        "\"square_crops\":false,\"verify\":true,\"verify_threshold\":0.25}}";
 
     assert_int_equal(profile_open(&p, write_profile(f, json), NULL), RAP_OK);
     assert_string_equal(p->license, "l");
@@ -74,6 +78,10 @@ static void every_field_is_read(void **state)
     assert_null(p->extra_vocabulary[2]);
     assert_float_equal(p->crop.margin, 0.1, 1e-6);
     assert_false(p->crop.square);
+    assert_true(p->verify);
+    assert_float_equal(p->verify_threshold, 0.25, 0);
+    assert_string_equal(p->describe, "What?");
+    assert_string_equal(p->verify_question, "Is it?");
     profile_close(p);
 }
 
@@ -105,6 +113,9 @@ static void a_bad_field_is_named(void **state)
     refused(f, WITH("\"retrieval\":{\"inner_cuts\":9}"), "retrieval.inner_cuts");
     refused(f, WITH("\"retrieval\":{\"inner_crop_count\":9}"), "retrieval.inner_crop_count");
     refused(f, WITH("\"retrieval\":{\"crowding\":-1}"), "retrieval.crowding");
+    refused(f, WITH("\"retrieval\":{\"verify_threshold\":2}"), "retrieval.verify_threshold");
+    refused(f, WITH("\"retrieval\":{\"verify\":1}"), "retrieval.verify");
+    refused(f, WITH("\"prompt\":{\"describe\":1}"), "prompt.describe");
     refused(f, WITH("\"retrieval\":{\"center\":[]}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"center\":3}"), "retrieval.center");
     refused(f, WITH("\"retrieval\":{\"center\":[0.5, 2]}"), "retrieval.center");

@@ -45,7 +45,7 @@ static rap_status add(fixture *f, int round)
     const store_view view = { bytes, sizeof bytes, 4, 4, { 0, 0, 0, 0 } };
     const store_vector vector = make_vector("enc-a", 3);
     char name[64];
-    const store_concept c = { name, "dog", "info", aliases };
+    const store_concept c = { name, "dog", "info", aliases, 0 };
     rap_status status;
 
     snprintf(name, sizeof name, "n%d", round);

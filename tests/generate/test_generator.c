@@ -78,12 +78,78 @@ static void a_kind_may_take_pictures_as_they_are(void **state)
     assert_null(tokens);
 }
 
+/* What the model would say next is weighed; nothing is said by that. */
+static void two_words_are_weighed(void **state)
+{
+    const choice between = { "Yes", "No" }, turned = { "No", "Yes" }, one = { "Yes", "yes" };
+    session_turn turn = { .question = "Is <bo> in this image? Answer with a single word or phrase.",
+                          .max_tokens = 4 };
+    vlm_options o = { .style = "rap", .turns = rap_turns, .threads = 2 };
+    session_answer first, again;
+    conversation *c = NULL;
+    generator *g = NULL;
+    rap_err err = { 0 };
+    double yes = -1, no = -1;
+    image im;
+    session_picture photo = { .pixels = &im };
+    pair p;
+
+    if (!find_pair(&p, "tiny"))
+        return;
+    im = make_picture(160, 160, 2);
+    turn.query = &photo;
+    o.model = p.model;
+    o.mmproj = p.mmproj;
+    assert_int_equal(generator_open_local(&g, &o, NULL), RAP_OK);
+    assert_true(generator_judges(g));
+    assert_int_equal(conversation_open(&c, g, NULL), RAP_OK);
+    assert_int_equal(conversation_ask(c, &turn, &first, NULL), RAP_OK);
+    conversation_close(c);
+
+    assert_int_equal(conversation_open(&c, g, NULL), RAP_OK);
+    assert_int_equal(conversation_judge(c, &turn, &between, &yes, NULL), RAP_OK);
+    assert_int_equal(conversation_judge(c, &turn, &turned, &no, NULL), RAP_OK);
+    assert_true(yes > 0 && yes < 1 && yes + no > 0.9999 && yes + no < 1.0001);
+    assert_int_equal(conversation_judge(c, &turn, &one, &no, &err), RAP_E_UNSUPPORTED);
+    assert_int_equal(conversation_ask(c, &turn, &again, NULL),
+                     RAP_OK); /* as if for the first time */
+    assert_string_equal(again.text, first.text);
+    assert_int_equal(again.prompt_tokens, first.prompt_tokens);
+    assert_string_equal(first.text, yes > 0.5 ? "Yes" : "No");
+    turn.question = "Who?"; /* and in a later turn */
+    turn.query = NULL;
+    assert_int_equal(conversation_judge(c, &turn, &between, &yes, NULL), RAP_OK);
+    session_answer_release(&first);
+    session_answer_release(&again);
+    conversation_close(c);
+    generator_close(g);
+    free(im.rgb);
+}
+
+static void a_kind_may_not_tell_probabilities(void **state)
+{
+    static const generator_kind plain = { .close = NULL };
+    const choice between = { "Yes", "No" };
+    const session_turn turn = { .question = "Is it?" };
+    generator g = { &plain };
+    conversation c = { &plain };
+    rap_err err = { 0 };
+    double yes = 1;
+
+    assert_false(generator_judges(&g));
+    assert_int_equal(conversation_judge(&c, &turn, &between, &yes, &err), RAP_E_UNSUPPORTED);
+    assert_true(yes == 0);
+    assert_non_null(strstr(err.text, "endpoint"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_local_model_answers),
         cmocka_unit_test(what_cannot_be_opened_is_said),
         cmocka_unit_test(a_kind_may_take_pictures_as_they_are),
+        cmocka_unit_test(two_words_are_weighed),
+        cmocka_unit_test(a_kind_may_not_tell_probabilities),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,22 @@ static void a_profile_without_a_model_asks_its_endpoint(void **state)
     rap_free(described);
 }
 
+/* It says "It is <bo>." to everything, which describes nothing. */
+static void an_endpoint_is_asked_for_a_description(void **state)
+{
+    fixture *f = *state;
+    const rap_image bo = { .path = make_picture(f, "bo.png", 64, 64, 1) };
+    rap *r = open_rap(f, profile_with(generator("")), "store.db", NULL);
+    const rap_box all = { 0, 0, 0, 0 };
+    char *info = NULL;
+
+    assert_int_equal(rap_propose_info(&info, r, "bo", "dog", &bo, all), RAP_E_MODEL);
+    assert_null(info);
+    assert_says("does not describe it; it says 'It is <bo>.'");
+    assert_int_equal(pictures(), 1);
+    assert_non_null(strstr(e.asked, "What is <bo>? It is a dog. Describe it so that"));
+}
+
 static void the_chat_goes_on_after_a_failure(void **state)
 {
     fixture *f = *state;
@@ -439,6 +455,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_profile_without_a_model_asks_its_endpoint),
+        TEST(an_endpoint_is_asked_for_a_description),
         TEST(the_chat_goes_on_after_a_failure),
         TEST(a_busy_endpoint_is_waited_for_aloud),
         TEST(an_answer_names_what_it_was_given),

@@ -126,7 +126,7 @@ __attribute__((unused)) static store_vector make_vector(const char *encoder, int
 __attribute__((unused)) static rap_status add_concept(store *s, const char *name, const char *category,
                                                       const char *info, int seed, rap_err *err)
 {
-    store_concept c = {name, category, info, NULL};
+    store_concept c = {name, category, info, NULL, 0};
     store_vector vector = make_vector("enc-a", seed);
     char *bytes = make_picture((uint32_t)seed, 3000);
     store_view view = {bytes, 3000, 64, 48, {1, 2, 30, 40}};

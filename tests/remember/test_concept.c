@@ -1,5 +1,6 @@
 /* test_concept.c: add, change, forget: what changes, what stays, what goes with it. */
 #include "remember/fixture.h"
+#include "remember/transfer.h"
 
 #include <math.h>
 #include <time.h>
@@ -16,7 +17,7 @@ static void adds_everything_it_is_given(void **state)
 {
     fixture *f = *state;
     const char *aliases[] = { "Sir Bo", "rover", NULL };
-    store_concept c = { "bo", " dog ", "<bo> likes\ncheese & \"quotes\".", aliases };
+    store_concept c = { "bo", " dog ", "<bo> likes\ncheese & \"quotes\".", aliases, 0 };
     char *bytes = make_picture(1, 5000);
     store_view view = { bytes, 5000, 64, 48, { 1.5f, 2, 30, 40 } };
     store_vector vector = make_vector("enc-a", 1);
@@ -43,11 +44,116 @@ static void adds_everything_it_is_given(void **state)
     free(bytes);
 }
 
+static void views_come_in_together(void **state)
+{
+    fixture *f = *state;
+    store_concept c = { "bo", "dog", "info", NULL, 0 };
+    char *bytes = make_picture(1, 5000);
+    store_view view[STORE_MAX_VIEWS + 1] = { { bytes, 5000, 64, 48, { 0, 0, 0, 0 } },
+                                             { bytes, 4000, 32, 24, { 0, 0, 0, 0 } },
+                                             { bytes, 0, 1, 1, { 0, 0, 0, 0 } } };
+    store_picture picture;
+    rap_record *record;
+    int64_t id = 0;
+
+    assert_int_equal(store_add_views(f->s, &id, &c, view, NULL, 3, &f->err), RAP_E_ARGUMENT);
+    assert_int_equal(count_rows(f->s, "concept"), 0); /* the third is empty: nothing is there */
+    assert_int_equal(store_add_views(f->s, &id, &c, view, NULL, STORE_MAX_VIEWS + 1, &f->err),
+                     RAP_E_LIMIT);
+    assert_int_equal(store_add_views(f->s, &id, &c, view, NULL, 0, &f->err), RAP_E_ARGUMENT);
+    assert_int_equal(store_add_views(f->s, &id, &c, view, NULL, 2, &f->err), RAP_OK);
+    record = find(f, "bo");
+    assert_int_equal(record->views, 2);
+    assert_int_equal(store_avatar(f->s, id, &picture, &f->err), RAP_OK);
+    assert_int_equal(picture.size, 5000);
+    store_picture_release(&picture);
+    store_record_free(record);
+    free(bytes);
+}
+
+static int automatic_of(fixture *f, const char *name)
+{
+    rap_record *record = find(f, name);
+    int flags = record->automatic;
+
+    store_record_free(record);
+    return flags;
+}
+
+static void a_models_texts_are_marked(void **state)
+{
+    fixture *f = *state;
+    store_concept c = { "bo", "dog", "<bo> is a dog.", NULL, RAP_AUTOMATIC_BOTH };
+    char *bytes = make_picture(1, 100);
+    store_view view = { bytes, 100, 1, 1, { 0, 0, 0, 0 } };
+    store_change own = { .info = "mine" }, named = { .name = "rex" };
+    store_change again = { .info = "<rex> is a cat.", .automatic = RAP_AUTOMATIC_BOTH };
+
+    assert_int_equal(store_add(f->s, NULL, &c, &view, NULL, &f->err), RAP_OK);
+    assert_int_equal(automatic_of(f, "bo"), RAP_AUTOMATIC_BOTH);
+    fixture_reopen(f);
+    assert_int_equal(store_update(f->s, "bo", &named, &f->err), RAP_OK);
+    assert_int_equal(automatic_of(f, "rex"), RAP_AUTOMATIC_BOTH); /* no text was given */
+    assert_int_equal(store_update(f->s, "rex", &own, &f->err), RAP_OK);
+    assert_int_equal(automatic_of(f, "rex"), RAP_AUTOMATIC_CATEGORY);
+    own = (store_change){ .category = "cat" };
+    assert_int_equal(store_update(f->s, "rex", &own, &f->err), RAP_OK);
+    assert_int_equal(automatic_of(f, "rex"), 0);
+    assert_int_equal(store_update(f->s, "rex", &again, &f->err), RAP_OK);
+    assert_int_equal(automatic_of(f, "rex"), RAP_AUTOMATIC_INFO); /* a category was not given */
+    free(bytes);
+}
+
+/* A store of the version before the marks: as it is to a reader, with the column to a writer. */
+static void an_older_store_has_no_marks(void **state)
+{
+    fixture *f = *state;
+    char file[128], exported[128];
+
+    snprintf(file, sizeof file, "%s", f->path);
+    snprintf(exported, sizeof exported, "%s", fixture_file(f, "out.rap"));
+    assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
+    assert_int_equal(db_exec(store_db(f->s),
+                             "ALTER TABLE concept DROP COLUMN automatic; PRAGMA user_version = 6",
+                             &f->err),
+                     RAP_OK);
+    store_close(f->s);
+    f->s = NULL;
+    assert_int_equal(store_open(&f->s, file, 1, &f->err), RAP_OK);
+    assert_int_equal(automatic_of(f, "bo"), 0);
+    assert_int_equal(transfer_export_bundle(f->s, exported, NULL, NULL, &f->err), RAP_OK);
+    fixture_reopen(f);
+    assert_int_equal(automatic_of(f, "bo"), 0);
+    assert_int_equal(transfer_import(f->s, exported, 1, NULL, NULL, NULL, NULL, NULL, &f->err),
+                     RAP_OK);
+    assert_int_equal(automatic_of(f, "bo"), 0);
+}
+
+static void marks_travel_in_a_bundle(void **state)
+{
+    fixture *f = *state;
+    store_concept c = { "bo", "dog", "<bo> is a dog.", NULL, RAP_AUTOMATIC_INFO };
+    char *bytes = make_picture(1, 100);
+    store_view view = { bytes, 100, 1, 1, { 0, 0, 0, 0 } };
+    const char *exported = fixture_file(f, "out.rap");
+
+    assert_int_equal(store_add(f->s, NULL, &c, &view, NULL, &f->err), RAP_OK);
+    assert_int_equal(transfer_export_bundle(f->s, exported, NULL, NULL, &f->err), RAP_OK);
+    assert_int_equal(store_forget(f->s, "bo", &f->err), RAP_OK);
+    assert_int_equal(transfer_import(f->s, exported, 0, NULL, NULL, NULL, NULL, NULL, &f->err),
+                     RAP_OK);
+    assert_int_equal(automatic_of(f, "bo"), RAP_AUTOMATIC_INFO);
+    assert_int_equal(transfer_import(f->s, exported, 1, NULL, NULL, NULL, NULL, NULL, &f->err),
+                     RAP_OK);
+    assert_int_equal(automatic_of(f, "bo"), RAP_AUTOMATIC_INFO);
+    free(bytes);
+}
+
 static void a_failed_add_leaves_nothing(void **state)
 {
     fixture *f = *state;
     const char *aliases[] = { "new", "mo", NULL }; /* the second is taken */
-    store_concept c = { "bo", "dog", "info", aliases };
+    store_concept c = { "bo", "dog", "info", aliases, 0 };
     char *bytes = make_picture(1, 100), *info = malloc(STORE_MAX_INFO + 2);
     store_view view = { bytes, 100, 1, 1, { 0, 0, 0, 0 } };
     store_vector vector = make_vector("enc-a", 1);
@@ -247,6 +353,11 @@ int main(void)
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failed_add_leaves_nothing, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(views_come_in_together, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_models_texts_are_marked, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_older_store_has_no_marks, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(marks_travel_in_a_bundle, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(changes_only_what_is_given, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(a_failed_change_changes_nothing, fixture_setup,

@@ -387,6 +387,7 @@ static void reader_reads_an_older_store(void **state)
     assert_int_equal(
         db_exec(store_db(f->s),
                 "DROP INDEX refusal_by_maker; DROP TABLE unreadable; DROP TABLE refusal;"
+                "ALTER TABLE concept DROP COLUMN automatic;"
                 "PRAGMA user_version = 2",
                 &f->err),
         RAP_OK);
@@ -572,7 +573,7 @@ static void limit_files(rlim_t limit)
 static void full_disk_is_an_error_and_the_store_goes_on(void **state)
 {
     fixture *f = *state;
-    store_concept c = { "big", "", "", NULL };
+    store_concept c = { "big", "", "", NULL, 0 };
     char *bytes = make_picture(1, 2000000);
     store_view view = { bytes, 2000000, 10, 10, { 0, 0, 0, 0 } };
     rap_record *record = NULL;

@@ -121,7 +121,7 @@ static void add_many(fixture *f, int count)
         char name[32], alias[32];
         const char *aliases[] = { alias, NULL };
         store_concept c = { name, "thing", "It is a thing that somebody wants to be known again.",
-                            aliases };
+                            aliases, 0 };
         store_vector vector = make_vector("enc-a", i);
         int64_t id = 0, view_id = 0;
 

@@ -162,6 +162,7 @@ static void a_store_without_the_table_gets_it(void **state)
 
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     assert_int_equal(db_exec(store_db(f->s),
+                             "ALTER TABLE concept DROP COLUMN automatic;"
                              "DROP TABLE unreadable; DROP TABLE refusal; PRAGMA user_version = 2",
                              &f->err),
                      RAP_OK);

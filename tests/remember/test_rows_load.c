@@ -489,7 +489,7 @@ static void add_thousands(fixture *f)
         store_vector vector = make_vector("enc-a", i);
         int64_t id = 0, view = 0;
         char name[16];
-        store_concept c = { name, NULL, NULL, NULL };
+        store_concept c = { name, NULL, NULL, NULL, 0 };
         store_view picture = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
 
         if (i == 0)

@@ -12,7 +12,7 @@ static void add(fixture *f, int number, int turn, char *bytes, size_t size)
 {
     char name[64], info[64], alias[64];
     const char *aliases[] = { alias, NULL };
-    store_concept c = { name, "thing", info, aliases };
+    store_concept c = { name, "thing", info, aliases, 0 };
     store_vector vector = make_vector("enc-a", number * 100 + turn);
     store_view view = { bytes, size, 64, 48, { 0, 0, 0, 0 } };
 

@@ -98,7 +98,7 @@ static void an_older_store_is_brought_up(void **state)
         " model TEXT NOT NULL, tokens BLOB NOT NULL, UNIQUE (view_id, model)) STRICT;"
         "INSERT INTO cache SELECT * FROM kept; DROP TABLE kept;"
         "DROP TABLE snapshot; DROP INDEX category_of_concept; DROP TABLE unreadable;"
-        "DROP TABLE refusal;"
+        "DROP TABLE refusal; ALTER TABLE concept DROP COLUMN automatic;"
         "PRAGMA user_version = 1";
     fixture *f = *state;
 

@@ -32,7 +32,7 @@ static void add(fixture *f, int from, int to)
     assert_int_equal(store_begin(f->s, STORE_DURABLE, &f->err), RAP_OK);
     for (int i = from; i < to; i++) {
         char name[16];
-        store_concept c = { name, NULL, NULL, NULL };
+        store_concept c = { name, NULL, NULL, NULL, 0 };
         store_view view = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
         store_vector vector = { "enc", DIM, f->vector + (size_t)i * DIM };
         int64_t id = 0, view_id = 0;

@@ -21,7 +21,7 @@ static int64_t add(const char *name, const char *const *aliases)
 {
     static const float vector[2] = { 1, 2 };
     const char bytes[] = "picture";
-    store_concept c = { name, "thing", "", aliases };
+    store_concept c = { name, "thing", "", aliases, 0 };
     store_view view = { bytes, sizeof bytes, 9, 9, { 0, 0, 0, 0 } };
     store_vector v = { "test-encoder", 2, vector };
     int64_t id = 0;

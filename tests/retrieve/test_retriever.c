@@ -152,7 +152,7 @@ static int64_t add(fixture *f, const char *name, const char *category, rap_box b
     int64_t id = 0;
     float *feature = calloc((size_t)encoder_dim(f->e), sizeof *feature);
     embed_crop crop = { .square = 1 };
-    store_concept c = { name, category, "", NULL };
+    store_concept c = { name, category, "", NULL, 0 };
     store_vector vector = { encoder_fingerprint(f->e), encoder_dim(f->e), feature };
     store_view view = { f->bytes, f->size, f->scene.width, f->scene.height, box };
 
@@ -475,7 +475,7 @@ static void add_turned(fixture *f, const char *name, const float *scene, int deg
     int dim = encoder_dim(f->e);
     float *feature = calloc((size_t)dim, sizeof *feature);
     double length = 0, along = 0, rest = 0, angle = degrees * acos(-1) / 180;
-    store_concept c = { name, "", "", NULL };
+    store_concept c = { name, "", "", NULL, 0 };
     store_vector vector = { encoder_fingerprint(f->e), dim, feature };
     store_view view = { "x", 1, 1, 1, { 0, 0, 0, 0 } };
 

@@ -39,7 +39,7 @@ static void a_calibration(void **state)
 {
     calibrate_set set = { .concepts = 14 };
     calibrate_fit before = { .crops = 1, .recall = NAN }, after = { .crops = 3, .inner = 0.08f };
-    json_t *out = wire_calibration(&set, &before, &after, NULL);
+    json_t *out = wire_calibration(&set, &before, &after, NULL, NULL);
 
     assert_non_null(out);
     assert_int_equal(json_integer_value(json_object_get(out, "concepts")), 14);

@@ -56,6 +56,24 @@ static void a_match_by_name_alone_has_no_distance(void **state)
     json_decref(out);
 }
 
+static void what_was_denied_is_there(void **state)
+{
+    rap_match match = { .name = "bo", .category = "", .info = "", .verified = 0.25f };
+    rap_match kept = { .name = "mo", .category = "", .info = "", .verified = -1 };
+    rap_matches matches = {
+        .count = 1, .match = &kept, .denied_count = 1, .denied = &match, .verify_ms = 5
+    };
+    json_t *out = again(wire_matches(&matches));
+    const json_t *denied = json_array_get(json_object_get(out, "denied"), 0);
+
+    assert_text(denied, "name", "bo");
+    assert_true(json_number_value(json_object_get(denied, "verified")) == 0.25);
+    assert_null(json_object_get(json_array_get(json_object_get(out, "matches"), 0), "verified"));
+    assert_true(
+        json_number_value(json_object_get(json_object_get(out, "milliseconds"), "verify")) == 5);
+    json_decref(out);
+}
+
 static void empty_lists_are_lists(void **state)
 {
     const char *const none[] = { NULL };
@@ -139,13 +157,13 @@ static void what_a_change_came_to(void **state)
     out = again(wire_imported(&report));
     assert_int_equal(json_integer_value(json_object_get(out, "skipped")), 1);
     json_decref(out);
-    out = again(wire_remembered((int64_t)1 << 40, "bo"));
+    out = again(wire_remembered((int64_t)1 << 40, "bo", NULL, NULL));
     assert_true(json_integer_value(json_object_get(out, "id")) == (json_int_t)1 << 40);
     json_decref(out);
     out = again(wire_corrected("bo", 0));
     assert_true(json_is_false(json_object_get(out, "is")));
     json_decref(out);
-    out = again(wire_changed("rex"));
+    out = again(wire_changed("rex", NULL, NULL));
     assert_text(out, "name", "rex");
     json_decref(out);
 }
@@ -213,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_match_by_name_alone_has_no_distance),
+        cmocka_unit_test(what_was_denied_is_there),
         cmocka_unit_test(empty_lists_are_lists),
         cmocka_unit_test(bytes_that_are_no_text_are_replaced),
         cmocka_unit_test(an_embedding_with_damage_is_printed),

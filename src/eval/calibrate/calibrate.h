@@ -7,7 +7,7 @@
  * another one found instead?).
  *
  * Reading order: set.c (three layouts of a folder), features.c, measure.c (one photo, one setting), scatter.c
- * (within-class scatter), fit.c (the search for settings), growth.c (larger galleries), distractors.c, settings.c
+ * (within-class scatter), fit.c (the search for settings), verify.c (the language model's verdict), growth.c (larger galleries), distractors.c, settings.c
  * (profile.json). */
 #ifndef RAP_EVAL_CALIBRATE_CALIBRATE_H
 #define RAP_EVAL_CALIBRATE_CALIBRATE_H
@@ -199,6 +199,28 @@ rap_status calibrate_fit_check(calibrate_fit *fit, const calibrate_set *set, con
                            rap_err *err);
 void calibrate_fit_release(calibrate_fit *fit);
 
+/* ---- verify.c ---- */
+
+typedef struct calibrate_effect { /* of settings on the whole of retrieval */
+    double recall, false_positives; /* as in calibrate_scores */
+} calibrate_effect;
+
+typedef struct calibrate_verified {
+    int right, wrong; /* candidates that were judged */
+    double area;      /* how often a right one is found likelier than a wrong one: 0.5 is chance */
+    float threshold;  /* retrieval.verify_threshold */
+    double kept, passed; /* shares of the right and of the wrong ones that it accepts */
+    double milliseconds; /* of one judgement */
+    calibrate_effect before, after;           /* with the threshold of distances */
+    calibrate_effect open_before, open_after; /* without it */
+} calibrate_verified;
+
+/* Judges the candidates of retrieval with the profile's language model and finds the threshold. fit: the settings of
+ * retrieval; k: matches a photo at most. */
+rap_status calibrate_verify(calibrate_verified *out, const calibrate_set *set,
+                            const calibrate_features *seen, const calibrate_fit *fit, int k,
+                            const calibrate_models *models, rap_err *err);
+
 /* ---- settings.c ---- */
 
 /* The path of the profile.json in use, its K, and its retrieval settings as a fit. */
@@ -206,10 +228,10 @@ rap_status calibrate_profile_read(calibrate_fit *out, char **out_path, int *out_
                                const calibrate_models *models, rap_err *err);
 /* RAP_OK when `out` is none of the files of the profile; `profile` as in calibrate_models. NULL: no output. */
 rap_status calibrate_spare(const char *out, const char *profile, rap_err *err);
-/* Writes profile.json anew at `to` with the fit in it and everything else as it is in `from`; whole or not at
- * all. */
-rap_status calibrate_profile_write(const calibrate_fit *fit, const char *from, const char *to,
-                                rap_err *err);
+/* Writes profile.json anew at `to` with the fit and, unless it is NULL, the verify threshold in it, and everything else as
+ * it is in `from`; whole or not at all. */
+rap_status calibrate_profile_write(const calibrate_fit *fit, const calibrate_verified *verified,
+                                   const char *from, const char *to, rap_err *err);
 
 /* ---- growth.c ---- */
 

@@ -12,4 +12,8 @@ rap_status calibrate_fit_fits(const calibrate_fit *f, const calibrate_features *
 /* The engine in `models`, or a new one for its profile: engine_close() it either way. */
 rap_status calibrate_engine(rap_engine **out, const calibrate_models *models, rap_err *err);
 
+/* Makes a store at `path` that holds the set's concepts. */
+rap_status calibrate_fill_store(rap_engine *engine, const calibrate_set *set, const char *path,
+                                rap_err *err);
+
 #endif

@@ -64,18 +64,18 @@ static rap_status remember_each(rap *r, const calibrate_set *set)
     return status;
 }
 
-static rap_status fill_store(extraction *l, const char *path, rap_err *err)
+rap_status calibrate_fill_store(rap_engine *engine, const calibrate_set *set, const char *path,
+                                rap_err *err)
 {
     rap_options o = RAP_OPTIONS_INIT;
     rap *r = NULL;
     rap_status status;
 
-    o.engine = l->engine;
+    o.engine = engine;
     o.store = path;
     status = rap_open(&r, &o);
     if (status == RAP_OK)
-        status =
-            l->set->database ? rap_import(NULL, r, l->set->database, 0) : remember_each(r, l->set);
+        status = set->database ? rap_import(NULL, r, set->database, 0) : remember_each(r, set);
     if (status != RAP_OK)
         err_set(err, status, "%s", rap_error(r));
     rap_close(r);
@@ -235,7 +235,7 @@ static rap_status extract_with(extraction *l, const char *path, rap_err *err)
     rap_status status = open_encoder(l, err);
 
     if (status == RAP_OK)
-        status = fill_store(l, path, err);
+        status = calibrate_fill_store(l->engine, l->set, path, err);
     if (status == RAP_OK)
         status = open_retriever(l, path, err);
     if (status == RAP_OK)

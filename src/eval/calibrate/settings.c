@@ -149,8 +149,8 @@ static rap_status write_text(const char *to, json_t *root, const calibrate_fit *
     return status;
 }
 
-rap_status calibrate_profile_write(const calibrate_fit *fit, const char *from, const char *to,
-                                   rap_err *err)
+rap_status calibrate_profile_write(const calibrate_fit *fit, const calibrate_verified *verified,
+                                   const char *from, const char *to, rap_err *err)
 {
     json_t *root = NULL, *retrieval;
     rap_status status = json_read(&root, from, SETTINGS_LIMIT, err);
@@ -162,6 +162,9 @@ rap_status calibrate_profile_write(const calibrate_fit *fit, const char *from, c
         retrieval = json_object();
         json_object_set_new(root, "retrieval", retrieval);
     }
+    if (verified && retrieval) /* 0 is not its default */
+        json_object_set_new(retrieval, "verify_threshold",
+                            rounded((double)verified->threshold, 1e4));
     status = retrieval && put_all(retrieval, fit) == 0 ? write_text(to, root, fit, err)
                                                        : err_memory(err, "writing a profile");
     json_decref(root);

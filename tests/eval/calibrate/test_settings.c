@@ -57,7 +57,7 @@ static void settings_come_back_and_the_rest_stays(void **state)
 
     put(file, "{\"name\": \"mine\", \"files\": {\"encoder\": {\"path\": \"e.gguf\"}}, \"own\": [1, "
               "\"@\"], \"retrieval\": {\"k\": 5, \"threshold\": 0.5, \"ambiguity\": 0.05}}");
-    assert_int_equal(calibrate_profile_write(&fit, file, file, NULL), RAP_OK);
+    assert_int_equal(calibrate_profile_write(&fit, NULL, file, file, NULL), RAP_OK);
     assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
     assert_string_equal(p->name, "mine");
     assert_int_equal(p->k, 5);
@@ -76,7 +76,7 @@ static void settings_come_back_and_the_rest_stays(void **state)
     profile_close(p);
 
     fit = (calibrate_fit){ .crops = 1, .threshold = 0.75f, .ambiguity = 0.03f };
-    assert_int_equal(calibrate_profile_write(&fit, file, other, NULL), RAP_OK);
+    assert_int_equal(calibrate_profile_write(&fit, NULL, file, other, NULL), RAP_OK);
     assert_int_equal(rename(other, file), 0);
     assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
     assert_null(p->center);
@@ -97,7 +97,7 @@ static void what_stays_keeps_its_digits(void **state)
               "\"retrieval\": {\"crowding\": 0.333333, \"inner_crop\": 0.083333, "
               "\"detector_iou\": 0.45}}");
     assert_int_equal(calibrate_profile_read(&fit, &path, &k, &models, NULL), RAP_OK);
-    assert_int_equal(calibrate_profile_write(&fit, file, other, NULL), RAP_OK);
+    assert_int_equal(calibrate_profile_write(&fit, NULL, file, other, NULL), RAP_OK);
     assert_int_equal(file_read(&text, &size, other, 1000, NULL), RAP_OK);
     assert_non_null(strstr(text, "0.123456789012,"));
     assert_non_null(strstr(text, "0.333333,"));
@@ -116,7 +116,7 @@ static void a_profile_without_settings_gets_some(void **state)
     int k = 0;
 
     put(file, "{\"files\": {\"encoder\": {\"path\": \"e.gguf\"}}}");
-    assert_int_equal(calibrate_profile_write(&fit, file, file, NULL), RAP_OK);
+    assert_int_equal(calibrate_profile_write(&fit, NULL, file, file, NULL), RAP_OK);
     assert_int_equal(calibrate_profile_read(&read, &path, &k, &models, NULL), RAP_OK);
     assert_float_equal(read.threshold, 0.75, 1e-6);
     assert_int_equal(read.crops, 1);
@@ -134,13 +134,14 @@ static void what_cannot_be_written_leaves_the_profile(void **state)
     rap_err err = { 0 };
 
     put(file, "{\"files\": {}}");
-    assert_int_not_equal(calibrate_profile_write(&fit, file, "/nowhere/at/all", &err), RAP_OK);
+    assert_int_not_equal(calibrate_profile_write(&fit, NULL, file, "/nowhere/at/all", &err),
+                         RAP_OK);
     assert_non_null(strstr(err.text, "/nowhere/at/all"));
     assert_int_equal(file_read(&text, &size, file, 1000, NULL), RAP_OK);
     assert_string_equal(text, "{\"files\": {}}");
     free(text);
     put(file, "{");
-    assert_int_not_equal(calibrate_profile_write(&fit, file, file, &err), RAP_OK);
+    assert_int_not_equal(calibrate_profile_write(&fit, NULL, file, file, &err), RAP_OK);
     assert_non_null(strstr(err.text, "profile.json"));
 }
 
@@ -217,6 +218,24 @@ static void other_files_are_no_vectors(void **state)
     assert_non_null(strstr(err.text, "holds no pictures"));
 }
 
+static void a_verify_threshold_comes_in_only_if_it_was_found(void **state)
+{
+    const calibrate_fit fit = { .crops = 1, .threshold = 1 };
+    const calibrate_verified found = { .threshold = 0 }; /* not the default */
+    profile *p = NULL;
+
+    put(file, "{\"files\": {\"encoder\": {\"path\": \"e.gguf\"}},"
+              " \"retrieval\": {\"verify\": true, \"verify_threshold\": 0.25}}");
+    assert_int_equal(calibrate_profile_write(&fit, NULL, file, file, NULL), RAP_OK);
+    assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
+    assert_true(p->verify && p->verify_threshold == 0.25f);
+    profile_close(p);
+    assert_int_equal(calibrate_profile_write(&fit, &found, file, file, NULL), RAP_OK);
+    assert_int_equal(profile_open(&p, folder, NULL), RAP_OK);
+    assert_true(p->verify && p->verify_threshold == 0);
+    profile_close(p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -225,6 +244,7 @@ int main(void)
         TEST(what_stays_keeps_its_digits),
         TEST(a_profile_without_settings_gets_some),
         TEST(what_cannot_be_written_leaves_the_profile),
+        TEST(a_verify_threshold_comes_in_only_if_it_was_found),
         TEST(vectors_come_back),
         TEST(other_files_are_no_vectors),
     };
