@@ -5,8 +5,8 @@
 
 A FOLDER holds model.gguf and mmproj.gguf (mmproj-model.gguf). The program is built from the pinned source by
 `tools/setup/llama.sh llama-mtmd-cli`. Both get the same picture and question, the model's own chat template, no system
-line and temperature 0; a model without a template is compared in Vicuna's turns, which both programs know. Each way to
-encode pictures that knows the family (own, mtmd) is compared. A photo should be PNG: JPEG decoders differ by a shade.
+line and temperature 0; where the model has none, llama-mtmd-cli gets Vicuna's, which ours falls back on (its own
+"--chat-template vicuna" lacks the system line). Each way to encode pictures that knows the family (own, mtmd) is compared. A photo should be PNG: JPEG decoders differ by a shade.
 
 The texts must be equal. Where they are not, the first tokens in common are counted, which are many when two words were
 equally likely and few when the prompts differ. Exits non-zero when a text differs or a program fails. Needs only Python.
@@ -22,6 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 QUESTION = "Describe this image."
 TOKENS = 24
+VICUNA = ("{{ \"A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+          "and polite answers to the human's questions. \" }}{% for m in messages %}{{ 'USER: ' + m['content'] + ' ASSISTANT:' }}"
+          "{% endfor %}")
 RUNS = 4  # llama-mtmd-cli's log may lose the end of the text when the program exits: the longest text counts
 
 
@@ -33,7 +36,7 @@ def run(command, **more):
 def theirs(cli, model, mmproj, photo):
     base = [cli, "-m", model, "--mmproj", mmproj, "--image", photo, "-p", "<__media__>\n" + QUESTION, "--temp", "0", "-n",
             TOKENS, "-t", "2", "-c", "4096", "--no-warmup"]
-    for more in (["--jinja"], ["--chat-template", "vicuna"]):
+    for more in (["--jinja"], ["--jinja", "--chat-template", VICUNA]):
         best, note = None, ""
         for _ in range(RUNS):
             code, text, note = run(base + more)

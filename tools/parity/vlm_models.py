@@ -32,6 +32,7 @@ class Family:
     rap: bool = False             # whether rap converts it
     before: str = ""              # text around a picture's places, where the template has no part in it
     after: str = ""
+    bound: float = 5e-4           # of the logits' error
     bos: bool = False             # whether the tokenizer puts its first token before the template's text
 
 
@@ -206,8 +207,8 @@ def gemma3(work):
     model = finish(folder, Gemma3ForConditionalGeneration(config), 26, dict(
         image_processor_type="Gemma3ImageProcessor", image_seq_length=4, size={"height": 112, "width": 112}, **HALF),
         lambda n: n.replace("vision_tower.", "vision_tower.vision_model."))  # as published
-    return Family(model, folder, "<image_soft_token>", (112, 112), "square", own=True, before="\n\n<start_of_image>",
-                  after="<end_of_image>\n\n")
+    return Family(model, folder, "<image_soft_token>", (112, 112), "square", own=True, before="<start_of_image>",
+                  after="<end_of_image>")  # transformers' processor puts blank lines around these, llama.cpp does not
 
 
 MAKERS = dict(llava=llava, smolvlm=smolvlm, qwen25vl=qwen25vl, qwen2vl=qwen2vl, qwen3vl=qwen3vl, gemma3=gemma3)

@@ -4,7 +4,8 @@
 # any), version (of what was built: source and repairs).
 #
 # For comparisons, "llama.sh llama-mtmd-cli" and "llama.sh llama-server" build that program of the same source, with the
-# same repairs, and print its path; "llama.sh source" prints the path of the source as published.
+# same repairs, and print its path; "llama.sh source" prints the path of the source as published. With --if-built nothing
+# is made; the status says whether it is there.
 #
 # Sources, in this order:
 #   1. the folder named by LLAMA_CPP_DIR (your own copy; another version than the pin is allowed)
@@ -221,10 +222,15 @@ keep_source() {
     touch "$home/done"
 }
 
+if_built=
+if [ "${1:-}" = --if-built ]; then
+    if_built=1
+    shift
+fi
 program=${1:-}
 case $program in
 "" | llama-mtmd-cli | llama-server | source) ;;
-*) die "usage: llama.sh [llama-mtmd-cli | llama-server | source]" ;;
+*) die "usage: llama.sh [--if-built] [llama-mtmd-cli | llama-server | source]" ;;
 esac
 tree=$tree_pin
 if [ -n "${LLAMA_CPP_DIR:-}" ]; then
@@ -238,6 +244,7 @@ source) home=$cache/bench/source-${tree:0:12} ;;
 *) home=$cache/bench/$program-${tree:0:12}-$(recipe) ;;
 esac
 
+[ -z "$if_built" ] || [ -f "$home/done" ] || die "$home: is not built"
 if [ ! -f "$home/done" ]; then
     mkdir -p "$(dirname "$home")"
     exec 9>"$home.lock"
