@@ -32,7 +32,6 @@ class Family:
     rap: bool = False             # whether rap converts it
     before: str = ""              # text around a picture's places, where the template has no part in it
     after: str = ""
-    bound: float = 5e-4           # of the logits' error
     bos: bool = False             # whether the tokenizer puts its first token before the template's text
 
 
@@ -66,8 +65,9 @@ def byte_level(folder, split, specials, template, bos=None, eos=None, pad=None):
     return tok
 
 
-def finish(folder, model, seed, preprocessor, rename=None):
+def finish(folder, model, seed, preprocessor, rename=None, change=lambda model: None):
     randomise(model, seed).eval().float()
+    change(model)
     model.save_pretrained(folder)
     if rename:
         tensors = load_file(folder / "model.safetensors")
@@ -204,11 +204,16 @@ def gemma3(work):
                            patch_size=14, vision_use_head=False, model_type="siglip_vision_model"),
         mm_tokens_per_image=4, image_token_index=pieces.piece_to_id("<image_soft_token>"),
         boi_token_index=pieces.piece_to_id("<start_of_image>"), eoi_token_index=pieces.piece_to_id("<end_of_image>"))
+    def centre(model):  # its norms multiply by 1 + weight
+        for name, p in model.named_parameters():
+            if "norm" in name and "vision" not in name:
+                p.data -= 1
+
     model = finish(folder, Gemma3ForConditionalGeneration(config), 26, dict(
         image_processor_type="Gemma3ImageProcessor", image_seq_length=4, size={"height": 112, "width": 112}, **HALF),
-        lambda n: n.replace("vision_tower.", "vision_tower.vision_model."))  # as published
-    return Family(model, folder, "<image_soft_token>", (112, 112), "square", own=True, before="<start_of_image>",
-                  after="<end_of_image>")  # transformers' processor puts blank lines around these, llama.cpp does not
+        lambda n: n.replace("vision_tower.", "vision_tower.vision_model."), centre)  # as published
+    return Family(model, folder, "<image_soft_token>", (112, 112), "square", own=True,
+                  before="<start_of_image>", after="<end_of_image>")  # transformers' processor puts blank lines around these, llama.cpp does not
 
 
 MAKERS = dict(llava=llava, smolvlm=smolvlm, qwen25vl=qwen25vl, qwen2vl=qwen2vl, qwen3vl=qwen3vl, gemma3=gemma3)
