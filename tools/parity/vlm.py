@@ -57,7 +57,7 @@ def convert(rap, family, work):
         run_rap(rap, family.folder, work, "--type", "f32")
         return
     code = CONVERT.format(llama=str(LLAMA), pre=family.pre)
-    for name, more in (("model", []), ("mmproj", ["--mmproj"])):
+    for name, more in (("model", family.options), ("mmproj", ["--mmproj"])):
         run([sys.executable, "-c", code, family.folder, "--outfile", work / "out.gguf", "--outtype", "f32", *more])
         made = [p for p in work.glob("*out.gguf")]  # the converter may put "mmproj-" before the name
         made[0].rename(work / f"{name}.gguf")

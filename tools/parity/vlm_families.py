@@ -19,14 +19,14 @@ from vlm_models import (CLIP, FF, HALF, HEADS, KV, MAKERS, QWEN_SPLIT, QWEN_TOKE
                         finish, rows)
 
 
-def make(work, name, image, text, vision, preprocessor, seed, marks=(), colours=HALF, pre="qwen2", model=None, published=None, **top):
+def make(work, name, image, text, vision, preprocessor, seed, marks=(), colours=HALF, pre="qwen2", model=None, options=(), **top):
     """A checkpoint whose pictures stand where `image` does; `marks`: further tokens of its own."""
     folder = work / "checkpoint"
     folder.mkdir()
     marks = [*QWEN_TOKENS[:3], image, *marks]
     tok = (byte_level(folder, QWEN_SPLIT, marks, chatml(image), eos="<|im_end|>", pad="<|endoftext|>") if pre else
            with_bytes(folder, marks, chatml(image)))
-    words = dict(vocab_size=rows(tok), hidden_size=W, intermediate_size=FF, num_hidden_layers=2, num_attention_heads=HEADS,
+    words = dict(vocab_size=rows(tok) if pre else tok.get_vocab_size(), hidden_size=W, intermediate_size=FF, num_hidden_layers=2, num_attention_heads=HEADS,
                  num_key_value_heads=KV, max_position_embeddings=8192, bos_token_id=tok.token_to_id("<|endoftext|>"),
                  eos_token_id=tok.token_to_id("<|im_end|>"), pad_token_id=tok.token_to_id("<|endoftext|>"))
     words.update(text)
@@ -34,10 +34,7 @@ def make(work, name, image, text, vision, preprocessor, seed, marks=(), colours=
                                                     **dict(dict(tie_word_embeddings=False), **top))
     model = getattr(transformers, model or name + "ForConditionalGeneration")(config)
     finish(folder, model, seed, dict(preprocessor, **colours))
-    if published:  # the class has another name on the hub
-        file = folder / "config.json"
-        file.write_text(json.dumps(dict(json.loads(file.read_text()), architectures=[published])))
-    return Family(model, folder, image, (0, 0), "", pre=pre)
+    return Family(model, folder, image, (0, 0), "", pre=pre, options=options)
 
 
 def with_bytes(folder, marks, template):
@@ -56,13 +53,6 @@ def with_bytes(folder, marks, template):
         tokenizer_class="PreTrainedTokenizerFast", bos_token="<bos>", eos_token="<|im_end|>", unk_token="<unk>", pad_token="<pad>",
         clean_up_tokenization_spaces=False, model_max_length=4096, chat_template=template)))
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
-
-
-def lighton_ocr(work):
-    return make(work, "LightOnOcr", "<|image_pad|>", dict(head_dim=16, rope_theta=1e6), dict(
-        hidden_size=VW, intermediate_size=VF, num_hidden_layers=VB, num_attention_heads=VH, head_dim=VW // VH, image_size=448,
-        patch_size=14), dict(image_processor_type="PixtralImageProcessor", patch_size=14, size={"longest_edge": 448}), 31,
-        spatial_merge_size=2, colours=CLIP, published="LightOnOCRForConditionalGeneration")
 
 
 def llama4(work):
@@ -104,7 +94,7 @@ def minicpmv46(work):
         hidden_size=VW, intermediate_size=VF, num_hidden_layers=VB, num_attention_heads=VH, image_size=224, patch_size=14,
         insert_layer_id=1), dict(image_processor_type="MiniCPMV4_6ImageProcessor", scale_resolution=224, patch_size=14,
                                  max_slice_nums=9), 35, marks=["<image>", "</image>", "<slice>", "</slice>"],
-        pre="qwen35", insert_layer_id=1, image_size=224)
+        pre="qwen35", insert_layer_id=1, image_size=224, options=["--no-mtp"])
 
 
 def glm_ocr(work):
@@ -112,11 +102,11 @@ def glm_ocr(work):
         head_dim=16, rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[2, 3, 3], partial_rotary_factor=1.0)), dict(
         depth=3, hidden_size=VW, intermediate_size=VF, num_heads=VH, image_size=112, patch_size=14, out_hidden_size=W), dict(
         image_processor_type="Glm46VImageProcessor", patch_size=14, merge_size=2, temporal_patch_size=2,
-        size={"shortest_edge": 12544, "longest_edge": 9633792}), 36, marks=["<|begin_of_image|>", "<|end_of_image|>"],
+        size={"shortest_edge": 12544, "longest_edge": 9633792}), 36, marks=["<|begin_of_image|>", "<|end_of_image|>", "<|user|>", "<|observation|>"],
         colours=CLIP, pre="chatglm-bpe")
 
 
-FAMILIES = dict(MAKERS, lighton_ocr=lighton_ocr, llama4=llama4, gemma4=gemma4, exaone45=exaone45, minicpmv46=minicpmv46,
+FAMILIES = dict(MAKERS, llama4=llama4, gemma4=gemma4, exaone45=exaone45, minicpmv46=minicpmv46,
                 glm_ocr=glm_ocr)
 
 

@@ -32,6 +32,7 @@ class Family:
     rap: bool = False             # whether rap converts it
     before: str = ""              # text around a picture's places, where the template has no part in it
     after: str = ""
+    options: tuple = ()           # more for llama.cpp's converter
     bos: bool = False             # whether the tokenizer puts its first token before the template's text
 
 
