@@ -86,28 +86,7 @@ def exaone45(work):
         model="Exaone4_5_ForConditionalGeneration", video_token_id=0)
 
 
-def minicpmv46(work):
-    return make(work, "MiniCPMV4_6", "<|image_pad|>", dict(
-        model_type="qwen3_5_text", num_hidden_layers=4, head_dim=32, num_attention_heads=2, num_key_value_heads=1,
-        linear_key_head_dim=32, linear_value_head_dim=32, linear_num_key_heads=2, linear_num_value_heads=2,
-        layer_types=["linear_attention"] * 3 + ["full_attention"]), dict(
-        hidden_size=VW, intermediate_size=VF, num_hidden_layers=VB, num_attention_heads=VH, image_size=224, patch_size=14,
-        insert_layer_id=1), dict(image_processor_type="MiniCPMV4_6ImageProcessor", scale_resolution=224, patch_size=14,
-                                 max_slice_nums=9), 35, marks=["<image>", "</image>", "<slice>", "</slice>"],
-        pre="qwen35", insert_layer_id=1, image_size=224, options=["--no-mtp"])
-
-
-def glm_ocr(work):
-    return make(work, "GlmOcr", "<|image|>", dict(
-        head_dim=16, rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[2, 3, 3], partial_rotary_factor=1.0)), dict(
-        depth=3, hidden_size=VW, intermediate_size=VF, num_heads=VH, image_size=112, patch_size=14, out_hidden_size=W), dict(
-        image_processor_type="Glm46VImageProcessor", patch_size=14, merge_size=2, temporal_patch_size=2,
-        size={"shortest_edge": 12544, "longest_edge": 9633792}), 36, marks=["<|begin_of_image|>", "<|end_of_image|>", "<|user|>", "<|observation|>"],
-        colours=CLIP, pre="chatglm-bpe")
-
-
-FAMILIES = dict(MAKERS, llama4=llama4, gemma4=gemma4, exaone45=exaone45, minicpmv46=minicpmv46,
-                glm_ocr=glm_ocr)
+FAMILIES = dict(MAKERS, llama4=llama4, gemma4=gemma4, exaone45=exaone45)
 
 
 def main():
