@@ -3,7 +3,9 @@
 # from it once, and prints the folder that holds them: include/*.h, lib/*.a, openmp (the runtime to link, if
 # any), version (of what was built: source and repairs).
 #
-# "llama.sh llama-mtmd-cli" builds that program of the same source instead, for comparisons, and prints its path.
+# For comparisons, "llama.sh llama-mtmd-cli" and "llama.sh llama-server" build that program of the same source, with the
+# same repairs, and print its path; "llama.sh source" prints the path of the source as published. With --if-built nothing
+# is made; the status says whether it is there.
 #
 # Sources, in this order:
 #   1. the folder named by LLAMA_CPP_DIR (your own copy; another version than the pin is allowed)
@@ -182,7 +184,10 @@ make_libraries() {
 
 make_program() {
     cp "$here/jinja/guard.h" "$source/common/jinja"
-    compile "$program" -DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_TOOLS=ON -DLLAMA_CURL=OFF
+    local flags_of_program=(-DLLAMA_BUILD_COMMON=ON -DLLAMA_BUILD_TOOLS=ON)
+    [ "$program" != llama-server ] ||
+        flags_of_program+=(-DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF)
+    compile "$program" "${flags_of_program[@]}"
     mkdir -p "$home"
     cp "$work/build/bin/$program" "$home"
     touch "$home/done"
@@ -210,17 +215,36 @@ keep() {
     touch "$to/done"
 }
 
+# Keeps the source itself.
+keep_source() {
+    mkdir -p "$home"
+    cp -r "$source" "$home/source"
+    touch "$home/done"
+}
+
+if_built=
+if [ "${1:-}" = --if-built ]; then
+    if_built=1
+    shift
+fi
 program=${1:-}
-[ -z "$program" ] || [ "$program" = llama-mtmd-cli ] || die "usage: llama.sh [llama-mtmd-cli]"
+case $program in
+"" | llama-mtmd-cli | llama-server | source) ;;
+*) die "usage: llama.sh [--if-built] [llama-mtmd-cli | llama-server | source]" ;;
+esac
 tree=$tree_pin
 if [ -n "${LLAMA_CPP_DIR:-}" ]; then
     [ -f "$LLAMA_CPP_DIR/include/llama.h" ] || die "$LLAMA_CPP_DIR: holds no llama.cpp source"
     tree=$(tree_of "$LLAMA_CPP_DIR")
     [ "$tree" = "$tree_pin" ] || say "$LLAMA_CPP_DIR is not the pinned version; used as you asked"
 fi
-if [ -n "$program" ]; then home=$cache/bench/$program; else home=$cache/llama.cpp; fi
-home+=-${tree:0:12}-$(recipe)
+case $program in
+"") home=$cache/llama.cpp-${tree:0:12}-$(recipe) ;;
+source) home=$cache/bench/source-${tree:0:12} ;;
+*) home=$cache/bench/$program-${tree:0:12}-$(recipe) ;;
+esac
 
+[ -z "$if_built" ] || [ -f "$home/done" ] || die "$home: is not built"
 if [ ! -f "$home/done" ]; then
     mkdir -p "$(dirname "$home")"
     exec 9>"$home.lock"
@@ -235,8 +259,17 @@ if [ ! -f "$home/done" ]; then
             obtain
             source=$work/source
         fi
-        repair
-        if [ -n "$program" ]; then make_program; else make_libraries; fi
+        case $program in
+        source) keep_source ;;
+        "")
+            repair
+            make_libraries
+            ;;
+        *)
+            repair
+            make_program
+            ;;
+        esac
         rm -rf "$work"
         say "ready in $home"
     fi
