@@ -164,9 +164,13 @@ typedef struct rap_options {
     rap_engine *engine;           /* NULL: one of its own                                         */
     const char *vision;           /* as in rap_engine_options; NULL with an engine                */
     const char *endpoint, *model; /* likewise                                                     */
+    int prefix_cache_mib;         /* limit of the evaluated concepts that are kept in files beside the store, so that the
+                                     next process need not read them again; the least recently used go first, and
+                                     those of a concept go with it. 0: $RAP_PREFIX_CACHE_MIB, else the profile's,
+                                     else none; −1: none                                          */
 } rap_options;
 #define RAP_OPTIONS_INIT                                                                         \
-    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
+    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0 }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */
@@ -378,7 +382,8 @@ typedef struct rap_answer {
     int images_encoded;         /* vision tower passes; pictures of concepts are cached after the first */
     double retrieve_ms, first_token_ms, total_ms;
     int pictures_dropped; /* of the concepts that are given, these, from the last, came as text alone    */
-    int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
+    int kept_tokens;      /* of prompt_tokens, kept from a conversation before, of this process or (prefix_cache_mib) an
+                             earlier one: not evaluated again                                       */
     rap_finish finish;
     const char *const *unknown; /* names in <angle brackets> in the question that no concept has (rap_unknown());
                                    none with no_memory. Ended by NULL                                 */

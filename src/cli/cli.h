@@ -31,6 +31,7 @@ typedef struct cli {
     bool layers;         /* --profile-layers, for the commands that have it */
     const char *vision;  /* --vision, likewise */
     const char *endpoint, *model; /* --endpoint, --model, likewise */
+    const char *prefix_cache;     /* --prefix-cache, likewise: a number of MiB */
     bool stdin_used;     /* '-' was given */
     bool store_absent;   /* the file of --store does not exist: reported at the end, after success */
     void *piped;         /* the bytes of a picture read from a pipe */

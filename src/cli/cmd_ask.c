@@ -72,6 +72,8 @@ static int run(cli *c, int argc, char **argv)
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },
         { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },
+        { "--prefix-cache", CLI_TEXT, &c->prefix_cache, "MIB",
+          "keep evaluated concepts in files beside the store" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);

@@ -149,6 +149,17 @@ int cli_print_json(json_t *document)
 
 /* ---- the handle --------------------------------------------------------------------------- */
 
+/* As rap_options.prefix_cache_mib. False: not a number. */
+static bool read_prefix_cache(int *out, const cli *c)
+{
+    long mib = 0;
+    bool good =
+        !c->prefix_cache || (text_parse_long(&mib, c->prefix_cache) && mib >= 0 && mib <= 1 << 20);
+
+    *out = !c->prefix_cache ? 0 : mib > 0 ? (int)mib : -1;
+    return good;
+}
+
 static rap_status open_handle(cli *c, rap_store_use use)
 {
     rap_options options = RAP_OPTIONS_INIT;
@@ -165,14 +176,22 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.vision = c->vision;
     options.endpoint = c->endpoint;
     options.model = c->model;
+    read_prefix_cache(&options.prefix_cache_mib, c);
     return rap_open(&c->r, &options);
 }
 
 int cli_open(cli *c, rap_store_use use)
 {
-    rap_status status = open_handle(c, use);
     bool may_be_absent = use == RAP_STORE_READ_OR_EMPTY || use == RAP_STORE_CACHE;
+    rap_status status;
+    int mib;
 
+    if (!read_prefix_cache(&mib, c)) {
+        cli_say("--prefix-cache: expected a number of MiB up to 1048576, or 0 for none, got '%s'",
+                c->prefix_cache);
+        return CLI_USAGE;
+    }
+    status = open_handle(c, use);
     c->store_absent = c->store && may_be_absent && !c->quiet && access(c->store, F_OK) != 0;
     return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
 }

@@ -108,7 +108,8 @@ static rap_status read_limits(profile *p, rap_err *err)
     } limits[] = { { &p->context, "context", 0, 1 << 20 },
                    { &p->image_tokens, "image_tokens", 0, 1 << 16 },
                    { &p->concept_tokens, "concept_tokens", -1, 1 << 16 },
-                   { &p->gpu_layers, "gpu_layers", -1, 1 << 10 } };
+                   { &p->gpu_layers, "gpu_layers", -1, 1 << 10 },
+                   { &p->prefix_cache, "prefix_cache", 0, 1 << 20 } };
     bool memory_first = false;
     rap_status status = json_get_bool(&memory_first, p->json, "prompt.memory_first", p->file, err);
 

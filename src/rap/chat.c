@@ -4,6 +4,7 @@
 #include "rap/models.h"
 #include "rap/picture.h"
 #include "rap/retrieve.h"
+#include "rap/shelf.h"
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -252,8 +253,13 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
                            rap_on_token *on_token, void *payload, double start, session_answer *out)
 {
     session_picture photo = { .pixels = &chat->photo };
+    const prefix_shelf *kept = NULL;
+    shelf later = { .store = NULL };
     turn t = { 0 };
     rap_status status = prepare(&t, chat->r, m, query->no_avatars);
+
+    if (status == RAP_OK)
+        status = shelf_init(&later, &kept, chat->r, m);
 
     if (status == RAP_OK) {
         session_turn ask = { .query = chat->has_photo && chat->turns == 0 ? &photo : NULL,
@@ -268,6 +274,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
                                            .top_k = query->top_k,
                                            .repeat_penalty = query->repeat_penalty,
                                            .seed = query->seed },
+                             .shelf = kept,
                              .on_token = on_token,
                              .payload = payload };
 
@@ -277,6 +284,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
         out->first_token_ms += asked - start;
         out->images_encoded += t.encoded;
     }
+    shelf_release(&later);
     release(&t);
     return status;
 }

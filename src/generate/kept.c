@@ -1,0 +1,81 @@
+/* kept.c: what closed conversations leave to the next ones: a decoder's memory, and states of starts of prompts. */
+#include "generate/vlm_inside.h"
+
+#include "base/buf.h"
+#include "base/file.h"
+
+#include <string.h>
+
+struct llama_context *vlm_take_spare(prefix *out, vlm *v)
+{
+    struct llama_context *ctx;
+
+    pthread_mutex_lock(&v->lock);
+    ctx = v->spare;
+    *out = v->spare_prefix;
+    v->spare = NULL;
+    v->spare_prefix = (prefix){ .step = NULL };
+    pthread_mutex_unlock(&v->lock);
+    return ctx;
+}
+
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p)
+{
+    struct llama_context *before;
+    prefix stood;
+
+    pthread_mutex_lock(&v->lock);
+    before = v->spare;
+    stood = v->spare_prefix;
+    v->spare = ctx;
+    v->spare_prefix = *p;
+    pthread_mutex_unlock(&v->lock);
+    *p = (prefix){ .step = NULL };
+    prefix_release(&stood);
+    if (before)
+        llama_free(before);
+}
+
+void vlm_forget(vlm *v)
+{
+    prefix stood;
+    struct llama_context *ctx = vlm_take_spare(&stood, v);
+
+    prefix_release(&stood);
+    if (ctx)
+        llama_free(ctx);
+    pthread_mutex_lock(&v->lock);
+    kept_clear(&v->kept);
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* The fingerprint tells models and llama.cpp's builds apart, but not what only the decoder uses. */
+static void name_state(char out[65], const vlm *v, const char *fingerprint)
+{
+    buf all = BUF_INIT;
+
+    buf_printf(&all, "%s", fingerprint);
+    for (size_t i = 0; i < v->loras; i++) {
+        char sum[65] = "";
+
+        if (file_sha256(sum, v->lora_path[i], NULL) != RAP_OK) {
+            buf_release(&all);
+            return;
+        }
+        buf_printf(&all, " %s %.9g", sum, (double)v->lora_scale[i]);
+    }
+    if (!buf_failed(&all))
+        sha256_hex(out, all.data, all.len);
+    buf_release(&all);
+}
+
+const char *vlm_state_name(vlm *v)
+{
+    const char *fingerprint = vlm_fingerprint(v);
+
+    pthread_mutex_lock(&v->lock);
+    if (!*v->state_name && *fingerprint)
+        name_state(v->state_name, v, fingerprint);
+    pthread_mutex_unlock(&v->lock);
+    return v->state_name;
+}
