@@ -416,6 +416,24 @@ typedef struct rap_embedding {
 RAP_API rap_status rap_embed(rap_embedding **out, rap *r, const rap_image *image, const char *text);
 RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
 
+/* What is kept because making it again takes time. Nothing is lost by clearing it. */
+typedef enum rap_cache {
+    RAP_CACHE_WEIGHTS = 0, /* packed weights of encoders, detectors and towers, of all profiles        */
+    RAP_CACHE_TOKENS,      /* image tokens of the concepts' pictures, in the store                     */
+    RAP_CACHE_PREFIXES,    /* evaluated concepts, in files beside the store: rap_options.prefix_cache_mib */
+    RAP_CACHE_COUNT
+} rap_cache;
+
+typedef struct rap_cache_use {
+    int64_t items, bytes;
+    char *place; /* a file or folder, which need not exist; NULL: nothing is kept. rap_free() */
+} rap_cache_use;
+
+RAP_API const char *rap_cache_text(rap_cache kind); /* "weights", "tokens", "prefixes" */
+/* `out` is set in any case. */
+RAP_API rap_status rap_cache_look(rap_cache_use *out, rap *r, rap_cache kind);
+RAP_API rap_status rap_cache_clear(rap *r, rap_cache kind);
+
 typedef struct rap_convert_options {
     const char *vocab; /* a CLIP's BPE merges, plain or gzip. NULL: from the checkpoint's folder   */
     const char *type;  /* "f32", "f16", "bf16" or "q8_0"; for a LLaVA also "q4_k_m" and other types

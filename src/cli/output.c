@@ -147,6 +147,23 @@ int cli_print_json(json_t *document)
     return cli_flush();
 }
 
+const char *cli_size(char out[32], int64_t bytes)
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+    double value = (double)bytes;
+    int unit = 0;
+
+    while (value >= 999.5 && unit < 4) {
+        value /= 1000;
+        unit++;
+    }
+    if (bytes < 0)
+        snprintf(out, 32, "?");
+    else
+        snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
 /* ---- the handle --------------------------------------------------------------------------- */
 
 /* As rap_options.prefix_cache_mib. False: not a number. */

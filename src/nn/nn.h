@@ -221,4 +221,7 @@ rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const
 /* Applies an activation to x [n] in place. */
 void nn_activate_row(float *x, int64_t n, nn_act act);
 
+/* The folder of cached packed weights, whose files end in ".pack"; free(). NULL: they are not cached. */
+char *nn_cache_folder(void);
+
 #endif

@@ -68,7 +68,7 @@ static const char magic[8] = { 'r', 'a', 'p', 'p', 'a', 'c', 'k', '\n' };
 
 /* ---- location ----------------------------------------------------------------------------- */
 
-static char *folder_of_caches(void)
+char *nn_cache_folder(void)
 {
     const char *own = getenv("RAP_PACK_CACHE"), *cache = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
@@ -96,7 +96,7 @@ static const char *precision_name(nn_precision p)
 static char *cache_path(const gguf_file *weights, nn_precision p)
 {
     char name[160];
-    char *folder = folder_of_caches(), *real = realpath(gguf_file_path(weights), NULL);
+    char *folder = nn_cache_folder(), *real = realpath(gguf_file_path(weights), NULL);
     char *path = NULL;
     if (folder && real) {
         snprintf(name, sizeof name, "%.100s-%016llx%s-v%d.pack", path_base(real),
