@@ -25,7 +25,7 @@ enum { MOST = 4 };
 
 typedef struct bench {
     rap_options options;
-    const char *photo, *other;
+    const char *profile, *photo, *other;
     const char *picture[MOST];
     int pictures, runs;
     double kept_alone; /* ms without concepts */
@@ -161,8 +161,8 @@ static char *long_question(int more)
 static timing as_many(const bench *b, rap *r, int tokens)
 {
     static const char *const none[] = { NULL };
-    int alone = best(&(bench){ .photo = b->photo, .other = b->other, .runs = 1 }, r, asked, none)
-                    .tokens;
+    int alone =
+        best(&(bench){ .photo = b->photo, .other = b->other, .runs = 1 }, r, asked, none).tokens;
     char *text = long_question(tokens - alone);
     timing t = best(b, r, text, none);
 
@@ -170,10 +170,10 @@ static timing as_many(const bench *b, rap *r, int tokens)
     return t;
 }
 
-/* ---- memory first ---- */
+/* ---- the order of the prompt ---- */
 
-/* The same profile with memory first, in a folder of its own. */
-static void write_memory_first(const char *profile, const char *folder)
+/* The same profile with the photo or the memory first, in a folder of its own. */
+static void write_profile(const char *profile, const char *folder, bool memory_first)
 {
     char *path = path_join(profile, "profile.json"), *own = path_join(folder, "profile.json");
     const char *key;
@@ -197,7 +197,7 @@ static void write_memory_first(const char *profile, const char *folder)
     prompt = json_object_get(json, "prompt");
     if (!prompt)
         json_object_set_new(json, "prompt", prompt = json_object());
-    json_object_set_new(prompt, "memory_first", json_true());
+    json_object_set_new(prompt, "memory_first", json_boolean(memory_first));
     if (json_dump_file(json, own, 0) != 0) {
         fprintf(stderr, "bench_ttft: %s: cannot be written\n", own);
         exit(1);
@@ -233,7 +233,7 @@ static void measure_kept(bench *b, const char *folder, int concepts, const char 
     timing kept, disk;
     rap *r = NULL;
 
-    write_memory_first(b->options.profile, folder);
+    write_profile(b->profile, folder, true);
     o.profile = folder;
     o.prefix_cache_mib = 4096;
     need(r, rap_open(&r, &o));
@@ -269,6 +269,8 @@ static void measure(bench *b, int concepts)
     snprintf(store, sizeof store, "%s/store.db", folder.path);
     b->options.store = store;
     memcpy(only, names, (size_t)concepts * sizeof *only);
+    write_profile(b->profile, profile.path, false);
+    b->options.profile = profile.path;
     remember_all(b);
     from = now_ms();
     need(r, rap_open(&r, &b->options));
@@ -312,13 +314,14 @@ int main(int argc, char **argv)
     }
     b.options.threads = (int)cores;
     b.runs = (int)count;
-    b.options.profile = argv[1];
+    b.profile = argv[1];
     b.photo = argv[2];
     b.other = argv[3];
     for (int i = 4; i < argc && b.pictures < MOST; i++)
         b.picture[b.pictures++] = argv[i];
-    printf("%8s %6s %6s %6s %8s %8s %8s %5s %9s %8s %8s %6s\n", "concepts", "tokens", "passes", "warm",
-           "cold ms", "warm ms", "as many", "ratio", "follow-up", "kept ms", "disk ms", "kept");
+    printf("%8s %6s %6s %6s %8s %8s %8s %5s %9s %8s %8s %6s\n", "concepts", "tokens", "passes",
+           "warm", "cold ms", "warm ms", "as many", "ratio", "follow-up", "kept ms", "disk ms",
+           "kept");
     for (size_t i = 0; i < sizeof counts / sizeof *counts && counts[i] <= b.pictures; i++)
         measure(&b, counts[i]);
     return 0;

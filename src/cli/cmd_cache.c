@@ -79,8 +79,8 @@ static int show_all(cli *c)
     }
     if (code == 0)
         code = show_downloads(c, list);
-    printed = c->json && code == 0 ? cli_print_json(json_pack("{s:O}", "caches", list))
-                                   : cli_flush();
+    printed =
+        c->json && code == 0 ? cli_print_json(json_pack("{s:O}", "caches", list)) : cli_flush();
     json_decref(list);
     return code ? code : printed;
 }

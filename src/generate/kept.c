@@ -36,6 +36,11 @@ void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p)
         llama_free(before);
 }
 
+bool vlm_is_recurrent(const vlm *v)
+{
+    return llama_model_is_recurrent(v->model) || llama_model_is_hybrid(v->model);
+}
+
 void vlm_forget(vlm *v)
 {
     prefix stood;

@@ -117,8 +117,7 @@ void kept_add(kept_states *k, const prefix *p, size_t count, uint8_t *bytes, siz
     while (k->count > 0 && (k->count == KEPT_MOST || k->bytes > k->limit - size))
         drop_oldest(k);
     state = &k->state[k->count++];
-    *state =
-        (kept_state){ .steps = steps, .bytes = bytes, .size = size, .used = ++k->clock };
+    *state = (kept_state){ .steps = steps, .bytes = bytes, .size = size, .used = ++k->clock };
     k->bytes += size;
 }
 

@@ -44,6 +44,8 @@ struct vlm {
 struct llama_context *vlm_take_spare(prefix *out, vlm *v);
 /* Takes over both. */
 void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p);
+/* Its state sums up all it read, and cannot forget its last tokens. */
+bool vlm_is_recurrent(const vlm *v);
 /* Names all that a state of the decoder depends on besides its tokens; "": a file could not be read. */
 const char *vlm_state_name(vlm *v);
 

@@ -158,9 +158,9 @@ static bool read_layout(layout_form *out, md_ref md)
     if (md->format_kind != dnnl_blocked || md->extra.flags != 0)
         return false;
     *out = (layout_form){ .count = md->ndims,
-                             .inner = form->inner_nblks,
-                             .type = (int64_t)md->data_type,
-                             .start = md->offset0 };
+                          .inner = form->inner_nblks,
+                          .type = (int64_t)md->data_type,
+                          .start = md->offset0 };
     for (int i = 0; i < md->ndims; i++) {
         out->dims[i] = md->dims[i];
         out->padded[i] = md->padded_dims[i];

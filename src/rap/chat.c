@@ -256,10 +256,10 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const rap_mat
     const prefix_shelf *kept = NULL;
     shelf later = { .store = NULL };
     turn t = { 0 };
-    rap_status status = prepare(&t, chat->r, m, query->no_avatars);
+    rap_status status = shelf_init(&later, &kept, chat->r, m);
 
     if (status == RAP_OK)
-        status = shelf_init(&later, &kept, chat->r, m);
+        status = prepare(&t, chat->r, m, query->no_avatars);
 
     if (status == RAP_OK) {
         session_turn ask = { .query = chat->has_photo && chat->turns == 0 ? &photo : NULL,

@@ -7,11 +7,12 @@
 typedef struct shelf {
     prefix_shelf base;
     store *store;
-    int64_t *concept_id; /* [concepts] */
+    store_stamp *concept; /* [concepts] */
     size_t concepts;
 } shelf;
 
-/* For a turn with these concepts. *out_used: out->base, or NULL where nothing is to be kept. shelf_release() it. */
+/* For a turn with these concepts, before their pictures are read. *out_used: out->base, or NULL where nothing is to be kept.
+ * shelf_release() it. */
 rap_status shelf_init(shelf *out, const prefix_shelf **out_used, rap *r, const rap_matches *m);
 void shelf_release(shelf *s);
 

@@ -177,8 +177,14 @@ void store_limit_prefixes(store *s, int64_t bytes);
 int64_t store_prefix_limit(const store *s);
 /* What was put, if it is whole and its concepts have not changed since: free(). NULL: nothing. */
 uint8_t *store_get_prefix(store *s, const char *name, size_t *out_size);
-/* concept_id: [concepts], all that the bytes tell of. What cannot be written only costs time later. */
-void store_put_prefix(store *s, const char *name, const int64_t *concept_id, size_t concepts,
+/* A concept in one of its states: its id and the time of its last change (rap_record.updated). */
+typedef struct store_stamp {
+    int64_t concept_id;
+    char updated[32];
+} store_stamp;
+/* concept: [concepts], all that the bytes tell of, as they were when they went in: if one has changed since, nothing is
+ * kept. What cannot be written only costs time later. */
+void store_put_prefix(store *s, const char *name, const store_stamp *concept, size_t concepts,
                       const void *bytes, size_t size);
 void store_drop_prefix(store *s, const char *name);
 

@@ -25,7 +25,7 @@ struct tower {
     transformer blocks;
     bool pre_norm, post_norm, compiled;
     rap_err failure; /* of compiling */
-    int64_t merge; /* patches per side merged into one token */
+    int64_t merge;   /* patches per side merged into one token */
     int side, rows, width;
     pthread_mutex_t lock; /* guards the graph */
 };

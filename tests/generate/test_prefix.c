@@ -30,7 +30,8 @@ static void common_starts(void **state)
     fill(&c, "a?cd");
     assert_int_equal(prefix_common(&a, &a), 4);
     assert_int_equal(prefix_common(&a, &b), 2);
-    assert_int_equal(prefix_common(&c, &c), 1); /* an unknown picture is like no other, itself included */
+    assert_int_equal(prefix_common(&c, &c),
+                     1); /* an unknown picture is like no other, itself included */
     assert_int_equal(prefix_cells(&a, 3), 6);
     assert_int_equal(prefix_positions(&a, 3), 3);
     b.step[0].cells = 1;
@@ -126,11 +127,9 @@ static void album_close(album *a)
 
 static vlm *open_memory_first(const pair *p)
 {
-    vlm_options o = { .model = p->model,
-                      .mmproj = p->mmproj,
-                      .style = "rap",
-                      .turns = rap_turns,
-                      .threads = 2 };
+    vlm_options o = {
+        .model = p->model, .mmproj = p->mmproj, .style = "rap", .turns = rap_turns, .threads = 2
+    };
     rap_err err = { 0 };
     vlm *v = NULL;
 

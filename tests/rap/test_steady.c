@@ -88,7 +88,8 @@ static void nothing_grows(void **state)
 {
     fixture *f = *state;
     const char *wanted = getenv("RAP_QUESTIONS");
-    int count = wanted ? atoi(wanted) : 80, settled = count / 4 < 40 ? count / 4 : 40;
+    int count = wanted ? (int)strtol(wanted, NULL, 10) : 80,
+        settled = count / 4 < 40 ? count / 4 : 40;
     rap_options o = RAP_OPTIONS_INIT;
     use before = { 0, 0, 0 }, after;
     rap *r;
@@ -107,9 +108,10 @@ static void nothing_grows(void **state)
             printf("%d questions: %.1f MiB\n", i + 1, (double)memory_resident() / MIB);
     }
     after = use_now();
-    printf("from question %d to %d: memory %.1f to %.1f MiB, threads %d to %d, open files %d to %d\n",
-           settled, count, (double)before.memory / MIB, (double)after.memory / MIB, before.threads,
-           after.threads, before.files, after.files);
+    printf(
+        "from question %d to %d: memory %.1f to %.1f MiB, threads %d to %d, open files %d to %d\n",
+        settled, count, (double)before.memory / MIB, (double)after.memory / MIB, before.threads,
+        after.threads, before.files, after.files);
     assert_true(after.threads <= before.threads);
     assert_true(after.files <= before.files);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

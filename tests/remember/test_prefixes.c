@@ -23,15 +23,29 @@ static const char *file_of(const fixture *f, const char *name)
     return out;
 }
 
+static store_stamp stamp_of(fixture *f, int64_t id)
+{
+    store_stamp stamp = { .concept_id = id };
+    rap_record *record = NULL;
+
+    if (store_find_id(f->s, id, &record, &f->err) == RAP_OK)
+        snprintf(stamp.updated, sizeof stamp.updated, "%s", record->updated);
+    store_record_free(record);
+    return stamp;
+}
+
 static void put(fixture *f, const char *name, const int64_t *ids, size_t count)
 {
     uint8_t *bytes = malloc(SIZE);
+    store_stamp stamps[3];
 
     assert_non_null(bytes);
+    for (size_t i = 0; i < count; i++)
+        stamps[i] = stamp_of(f, ids[i]);
     for (int i = 0; i < SIZE; i++)
         bytes[i] = (uint8_t)(i * 7 + name[0]);
     memcpy(bytes + 500, "a secret of mine", 16);
-    store_put_prefix(f->s, name, ids, count, bytes, SIZE);
+    store_put_prefix(f->s, name, stamps, count, bytes, SIZE);
     free(bytes);
 }
 
@@ -85,7 +99,7 @@ static void what_was_put_comes_back(void **state)
     assert_int_equal(stat(file_of(f, ONE), &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
     assert_false(has(f, TWO));
-    fixture_reopen(f); /* a later process */
+    fixture_reopen(f);         /* a later process */
     assert_false(has(f, ONE)); /* nothing is read without a budget */
     store_limit_prefixes(f->s, SIZE);
     assert_true(has(f, ONE));
@@ -139,6 +153,14 @@ static void it_goes_with_its_concepts(void **state)
     assert_false(holds_secret(f));
     put(f, ONE, id, 1); /* forgotten meanwhile by another process */
     assert_false(file_exists(file_of(f, ONE)));
+    {
+        store_stamp old = stamp_of(f, id[1]);
+
+        usleep(2000);
+        assert_int_equal(store_update(f->s, "b", &change, &f->err), RAP_OK);
+        store_put_prefix(f->s, ONE, &old, 1, "old text", 8); /* changed meanwhile */
+        assert_false(file_exists(file_of(f, ONE)));
+    }
 }
 
 static void another_handle_forgets_too(void **state)
