@@ -76,7 +76,7 @@ rap_status decoder_init(decoder *out, vlm *v, rap_err *err)
     rap_status status = RAP_OK;
 
     *out = (decoder){ .v = v, .batch_size = choose_batch(v) };
-    out->ctx = vlm_take_spare(&out->prefix, v);
+    out->ctx = vlm_take_spare(&out->prefix, &out->since, v);
     if (!out->ctx)
         status = new_context(&out->ctx, v, v->context < FIRST_CELLS ? v->context : FIRST_CELLS,
                              out->batch_size, err);
@@ -90,7 +90,7 @@ void decoder_release(decoder *d)
     if (d->batch.token)
         llama_batch_free(d->batch);
     if (d->ctx)
-        vlm_leave_spare(d->v, d->ctx, &d->prefix);
+        vlm_leave_spare(d->v, d->ctx, &d->prefix, d->since);
     prefix_release(&d->prefix);
     *d = (decoder){ .v = NULL };
 }

@@ -21,6 +21,7 @@ typedef struct decoder {
     int cells;          /* used in the KV cache          */
     prefix prefix;      /* what the first turn put there  */
     bool is_kept;       /* its memory of concepts is kept already */
+    unsigned since;     /* vlm_take_spare()               */
 } decoder;
 
 rap_status decoder_init(decoder *out, vlm *v, rap_err *err);

@@ -4,36 +4,55 @@
 #include "base/buf.h"
 #include "base/file.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-struct llama_context *vlm_take_spare(prefix *out, vlm *v)
+struct llama_context *vlm_take_spare(prefix *out, unsigned *out_since, vlm *v)
 {
     struct llama_context *ctx;
 
     pthread_mutex_lock(&v->lock);
     ctx = v->spare;
     *out = v->spare_prefix;
+    *out_since = v->forgotten;
     v->spare = NULL;
     v->spare_prefix = (prefix){ .step = NULL };
     pthread_mutex_unlock(&v->lock);
     return ctx;
 }
 
-void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p)
+static void drop_spare(struct llama_context *ctx, prefix *p)
 {
-    struct llama_context *before;
-    prefix stood;
+    prefix_release(p);
+    if (ctx)
+        llama_free(ctx);
+}
+
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p, unsigned since)
+{
+    struct llama_context *dropped = ctx;
+    prefix stood = *p;
 
     pthread_mutex_lock(&v->lock);
-    before = v->spare;
-    stood = v->spare_prefix;
-    v->spare = ctx;
-    v->spare_prefix = *p;
+    if (since == v->forgotten) {
+        dropped = v->spare;
+        stood = v->spare_prefix;
+        v->spare = ctx;
+        v->spare_prefix = *p;
+    }
     pthread_mutex_unlock(&v->lock);
     *p = (prefix){ .step = NULL };
-    prefix_release(&stood);
-    if (before)
-        llama_free(before);
+    drop_spare(dropped, &stood);
+}
+
+void vlm_keep_state(vlm *v, unsigned since, const prefix *steps, size_t count, uint8_t *bytes,
+                    size_t size)
+{
+    pthread_mutex_lock(&v->lock);
+    if (since == v->forgotten)
+        kept_add(&v->kept, steps, count, bytes, size);
+    else
+        free(bytes);
+    pthread_mutex_unlock(&v->lock);
 }
 
 bool vlm_is_recurrent(const vlm *v)
@@ -43,13 +62,13 @@ bool vlm_is_recurrent(const vlm *v)
 
 void vlm_forget(vlm *v)
 {
+    unsigned since;
     prefix stood;
-    struct llama_context *ctx = vlm_take_spare(&stood, v);
+    struct llama_context *ctx = vlm_take_spare(&stood, &since, v);
 
-    prefix_release(&stood);
-    if (ctx)
-        llama_free(ctx);
+    drop_spare(ctx, &stood);
     pthread_mutex_lock(&v->lock);
+    v->forgotten++;
     kept_clear(&v->kept);
     pthread_mutex_unlock(&v->lock);
 }

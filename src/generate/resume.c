@@ -97,9 +97,7 @@ static size_t take_shelved(decoder *d, const prefix *steps, size_t memory, size_
         free(bytes);
         return 0;
     }
-    pthread_mutex_lock(&d->v->lock);
-    kept_add(&d->v->kept, steps, memory, bytes, size);
-    pthread_mutex_unlock(&d->v->lock);
+    vlm_keep_state(d->v, d->since, steps, memory, bytes, size);
     d->is_kept = true;
     return memory;
 }
@@ -146,9 +144,7 @@ void decoder_keep(decoder *d, const prefix *steps, size_t count, const prefix_sh
         name_steps(name, d, steps, count);
     if (*name)
         shelf->put(shelf->payload, name, bytes, size);
-    pthread_mutex_lock(&d->v->lock);
-    kept_add(&d->v->kept, steps, count, bytes, size);
-    pthread_mutex_unlock(&d->v->lock);
+    vlm_keep_state(d->v, d->since, steps, count, bytes, size);
     d->is_kept = true;
 }
 

@@ -31,6 +31,7 @@ struct vlm {
     struct llama_context *spare; /* of a closed conversation; NULL: none */
     prefix spare_prefix;         /* what stands in it */
     kept_states kept;
+    unsigned forgotten; /* how often vlm_forget() was called */
     int context;
     int both_ways;    /* tokens of the largest picture, when they see each other in both directions; else 0 */
     int concept_tokens; /* of a concept's picture; 0: no bound */
@@ -40,10 +41,14 @@ struct vlm {
     int width;        /* floats per row that the decoder takes in */
 };
 
-/* The memory of a closed conversation, or NULL, and what stands in it. In kept.c. */
-struct llama_context *vlm_take_spare(prefix *out, vlm *v);
-/* Takes over both. */
-void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p);
+/* The memory of a closed conversation, or NULL, and what stands in it. *out_since: for what is left or kept later: after a
+ * vlm_forget() between them it is dropped. In kept.c. */
+struct llama_context *vlm_take_spare(prefix *out, unsigned *out_since, vlm *v);
+/* Takes over ctx and what is in p. */
+void vlm_leave_spare(vlm *v, struct llama_context *ctx, prefix *p, unsigned since);
+/* Keeps a state of the first `count` steps in memory; takes over `bytes`. */
+void vlm_keep_state(vlm *v, unsigned since, const prefix *steps, size_t count, uint8_t *bytes,
+                    size_t size);
 /* Its state sums up all it read, and cannot forget its last tokens. */
 bool vlm_is_recurrent(const vlm *v);
 /* Names all that a state of the decoder depends on besides its tokens; "": a file could not be read. */

@@ -218,6 +218,39 @@ static void sets_of_concepts_are_kept(void **state)
     on_each(sets_in_turns);
 }
 
+/* What was said of a concept before it was forgotten does not stay behind. */
+static void forgotten_meanwhile(const pair *p)
+{
+    vlm *v = open_memory_first(p);
+    session_answer out;
+    session *s = NULL;
+    album a;
+
+    album_open(&a, v);
+    const session_turn turn = { .query = &a.photo[0],
+                                .concept = concepts,
+                                .concept_picture = a.shown,
+                                .concepts = 2,
+                                .question = "Who is it?",
+                                .max_tokens = 2 };
+
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    vlm_forget(v);
+    assert_int_equal(session_ask(s, &turn, &out, NULL), RAP_OK);
+    session_answer_release(&out);
+    session_close(s);
+    out = ask(v, &a, 0, 2, "Who is it?", NULL);
+    assert_int_equal(out.kept_tokens, 0);
+    session_answer_release(&out);
+    album_close(&a);
+    vlm_close(v);
+}
+
+static void what_was_forgotten_is_dropped(void **state)
+{
+    on_each(forgotten_meanwhile);
+}
+
 /* ---- the shelf ---- */
 
 typedef struct made_shelf {
@@ -353,6 +386,7 @@ int main(void)
         cmocka_unit_test(common_starts),
         cmocka_unit_test(states_are_bounded),
         cmocka_unit_test(sets_of_concepts_are_kept),
+        cmocka_unit_test(what_was_forgotten_is_dropped),
         cmocka_unit_test(a_shelf_outlives_the_model),
         cmocka_unit_test(private_things_stay),
     };
