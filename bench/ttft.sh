@@ -3,7 +3,7 @@
 # commands from process start to exit with one token of answer, ours and llama-mtmd-cli's in turns on the same files, then our
 # table with 0, 1, 2 and 4 concepts (bench_ttft.c). The models with random weights and the program are made once, in
 # ${RAP_CACHE:-${XDG_CACHE_HOME:-~/.cache}/rap}/bench (make_vlms.py; PYTHON names an interpreter with gguf and numpy).
-# RUNS: turns (3). BENCH_TABLE=0: without the table.
+# RUNS: turns, and runs of the table's warm columns (3). BENCH_TABLE=0: without the table; BENCH_PEER=0: the table alone.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${RAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rap}/bench
@@ -22,7 +22,7 @@ if [ "${1:-}" = --threads ]; then
     shift 2
 fi
 [ $# -gt 0 ] || set -- tiny llava-l14 smolvlm-500m
-peer=$("$root/tools/setup/llama.sh" llama-mtmd-cli)
+[ "${BENCH_PEER:-1}" = 0 ] || peer=$("$root/tools/setup/llama.sh" llama-mtmd-cli)
 
 # The folder of a model's profile; made where it is not there yet.
 profile() {
@@ -82,8 +82,8 @@ for model in "$@"; do
     folder=$(profile "$model")
     echo
     echo "$model"
-    compare "$folder"
-    [ "${BENCH_TABLE:-1}" = 0 ] || "$build/bench_ttft" --threads "$threads" "$folder" "$photo" "$toy/scenes/130.jpg" \
+    [ "${BENCH_PEER:-1}" = 0 ] || compare "$folder"
+    [ "${BENCH_TABLE:-1}" = 0 ] || "$build/bench_ttft" --threads "$threads" --runs "$runs" "$folder" "$photo" "$toy/scenes/130.jpg" \
         "$toy"/concepts/{bo,gus,tim,duke}.jpg
     echo "load $(cut -d' ' -f1-3 /proc/loadavg)"
 done

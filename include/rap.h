@@ -166,9 +166,13 @@ typedef struct rap_options {
     const char *endpoint, *model; /* likewise                                                     */
     int verify;                   /* 0: as the profile says; 1: the language model looks at every match
                                      again, and those that it denies are left out; −1: it does not  */
+    int prefix_cache_mib;         /* limit of the evaluated concepts that are kept in files beside the store, so that the
+                                     next process need not read them again; the least recently used go first, and
+                                     those of a concept go with it. 0: $RAP_PREFIX_CACHE_MIB, else the profile's,
+                                     else none; −1: none                                          */
 } rap_options;
 #define RAP_OPTIONS_INIT                                                                         \
-    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0 }
+    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */
@@ -432,7 +436,8 @@ typedef struct rap_answer {
     double retrieve_ms, first_token_ms, total_ms;
     int pictures_dropped; /* of the concepts that are given, these came as text alone: pictures go before texts, of
                              each the least certain first: look-alikes of a better match, then the lowest rank  */
-    int kept_tokens;      /* of prompt_tokens, kept from a conversation before: not evaluated again      */
+    int kept_tokens;      /* of prompt_tokens, kept from a conversation before, of this process or (prefix_cache_mib) an
+                             earlier one: not evaluated again                                       */
     rap_finish finish;
     /* Lists of names, ended by NULL, never NULL. */
     const char *const *unknown; /* in <angle brackets> in the question, and no concept has them (rap_unknown());
@@ -488,6 +493,24 @@ typedef struct rap_embedding {
 /* The encoder's feature of either a whole picture or a text. Free with rap_embedding_free(). */
 RAP_API rap_status rap_embed(rap_embedding **out, rap *r, const rap_image *image, const char *text);
 RAP_API void rap_embedding_free(rap_embedding *embedding); /* NULL-safe */
+
+/* What is kept because making it again takes time. Nothing is lost by clearing it. */
+typedef enum rap_cache {
+    RAP_CACHE_WEIGHTS = 0, /* packed weights of encoders, detectors and towers, of all profiles        */
+    RAP_CACHE_TOKENS,      /* image tokens of the concepts' pictures, in the store                     */
+    RAP_CACHE_PREFIXES,    /* evaluated concepts, in files beside the store: rap_options.prefix_cache_mib */
+    RAP_CACHE_COUNT
+} rap_cache;
+
+typedef struct rap_cache_use {
+    int64_t items, bytes;
+    char *place; /* a file or folder, which need not exist; NULL: nothing is kept. rap_free() */
+} rap_cache_use;
+
+RAP_API const char *rap_cache_text(rap_cache kind); /* "weights", "tokens", "prefixes" */
+/* `out` is set in any case. */
+RAP_API rap_status rap_cache_look(rap_cache_use *out, rap *r, rap_cache kind);
+RAP_API rap_status rap_cache_clear(rap *r, rap_cache kind);
 
 typedef struct rap_convert_options {
     const char *vocab; /* a CLIP's BPE merges, plain or gzip. NULL: from the checkpoint's folder   */

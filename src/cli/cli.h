@@ -33,6 +33,7 @@ typedef struct cli {
     const char *vision;  /* --vision, likewise */
     const char *endpoint, *model; /* --endpoint, --model, likewise */
     bool verify;         /* --verify, likewise */
+    const char *prefix_cache;     /* --prefix-cache, likewise: a number of MiB */
     bool stdin_used;     /* '-' was given */
     bool store_absent;   /* the file of --store does not exist: reported at the end, after success */
     void *piped;         /* the bytes of a picture read from a pipe */
@@ -80,8 +81,8 @@ int cli_parse(cli *c, const cli_command *command, const cli_option *options, int
 /* Opens the handle with the global flags. Returns CLI_CONTINUE, or an exit code after printing the reason.
  *   RAP_STORE_CHANGE         remember, edit, correct, forget, import
  *   RAP_STORE_READ           export
- *   RAP_STORE_READ_OR_EMPTY  list, find, show, doctor
- *   RAP_STORE_CACHE          see, ask, chat: vectors and tokens are cached in the store if it is writable
+ *   RAP_STORE_READ_OR_EMPTY  list, find, show, doctor, cache
+ *   RAP_STORE_CACHE          cache clear; see, ask, chat: vectors and tokens are cached in the store if it is writable
  *   RAP_STORE_EMPTY          embed, models */
 int cli_open(cli *c, rap_store_use use);
 
@@ -113,6 +114,9 @@ int cli_flush(void);
 
 /* Prints a field, made safe by plain.h. */
 void cli_print_plain(const char *text);
+
+/* Bytes as a person reads them, "605.2 MB"; negative: "?". Returns out. */
+const char *cli_size(char out[32], int64_t bytes);
 
 /* Says which names in <brackets> in the question nobody remembered, before a model invents. */
 void cli_say_unknown(cli *c, const char *question);

@@ -80,6 +80,8 @@ static int run(cli *c, int argc, char **argv)
         { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },
         { "--verify", CLI_FLAG, &c->verify, NULL,
           "let the language model look again, and leave out what it denies" },
+        { "--prefix-cache", CLI_TEXT, &c->prefix_cache, "MIB",
+          "keep evaluated concepts in files beside the store" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_ask, options, &argc, argv, 1, 2);

@@ -42,24 +42,6 @@ typedef struct shown {
     char file[128];
 } shown;
 
-/* "605.2 MB" */
-static const char *size_text(char out[32], int64_t bytes)
-{
-    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
-    double value = (double)bytes;
-    int unit = 0;
-
-    while (value >= 999.5 && unit < 4) {
-        value /= 1000;
-        unit++;
-    }
-    if (bytes < 0)
-        snprintf(out, 32, "?");
-    else
-        snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-    return out;
-}
-
 static void clear_line(const shown *s)
 {
     if (s->terminal)
@@ -88,9 +70,9 @@ static void draw_bar(shown *s, const char *file, int64_t done, int64_t total)
     bar[WIDTH] = '\0';
     fputs("\r\033[K", stderr);
     plain_put(stderr, file);
-    fprintf(stderr, " [%s] %s of %s", bar, size_text(so_far, done), size_text(whole, total));
+    fprintf(stderr, " [%s] %s of %s", bar, cli_size(so_far, done), cli_size(whole, total));
     if (seconds > 1)
-        fprintf(stderr, ", %s/s", size_text(rate, (int64_t)((double)(done - s->first) / seconds)));
+        fprintf(stderr, ", %s/s", cli_size(rate, (int64_t)((double)(done - s->first) / seconds)));
     fflush(stderr);
 }
 
@@ -110,10 +92,10 @@ static int on_event(pull_event event, const char *file, const char *text, int64_
     clear_line(s);
     switch (event) {
     case PULL_FETCHED:
-        cli_note("fetched %s (%s)", file, size_text(size, total));
+        cli_note("fetched %s (%s)", file, cli_size(size, total));
         break;
     case PULL_REUSED:
-        cli_note("have %s (%s, from the cache)", file, size_text(size, total));
+        cli_note("have %s (%s, from the cache)", file, cli_size(size, total));
         break;
     case PULL_RETRY:
         cli_note("retrying: %s", text);
@@ -167,7 +149,7 @@ static int print_list(const cli *c)
     {
         cli_line("%-16s %c%8s  %s  %s", text_of(row, "name"),
                  json_is_true(json_object_get(row, "at_least")) ? '>' : ' ',
-                 size_text(size, bytes_of(row)),
+                 cli_size(size, bytes_of(row)),
                  json_is_null(json_object_get(row, "profile")) ? "    " : "here",
                  text_of(row, "description"));
     }
@@ -183,9 +165,9 @@ static void print_plan(const json_t *plan)
 
     json_array_foreach(json_object_get(plan, "files"), i, file)
         cli_line("%s %9s  %s", json_is_true(json_object_get(file, "here")) ? "have " : "fetch",
-                 size_text(size, bytes_of(file)), text_of(file, "url"));
+                 cli_size(size, bytes_of(file)), text_of(file, "url"));
     cli_line("download: %s, to %s",
-             size_text(size, json_integer_value(json_object_get(plan, "download"))),
+             cli_size(size, json_integer_value(json_object_get(plan, "download"))),
              text_of(plan, "cache"));
     cli_line("profile: %s", text_of(plan, "profile"));
     cli_line("license: %s", text_of(plan, "license"));

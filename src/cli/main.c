@@ -9,13 +9,14 @@
 
 extern const cli_command cmd_remember, cmd_edit, cmd_correct, cmd_forget, cmd_list, cmd_find,
     cmd_show, cmd_see, cmd_ask, cmd_chat, cmd_import, cmd_export, cmd_models, cmd_convert,
-    cmd_doctor, cmd_eval, cmd_calibrate, cmd_embed, cmd_pull, cmd_dataset, cmd_train, cmd_lora;
+    cmd_doctor, cmd_eval, cmd_calibrate, cmd_embed, cmd_pull, cmd_dataset, cmd_train, cmd_lora,
+    cmd_cache;
 
 const cli_command *const cli_commands[] = {
     &cmd_remember, &cmd_edit,    &cmd_correct, &cmd_forget, &cmd_list,      &cmd_find,
     &cmd_show,     &cmd_see,     &cmd_ask,     &cmd_chat,   &cmd_import,    &cmd_export,
     &cmd_models,   &cmd_convert, &cmd_doctor,  &cmd_eval,   &cmd_calibrate, &cmd_embed,
-    &cmd_pull,     &cmd_dataset, &cmd_train,   &cmd_lora,   NULL,
+    &cmd_pull,     &cmd_dataset, &cmd_train,   &cmd_lora,   &cmd_cache,     NULL,
 };
 
 static void print_help(FILE *out)

@@ -140,7 +140,35 @@ int cli_print_json(json_t *document)
     return cli_flush();
 }
 
+const char *cli_size(char out[32], int64_t bytes)
+{
+    static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+    double value = (double)bytes;
+    int unit = 0;
+
+    while (value >= 999.5 && unit < 4) {
+        value /= 1000;
+        unit++;
+    }
+    if (bytes < 0)
+        snprintf(out, 32, "?");
+    else
+        snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+    return out;
+}
+
 /* ---- the handle --------------------------------------------------------------------------- */
+
+/* As rap_options.prefix_cache_mib. False: not a number. */
+static bool read_prefix_cache(int *out, const cli *c)
+{
+    long mib = 0;
+    bool good =
+        !c->prefix_cache || (text_parse_long(&mib, c->prefix_cache) && mib >= 0 && mib <= 1 << 20);
+
+    *out = !c->prefix_cache ? 0 : mib > 0 ? (int)mib : -1;
+    return good;
+}
 
 static rap_status open_handle(cli *c, rap_store_use use)
 {
@@ -159,14 +187,22 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.endpoint = c->endpoint;
     options.model = c->model;
     options.verify = c->verify;
+    read_prefix_cache(&options.prefix_cache_mib, c);
     return rap_open(&c->r, &options);
 }
 
 int cli_open(cli *c, rap_store_use use)
 {
-    rap_status status = open_handle(c, use);
     bool may_be_absent = use == RAP_STORE_READ_OR_EMPTY || use == RAP_STORE_CACHE;
+    rap_status status;
+    int mib;
 
+    if (!read_prefix_cache(&mib, c)) {
+        cli_say("--prefix-cache: expected a number of MiB up to 1048576, or 0 for none, got '%s'",
+                c->prefix_cache);
+        return CLI_USAGE;
+    }
+    status = open_handle(c, use);
     c->store_absent = c->store && may_be_absent && !c->quiet && access(c->store, F_OK) != 0;
     return status == RAP_OK ? CLI_CONTINUE : cli_failed(c, status);
 }

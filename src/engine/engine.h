@@ -45,6 +45,8 @@ rap_status engine_retriever(retriever **out, rap_engine *e, const engine_retriev
 
 /* What answers questions. */
 rap_status engine_generator(generator **out, rap_engine *e, rap_err *err);
+/* A concept was changed or forgotten: drops what closed conversations left behind in memory. */
+void engine_forget(rap_engine *e);
 /* Opens every model that the profile has. */
 rap_status engine_load(rap_engine *e, rap_err *err);
 

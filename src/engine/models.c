@@ -249,6 +249,14 @@ rap_status engine_generator(generator **out, rap_engine *e, rap_err *err)
     return status;
 }
 
+void engine_forget(rap_engine *e)
+{
+    pthread_mutex_lock(&e->language);
+    if (e->generator)
+        generator_forget(e->generator);
+    pthread_mutex_unlock(&e->language);
+}
+
 /* ---- all models ---- */
 
 static rap_status tell(const rap_engine *e, uint64_t done, uint64_t total, rap_err *err)

@@ -108,8 +108,9 @@ static rap_status read_limits(profile *p, rap_err *err)
     } limits[] = { { &p->context, "context", 0, 1 << 20 },
                    { &p->image_tokens, "image_tokens", 0, 1 << 16 },
                    { &p->concept_tokens, "concept_tokens", -1, 1 << 16 },
-                   { &p->gpu_layers, "gpu_layers", -1, 1 << 10 } };
-    bool memory_first = false;
+                   { &p->gpu_layers, "gpu_layers", -1, 1 << 10 },
+                   { &p->prefix_cache, "prefix_cache", 0, 1 << 20 } };
+    bool memory_first = strcmp(p->style, "chat") == 0; /* not tuned on the RAP prompt */
     rap_status status = json_get_bool(&memory_first, p->json, "prompt.memory_first", p->file, err);
 
     p->turns.memory_first = memory_first;

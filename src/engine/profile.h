@@ -26,6 +26,7 @@ typedef struct profile {
     float lora_scale[VLM_LORAS];
     int loras;
     int context, image_tokens, concept_tokens, gpu_layers; /* as in vlm_options */
+    int prefix_cache; /* MiB of kept prefixes beside a store; 0: none */
     const char *endpoint, *model; /* of a language model behind a chat endpoint; NULL: none */
     int photo_side, concept_side, timeout; /* as in generator_remote_options; seconds of silence. 0: its default */
     const char *style, *precision; /* "rap" or "chat"; "auto", "f32", "bf16" or "int8" */

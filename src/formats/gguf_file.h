@@ -68,6 +68,7 @@ const gguf_tensor *gguf_tensor_at(const gguf_file *g, size_t i);
 
 /* Copies a tensor as f32 (from F32, F16, BF16 or Q8_0) into out [elements]. */
 rap_status gguf_to_f32(const gguf_file *g, const gguf_tensor *t, float *out, rap_err *err);
+bool gguf_is_readable(const gguf_tensor *t); /* is its type one of those? */
 
 /* The tensor has been read: its pages need not stay in memory. It may be read again all the same. */
 void gguf_let_go(const gguf_file *g, const gguf_tensor *t);

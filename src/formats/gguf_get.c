@@ -246,6 +246,12 @@ const gguf_tensor *gguf_tensor_at(const gguf_file *g, size_t i)
     return i < g->tensor_count ? &g->tensors[i] : NULL;
 }
 
+bool gguf_is_readable(const gguf_tensor *t)
+{
+    return t->type == GGUF_F32 || t->type == GGUF_F16 || t->type == GGUF_BF16 ||
+           t->type == GGUF_Q8_0;
+}
+
 rap_status gguf_to_f32(const gguf_file *g, const gguf_tensor *t, float *out, rap_err *err)
 {
     size_t count = (size_t)(t->ne[0] * t->ne[1] * t->ne[2] * t->ne[3]);

@@ -15,9 +15,11 @@
 enum { BATCH = 512, MAX_SCORES = 64 << 20, FIRST_CELLS = 4096 };
 
 /* Attention that keeps its whole table of scores answers a short question in 60 % of the time that the tiled ("flash")
- * one takes on a CPU; where the table would be large, memory decides. */
-static enum llama_flash_attn_type choose_attention(const vlm *v, int cells, int batch)
+ * one takes on a CPU; where the table would be large, memory decides. The same for all memories of a model, because a
+ * state of the one kind cannot be read by the other. */
+static enum llama_flash_attn_type choose_attention(const vlm *v, int batch)
 {
+    int cells = v->context < FIRST_CELLS ? v->context : FIRST_CELLS;
     int64_t scores = (int64_t)cells * batch * llama_model_n_head(v->model) * 4;
 
     return scores <= MAX_SCORES ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_AUTO;
@@ -45,7 +47,7 @@ static rap_status new_context(struct llama_context **out, vlm *v, int cells, int
     params.n_threads_batch = v->threads;
     params.pooling_type = LLAMA_POOLING_TYPE_NONE;
     params.attention_type = LLAMA_ATTENTION_TYPE_CAUSAL;
-    params.flash_attn_type = choose_attention(v, cells, batch);
+    params.flash_attn_type = choose_attention(v, batch);
     params.no_perf = true;
     *out = llama_init_from_model(v->model, params);
     if (!*out)
@@ -74,7 +76,7 @@ rap_status decoder_init(decoder *out, vlm *v, rap_err *err)
     rap_status status = RAP_OK;
 
     *out = (decoder){ .v = v, .batch_size = choose_batch(v) };
-    out->ctx = vlm_take_spare(&out->prefix, v);
+    out->ctx = vlm_take_spare(&out->prefix, &out->since, v);
     if (!out->ctx)
         status = new_context(&out->ctx, v, v->context < FIRST_CELLS ? v->context : FIRST_CELLS,
                              out->batch_size, err);
@@ -88,48 +90,9 @@ void decoder_release(decoder *d)
     if (d->batch.token)
         llama_batch_free(d->batch);
     if (d->ctx)
-        vlm_leave_spare(d->v, d->ctx, &d->prefix);
+        vlm_leave_spare(d->v, d->ctx, &d->prefix, d->since);
+    prefix_release(&d->prefix);
     *d = (decoder){ .v = NULL };
-}
-
-/* ---- beginning where another conversation began ---- */
-
-static bool is_recurrent(const vlm *v)
-{
-    return llama_model_is_recurrent(v->model) || llama_model_is_hybrid(v->model);
-}
-
-int decoder_resume(decoder *d, const uint64_t *id, int runs)
-{
-    llama_memory_t memory = llama_get_memory(d->ctx);
-    int same = 0, cells = 0;
-    llama_pos position = 0;
-
-    while (same < runs && same < d->prefix.runs && id[same] && id[same] == d->prefix.run[same].id) {
-        cells += d->prefix.run[same].cells;
-        position += d->prefix.run[same].positions;
-        same++;
-    }
-    if (same > 0 && (is_recurrent(d->v) || !llama_memory_seq_rm(memory, 0, position, -1)))
-        same = 0;
-    if (same == 0 && llama_memory_seq_pos_max(memory, 0) >= 0)
-        llama_memory_clear(memory, is_recurrent(d->v));
-    d->prefix.runs = same;
-    d->cells = same ? cells : 0;
-    d->position = same ? position : 0;
-    return same;
-}
-
-void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos position)
-{
-    prefix *p = &d->prefix;
-
-    if (id == 0 || number != p->runs || number >= PREFIX_RUNS)
-        return;
-    p->run[number].id = id;
-    p->run[number].cells = d->cells - cells;
-    p->run[number].positions = d->position - position;
-    p->runs = number + 1;
 }
 
 /* ---- growing ---- */
@@ -284,7 +247,7 @@ rap_status decoder_mark_init(decoder_mark *out, decoder *d, rap_err *err)
     const llama_state_seq_flags part = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
 
     *out = (decoder_mark){ .position = d->position, .cells = d->cells };
-    if (d->cells == 0 || !is_recurrent(d->v))
+    if (d->cells == 0 || !vlm_is_recurrent(d->v))
         return RAP_OK;
     out->state_size = llama_state_seq_get_size_ext(d->ctx, 0, part);
     out->state = mem_array(out->state_size, 1);
@@ -325,7 +288,7 @@ bool decoder_rewind(decoder *d, const decoder_mark *mark)
     kept = kept && llama_memory_seq_rm(memory, 0, mark->position, -1) && wipe_rest(d->ctx);
     if (!kept) {
         llama_memory_clear(memory, true);
-        d->prefix.runs = 0;
+        prefix_release(&d->prefix);
     }
     d->position = kept ? mark->position : 0;
     d->cells = kept ? mark->cells : 0;

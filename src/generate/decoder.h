@@ -19,7 +19,9 @@ typedef struct decoder {
     int batch_size;
     llama_pos position; /* of the next token             */
     int cells;          /* used in the KV cache          */
-    prefix prefix;      /* the runs at the start         */
+    prefix prefix;      /* what the first turn put there  */
+    bool is_kept;       /* its memory of concepts is kept already */
+    unsigned since;     /* vlm_take_spare()               */
     bool (*stop)(void *payload); /* NULL, or asked while a batch is evaluated */
     void *stop_payload;
 } decoder;
@@ -30,11 +32,17 @@ void decoder_release(decoder *d); /* NULL-safe fields */
 /* Makes room for `cells` in all; what is in memory stays. RAP_E_LIMIT: more than vlm_context(). */
 rap_status decoder_reserve(decoder *d, int cells, rap_err *err);
 
-/* A conversation's first step: of the `runs` that it begins with (named by id; 0: without a name), keeps those that
- * are in the KV cache already, from an earlier conversation. Returns how many. */
-int decoder_resume(decoder *d, const uint64_t *id, int runs);
-/* Run `number` has been evaluated, and took the places from `cells` and `position` on. */
-void decoder_note_run(decoder *d, int number, uint64_t id, int cells, llama_pos position);
+/* A conversation begins with `steps`, of which the first `memory` depend on its concepts alone and take `cells` in all:
+ * makes room for them, and evaluates none that an earlier conversation did: in the KV cache, in memory, or on the
+ * `shelf` (NULL: none). *out: how many; never all of them, because the last one gives the logits. */
+rap_status decoder_resume(size_t *out, decoder *d, const prefix *steps, size_t memory, int cells,
+                          const prefix_shelf *shelf, rap_err *err);
+/* Whether these first `count` steps are kept already. */
+bool decoder_has_kept(decoder *d, const prefix *steps, size_t count);
+/* Exactly the first `count` steps have been evaluated, and depend on concepts alone: keeps them for later conversations. */
+void decoder_keep(decoder *d, const prefix *steps, size_t count, const prefix_shelf *shelf);
+/* All steps have been evaluated, which the next conversation may resume. */
+rap_status decoder_note(decoder *d, const prefix *steps, rap_err *err);
 
 /* want_logits: the last token's logits can be read afterwards with llama_get_logits_ith(ctx, −1). */
 rap_status decoder_prefill(decoder *d, const llama_token *token, size_t count, bool want_logits,

@@ -37,6 +37,12 @@ bool generator_fits(generator *g, const float *tokens, size_t floats)
     return g->kind->fits && g->kind->fits(g, tokens, floats);
 }
 
+void generator_forget(generator *g)
+{
+    if (g->kind->forget)
+        g->kind->forget(g);
+}
+
 rap_status conversation_open(conversation **out, generator *g, rap_err *err)
 {
     return g->kind->open_conversation(out, g, err);

@@ -22,6 +22,8 @@ typedef struct generator_kind {
      * such. Both NULL: pictures go in as pixels. */
     rap_status (*encode)(generator *g, const image *im, float **out, size_t *out_floats, rap_err *err);
     bool (*fits)(generator *g, const float *tokens, size_t floats);
+    /* Drops what closed conversations left behind. NULL: they leave nothing. */
+    void (*forget)(generator *g);
 
     rap_status (*open_conversation)(conversation **out, generator *g, rap_err *err);
     void (*close_conversation)(conversation *c);
@@ -47,6 +49,8 @@ bool generator_encodes(const generator *g);
 rap_status generator_encode(generator *g, const image *im, float **out, size_t *out_floats,
                             rap_err *err);
 bool generator_fits(generator *g, const float *tokens, size_t floats);
+/* Something was forgotten that closed conversations may have been about. */
+void generator_forget(generator *g);
 
 /* Several conversations may be open, each used by one thread at a time. Close them before the generator. */
 rap_status conversation_open(conversation **out, generator *g, rap_err *err);

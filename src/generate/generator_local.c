@@ -45,6 +45,11 @@ static bool local_fits(generator *g, const float *tokens, size_t floats)
     return vlm_fits_tokens(((local *)g)->v, tokens, floats);
 }
 
+static void local_forget(generator *g)
+{
+    vlm_forget(((local *)g)->v);
+}
+
 static rap_status local_open_conversation(conversation **out, generator *g, rap_err *err)
 {
     local_conversation *c = mem_array(1, sizeof *c);
@@ -88,6 +93,7 @@ static const generator_kind kind = { .close = local_close,
                                      .fingerprint = local_fingerprint,
                                      .encode = local_encode,
                                      .fits = local_fits,
+                                     .forget = local_forget,
                                      .open_conversation = local_open_conversation,
                                      .close_conversation = local_close_conversation,
                                      .ask = local_ask,

@@ -54,14 +54,14 @@ static bool is_image(const mtmd_input_chunk *c)
     return mtmd_input_chunk_get_type(c) == MTMD_INPUT_CHUNK_TYPE_IMAGE;
 }
 
-/* Tokens of the text chunks, of the image chunks, and of the largest image chunk. */
+/* Tokens of the text chunks, of the image chunks, and of the largest image chunk; positions of the latter. */
 typedef struct chunk_sizes {
-    size_t text, image, largest;
+    size_t text, image, largest, positions;
 } chunk_sizes;
 
 static chunk_sizes measure(const picture *p)
 {
-    chunk_sizes s = { 0, 0, 0 };
+    chunk_sizes s = { 0, 0, 0, 0 };
 
     for (size_t i = p->first; i < mtmd_input_chunks_size(p->chunks); i++) {
         const mtmd_input_chunk *c = mtmd_input_chunks_get(p->chunks, i);
@@ -72,6 +72,7 @@ static chunk_sizes measure(const picture *p)
             continue;
         }
         s.image += n;
+        s.positions += (size_t)mtmd_input_chunk_get_n_pos(c);
         s.largest = n > s.largest ? n : s.largest;
     }
     return s;
@@ -401,6 +402,7 @@ rap_status picture_init(picture *out, vlm *v, const session_picture *source, rap
     chunk_sizes s = measure(out);
 
     out->cells = s.text + s.image < INT_MAX ? (int)(s.text + s.image) : INT_MAX;
+    out->positions = s.text + s.positions < INT_MAX ? (int)(s.text + s.positions) : INT_MAX;
     return RAP_OK;
 }
 

@@ -14,6 +14,7 @@ typedef struct picture {
                          * pixels and are encoded when their turn comes */
     size_t row_floats;  /* of the rows */
     int cells;          /* places it takes in the context */
+    int positions;      /* by which the next token stands behind it */
 } picture;
 
 rap_status picture_init(picture *out, vlm *v, const session_picture *source, rap_err *err);

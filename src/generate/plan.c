@@ -1,6 +1,6 @@
 /* plan.c: a turn's plan.
  *
- * Reading order: pictures, tokens, then plan_fit: if the context or the concepts' budget is too short, it drops
+ * Reading order: pictures, tokens, steps, then plan_fit: if the context or the concepts' budget is too short, it drops
  * pictures before texts, and of each the least certain first (concepts are sorted best first). */
 #include "generate/plan.h"
 
@@ -25,6 +25,7 @@ void plan_release(plan *p)
     free(p->concept);
     free(p->order);
     token_list_release(&p->tokens);
+    prefix_release(&p->steps);
     *p = (plan){ .picture = NULL };
 }
 
@@ -72,22 +73,23 @@ static void drop_second_begin(token_list *l, llama_token begin)
         l->run[i].from--;
 }
 
-static rap_status plan_tokens(plan *p, const plan_place *at, const prompt *text, rap_err *err)
+static rap_status plan_tokens(token_list *out, const plan_place *at, const prompt *text,
+                              rap_err *err)
 {
     const struct llama_vocab *vocab = at->v->tokens.vocab;
     llama_token begin = llama_vocab_bos(vocab);
     bool begins = at->turns == 0 && llama_vocab_get_add_bos(vocab) && begin != LLAMA_TOKEN_NULL;
     rap_status status = RAP_OK;
 
-    token_list_release(&p->tokens);
+    token_list_release(out);
     if (at->has_pending)
-        status = token_list_add(&p->tokens, at->pending, err);
+        status = token_list_add(out, at->pending, err);
     if (!status && begins)
-        status = token_list_add(&p->tokens, begin, err);
+        status = token_list_add(out, begin, err);
     if (!status)
-        status = tokenize_prompt(&p->tokens, &at->v->tokens, text, err);
+        status = tokenize_prompt(out, &at->v->tokens, text, err);
     if (!status && begins)
-        drop_second_begin(&p->tokens, begin);
+        drop_second_begin(out, begin);
     return status;
 }
 
@@ -117,7 +119,7 @@ static rap_status plan_prompt(plan *p, const plan_place *at, const char *questio
 
     if (status)
         return status;
-    status = plan_tokens(p, at, &text, err);
+    status = plan_tokens(&p->tokens, at, &text, err);
     p->kept = kept;
     p->cells = (int)p->tokens.count;
     for (size_t i = 0; i < p->tokens.runs; i++) {
@@ -132,24 +134,86 @@ static rap_status plan_prompt(plan *p, const plan_place *at, const char *questio
     return status;
 }
 
-uint64_t plan_run_id(const plan *p, size_t i)
-{
-    const token_run *run = &p->tokens.run[i];
-    const picture *shown;
-    uint64_t id;
+/* ---- steps ---- */
 
-    if (i + 1 == p->tokens.runs)
-        return 0;
-    if (run->picture < 0) {
-        id = hash_fast(p->tokens.token + run->from, run->count * sizeof(llama_token), 1);
-    } else {
-        shown = &p->picture[run->picture];
-        if (!shown->rows)
-            return 0;
-        id = hash_fast(shown->rows, shown->row_floats * sizeof(float), 2 + (uint64_t)shown->first);
-    }
-    return id ? id : 1;
+#define PICTURE_BIT ((uint64_t)1 << 63)
+
+static prefix_step picture_step(const picture *shown)
+{
+    prefix_step step = { .cells = shown->cells, .positions = shown->positions };
+
+    if (shown->rows)
+        step.id = PICTURE_BIT | hash_fast(shown->rows, shown->row_floats * sizeof(float),
+                                          2 + (uint64_t)shown->first);
+    return step;
 }
+
+static rap_status add_steps(plan *p, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; !status && i < p->tokens.runs; i++) {
+        const token_run *run = &p->tokens.run[i];
+
+        if (run->picture >= 0)
+            status = prefix_add(&p->steps, picture_step(&p->picture[run->picture]), err);
+        for (size_t k = 0; !status && k < run->count; k++) {
+            uint64_t token = (uint64_t)p->tokens.token[run->from + k];
+
+            status = prefix_add(&p->steps, (prefix_step){ token + 1, 1, 1 }, err);
+        }
+    }
+    return status;
+}
+
+/* Steps in which two prompts of the same pictures agree. */
+static size_t same_steps(const token_list *a, const token_list *b)
+{
+    size_t same = 0;
+
+    for (size_t i = 0; i < a->runs && i < b->runs; i++) {
+        const token_run *x = &a->run[i], *y = &b->run[i];
+
+        if (x->picture != y->picture)
+            break;
+        same += x->picture >= 0;
+        for (size_t k = 0; k < x->count && k < y->count; k++) {
+            if (a->token[x->from + k] != b->token[y->from + k])
+                return same;
+            same++;
+        }
+        if (x->count != y->count)
+            break;
+    }
+    return same;
+}
+
+/* How much of the prompt stays whatever is asked: tokens may join the memory's last letters with the question's first. */
+static rap_status find_memory(plan *p, const plan_place *at, const char *question, rap_err *err)
+{
+    token_list whole = { .token = NULL }, start = { .token = NULL };
+    prompt text;
+    rap_status status = build_prompt(&text, p, at, question, p->kept, err);
+
+    if (status)
+        return status;
+    if (text.memory > 0)
+        status = plan_tokens(&whole, at, &text, err);
+    if (!status && text.memory > 0) {
+        size_t count = text.count;
+
+        text.count = text.memory;
+        status = plan_tokens(&start, at, &text, err);
+        text.count = count;
+        p->memory = same_steps(&whole, &start);
+    }
+    token_list_release(&whole);
+    token_list_release(&start);
+    prompt_release(&text);
+    return status;
+}
+
+/* ---- what fits ---- */
 
 /* Tokens reserved for the answer: as many as requested, but at most an eighth of the context. */
 static int answer_room(const plan_place *at, const session_turn *turn)
@@ -218,5 +282,9 @@ rap_status plan_init(plan *out, const plan_place *at, const session_turn *turn, 
         status = plan_fit(out, at, turn, err);
     if (!status && (out->tokens.runs == 0 || out->tokens.run[out->tokens.runs - 1].picture >= 0))
         status = err_set(err, RAP_E_ARGUMENT, "the question has no text");
+    if (!status)
+        status = add_steps(out, err);
+    if (!status && at->turns == 0 && out->kept > 0)
+        status = find_memory(out, at, turn->question, err);
     return status;
 }

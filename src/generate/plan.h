@@ -21,6 +21,8 @@ typedef struct plan {
     int concepts;
     bool has_query;
     token_list tokens;
+    prefix steps;         /* the tokens and pictures one by one                */
+    size_t memory;        /* steps at the start that depend on the concepts alone; 0: there are none */
     int kept;             /* concepts that fit                                 */
     int pictures_dropped; /* of those that fit, given without their picture    */
     int cells;            /* places the prompt takes                           */
@@ -29,10 +31,6 @@ typedef struct plan {
 /* RAP_E_LIMIT: the question does not fit even without concepts. Release it after a failure too. */
 rap_status plan_init(plan *out, const plan_place *at, const session_turn *turn, rap_err *err);
 void plan_release(plan *p); /* NULL-safe fields */
-
-/* Names run i of the tokens, so that an equal one is known again; 0: it has no name (a picture's pixels, and the last run,
- * which is evaluated in any case). */
-uint64_t plan_run_id(const plan *p, size_t i);
 
 /* Tokens of an answer at most. */
 int plan_answer_limit(const session_turn *turn);

@@ -130,6 +130,8 @@ static rap_status add_body(prompt *p, const prompt_style *style, int has_query_i
         status = add_query_image(p, has_query_image, err);
     if (!status)
         status = add_concepts(p, concept, concepts, err);
+    if (style->memory_first || !has_query_image)
+        p->memory = p->count;
     if (!status && style->memory_first)
         status = add_query_image(p, has_query_image, err);
     return status ? status : add_plain(p, question, true, err);

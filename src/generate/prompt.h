@@ -21,6 +21,7 @@ typedef struct prompt_segment {
 typedef struct prompt {
     prompt_segment *segment;
     size_t count, cap;
+    size_t memory; /* segments at the start that depend on the concepts alone; 0: the photo comes before them */
 } prompt;
 
 typedef struct prompt_concept {

@@ -56,55 +56,75 @@ void session_answer_release(session_answer *a)
 
 /* ---- prefill ---- */
 
-/* Runs of the first turn that are in the KV cache already; their positions are counted as kept. */
-static rap_status resume(size_t *out, session *s, const plan *p, session_answer *answer,
-                         rap_err *err)
-{
-    uint64_t *id;
-
-    *out = 0;
-    if (s->turns > 0)
-        return RAP_OK;
-    id = mem_array(p->tokens.runs, sizeof *id);
-    if (!id)
-        return err_memory(err, "reading a prompt");
-    for (size_t i = 0; i < p->tokens.runs; i++)
-        id[i] = plan_run_id(p, i);
-    *out = (size_t)decoder_resume(&s->decoder, id, (int)p->tokens.runs);
-    answer->kept_tokens = s->decoder.cells;
-    free(id);
-    return RAP_OK;
-}
-
-static rap_status prefill_run(session *s, const plan *p, size_t i, session_answer *out,
-                              rap_err *err)
+/* Steps [from, to) of a plan, which are all in run i, whose first step is number `first`. */
+static rap_status prefill_part(session *s, const plan *p, size_t i, size_t first, size_t from,
+                               size_t to, session_answer *out, rap_err *err)
 {
     const token_run *run = &p->tokens.run[i];
-    int cells = s->decoder.cells;
-    llama_pos position = s->decoder.position;
-    rap_status status;
 
-    if (run->picture < 0) {
-        status = decoder_prefill(&s->decoder, p->tokens.token + run->from, run->count,
-                                 i + 1 == p->tokens.runs, err);
-    } else {
-        status = decoder_prefill_picture(&s->decoder, &p->picture[run->picture], err);
-        out->images_encoded += p->picture[run->picture].rows == NULL;
+    if (from >= to)
+        return RAP_OK;
+    if (run->picture < 0)
+        return decoder_prefill(&s->decoder, p->tokens.token + run->from + (from - first), to - from,
+                               to == p->steps.count, err);
+    out->images_encoded += p->picture[run->picture].rows == NULL;
+    return decoder_prefill_picture(&s->decoder, &p->picture[run->picture], err);
+}
+
+/* The steps from `done` on. Stops once at `keep` (0: nowhere), to keep what has been evaluated there. */
+static rap_status prefill_rest(session *s, const plan *p, size_t done, size_t keep,
+                               const prefix_shelf *shelf, session_answer *out, rap_err *err)
+{
+    size_t first = 0, next;
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; !status && i < p->tokens.runs; i++, first = next) {
+        size_t from = done > first ? done : first;
+        bool stops;
+
+        next = first + (p->tokens.run[i].picture < 0 ? p->tokens.run[i].count : 1);
+        stops = keep > from && keep <= next;
+        if (stops) {
+            status = prefill_part(s, p, i, first, from, keep, out, err);
+            if (!status)
+                decoder_keep(&s->decoder, &p->steps, keep, shelf);
+            from = keep;
+        }
+        if (!status)
+            status = prefill_part(s, p, i, first, from, next, out, err);
     }
-    if (!status && s->turns == 0)
-        decoder_note_run(&s->decoder, (int)i, plan_run_id(p, i), cells, position);
     return status;
 }
 
-static rap_status prefill(session *s, const plan *p, session_answer *out, rap_err *err)
+/* The first turn begins where an earlier conversation began alike. */
+static rap_status prefill_first(session *s, const plan *p, const prefix_shelf *shelf,
+                                session_answer *out, rap_err *err)
 {
-    size_t i = 0;
-    rap_status status = resume(&i, s, p, out, err);
+    size_t done = 0, keep = p->memory;
+    rap_status status =
+        decoder_resume(&done, &s->decoder, &p->steps, p->memory, p->cells, shelf, err);
 
-    if (!status)
-        status = decoder_reserve(&s->decoder, s->decoder.cells + p->cells - out->kept_tokens, err);
-    for (; !status && i < p->tokens.runs; i++)
-        status = prefill_run(s, p, i, out, err);
+    if (status)
+        return status;
+    out->kept_tokens = s->decoder.cells;
+    if (keep <= done || decoder_has_kept(&s->decoder, &p->steps, keep))
+        keep = 0;
+    status = prefill_rest(s, p, done, keep, shelf, out, err);
+    return status ? status : decoder_note(&s->decoder, &p->steps, err);
+}
+
+static rap_status prefill(session *s, const session_turn *turn, const plan *p, session_answer *out,
+                          rap_err *err)
+{
+    rap_status status;
+
+    if (s->turns == 0) {
+        status = prefill_first(s, p, turn->shelf, out, err);
+    } else {
+        status = decoder_reserve(&s->decoder, s->decoder.cells + p->cells, err);
+        if (!status)
+            status = prefill_rest(s, p, 0, 0, NULL, out, err);
+    }
     if (status)
         return status;
     out->prompt_tokens = p->cells;
@@ -231,7 +251,7 @@ static rap_status run_turn(session *s, const plan *p, const session_turn *turn, 
 
     stream_init(&text, turn->on_token, turn->payload);
     decoder_stop_when(&s->decoder, is_stopped, (void *)turn);
-    status = prefill(s, p, out, err);
+    status = prefill(s, turn, p, out, err);
     decoder_stop_when(&s->decoder, NULL, NULL);
     if (status && session_turn_stopped(turn))
         status = stopped(err);
@@ -268,7 +288,7 @@ rap_status session_judge(session *s, const session_turn *turn, const choice *bet
     if (!status)
         status = decoder_mark_init(&mark, &s->decoder, err);
     if (!status) {
-        status = prefill(s, &p, &unsaid, err);
+        status = prefill(s, turn, &p, &unsaid, err);
         if (!status)
             status = choice_weigh(out, between, s->decoder.ctx, s->v->model_path, err);
         undo(s, &at, &mark);

@@ -25,6 +25,17 @@ typedef struct sampling {
     uint32_t seed;
 } sampling;
 
+/* Where evaluated starts of prompts are kept beyond this process, for the concepts of one turn. Names are hexadecimal
+ * digits and say everything that the bytes depend on. */
+typedef struct prefix_shelf {
+    void *payload;
+    size_t limit; /* bytes of one; larger ones are not offered */
+    /* What was put under the name: free(), NULL: nothing. */
+    uint8_t *(*get)(void *payload, const char *name, size_t *out_size);
+    void (*put)(void *payload, const char *name, const uint8_t *bytes, size_t size);
+    void (*drop)(void *payload, const char *name); /* it was of no use */
+} prefix_shelf;
+
 typedef struct session_turn {
     const session_picture *query; /* NULL: no new photo                             */
     const prompt_concept *concept;
@@ -35,6 +46,7 @@ typedef struct session_turn {
     const char *question;
     int max_tokens;
     sampling sampling;
+    const prefix_shelf *shelf; /* NULL: none */
     rap_on_token *on_token;
     void *payload;
     /* As in rap_query, with the same payload; NULL: not asked, not told. */
@@ -51,7 +63,7 @@ typedef struct session_answer {
     int dropped;          /* concepts left out, from the last of the turn's, because the context was too short */
     int pictures_dropped; /* of the concepts that are given: these, from the last, came as text alone   */
     int prompt_tokens, answer_tokens, images_encoded;
-    int kept_tokens; /* of prompt_tokens, in memory from a conversation before: not evaluated again */
+    int kept_tokens; /* of prompt_tokens, kept from before, in memory or on the shelf: not evaluated again */
     double first_token_ms;
 } session_answer;
 

@@ -58,6 +58,8 @@ int vlm_has_vision(const vlm *v);
 /* What encodes pictures: "mtmd", or our own engine in a precision: "own f32", "own bf16", "own int8". "" without vision. */
 const char *vlm_vision_name(const vlm *v);
 int vlm_context(const vlm *v); /* tokens a conversation may hold */
+/* Drops what closed conversations left behind, because a concept in them is to be forgotten. */
+void vlm_forget(vlm *v);
 
 /* Encodes a picture into projected tokens, with what is needed to use them later: out [floats], free(). They are
  * opaque and go back in as session_picture.tokens. */

@@ -27,6 +27,7 @@ enum {
     MROPE_TOKENS = 1024,
     CONCEPT_TOKENS = 256
 };
+#define KEPT_BYTES ((size_t)512 << 20) /* of states in memory, at most */
 
 #ifndef RAP_LLAMA_VERSION
 #error "the build says which llama.cpp it links: RAP_LLAMA_VERSION"
@@ -179,8 +180,9 @@ static rap_status open_adapter(vlm *v, const vlm_options *o, const vlm_lora *lor
     v->lora[v->loras] = llama_adapter_lora_init(v->model, lora->path);
     if (!v->lora[v->loras])
         return err_set(err, RAP_E_MODEL, "%s: does not fit '%s'", lora->path, path_base(o->model));
-    v->lora_scale[v->loras++] = lora->scale;
-    return RAP_OK;
+    v->lora_scale[v->loras] = lora->scale;
+    v->lora_path[v->loras++] = mem_string(lora->path);
+    return v->lora_path[v->loras - 1] ? RAP_OK : err_memory(err, "opening an adapter");
 }
 
 static rap_status open_adapters(vlm *v, const vlm_options *o, const check_facts *facts,
@@ -256,7 +258,8 @@ static rap_status copy_names(vlm *v, const vlm_options *o, rap_err *err)
     v->model_sha = mem_string(o->model_sha256);
     v->mmproj_sha = mem_string(o->mmproj_sha256);
     v->fingerprint = mem_array(65, 1);
-    if (!v->model_path || !v->fingerprint || (o->mmproj && !v->mmproj_path) ||
+    v->state_name = mem_array(65, 1);
+    if (!v->model_path || !v->fingerprint || !v->state_name || (o->mmproj && !v->mmproj_path) ||
         (o->model_sha256 && !v->model_sha) || (o->mmproj_sha256 && !v->mmproj_sha))
         return err_memory(err, "opening a model");
     return RAP_OK;
@@ -293,6 +296,7 @@ rap_status vlm_open(vlm **out, const vlm_options *options, rap_err *err)
         return status;
     }
     v->context = choose_context(v, options->context);
+    v->kept.limit = memory_available() / 16 < KEPT_BYTES ? memory_available() / 16 : KEPT_BYTES;
     *out = v;
     return RAP_OK;
 }
@@ -301,8 +305,7 @@ void vlm_close(vlm *v)
 {
     if (!v)
         return;
-    if (v->spare)
-        llama_free(v->spare);
+    vlm_forget(v);
     mtmd_free(v->mtmd);
     tower_close(v->tower);
     tokenizer_release(&v->tokens);
@@ -314,34 +317,11 @@ void vlm_close(vlm *v)
     free(v->model_sha);
     free(v->mmproj_sha);
     free(v->fingerprint);
+    free(v->state_name);
+    for (size_t i = 0; i < v->loras; i++)
+        free(v->lora_path[i]);
     pthread_mutex_destroy(&v->lock);
     free(v);
-}
-
-struct llama_context *vlm_take_spare(prefix *out, vlm *v)
-{
-    struct llama_context *ctx;
-
-    pthread_mutex_lock(&v->lock);
-    ctx = v->spare;
-    *out = v->spare_prefix;
-    v->spare = NULL;
-    v->spare_prefix.runs = 0;
-    pthread_mutex_unlock(&v->lock);
-    return ctx;
-}
-
-void vlm_leave_spare(vlm *v, struct llama_context *ctx, const prefix *p)
-{
-    struct llama_context *before;
-
-    pthread_mutex_lock(&v->lock);
-    before = v->spare;
-    v->spare = ctx;
-    v->spare_prefix = *p;
-    pthread_mutex_unlock(&v->lock);
-    if (before)
-        llama_free(before);
 }
 
 /* ---- facts ---- */

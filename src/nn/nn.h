@@ -110,6 +110,8 @@ const char *nn_name(nn_graph *g, const char *format, ...) __attribute__((format(
 nn_tensor *nn_fail(nn_graph *g, rap_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool nn_failed(const nn_graph *g);
+/* The first error so far, as nn_graph_compile() would report it, without compiling. */
+rap_status nn_graph_check(const nn_graph *g, rap_err *err);
 
 nn_shape nn_shape_of(const nn_tensor *t); /* dims 0 for NULL */
 
@@ -220,5 +222,8 @@ rap_status nn_matmul(float *out, int64_t ldo, const float *a, int64_t lda, const
 
 /* Applies an activation to x [n] in place. */
 void nn_activate_row(float *x, int64_t n, nn_act act);
+
+/* The folder of cached packed weights, whose files end in ".pack"; free(). NULL: they are not cached. */
+char *nn_cache_folder(void);
 
 #endif

@@ -11,7 +11,8 @@
  * because CLIP's image and text halves run in two contexts. If two processes write at once, one
  * may drop the other's entries; the next start adds them again.
  *
- * Weights in oneDNN's layouts are not cached: only the oneDNN build that made them can read them. */
+ * A weight in one of oneDNN's layouts is known by how its numbers are arranged; one whose arrangement oneDNN does not tell is
+ * not cached. */
 #include "nn/nn_cache.h"
 
 #include "base/file.h"
@@ -28,7 +29,7 @@
 #include <unistd.h>
 
 enum {
-    PACKING = 3, /* increment when the meaning of packed weights changes */
+    PACKING = 4, /* increment when the meaning of packed weights changes */
     ALIGNMENT = 64,
     SUM_ROOM = 72
 };
@@ -47,6 +48,7 @@ typedef struct head {
 typedef struct entry {
     uint32_t tensor; /* its index in the GGUF */
     uint16_t method, flags;
+    uint64_t layout; /* of a weight in one of oneDNN's layouts; 0: in one of ours */
     uint64_t offset, bytes, hash;
 } entry;
 
@@ -68,7 +70,7 @@ static const char magic[8] = { 'r', 'a', 'p', 'p', 'a', 'c', 'k', '\n' };
 
 /* ---- location ----------------------------------------------------------------------------- */
 
-static char *folder_of_caches(void)
+char *nn_cache_folder(void)
 {
     const char *own = getenv("RAP_PACK_CACHE"), *cache = getenv("XDG_CACHE_HOME");
     const char *home = getenv("HOME");
@@ -96,7 +98,7 @@ static const char *precision_name(nn_precision p)
 static char *cache_path(const gguf_file *weights, nn_precision p)
 {
     char name[160];
-    char *folder = folder_of_caches(), *real = realpath(gguf_file_path(weights), NULL);
+    char *folder = nn_cache_folder(), *real = realpath(gguf_file_path(weights), NULL);
     char *path = NULL;
     if (folder && real) {
         snprintf(name, sizeof name, "%.100s-%016llx%s-v%d.pack", path_base(real),
@@ -168,13 +170,15 @@ static entry describe(const nn_cache *c, const nn_packed *p)
     return (entry){ .tensor = (uint32_t)(p->tensor - gguf_tensor_at(c->weights, 0)),
                     .method = (uint16_t)p->method,
                     .flags = (uint16_t)(p->in_out | p->rounded << 1),
+                    .layout = p->layout_id,
                     .bytes = p->bytes };
 }
 
 /* The same weight in the same packed form? */
 static bool is_same_form(const entry *a, const entry *b)
 {
-    return a->tensor == b->tensor && a->method == b->method && a->flags == b->flags;
+    return a->tensor == b->tensor && a->method == b->method && a->flags == b->flags &&
+           a->layout == b->layout;
 }
 
 void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes)
@@ -200,9 +204,9 @@ const char *nn_cache_sum(const nn_cache *c)
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
-static bool is_own(const nn_packed *p)
+static bool is_kept(const nn_packed *p)
 {
-    return p->method != NN_METHOD_PLAIN && p->method != NN_METHOD_DNNL;
+    return p->method == NN_METHOD_DNNL ? p->layout_id != 0 : p->method != NN_METHOD_PLAIN;
 }
 
 /* The cache may use up to a quarter of the free space. */
@@ -233,7 +237,7 @@ static void add(draft *d, entry e, const void *data)
 static void add_own(draft *d, const nn_cache *c)
 {
     for (const nn_packed *p = c->list; p; p = p->next)
-        if (is_own(p)) {
+        if (is_kept(p)) {
             entry e = describe(c, p);
             e.hash = hash_fast(p->data, p->bytes, 0);
             add(d, e, p->data);
@@ -275,7 +279,7 @@ static void write_now(const nn_cache *c)
     uint64_t own = 0;
     rap_err ignored;
     for (const nn_packed *p = c->list; p; p = p->next)
-        own += is_own(p);
+        own += is_kept(p);
     uint64_t most = own + (c->head ? c->head->count : 0);
     draft d = { .head = c->wanted };
     memcpy(d.head.sum, c->sum, sizeof c->sum);

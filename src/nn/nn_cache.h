@@ -16,7 +16,7 @@ void *nn_cache_find(const nn_cache *c, const nn_packed *like, size_t bytes);
 /* SHA-256 of the weights' file as cached; "" if none. */
 const char *nn_cache_sum(const nn_cache *c);
 
-/* Writes every weight in the list that is in one of our own layouts, plus the old file's other entries, in a
+/* Writes every weight in the list whose layout is known, plus the old file's other entries, in a
  * background thread. The list must stay valid until nn_cache_close(), which waits for that thread. If
  * writing fails, the next start packs again. */
 void nn_cache_write(nn_cache *c, const nn_packed *list, const char *sum);

@@ -157,10 +157,15 @@ static rap_status compile_node(nn_graph *g, nn_node *nd, rap_err *err)
     return status;
 }
 
+rap_status nn_graph_check(const nn_graph *g, rap_err *err)
+{
+    return nn_failed(g) ? err_set(err, g->error.status, "%s", g->error.text) : RAP_OK;
+}
+
 rap_status nn_graph_compile(nn_graph *g, rap_err *err)
 {
     if (nn_failed(g))
-        return err_set(err, g->error.status, "%s", g->error.text);
+        return nn_graph_check(g, err);
     if (g->compiled)
         return err_set(err, RAP_E_ARGUMENT, "the graph is already compiled");
     g->list = mem_array((size_t)g->node_count + 1, sizeof *g->list);

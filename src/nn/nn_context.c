@@ -227,6 +227,28 @@ static void round_to_bf16(float *x, int64_t count)
     }
 }
 
+/* Sets value->data. */
+static rap_status pack_by_dnnl(nn *n, nn_packed *value, const nn_primitive *k, rap_err *err)
+{
+    float *plain = NULL;
+    rap_status status = read_f32(n, value->tensor, &plain, err);
+    if (status != RAP_OK)
+        return status;
+    if (value->rounded)
+        round_to_bf16(plain, nn_elements(nn_tensor_shape(value->tensor)));
+    value->data = mem_aligned(value->bytes);
+    status = value->data ? nn_primitive_pack(k, plain, value->data, err)
+                         : err_memory(err, "packing weights");
+    free(plain);
+    if (status == RAP_OK) {
+        n->fresh = n->fresh || value->layout_id;
+        return RAP_OK;
+    }
+    free(value->data);
+    value->data = NULL;
+    return status;
+}
+
 rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_out, bool rounded,
                    void **out, rap_err *err)
 {
@@ -236,33 +258,27 @@ rap_status nn_pack(nn *n, const gguf_tensor *t, const nn_primitive *k, bool in_o
             *out = p->data;
             return RAP_OK;
         }
-    float *plain = NULL;
-    void *packed = NULL;
-    nn_layout *layout = NULL;
-    rap_status status = read_f32(n, t, &plain, err);
-    if (status != RAP_OK)
-        return status;
-    if (rounded)
-        round_to_bf16(plain, nn_elements(nn_tensor_shape(t)));
-    packed = mem_aligned(nn_primitive_weight_bytes(k));
-    layout = nn_primitive_layout(k);
-    if (!packed || !layout)
-        status = err_memory(err, "packing weights");
-    if (status == RAP_OK)
-        status = nn_primitive_pack(k, plain, packed, err);
-    free(plain);
-    if (status != RAP_OK) {
-        free(packed);
-        nn_layout_free(layout);
-        return status;
-    }
     nn_packed value = { .tensor = t,
                         .method = NN_METHOD_DNNL,
-                        .layout = layout,
+                        .layout = nn_primitive_layout(k),
+                        .layout_id = nn_primitive_layout_id(k),
                         .in_out = in_out,
                         .rounded = rounded,
-                        .data = packed };
-    return add_packed(n, value, out, err);
+                        .bytes = nn_primitive_weight_bytes(k) };
+    rap_status status = RAP_OK;
+
+    *out = NULL;
+    if (!value.layout)
+        return err_memory(err, "packing weights");
+    if (value.layout_id)
+        value.data = nn_cache_find(n->cache, &value, value.bytes);
+    value.mapped = value.data != NULL;
+    if (!value.mapped)
+        status = pack_by_dnnl(n, &value, k, err);
+    if (status == RAP_OK)
+        return add_packed(n, value, out, err);
+    nn_layout_free(value.layout);
+    return status;
 }
 
 static size_t packed_bytes(nn_method method, const nn_layer_spec *spec)

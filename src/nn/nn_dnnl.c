@@ -4,6 +4,8 @@
  * Memory descriptors are values in 2.6 and heap objects in 3.x: nn_layout owns one. */
 #include "nn/nn_dnnl.h"
 
+#include "base/hash.h"
+
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <stdlib.h>
@@ -24,6 +26,14 @@ struct nn_primitive {
     dnnl_stream_t stream;
     dnnl_memory_t src, weights, bias, dst, scratch;
 };
+
+/* How numbers are arranged in memory, in words of our own: zero behind what counts. */
+typedef struct layout_form {
+    int64_t count, inner, type, start;
+    int64_t dims[DNNL_MAX_NDIMS], padded[DNNL_MAX_NDIMS], offsets[DNNL_MAX_NDIMS],
+        strides[DNNL_MAX_NDIMS];
+    int64_t blocks[DNNL_MAX_NDIMS], places[DNNL_MAX_NDIMS];
+} layout_form;
 
 /* ---- differences between the versions ----------------------------------------------------- */
 
@@ -53,6 +63,41 @@ static void layout_release(nn_layout *l)
     if (l->md)
         dnnl_memory_desc_destroy(l->md);
     l->md = NULL;
+}
+
+static bool read_layout(layout_form *out, md_ref md)
+{
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    dnnl_dims_t *dims = NULL, *padded = NULL, *offsets = NULL, *strides = NULL, *blocks = NULL,
+                *places = NULL;
+    int count = 0, inner = 0;
+    int64_t start = 0;
+
+    if (dnnl_memory_desc_query(md, dnnl_query_format_kind, &kind) || kind != dnnl_blocked ||
+        dnnl_memory_desc_query(md, dnnl_query_data_type, &type) ||
+        dnnl_memory_desc_query(md, dnnl_query_ndims_s32, &count) ||
+        dnnl_memory_desc_query(md, dnnl_query_submemory_offset_s64, &start) ||
+        dnnl_memory_desc_query(md, dnnl_query_dims, &dims) ||
+        dnnl_memory_desc_query(md, dnnl_query_padded_dims, &padded) ||
+        dnnl_memory_desc_query(md, dnnl_query_padded_offsets, &offsets) ||
+        dnnl_memory_desc_query(md, dnnl_query_strides, &strides) ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_nblks_s32, &inner) ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_blks, &blocks) ||
+        dnnl_memory_desc_query(md, dnnl_query_inner_idxs, &places))
+        return false;
+    *out = (layout_form){ .count = count, .inner = inner, .type = (int64_t)type, .start = start };
+    for (int i = 0; i < count; i++) {
+        out->dims[i] = (*dims)[i];
+        out->padded[i] = (*padded)[i];
+        out->offsets[i] = (*offsets)[i];
+        out->strides[i] = (*strides)[i];
+    }
+    for (int i = 0; i < inner; i++) {
+        out->blocks[i] = (*blocks)[i];
+        out->places[i] = (*places)[i];
+    }
+    return true;
 }
 
 static dnnl_status_t append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha)
@@ -104,6 +149,29 @@ static dnnl_status_t layout_copy(nn_layout *l, md_ref md)
 static void layout_release(nn_layout *l)
 {
     (void)l;
+}
+
+static bool read_layout(layout_form *out, md_ref md)
+{
+    const dnnl_blocking_desc_t *form = &md->format_desc.blocking;
+
+    if (md->format_kind != dnnl_blocked || md->extra.flags != 0)
+        return false;
+    *out = (layout_form){ .count = md->ndims,
+                          .inner = form->inner_nblks,
+                          .type = (int64_t)md->data_type,
+                          .start = md->offset0 };
+    for (int i = 0; i < md->ndims; i++) {
+        out->dims[i] = md->dims[i];
+        out->padded[i] = md->padded_dims[i];
+        out->offsets[i] = md->padded_offsets[i];
+        out->strides[i] = form->strides[i];
+    }
+    for (int i = 0; i < form->inner_nblks; i++) {
+        out->blocks[i] = form->inner_blks[i];
+        out->places[i] = form->inner_idxs[i];
+    }
+    return true;
 }
 
 static dnnl_status_t append_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float alpha)
@@ -393,6 +461,17 @@ nn_layout *nn_primitive_layout(const nn_primitive *k)
         l = NULL;
     }
     return l;
+}
+
+uint64_t nn_primitive_layout_id(const nn_primitive *k)
+{
+    layout_form parts;
+    uint64_t id;
+
+    if (!read_layout(&parts, primitive_md(k, dnnl_query_weights_md)))
+        return 0;
+    id = hash_fast(&parts, sizeof parts, 1);
+    return id ? id : 1;
 }
 
 void nn_layout_free(nn_layout *layout)

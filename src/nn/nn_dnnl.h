@@ -29,6 +29,9 @@ size_t nn_primitive_weight_bytes(const nn_primitive *k);
 bool nn_primitive_takes(const nn_primitive *k, const nn_layout *layout);
 nn_layout *nn_primitive_layout(const nn_primitive *k); /* a copy; NULL: out of memory */
 void nn_layout_free(nn_layout *layout);          /* NULL-safe */
+/* Names the layout of the weights: equal names are equal arrangements of numbers of one type, whatever build of oneDNN
+ * they come from. 0: an arrangement that is oneDNN's secret. */
+uint64_t nn_primitive_layout_id(const nn_primitive *k);
 
 /* Packs plain f32 weights ([o, c / groups, kh, kw], [o, c], or [c, o] when in_out). */
 rap_status nn_primitive_pack(const nn_primitive *k, const float *plain, void *packed, rap_err *err);

@@ -38,7 +38,8 @@ typedef struct nn_packed {
     nn_layout *layout; /* with NN_METHOD_DNNL, otherwise NULL */
     bool in_out, rounded;
     bool mapped;  /* owned by the cache */
-    size_t bytes; /* of our own methods */
+    size_t bytes;
+    uint64_t layout_id; /* with NN_METHOD_DNNL: names the layout; 0: it cannot be told */
     void *data;
     struct nn_packed *next;
 } nn_packed;

@@ -8,6 +8,7 @@
 #include "rap/picture.h"
 #include "rap/query.h"
 #include "rap/retrieve.h"
+#include "rap/shelf.h"
 #include "rap/turn.h"
 
 #include "base/file.h"
@@ -245,7 +246,8 @@ static rap_status open_talk(rap_chat *chat)
 
 /* Runs the turn. `start`: the time of the question, by clock_ms(). */
 static rap_status generate(rap_chat *chat, const rap_query *query, const turn *t,
-                           rap_on_token *on_token, void *payload, double start, session_answer *out)
+                           const prefix_shelf *kept, rap_on_token *on_token, void *payload,
+                           double start, session_answer *out)
 {
     const session_picture photo = { .pixels = &chat->photo };
     const session_turn ask = { .query = chat->is_new ? &photo : NULL,
@@ -261,6 +263,7 @@ static rap_status generate(rap_chat *chat, const rap_query *query, const turn *t
                                              .top_k = query->top_k,
                                              .repeat_penalty = query->repeat_penalty,
                                              .seed = query->seed },
+                               .shelf = kept,
                                .on_token = on_token,
                                .payload = payload,
                                .stop = query->stop,
@@ -291,11 +294,15 @@ static rap_status run_turn(rap_chat *chat, const rap_query *query, rap_on_token 
 {
     session_answer reply = { 0 };
     turn t = { .count = 0 };
+    const prefix_shelf *kept = NULL;
+    shelf later = { .store = NULL };
     rap_err *err = &chat->r->err;
-    rap_status status = turn_init(&t, chat->r, a->matches, query->no_avatars);
+    rap_status status = shelf_init(&later, &kept, chat->r, a->matches);
 
     if (status == RAP_OK)
-        status = generate(chat, query, &t, on_token, payload, start, &reply);
+        status = turn_init(&t, chat->r, a->matches, query->no_avatars);
+    if (status == RAP_OK)
+        status = generate(chat, query, &t, kept, on_token, payload, start, &reply);
     if (status == RAP_OK) {
         chat->is_new = false;
         take_reply(a, &reply);
@@ -305,6 +312,7 @@ static rap_status run_turn(rap_chat *chat, const rap_query *query, rap_on_token 
         status = given_note(&chat->given, a->matches, t.view_id, err);
     session_answer_release(&reply);
     turn_release(&t);
+    shelf_release(&later);
     return status;
 }
 

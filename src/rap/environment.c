@@ -1,4 +1,4 @@
-/* environment.c: checks RAP_PRECISION, RAP_TOKEN_CACHE_MIB and RAP_PACK_CACHE. An empty value counts as not set. */
+/* environment.c: checks RAP_PRECISION, RAP_TOKEN_CACHE_MIB, RAP_PREFIX_CACHE_MIB and RAP_PACK_CACHE. An empty value counts as not set. */
 #include "rap/environment.h"
 
 #include "base/text.h"
@@ -39,9 +39,10 @@ static rap_status check_pack_cache(rap_err *err)
         "RAP_PACK_CACHE is '%s': expected the path of a folder (with a slash), or 0 for none", set);
 }
 
-int environment_token_cache_mib(void)
+/* 0: not set; −1: 0 MiB. */
+static int mib_of(const char *name)
 {
-    const char *set = setting("RAP_TOKEN_CACHE_MIB");
+    const char *set = setting(name);
     long mib;
 
     if (!set || !text_parse_long(&mib, set))
@@ -49,15 +50,25 @@ int environment_token_cache_mib(void)
     return mib ? (int)mib : -1;
 }
 
-static rap_status check_token_cache(rap_err *err)
+int environment_token_cache_mib(void)
 {
-    const char *set = setting("RAP_TOKEN_CACHE_MIB");
+    return mib_of("RAP_TOKEN_CACHE_MIB");
+}
+
+int environment_prefix_cache_mib(void)
+{
+    return mib_of("RAP_PREFIX_CACHE_MIB");
+}
+
+static rap_status check_mib(const char *name, rap_err *err)
+{
+    const char *set = setting(name);
     long mib;
 
     if (!set || (text_parse_long(&mib, set) && mib >= 0 && mib <= INT_MAX))
         return RAP_OK;
-    return err_set(err, RAP_E_ARGUMENT,
-                   "RAP_TOKEN_CACHE_MIB is '%s': expected a number of MiB, or 0 for none", set);
+    return err_set(err, RAP_E_ARGUMENT, "%s is '%s': expected a number of MiB, or 0 for none", name,
+                   set);
 }
 
 rap_status environment_check(rap_err *err)
@@ -66,5 +77,7 @@ rap_status environment_check(rap_err *err)
 
     if (status == RAP_OK)
         status = check_pack_cache(err);
-    return status == RAP_OK ? check_token_cache(err) : status;
+    if (status == RAP_OK)
+        status = check_mib("RAP_TOKEN_CACHE_MIB", err);
+    return status == RAP_OK ? check_mib("RAP_PREFIX_CACHE_MIB", err) : status;
 }

@@ -25,6 +25,13 @@ int rap_ready(rap *r)
     return 1;
 }
 
+rap_status handle_changed(rap *r, rap_status status)
+{
+    if (status == RAP_OK)
+        engine_forget(r->engine);
+    return status;
+}
+
 void rap_free(void *memory)
 {
     free(memory);

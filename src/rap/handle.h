@@ -28,4 +28,8 @@ struct rap {
 /* Every public call starts with this. Clears the last error. False for a NULL handle or one whose opening failed. */
 int rap_ready(rap *r);
 
+/* Concepts were changed or forgotten, if `status` says so, which is returned: what the language model still has of them in
+ * memory is dropped. */
+rap_status handle_changed(rap *r, rap_status status);
+
 #endif

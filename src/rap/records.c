@@ -23,14 +23,14 @@ rap_status rap_forget(rap *r, const char *name)
 {
     if (!rap_ready(r) || !name)
         return RAP_E_ARGUMENT;
-    return store_forget(r->store, name, &r->err);
+    return handle_changed(r, store_forget(r->store, name, &r->err));
 }
 
 rap_status rap_forget_all(rap *r, const char *const *wanted)
 {
     if (!rap_ready(r) || !wanted)
         return RAP_E_ARGUMENT;
-    return store_forget_all(r->store, wanted, &r->err);
+    return handle_changed(r, store_forget_all(r->store, wanted, &r->err));
 }
 
 rap_status rap_find(rap_record **out, rap *r, const char *name)

@@ -114,7 +114,7 @@ rap_status rap_update(rap *r, const char *name, const rap_change *change)
         into.view_vector = &view.vector;
     }
     if (status == RAP_OK)
-        status = store_update(r->store, name, &into, &r->err);
+        status = handle_changed(r, store_update(r->store, name, &into, &r->err));
     view_close(&avatar);
     view_close(&view);
     return status;

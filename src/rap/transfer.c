@@ -147,6 +147,7 @@ rap_status rap_import(rap_import_report *out, rap *r, const char *path, int repl
     status = transfer_import(r->store, path, replace, embed_import, &run, r->options.on_progress,
                              r->options.payload, &report, &err);
     import_release(&run);
+    handle_changed(r, status);
     r->err = err;
     if (out)
         *out = report;

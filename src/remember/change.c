@@ -5,6 +5,7 @@
  * truncation is then owed: by this handle, which tries again after each change and on closing; and by every other
  * handle, which notices the deletion (change_noticed()) and pays when its own reading, perhaps the obstacle, is over.
  * Opening a store with a log pays what the last process could not. */
+#include "remember/prefixes.h"
 #include "remember/schema.h"
 #include "remember/snapshot.h"
 
@@ -71,6 +72,7 @@ void change_opened(store *s)
     db_int(&s->last_event, NULL, &s->d, NULL, "SELECT coalesce(max(id), 0) FROM event", "");
     s->scrub = true; /* for all that is known */
     scrub(s, 0);
+    prefixes_sweep(s);
 }
 
 const char *store_note(const store *s)
@@ -160,7 +162,7 @@ static rap_status take_back(store *s, rap_status status, rap_err *err)
 
 rap_status store_end(store *s, rap_status status, rap_err *err)
 {
-    bool tried = status == RAP_OK;
+    bool tried = status == RAP_OK, deleted;
 
     if (status == RAP_OK)
         status = snapshot_scrub(s, err);
@@ -170,6 +172,7 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
         s->changes++;
     else if (tried && status == RAP_E_IO)
         status = take_back(s, status, err);
+    deleted = status == RAP_OK && s->scrub;
     /* Also after a failure: on a full disk the next change needs the log's space. */
     if ((status == RAP_OK && s->scrub) || status == RAP_E_IO)
         scrub(s, s->optional ? 0 : SCRUB_WAIT_MS);
@@ -179,6 +182,8 @@ rap_status store_end(store *s, rap_status status, rap_err *err)
             "%s: done, but the deleted data is still in the store's log, because the store is "
             "in use elsewhere; it is overwritten when that use ends",
             s->d.path);
+    if (deleted)
+        prefixes_sweep(s);
     if (status == RAP_OK)
         change_noticed(s);
     return status;

@@ -37,6 +37,7 @@ struct store {
     char note[512];      /* remark on the last change, or "" */
     int64_t changes;     /* own commits that changed concepts or vectors */
     int64_t token_limit; /* bytes */
+    int64_t prefix_limit; /* bytes; 0: none are kept */
     size_t snapshot_min; /* vectors; fewer are read from the file in no time */
     gone_vector *gone;   /* [gone_count] */
     size_t gone_count, gone_room;

@@ -180,4 +180,32 @@ rap_status store_put_tokens(store *s, int64_t view_id, const char *model, const 
 #define STORE_TOKEN_LIMIT ((int64_t)1 << 30)
 void store_limit_tokens(store *s, int64_t bytes);
 
+/* Evaluated starts of prompts, opaque bytes under a name of 64 hexadecimal digits, in files beside the store. They take at
+ * most this many bytes; those used longest ago make room. 0, the default: none are read or written. */
+void store_limit_prefixes(store *s, int64_t bytes);
+int64_t store_prefix_limit(const store *s);
+/* What was put, if it is whole and its concepts have not changed since: free(). NULL: nothing. */
+uint8_t *store_get_prefix(store *s, const char *name, size_t *out_size);
+/* A concept in one of its states: its id and the time of its last change (rap_record.updated). */
+typedef struct store_stamp {
+    int64_t concept_id;
+    char updated[32];
+} store_stamp;
+/* concept: [concepts], all that the bytes tell of, as they were when they went in: if one has changed since, nothing is
+ * kept. What cannot be written only costs time later. */
+void store_put_prefix(store *s, const char *name, const store_stamp *concept, size_t concepts,
+                      const void *bytes, size_t size);
+void store_drop_prefix(store *s, const char *name);
+
+/* How much is cached here. */
+typedef struct store_kept {
+    int64_t items, bytes;
+} store_kept;
+rap_status store_count_tokens(store *s, store_kept *out, rap_err *err);
+rap_status store_clear_tokens(store *s, rap_err *err);
+rap_status store_count_prefixes(store *s, store_kept *out, rap_err *err);
+rap_status store_clear_prefixes(store *s, rap_err *err);
+/* Where the prefixes are; free(). NULL: nowhere. */
+char *store_prefix_folder(const store *s);
+
 #endif

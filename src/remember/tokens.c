@@ -33,6 +33,25 @@ static void note_use(store *s, int64_t view_id, const char *model)
     store_end_cache(s, status, NULL);
 }
 
+rap_status store_count_tokens(store *s, store_kept *out, rap_err *err)
+{
+    rap_status status = db_int(&out->items, NULL, &s->d, err, "SELECT count(*) FROM cache", "");
+
+    return status == RAP_OK ? db_int(&out->bytes, NULL, &s->d, err,
+                                     "SELECT coalesce(sum(size), 0) FROM cache", "")
+                            : status;
+}
+
+rap_status store_clear_tokens(store *s, rap_err *err)
+{
+    rap_status status = store_begin(s, STORE_DERIVED, err);
+
+    if (status != RAP_OK)
+        return status;
+    store_will_delete(s);
+    return store_end_cache(s, db_run(&s->d, err, "DELETE FROM cache", ""), err);
+}
+
 rap_status store_get_tokens(store *s, int64_t view_id, const char *model, float **out,
                             size_t *out_floats, int *out_found, rap_err *err)
 {

@@ -35,7 +35,7 @@ static bool append(prompt *to, prompt *from)
 static bool append_text(prompt *to, prompt_kind kind, const char *space, const char *text)
 {
     prompt_segment s = { .kind = kind };
-    prompt one = { &s, 1, 1 };
+    prompt one = { .segment = &s, .count = 1, .cap = 1 };
     buf b = BUF_INIT;
 
     if (!*text)

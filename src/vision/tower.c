@@ -2,8 +2,8 @@
  * them in prose, with all shapes.
  *
  * A file is read in this order: its family (find_kind), its sizes (read_shape), and whether it has
- * weights that no graph below uses (check_weights). Then the graph is built and compiled, which
- * checks the shape of every weight. */
+ * weights that no graph below uses (check_weights). Then the graph is built, which checks the shape of
+ * every weight. It is compiled with the first picture. */
 #include "vision/tower.h"
 
 #include "base/mem.h"
@@ -23,8 +23,9 @@ struct tower {
     const tower_kind *kind;
     patch_grid grid;
     transformer blocks;
-    bool pre_norm, post_norm;
-    int64_t merge; /* patches per side merged into one token */
+    bool pre_norm, post_norm, compiled;
+    rap_err failure; /* of compiling */
+    int64_t merge;   /* patches per side merged into one token */
     int side, rows, width;
     pthread_mutex_t lock; /* guards the graph */
 };
@@ -251,8 +252,13 @@ static bool is_of_tower(const char *name)
 static rap_status check_weights(const tower *t, rap_err *err)
 {
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++) {
-        const char *name = gguf_tensor_at(t->file, i)->name;
+        const gguf_tensor *tensor = gguf_tensor_at(t->file, i);
+        const char *name = tensor->name;
 
+        if (!gguf_is_readable(tensor))
+            return err_set(err, RAP_E_UNSUPPORTED,
+                           "%s: our engine does not read the type (%d) of the tensor '%.80s'",
+                           gguf_file_path(t->file), tensor->type, name);
         if (!is_of_tower(name) && !is_in(name, t->kind->weights))
             return err_set(err, RAP_E_UNSUPPORTED,
                            "%s: our engine does not support the tensor '%.80s'",
@@ -279,9 +285,21 @@ static nn_tensor *build(nn_graph *g, nn_tensor *pixels, const tower *t)
     return t->kind->project(g, x, t);
 }
 
-static rap_status compile(tower *t, rap_err *err)
+/* The model's own errors may lack the file name. */
+static rap_status name_file(const tower *t, rap_status status, const rap_err *why, rap_err *err)
 {
     const char *path = gguf_file_path(t->file);
+
+    if (status == RAP_OK)
+        return RAP_OK;
+    if (strstr(why->text, path))
+        return err_set(err, status, "%s", why->text);
+    return err_set(err, status, "%s: %s", path, why->text);
+}
+
+/* Checks names and shapes of all weights. */
+static rap_status make_graph(tower *t, rap_err *err)
+{
     nn_tensor *rows = NULL;
     rap_err why = { 0 };
     rap_status status = nn_graph_new(&t->graph, t->net, err);
@@ -290,14 +308,19 @@ static rap_status compile(tower *t, rap_err *err)
         return status;
     rows = build(t->graph, nn_input(t->graph, NN_SHAPE(1, t->side, t->side, 3)), t);
     nn_output(t->graph, rows);
-    status = nn_graph_compile(t->graph, &why);
-    if (!status) {
+    status = nn_graph_check(t->graph, &why);
+    if (!status)
         t->width = (int)nn_shape_of(rows).d[2];
-        return RAP_OK;
-    }
-    if (strstr(why.text, path)) /* the model's own errors lack the file name */
-        return err_set(err, status, "%s", why.text);
-    return err_set(err, status, "%s: %s", path, why.text);
+    return name_file(t, status, &why, err);
+}
+
+/* Packs the weights, which takes most of the time of opening: a question without a picture does not need them. */
+static rap_status compile(tower *t, rap_err *err)
+{
+    if (!t->compiled)
+        nn_graph_compile(t->graph, &t->failure);
+    t->compiled = true; /* a graph that failed is not tried again */
+    return name_file(t, t->failure.status, &t->failure, err);
 }
 
 /* ---- the interface ------------------------------------------------------------------------ */
@@ -314,7 +337,7 @@ rap_status tower_open(tower **out, const char *path, int threads, precision p, r
     if ((status = gguf_file_open(&t->file, path, err)) || (status = find_kind(t, err)) ||
         (status = read_shape(t, err)) || (status = check_weights(t, err)) ||
         (status = nn_open(&t->net, t->file, threads, (nn_precision)p, err)) ||
-        (status = compile(t, err))) {
+        (status = make_graph(t, err))) {
         tower_close(t);
         return status;
     }
@@ -353,6 +376,16 @@ int tower_threads(const tower *t)
     return nn_threads(t->net);
 }
 
+bool tower_is_ready(tower *t)
+{
+    bool ready;
+
+    pthread_mutex_lock(&t->lock);
+    ready = t->compiled;
+    pthread_mutex_unlock(&t->lock);
+    return ready;
+}
+
 precision tower_precision(const tower *t)
 {
     return (precision)nn_precision_of(t->net);
@@ -363,7 +396,9 @@ rap_status tower_encode(tower *t, const float *pixels, float *out, rap_err *err)
     rap_status status;
 
     pthread_mutex_lock(&t->lock);
-    status = nn_graph_run(t->graph, (const void *[]){ pixels }, (float *[]){ out }, err);
+    status = compile(t, err);
+    if (!status)
+        status = nn_graph_run(t->graph, (const void *[]){ pixels }, (float *[]){ out }, err);
     pthread_mutex_unlock(&t->lock);
     return status;
 }

@@ -4,7 +4,8 @@
  * Families: LLaVA (a CLIP tower and two linear layers), Idefics 3 and SmolVLM (SigLIP, pixel shuffle, one
  * linear layer), Gemma 3 (SigLIP, average pooling, norm, one linear layer).
  *
- * A tower may be used by several threads: it encodes one picture at a time. */
+ * A tower may be used by several threads: it encodes one picture at a time. Opening checks the file; the weights are
+ * packed, or mapped from the cache, with the first picture. */
 #ifndef RAP_VISION_TOWER_H
 #define RAP_VISION_TOWER_H
 
@@ -23,6 +24,7 @@ int tower_side(const tower *t);        /* S: width and height of a picture in pi
 int tower_rows(const tower *t);        /* T: image tokens of a picture */
 int tower_width(const tower *t);       /* D: width of a token */
 int tower_threads(const tower *t);     /* per run */
+bool tower_is_ready(tower *t);         /* has it encoded a picture, or tried to? */
 precision tower_precision(const tower *t); /* never PRECISION_AUTO */
 
 /* pixels [S, S, 3], scaled and normalised for the family → out [T, D]. */

@@ -70,6 +70,7 @@ static void every_field_is_read(void **state)
     assert_string_equal(p->lora[0].path, path_of("%s/p/a", f->folder));
     assert_string_equal(p->text_encoder.path, path_of("%s/p/t", f->folder));
     assert_string_equal(p->style, "chat");
+    assert_int_equal(p->turns.memory_first, 1); /* unless it says otherwise */
     assert_string_equal(p->turns.after_assistant, "e");
     assert_int_equal(p->k, 2);
     assert_int_equal(p->max_regions, 5);

@@ -152,6 +152,32 @@ static void test_auto_chooses_by_family(void **state)
     }
 }
 
+/* A question without a picture does not pack the tower's weights. */
+static void test_text_needs_no_tower(void **state)
+{
+    const session_turn turn = { .question = "Who is mine?", .max_tokens = 2 };
+    session_answer out;
+    session *s = NULL;
+    image im = make_picture(64, 64, 1);
+    size_t floats = 0;
+    vlm *v;
+    pair p;
+
+    (void)state;
+    if (!find_pair(&p, "tiny"))
+        skip();
+    v = open_with(&p, VLM_VISION_OWN, PRECISION_F32);
+    assert_int_equal(session_open(&s, v, NULL), RAP_OK);
+    assert_int_equal(session_ask(s, &turn, &out, NULL), RAP_OK);
+    session_answer_release(&out);
+    session_close(s);
+    assert_false(tower_is_ready(v->tower));
+    free(encode(v, &im, &floats));
+    assert_true(tower_is_ready(v->tower));
+    image_release(&im);
+    vlm_close(v);
+}
+
 static void test_cached_tokens_are_told_apart(void **state)
 {
     static const struct {
@@ -182,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_tokens_are_mtmds),
                                         cmocka_unit_test(test_auto_chooses_by_family),
+                                        cmocka_unit_test(test_text_needs_no_tower),
                                         cmocka_unit_test(test_cached_tokens_are_told_apart) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ remember  base formats
 retrieve  base image remember vision
 generate  base formats image vision/tower.h
 engine    base formats generate/prompt.h generate/vlm.h generate/generator.h generate/generator_local.h remote/generator_remote.h retrieve vision
-rap       api base formats convert image remember retrieve generate engine
+rap       api base formats convert image nn/nn.h remember retrieve generate engine
 wire      api eval formats
 remote    base net image generate/generator.h generate/prompt.h generate/stream.h
 dataset   base formats image generate/prompt.h generate/generator.h retrieve engine remote api
