@@ -19,6 +19,7 @@ typedef struct decoder_options {
     int threads;
     int rows;       /* T at most: tokens that are computed together; the longest sequence must fit */
     bool recompute; /* keep only each layer's input, and make the rest again on the way back */
+    bool bf16;      /* products with frozen weights in bf16; RAP_E_UNSUPPORTED where the processor has none */
     size_t keep;    /* bytes that unpacked weights may take; larger models are unpacked layer by layer, every time */
 } decoder_options;
 
@@ -52,5 +53,10 @@ rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, u
                          rap_err *err);
 /* out [T, vocab] */
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err);
+
+
+/* Milliseconds spent in the layers of a kind since the last clear [3]: W forwards, W backwards, LoRA. */
+const double *decoder_times(const decoder *d, linear_kind kind);
+void decoder_clear_times(decoder *d);
 
 #endif

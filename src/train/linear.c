@@ -1,6 +1,7 @@
 /* linear.c: see linear.h. */
 #include "train/linear.h"
 
+#include "base/threads.h"
 #include "nn/nn.h"
 
 #include <ggml.h>
@@ -78,19 +79,95 @@ void frozen_read_row(real *out, const gguf_tensor *t, int64_t row)
     read_one(out, &r, row);
 }
 
-factor frozen_factor(const frozen *f, nn_matrix_layout layout, workshop *shop)
+/* ---- frozen factors ---- */
+
+int64_t frozen_blocks(const frozen *f)
 {
-    int64_t n = layout == NN_ROWS ? f->rows : f->width, k = layout == NN_ROWS ? f->width : f->rows;
-    real *kept = layout == NN_ROWS ? f->forth : f->back;
-    factor out = { kept, n, k };
-    if (kept)
-        return out;
-    frozen_read(shop->plain, f->tensor, f->rows, shop->threads);
-    factor_pack(&out, shop->packed, shop->plain, f->width, layout, n, k, shop->threads);
-    return out;
+    return (f->rows + f->block - 1) / f->block;
 }
 
-/* ---- dropout: x̃ = x / (1 − p) where a number drawn for the place is p or more, else 0 ---- */
+static int64_t rows_of(const frozen *f, int64_t i)
+{
+    return i + 1 < frozen_blocks(f) ? f->block : f->rows - i * f->block;
+}
+
+static size_t reals_of(const frozen *f, int64_t rows, nn_matrix_layout layout, bool half)
+{
+    int64_t n = layout == NN_ROWS ? rows : f->width, k = layout == NN_ROWS ? f->width : rows;
+    return half ? factor_half_reals(n, k) : factor_reals(n, k);
+}
+
+size_t frozen_reals(const frozen *f, nn_matrix_layout layout, bool half)
+{
+    size_t reals = 0;
+    for (int64_t i = 0; i < frozen_blocks(f); i++)
+        reals += reals_of(f, rows_of(f, i), layout, half);
+    return reals;
+}
+
+typedef struct unpacking {
+    factor to;
+    nn_matrix_layout layout;
+    reading from;
+    int64_t first; /* row of the block */
+    const workshop *shop;
+} unpacking;
+
+static void unpack_strip(void *payload, int64_t i, int lane)
+{
+    const unpacking *u = payload;
+    nn_strip s = factor_strip(u->layout, u->to.n, u->to.k, i);
+    int64_t width = u->from.t->ne[0];
+    real *rows = u->shop->strip + lane * u->shop->strip_reals;
+    for (int64_t r = 0; r < s.rows; r++)
+        read_one(rows + r * width, &u->from, u->first + s.first + r);
+    factor_pack_strip(&u->to, rows, width, u->layout, i);
+}
+
+/* Reads block i and packs it into `memory`, strip by strip. */
+static factor unpack(real *memory, const frozen *f, int64_t i, nn_matrix_layout layout, workshop *shop)
+{
+    int64_t rows = rows_of(f, i);
+    unpacking u = { .to = { memory, rows, f->width, shop->half },
+                    .layout = layout,
+                    .from = reading_of(NULL, f->tensor),
+                    .first = i * f->block,
+                    .shop = shop };
+    if (layout == NN_COLUMNS) {
+        u.to.n = f->width;
+        u.to.k = rows;
+    }
+    nn_each(shop->threads, factor_strips(layout, u.to.n, u.to.k), unpack_strip, &u);
+    return u.to;
+}
+
+void frozen_keep(const frozen *f, workshop *shop)
+{
+    for (int64_t i = 0; i < frozen_blocks(f); i++) {
+        unpack(f->forth + (size_t)i * reals_of(f, f->block, NN_ROWS, shop->half), f, i, NN_ROWS, shop);
+        unpack(f->back + (size_t)i * reals_of(f, f->block, NN_COLUMNS, shop->half), f, i, NN_COLUMNS,
+               shop);
+    }
+}
+
+void frozen_product(real *out, const real *a, int64_t m, bool add, const frozen *f, int64_t i,
+                    nn_matrix_layout layout, workshop *shop)
+{
+    real *kept = layout == NN_ROWS ? f->forth : f->back;
+    int64_t rows = rows_of(f, i);
+    factor w = { kept, layout == NN_ROWS ? rows : f->width, layout == NN_ROWS ? f->width : rows,
+                 shop->half };
+    if (kept)
+        w.packed += (size_t)i * reals_of(f, f->block, layout, shop->half);
+    else
+        w = unpack(shop->packed, f, i, layout, shop);
+    if (shop->half)
+        product_half(out, a, &w, m, add, shop->rounded, shop->threads);
+    else
+        product(out, a, &w, m, add, shop->threads);
+}
+
+/* ---- dropout: x̃ = x / (1 − p) where a number of 16 bits drawn for the place is p · 2¹⁶ or more, else 0 ---- */
 
 typedef struct dropping {
     real *out;
@@ -104,11 +181,16 @@ typedef struct dropping {
 static void drop_row(void *payload, int64_t t, int lane)
 {
     const dropping *d = payload;
-    uint64_t base = mix(mix(d->key) ^ d->stream), least = (uint64_t)(d->p * 0x1p53);
-    real keep = (real)(1 / (1 - d->p));
-    for (int64_t i = t * d->width; i < (t + 1) * d->width; i++) {
-        real value = mix(base ^ (uint64_t)i) >> 11 >= least ? d->x[i] * keep : 0;
-        d->out[i] = d->add ? d->out[i] + value : value;
+    uint64_t base = mix(mix(d->key) ^ d->stream) ^ (uint64_t)t << 32;
+    unsigned least = (unsigned)(d->p * 65536 + 0.5);
+    real keep = (real)(65536.0 / (65536.0 - least)), *out = d->out + t * d->width;
+    const real *x = d->x + t * d->width;
+    for (int64_t i = 0; i < d->width; i += 4) {
+        uint64_t drawn = mix(base ^ (uint64_t)i);
+        for (int64_t k = i; k < i + 4 && k < d->width; k++, drawn >>= 16) {
+            real value = (drawn & 0xffff) >= least ? x[k] * keep : 0;
+            out[k] = d->add ? out[k] + value : value;
+        }
     }
 }
 
@@ -129,10 +211,8 @@ static bool drops(const workshop *shop)
 size_t workshop_factor_reals(int64_t rank, int64_t rows, int64_t widest)
 {
     size_t most = 0;
-    const int64_t pairs[][2] = {
-        { rank, widest }, { widest, rank }, { rank, rows }, { widest, rows }
-    };
-    for (size_t i = 0; i < 4; i++) {
+    const int64_t pairs[][2] = { { rank, widest }, { widest, rank }, { widest, rows } };
+    for (size_t i = 0; i < 3; i++) {
         size_t reals = factor_reals(pairs[i][0], pairs[i][1]);
         most = reals > most ? reals : most;
     }
@@ -143,7 +223,6 @@ typedef struct row_job {
     real *x;
     const real *bias;
     int64_t width;
-    real scale;
 } row_job;
 
 static void add_bias_row(void *payload, int64_t t, int lane)
@@ -153,13 +232,6 @@ static void add_bias_row(void *payload, int64_t t, int lane)
         j->x[t * j->width + i] += j->bias[i];
 }
 
-static void scale_row(void *payload, int64_t t, int lane)
-{
-    const row_job *j = payload;
-    for (int64_t i = 0; i < j->width; i++)
-        j->x[t * j->width + i] *= j->scale;
-}
-
 /* out [n] = s · in [n] */
 static void scaled(real *out, const real *in, int64_t n, real s)
 {
@@ -167,13 +239,42 @@ static void scaled(real *out, const real *in, int64_t n, real s)
         out[i] = s * in[i];
 }
 
+typedef struct turned_sum {
+    real *out;
+    const real *in;
+    int64_t m, n;
+} turned_sum;
+
+static void add_column(void *payload, int64_t j, int lane)
+{
+    const turned_sum *s = payload;
+    for (int64_t i = 0; i < s->m; i++)
+        s->out[j * s->m + i] += s->in[i * s->n + j];
+}
+
+/* out [n, m] += in [m, n]ᵀ */
+static void add_transposed(real *out, const real *in, int64_t m, int64_t n, int threads)
+{
+    nn_each(threads, n, add_column, &(turned_sum){ out, in, m, n });
+}
+
+/* Adds what has passed since `began`; the time now. */
+static double spend(double *sum, double began)
+{
+    double now = clock_ms();
+    *sum += now - began;
+    return now;
+}
+
 void linear_run(real *out, real *z, const real *x, int64_t t, const linear *l, workshop *shop)
 {
-    factor f = frozen_factor(&l->w, NN_ROWS, shop);
     int threads = shop->threads;
-    product(out, x, &f, t, false, threads);
+    double began = clock_ms();
+    factor f;
+    frozen_product(out, x, t, false, &l->w, 0, NN_ROWS, shop);
     if (l->bias)
-        nn_each(threads, t, add_bias_row, &(row_job){ out, l->bias, l->out, 1 });
+        nn_each(threads, t, add_bias_row, &(row_job){ out, l->bias, l->out });
+    began = spend(&shop->spent[l->kind][0], began);
     if (!l->a)
         return;
     if (drops(shop)) {
@@ -185,6 +286,7 @@ void linear_run(real *out, real *z, const real *x, int64_t t, const linear *l, w
     scaled(shop->z, z, t * shop->rank, shop->scale);
     factor_pack(&f, shop->factor, l->b, shop->rank, NN_ROWS, l->out, shop->rank, threads);
     product(out, shop->z, &f, t, true, threads);
+    spend(&shop->spent[l->kind][2], began);
 }
 
 void linear_back(real *dx, bool add, const real *dout, const real *z, const real *x, int64_t t,
@@ -192,19 +294,22 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
 {
     int64_t rank = shop->rank;
     int threads = shop->threads;
-    factor f = frozen_factor(&l->w, NN_COLUMNS, shop);
-    product(dx, dout, &f, t, add, threads);
+    double began = clock_ms();
+    factor f;
+    frozen_product(dx, dout, t, add, &l->w, 0, NN_COLUMNS, shop);
+    began = spend(&shop->spent[l->kind][1], began);
     if (!l->a)
         return;
-    /* dB [out, rank] += doutᵀ · (s z) */
+    /* dBᵀ [rank, out] = (s z)ᵀ dout */
     scaled(shop->z, z, t * rank, shop->scale);
-    transpose(shop->turned, dout, t, l->out, threads);
-    factor_pack(&f, shop->factor, shop->z, rank, NN_COLUMNS, rank, t, threads);
-    product(l->db, shop->turned, &f, l->out, true, threads);
+    transpose(shop->turned, shop->z, t, rank, threads);
+    factor_pack(&f, shop->factor, dout, l->out, NN_COLUMNS, l->out, t, threads);
+    product(shop->gradient, shop->turned, &f, rank, false, threads);
+    add_transposed(l->db, shop->gradient, rank, l->out, threads);
     /* dz [T, rank] = s · dout B */
     factor_pack(&f, shop->factor, l->b, rank, NN_COLUMNS, rank, l->out, threads);
     product(shop->z, dout, &f, t, false, threads);
-    nn_each(threads, t, scale_row, &(row_job){ shop->z, NULL, rank, shop->scale });
+    scaled(shop->z, shop->z, t * rank, shop->scale);
     /* dA [rank, in] += dzᵀ x̃ */
     if (drops(shop)) {
         drop(shop->x, x, t, l, shop, false);
@@ -215,10 +320,10 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
     product(l->da, shop->turned, &f, rank, true, threads);
     /* dx [T, in] += mask ∘ (dz A) */
     factor_pack(&f, shop->factor, l->a, l->in, NN_COLUMNS, l->in, rank, threads);
-    if (!drops(shop)) {
+    if (drops(shop)) {
+        product(shop->x, shop->z, &f, t, false, threads);
+        drop(dx, shop->x, t, l, shop, true);
+    } else
         product(dx, shop->z, &f, t, true, threads);
-        return;
-    }
-    product(shop->x, shop->z, &f, t, false, threads);
-    drop(dx, shop->x, t, l, shop, true);
+    spend(&shop->spent[l->kind][2], began);
 }

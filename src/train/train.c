@@ -477,7 +477,7 @@ static rap_status step(training *t, rap_err *err)
 
     if (status)
         return status;
-    norm = gradient_norm(decoder_grad(t->decoder), params);
+    norm = gradient_norm(decoder_grad(t->decoder), params, decoder_options_of(t).threads);
     if (!isfinite(loss) || !isfinite(norm))
         return blame(t, which, count, err);
     adam_step(&(adam){ .param = decoder_param(t->decoder),
