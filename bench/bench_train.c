@@ -205,7 +205,7 @@ static rap_status run(const setting *s, rap_err *err)
                                .scale = 1 },
                       s->threads);
         last = loss / learnt;
-        first = step ? first : last;
+        first = step == 1 ? last : first;
     }
     if (!status) {
         double tokens = (double)all * s->steps;

@@ -104,10 +104,7 @@ def read(path, dtype):
              "output.weight": "lm_head.weight"}
     named = dict(model.named_parameters())
     for name, t in tensors.items():
-        if t.tensor_type == gguf.GGMLQuantizationType.BF16:
-            x = torch.from_numpy(t.data.view(np.uint16).astype(np.int32) << 16).view(torch.float32)
-        else:
-            x = torch.from_numpy(t.data.astype(np.float32))
+        x = torch.from_numpy(np.array(gguf.quants.dequantize(t.data, t.tensor_type), np.float32))
         x = x.view(*[int(n) for n in reversed(t.shape)])
         part = name.split(".")[2] if name.startswith("blk") else ""
         if kind == "llama" and part in ("attn_q", "attn_k"):
@@ -157,7 +154,7 @@ def run(o):
         adam.step()
         adam.zero_grad(set_to_none=True)
         last = loss.item()
-        first = last if first is None else first
+        first = last if step == 1 + o.warm else first
     n = o.steps * o.count * o.length
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps({"tokens_per_second": round(n / (time.time() - wall), 1),

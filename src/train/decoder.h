@@ -27,7 +27,7 @@ typedef struct decoder_options {
 typedef struct rows {
     int64_t count;               /* T */
     const int32_t *token;        /* [T] −1: the row is a picture's */
-    const float *const *picture; /* [T] [D] where token is −1      */
+    const real *const *picture;  /* [T] [D] where token is −1      */
     const int32_t *target;       /* [T] the token that follows and is learnt; −1: not */
     spans spans;
 } rows;
@@ -51,6 +51,8 @@ rap_status decoder_loss(double *out, decoder *d, const rows *r, uint64_t dropout
 /* The same, and grad += the gradient of scale · Σ loss. */
 rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, uint64_t dropout_key,
                          rap_err *err);
+/* [T, D], behind decoder_learn(): the gradient by each row's embedding, for what makes pictures' rows. */
+const real *decoder_input_gradient(const decoder *d);
 /* out [T, vocab] */
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err);
 

@@ -435,3 +435,8 @@ void decoder_clear_times(decoder *d)
 {
     memset(d->shop.spent, 0, sizeof d->shop.spent);
 }
+
+const real *decoder_input_gradient(const decoder *d)
+{
+    return d->dx;
+}

@@ -24,6 +24,8 @@ typedef struct entry {
 struct pictures {
     vlm *v;
     char *folder; /* NULL: only counts */
+    bool before_projector;
+    int64_t width; /* of a row */
     temp file;
     int64_t floats; /* written */
     entry *entry;
@@ -38,7 +40,7 @@ static void entry_release(entry *e)
     free(e->cells);
 }
 
-rap_status pictures_open(pictures **out, vlm *v, const char *folder, rap_err *err)
+rap_status pictures_open(pictures **out, vlm *v, const char *folder, bool before_projector, rap_err *err)
 {
     pictures *p = mem_array(1, sizeof *p);
     char *path = folder ? path_join(folder, "features") : NULL;
@@ -51,6 +53,8 @@ rap_status pictures_open(pictures **out, vlm *v, const char *folder, rap_err *er
         return err_memory(err, "reading pictures");
     }
     p->v = v;
+    p->before_projector = before_projector;
+    p->width = before_projector ? tower_feature_width(v->tower) : v->width;
     p->file = (temp)TEMP_INIT;
     if (folder)
         status = temp_file(&p->file, path, 0600, err);
@@ -185,8 +189,15 @@ static rap_status encode(entry *out, pictures *p, const char *path, bool of_conc
         status = picture_init(&pic, p->v, &source, err);
     if (!status)
         status = lay_cells(out, &pic, err);
+    if (!status && p->before_projector && out->rows != tower_rows(p->v->tower))
+        status = err_set(err, RAP_E_UNSUPPORTED,
+                         "%s: the model takes it in several pieces; its projector is not trained, give "
+                         "--projector off",
+                         path);
     if (!status && p->folder)
-        status = store(p, pic.rows, pic.row_floats, err);
+        status = p->before_projector
+                     ? store(p, tower_features(p->v->tower), (size_t)(out->rows * p->width), err)
+                     : store(p, pic.rows, pic.row_floats, err);
     picture_release(&pic);
     free(tokens);
     image_release(&im);
@@ -232,7 +243,7 @@ rap_status pictures_read(float *out, const pictures *p, size_t number, rap_err *
 {
     const entry *e = &p->entry[number];
     char *to = (char *)out;
-    size_t left = (size_t)e->rows * (size_t)p->v->width * sizeof *out;
+    size_t left = (size_t)e->rows * (size_t)p->width * sizeof *out;
     off_t from = (off_t)e->offset * (off_t)sizeof *out;
 
     while (left) {
@@ -258,6 +269,11 @@ const int32_t *pictures_cells(int32_t *out_count, const pictures *p, size_t numb
 {
     *out_count = p->entry[number].count;
     return p->entry[number].cells;
+}
+
+int64_t pictures_width(const pictures *p)
+{
+    return p->width;
 }
 
 size_t pictures_count(const pictures *p)
