@@ -134,7 +134,10 @@ static void lay_shop(decoder *d, arena *a)
     w->strip = take(a, (size_t)(w->threads * w->strip_reals));
     if (!d->kept) /* as wide as the widest, padding to panels included, whichever way it is packed */
         w->packed = take(a, (size_t)((block + 64) * (widest_in + 64)));
-    w->rounded = w->half ? take(a, factor_half_reals(most(t, HEAD_ROWS), most(block, widest))) : NULL;
+    w->rounded = NULL;
+    if (w->half) /* rows of activations, and a LoRA's turned ones */
+        w->rounded = take(a, factor_half_reals(most((int64_t)t, HEAD_ROWS), most(block, widest)) +
+                                 factor_half_reals(most((int64_t)t, 1), most((int64_t)rank, 1)));
     w->x = take(a, t * (size_t)widest_in);
     w->z = take(a, t * rank);
     w->turned = take(a, t * rank);

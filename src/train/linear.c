@@ -167,13 +167,13 @@ void frozen_product(real *out, const real *a, int64_t m, bool add, const frozen 
         product(out, a, &w, m, add, shop->threads);
 }
 
-/* ---- dropout: x̃ = x / (1 − p) where a number of 16 bits drawn for the place is p · 2¹⁶ or more, else 0 ---- */
+/* ---- dropout: x̃ = x / (1 − p) where a number of 32 bits drawn for the place is p · 2³² or more, else 0 ---- */
 
 typedef struct dropping {
     real *out;
     const real *x;
     int64_t width;
-    uint64_t key, stream;
+    uint64_t base;
     double p;
     bool add;
 } dropping;
@@ -181,23 +181,14 @@ typedef struct dropping {
 static void drop_row(void *payload, int64_t t, int lane)
 {
     const dropping *d = payload;
-    uint64_t base = mix(mix(d->key) ^ d->stream) ^ (uint64_t)t << 32;
-    unsigned least = (unsigned)(d->p * 65536 + 0.5);
-    real keep = (real)(65536.0 / (65536.0 - least)), *out = d->out + t * d->width;
-    const real *x = d->x + t * d->width;
-    for (int64_t i = 0; i < d->width; i += 4) {
-        uint64_t drawn = mix(base ^ (uint64_t)i);
-        for (int64_t k = i; k < i + 4 && k < d->width; k++, drawn >>= 16) {
-            real value = (drawn & 0xffff) >= least ? x[k] * keep : 0;
-            out[k] = d->add ? out[k] + value : value;
-        }
-    }
+    row_drop(d->out + t * d->width, d->x + t * d->width, d->width, (uint32_t)mix(d->base ^ (uint64_t)t),
+             (uint32_t)(d->p * 0x1p32), (real)(1 / (1 - d->p)), d->add);
 }
 
 static void drop(real *out, const real *x, int64_t t, const linear *l, const workshop *shop,
                  bool add)
 {
-    dropping d = { out, x, l->in, shop->dropout_key, l->number, shop->dropout, add };
+    dropping d = { out, x, l->in, mix(mix(shop->dropout_key) ^ l->number), shop->dropout, add };
     nn_each(shop->threads, t, drop_row, &d);
 }
 
@@ -266,11 +257,22 @@ static double spend(double *sum, double began)
     return now;
 }
 
+/* out [m, n] (+)= a [m, k] · b, which is packed first. */
+static void lora_product(real *out, const real *a, int64_t m, const real *b, nn_matrix_layout layout, int64_t n,
+                         int64_t k, bool add, workshop *shop)
+{
+    factor f;
+    factor_pack(&f, shop->factor, shop->half, b, layout == NN_ROWS ? k : n, layout, n, k, shop->threads);
+    if (shop->half)
+        product_half(out, a, &f, m, add, shop->rounded, shop->threads);
+    else
+        product(out, a, &f, m, add, shop->threads);
+}
+
 void linear_run(real *out, real *z, const real *x, int64_t t, const linear *l, workshop *shop)
 {
     int threads = shop->threads;
     double began = clock_ms();
-    factor f;
     frozen_product(out, x, t, false, &l->w, 0, NN_ROWS, shop);
     if (l->bias)
         nn_each(threads, t, add_bias_row, &(row_job){ out, l->bias, l->out });
@@ -281,11 +283,9 @@ void linear_run(real *out, real *z, const real *x, int64_t t, const linear *l, w
         drop(shop->x, x, t, l, shop, false);
         x = shop->x;
     }
-    factor_pack(&f, shop->factor, l->a, l->in, NN_ROWS, shop->rank, l->in, threads);
-    product(z, x, &f, t, false, threads);
+    lora_product(z, x, t, l->a, NN_ROWS, shop->rank, l->in, false, shop);
     scaled(shop->z, z, t * shop->rank, shop->scale);
-    factor_pack(&f, shop->factor, l->b, shop->rank, NN_ROWS, l->out, shop->rank, threads);
-    product(out, shop->z, &f, t, true, threads);
+    lora_product(out, shop->z, t, l->b, NN_ROWS, l->out, shop->rank, true, shop);
     spend(&shop->spent[l->kind][2], began);
 }
 
@@ -295,7 +295,6 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
     int64_t rank = shop->rank;
     int threads = shop->threads;
     double began = clock_ms();
-    factor f;
     frozen_product(dx, dout, t, add, &l->w, 0, NN_COLUMNS, shop);
     began = spend(&shop->spent[l->kind][1], began);
     if (!l->a)
@@ -303,12 +302,10 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
     /* dBᵀ [rank, out] = (s z)ᵀ dout */
     scaled(shop->z, z, t * rank, shop->scale);
     transpose(shop->turned, shop->z, t, rank, threads);
-    factor_pack(&f, shop->factor, dout, l->out, NN_COLUMNS, l->out, t, threads);
-    product(shop->gradient, shop->turned, &f, rank, false, threads);
+    lora_product(shop->gradient, shop->turned, rank, dout, NN_COLUMNS, l->out, t, false, shop);
     add_transposed(l->db, shop->gradient, rank, l->out, threads);
     /* dz [T, rank] = s · dout B */
-    factor_pack(&f, shop->factor, l->b, rank, NN_COLUMNS, rank, l->out, threads);
-    product(shop->z, dout, &f, t, false, threads);
+    lora_product(shop->z, dout, t, l->b, NN_COLUMNS, rank, l->out, false, shop);
     scaled(shop->z, shop->z, t * rank, shop->scale);
     /* dA [rank, in] += dzᵀ x̃ */
     if (drops(shop)) {
@@ -316,14 +313,10 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
         x = shop->x;
     }
     transpose(shop->turned, shop->z, t, rank, threads);
-    factor_pack(&f, shop->factor, x, l->in, NN_COLUMNS, l->in, t, threads);
-    product(l->da, shop->turned, &f, rank, true, threads);
+    lora_product(l->da, shop->turned, rank, x, NN_COLUMNS, l->in, t, true, shop);
     /* dx [T, in] += mask ∘ (dz A) */
-    factor_pack(&f, shop->factor, l->a, l->in, NN_COLUMNS, l->in, rank, threads);
-    if (drops(shop)) {
-        product(shop->x, shop->z, &f, t, false, threads);
+    lora_product(drops(shop) ? shop->x : dx, shop->z, t, l->a, NN_COLUMNS, l->in, rank, !drops(shop), shop);
+    if (drops(shop))
         drop(dx, shop->x, t, l, shop, true);
-    } else
-        product(dx, shop->z, &f, t, true, threads);
     spend(&shop->spent[l->kind][2], began);
 }

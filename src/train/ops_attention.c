@@ -97,8 +97,8 @@ static void run_group(void *payload, int64_t piece, int lane)
     const real *k = j->k + at * ldk + g * a->head, *v = j->v + at * ldk + g * a->head;
     room r = divide(j->scratch + (size_t)lane * j->lane_reals, l, a->head);
     factor keys, values;
-    factor_pack(&keys, r.keys, k, ldk, NN_ROWS, l, a->head, 1);
-    factor_pack(&values, r.values, v, ldk, NN_COLUMNS, a->head, l, 1);
+    factor_pack(&keys, r.keys, false, k, ldk, NN_ROWS, l, a->head, 1);
+    factor_pack(&values, r.values, false, v, ldk, NN_COLUMNS, a->head, l, 1);
     for (int64_t h = g * each; h < (g + 1) * each; h++)
         for (int64_t first = 0; first < l; first += ROWS) {
             int64_t rows = l - first < ROWS ? l - first : ROWS;
@@ -141,7 +141,7 @@ typedef struct group {
 static void add_turned(real *d, group *g, const real *w, const real *x, int64_t rows, int64_t seen, real scale)
 {
     factor f;
-    factor_pack(&f, g->r.rows, x, g->ldq, NN_COLUMNS, g->head, rows, 1);
+    factor_pack(&f, g->r.rows, false, x, g->ldq, NN_COLUMNS, g->head, rows, 1);
     transpose_here(g->r.turned, w, g->l, rows, seen);
     product_here(d, g->ldk, g->r.turned, rows, &f, (extent){ g->head, rows }, seen, scale, true);
 }
@@ -170,9 +170,9 @@ static void back_group(void *payload, int64_t piece, int lane)
     g.dk = j->dk + begin;
     g.dv = j->dv + begin;
     g.r = divide(j->scratch + (size_t)lane * j->lane_reals, g.l, a->head);
-    factor_pack(&g.keys, g.r.keys, j->k + begin, ldk, NN_ROWS, g.l, a->head, 1);
-    factor_pack(&g.keys_t, g.r.keys_t, j->k + begin, ldk, NN_COLUMNS, a->head, g.l, 1);
-    factor_pack(&g.values, g.r.values, j->v + begin, ldk, NN_ROWS, g.l, a->head, 1);
+    factor_pack(&g.keys, g.r.keys, false, j->k + begin, ldk, NN_ROWS, g.l, a->head, 1);
+    factor_pack(&g.keys_t, g.r.keys_t, false, j->k + begin, ldk, NN_COLUMNS, a->head, g.l, 1);
+    factor_pack(&g.values, g.r.values, false, j->v + begin, ldk, NN_ROWS, g.l, a->head, 1);
     for (int64_t t = 0; t < g.l; t++) {
         memset(g.dk + t * ldk, 0, (size_t)a->head * sizeof(real));
         memset(g.dv + t * ldk, 0, (size_t)a->head * sizeof(real));

@@ -171,10 +171,10 @@ void projector_run(projector *p, const real *features, int64_t r)
 
     if (r < 1)
         return;
-    factor_pack(&f, p->factor, w0, p->in, NN_ROWS, p->inner, p->in, p->threads);
+    factor_pack(&f, p->factor, false, w0, p->in, NN_ROWS, p->inner, p->in, p->threads);
     product(p->h, features, &f, r, false, p->threads);
     nn_each(p->threads, r, gelu_row, &(piece){ p->h, p->a, b0, p->inner });
-    factor_pack(&f, p->factor, w2, p->inner, NN_ROWS, p->out, p->inner, p->threads);
+    factor_pack(&f, p->factor, false, w2, p->inner, NN_ROWS, p->out, p->inner, p->threads);
     product(p->result, p->a, &f, r, false, p->threads);
     nn_each(p->threads, r, add_bias, &(piece){ p->result, NULL, b2, p->out });
 }
@@ -204,7 +204,7 @@ static void add_outer(projector *p, real *dw, const real *d, const real *x, int6
 {
     factor f;
     transpose(p->turned, d, r, n, p->threads);
-    factor_pack(&f, p->factor, x, k, NN_COLUMNS, k, r, p->threads);
+    factor_pack(&f, p->factor, false, x, k, NN_COLUMNS, k, r, p->threads);
     product(dw, p->turned, &f, n, true, p->threads);
 }
 
@@ -216,7 +216,7 @@ void projector_back(projector *p, const real *features, const real *dout, int64_
         return;
     add_outer(p, p->grad + place_of(p, W2), dout, p->a, r, p->out, p->inner);
     add_rows(p->grad + place_of(p, B2), dout, r, p->out);
-    factor_pack(&f, p->factor, p->param + place_of(p, W2), p->inner, NN_COLUMNS, p->inner, p->out,
+    factor_pack(&f, p->factor, false, p->param + place_of(p, W2), p->inner, NN_COLUMNS, p->inner, p->out,
                 p->threads);
     product(p->dh, dout, &f, r, false, p->threads);
     nn_each(p->threads, r, gelu_row_back, &(piece){ p->h, p->dh, NULL, p->inner });

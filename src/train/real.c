@@ -41,13 +41,6 @@ void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix
         nn_product_pack_strip(f->packed, rows, ldb, layout, f->n, f->k, i);
 }
 
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout,
-                 int64_t n, int64_t k, int threads)
-{
-    *out = (factor){ memory, n, k, false };
-    nn_product_pack(memory, b, ldb, layout, n, k, threads);
-}
-
 void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads)
 {
     nn_product(out, a, b->packed, m, b->n, b->k, add, threads);
@@ -74,6 +67,11 @@ void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const fact
                                          .depth = p.depth,
                                          .scale = scale,
                                          .add = add });
+}
+
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep, bool add)
+{
+    nn_kernels_used()->drop(out, x, n, key, least, keep, add);
 }
 
 real row_weights(real *x, int64_t n, real top, real scale)
@@ -120,14 +118,6 @@ void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix
         f->packed[layout == NN_ROWS ? i * f->k + c : c * f->k + i] = rows[c];
 }
 
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout,
-                 int64_t n, int64_t k, int threads)
-{
-    *out = (factor){ memory, n, k, false };
-    for (int64_t i = 0; i < factor_strips(layout, n, k); i++)
-        factor_pack_strip(out, b + i * ldb, ldb, layout, i);
-}
-
 void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p, int64_t m,
                   real scale, bool add)
 {
@@ -149,6 +139,14 @@ void product_half(real *out, const real *a, const factor *b, int64_t m, bool add
 {
 }
 
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep, bool add)
+{
+    for (int64_t i = 0; i < n; i++) {
+        real value = nn_drawn(key, (uint32_t)i) >= least ? x[i] * keep : 0;
+        out[i] = add ? out[i] + value : value;
+    }
+}
+
 real row_weights(real *x, int64_t n, real top, real scale)
 {
     real sum = 0;
@@ -164,6 +162,28 @@ void row_sigmoid(real *out, const real *x, int64_t n)
 }
 
 #endif
+
+typedef struct packing {
+    factor f;
+    const real *b;
+    int64_t ldb;
+    nn_matrix_layout layout;
+} packing;
+
+static void pack_strip(void *payload, int64_t i, int lane)
+{
+    const packing *p = payload;
+    nn_strip s = factor_strip(p->layout, p->f.n, p->f.k, i);
+    factor_pack_strip(&p->f, p->b + s.first * p->ldb, p->ldb, p->layout, i);
+}
+
+void factor_pack(factor *out, real *memory, bool half, const real *b, int64_t ldb, nn_matrix_layout layout,
+                 int64_t n, int64_t k, int threads)
+{
+    packing p = { { memory, n, k, half }, b, ldb, layout };
+    *out = p.f;
+    nn_each(n * k < 16384 ? 1 : threads, factor_strips(layout, n, k), pack_strip, &p);
+}
 
 enum { SIDE = 32 };
 

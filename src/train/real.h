@@ -28,8 +28,8 @@ nn_strip factor_strip(nn_matrix_layout layout, int64_t n, int64_t k, int64_t i);
 void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout, int64_t i);
 
 /* b [n, k] or [k, n], rows `ldb` apart. */
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout, int64_t n,
-                 int64_t k, int threads);
+void factor_pack(factor *out, real *memory, bool half, const real *b, int64_t ldb, nn_matrix_layout layout,
+                 int64_t n, int64_t k, int threads);
 
 /* out [m, n] = a [m, k] · b, or += with `add`. */
 void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads);
@@ -50,6 +50,8 @@ void transpose(real *out, const real *in, int64_t m, int64_t n, int threads);
 
 /* x [n] = e^(scale (x − top)); gives their sum. */
 real row_weights(real *x, int64_t n, real top, real scale);
+/* out [n] = or += x · keep where a number drawn from `key` and the place is `least` or more, else 0. */
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep, bool add);
 /* out [n] = 1 / (1 + e^−x) */
 void row_sigmoid(real *out, const real *x, int64_t n);
 
