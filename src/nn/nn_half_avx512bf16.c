@@ -79,8 +79,13 @@ void nn_half_finish(float *out, int64_t ldo, const float *acc, int64_t width, in
                     bool add)
 {
     for (int64_t r = 0; r < rows; r++, out += ldo, acc += width)
-        for (int64_t j = 0; j < columns; j++)
-            out[j] = add ? out[j] + acc[j] : acc[j];
+        for (int64_t j = 0; j < columns; j += 16) {
+            __mmask16 there = columns - j >= 16 ? 0xffff : (__mmask16)((1u << (columns - j)) - 1);
+            __m512 x = _mm512_loadu_ps(acc + j);
+            if (add)
+                x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(there, out + j));
+            _mm512_mask_storeu_ps(out + j, there, x);
+        }
 }
 
 /* ---- rounding and packing ---- */
