@@ -63,14 +63,14 @@ static int parse(setting *s, int argc, char **argv)
         else if (!strcmp(a, "--profile"))
             s->profile = true;
         else if (!strcmp(a, "--dropout"))
-            s->dropout = atof(next), i++;
+            s->dropout = strtod(next, NULL), i++;
         else if (*a != '-')
             s->model = a;
         else
             known = false;
         for (size_t k = 0; !known && k < sizeof numbers / sizeof *numbers; k++)
             if (!strcmp(a, numbers[k].name)) {
-                *numbers[k].value = atoi(next);
+                *numbers[k].value = (int)strtol(next, NULL, 10);
                 known = true;
                 i++;
             }
@@ -112,7 +112,8 @@ static double peak_speed(const setting *s)
     double best = 1e9;
 
     for (int64_t i = 0; i < factor_strips(NN_ROWS, SIDE, SIDE); i++)
-        factor_pack_strip(&f, a + factor_strip(NN_ROWS, SIDE, SIDE, i).first * SIDE, SIDE, NN_ROWS, i);
+        factor_pack_strip(&f, a + factor_strip(NN_ROWS, SIDE, SIDE, i).first * SIDE, SIDE, NN_ROWS,
+                          i);
     for (int i = 0; i < TIMES; i++) {
         double began = clock_ms(), took;
 
@@ -148,10 +149,12 @@ static void print_profile(const decoder *d, const setting *s, double tokens)
         shape_linear(&out, &in, h, (linear_kind)k);
         work = 2 * tokens * (double)h->layers * (double)(in * out) / 1e6;
         if (shape_has(h, (linear_kind)k))
-            printf("%-12s forwards %7.0f ms %3.0f %%, backwards %7.0f ms %3.0f %%, LoRA %7.0f ms %3.0f %%\n",
+            printf("%-12s forwards %7.0f ms %3.0f %%, backwards %7.0f ms %3.0f %%, LoRA %7.0f ms "
+                   "%3.0f %%\n",
                    linear_name((linear_kind)k), ms[0], 100 * work / ms[0] / peak, ms[1],
                    100 * work / ms[1] / peak, ms[2],
-                   100 * 6 * tokens * (double)h->layers * (double)(s->rank * (in + out)) / 1e6 / ms[2] / lora_peak);
+                   100 * 6 * tokens * (double)h->layers * (double)(s->rank * (in + out)) / 1e6 /
+                       ms[2] / lora_peak);
     }
 }
 
@@ -167,13 +170,15 @@ static rap_status run(const setting *s, rap_err *err)
                           .recompute = s->recompute,
                           .bf16 = s->bf16,
                           .keep = (size_t)2 << 30 };
-    int32_t *token = mem_array((size_t)all, sizeof *token), *target = mem_array((size_t)all, sizeof *target),
+    int32_t *token = mem_array((size_t)all, sizeof *token),
+            *target = mem_array((size_t)all, sizeof *target),
             *begin = mem_array((size_t)s->count + 1, sizeof *begin);
     gguf_file *g = NULL;
     decoder *d = NULL;
     real *m = NULL, *v = NULL;
     double wall = 0, cpu = 0, first = 0, last = 0;
-    rap_status status = token && target && begin ? gguf_file_open(&g, s->model, err) : err_memory(err, "starting");
+    rap_status status =
+        token && target && begin ? gguf_file_open(&g, s->model, err) : err_memory(err, "starting");
 
     if (!status)
         status = decoder_open(&d, g, &o, err);
@@ -193,7 +198,8 @@ static rap_status run(const setting *s, rap_err *err)
         }
         fill(token, target, begin, s, step, decoder_shape(d)->vocab);
         r = (rows){ .count = all, .token = token, .target = target, .spans = { begin, s->count } };
-        status = decoder_learn(&loss, d, &r, 1.0 / learnt, s->dropout > 0 ? (uint64_t)step + 1 : 0, err);
+        status =
+            decoder_learn(&loss, d, &r, 1.0 / learnt, s->dropout > 0 ? (uint64_t)step + 1 : 0, err);
         if (!status)
             adam_step(&(adam){ .param = decoder_param(d),
                                .grad = decoder_grad(d),
@@ -212,9 +218,10 @@ static rap_status run(const setting *s, rap_err *err)
 
         wall = (clock_ms() - wall) / 1000;
         cpu = processor_seconds() - cpu;
-        printf("{\"tokens_per_second\": %.1f, \"us_of_processor_a_token\": %.1f, \"peak_mib\": %ld, "
-               "\"first_loss\": %.6f, \"last_loss\": %.6f}\n",
-               tokens / wall, cpu / tokens * 1e6, peak_kib() / 1024, first, last);
+        printf(
+            "{\"tokens_per_second\": %.1f, \"us_of_processor_a_token\": %.1f, \"peak_mib\": %ld, "
+            "\"first_loss\": %.6f, \"last_loss\": %.6f}\n",
+            tokens / wall, cpu / tokens * 1e6, peak_kib() / 1024, first, last);
         if (s->profile)
             print_profile(d, s, (double)all * s->steps);
     }
@@ -235,7 +242,8 @@ int main(int argc, char **argv)
     int code = parse(&s, argc, argv);
 
     if (code) {
-        fprintf(stderr, "usage: bench_train MODEL.gguf [--rank N] [--length L] [--count N] [--steps N] [--threads N] "
+        fprintf(stderr, "usage: bench_train MODEL.gguf [--rank N] [--length L] [--count N] "
+                        "[--steps N] [--threads N] "
                         "[--dropout X] [--bf16] [--recompute] [--profile]\n");
         return code;
     }

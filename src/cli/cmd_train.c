@@ -20,7 +20,8 @@ const cli_command cmd_train = {
     "type\n"
     "of weights. FOLDER gets adapter.gguf, which any program on llama.cpp loads, loss.jsonl and\n"
     "loss.png. After an interruption the same command goes on from FOLDER/checkpoint.gguf.\n\n"
-    "LLaVA's projector is trained too, in full, and lies in FOLDER/mmproj.gguf: name both files in the\n"
+    "LLaVA's projector is trained too, in full, and lies in FOLDER/mmproj.gguf: name both files in "
+    "the\n"
     "profile. --projector off leaves it as it is; that of other models is never trained.",
     run,
     CLI_NO_STORE,
@@ -41,6 +42,8 @@ static void print_data(const train_result *r, const train_options *o)
     printf("%" PRIu64 " samples, %" PRIu64 " tokens, %" PRIu64 " of them learnt, %" PRIu64
            " pictures; the longest sample has %d tokens\n",
            r->samples, r->tokens, r->answers, r->pictures, r->longest);
+    if (r->from_cache)
+        printf("%" PRIu64 " of the pictures were encoded by an earlier training\n", r->from_cache);
     if (r->many_concepts)
         printf("left out: %" PRIu64 " with more than %d concepts\n", r->many_concepts,
                o->max_concepts);
@@ -87,6 +90,8 @@ static json_t *json_result(const train_result *r, const train_options *o)
 
     if (j)
         json_object_set_new(j, "held_out", json_integer((json_int_t)r->held_out));
+    if (j)
+        json_object_set_new(j, "from_cache", json_integer((json_int_t)r->from_cache));
     if (j && r->projector)
         json_object_set_new(j, "projector", json_integer((json_int_t)r->projector));
     if (j && r->projector && !dry)
@@ -140,8 +145,10 @@ static int run(cli *c, int argc, char **argv)
         { "--lr", CLI_REAL, &o.lr, "X", "highest learning rate: 1e-4" },
         { "--projector", CLI_TEXT, &projector, "train|off",
           "the projector too, or the LoRA alone (default: train where it can be)" },
-        { "--projector-lr", CLI_REAL, &o.projector_lr, "X", "highest learning rate of the projector: 2e-5" },
-        { "--bf16", CLI_FLAG, &o.bf16, NULL, "multiply frozen weights in bf16 (AVX512-BF16): faster, less exact" },
+        { "--projector-lr", CLI_REAL, &o.projector_lr, "X",
+          "highest learning rate of the projector: 2e-5" },
+        { "--bf16", CLI_FLAG, &o.bf16, NULL,
+          "multiply frozen weights in bf16 (AVX512-BF16): faster, less exact" },
         { "--warmup", CLI_REAL, &o.warmup, "X", "share of the steps: 0.03" },
         { "--clip", CLI_REAL, &o.clip, "X", "length of the gradient at most, 0: any: 1" },
         { "--epochs", CLI_NUMBER, &epochs, "N", "1" },
@@ -166,7 +173,8 @@ static int run(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE)
         return code;
-    if (strcmp(projector, "train") != 0 && strcmp(projector, "off") != 0 && strcmp(projector, "auto") != 0) {
+    if (strcmp(projector, "train") != 0 && strcmp(projector, "off") != 0 &&
+        strcmp(projector, "auto") != 0) {
         cli_say("train: --projector %s: train or off", projector);
         return CLI_USAGE;
     }

@@ -32,8 +32,8 @@ size_t nn_half_count(int64_t n, int64_t k)
 
 #if defined(__x86_64__)
 
-void nn_half_pack_strip(uint16_t *packed, const float *strip, int64_t ldb, nn_matrix_layout layout, int64_t n,
-                        int64_t k, int64_t i)
+void nn_half_pack_strip(uint16_t *packed, const float *strip, int64_t ldb, nn_matrix_layout layout,
+                        int64_t n, int64_t k, int64_t i)
 {
     const nn_kernels *kernels = nn_kernels_used();
     int64_t panels = nn_panel_count(kernels, n), height = nn_half_row(k);
@@ -45,8 +45,8 @@ void nn_half_pack_strip(uint16_t *packed, const float *strip, int64_t ldb, nn_ma
     }
     for (int64_t q = 0; q < panels; q++) {
         nn_panel p = nn_panel_at(kernels, n, q);
-        nn_half_pack_columns(packed + p.first * height + s.first * p.width, p.width, strip + p.first, ldb,
-                             p.columns, s.rows);
+        nn_half_pack_columns(packed + p.first * height + s.first * p.width, p.width,
+                             strip + p.first, ldb, p.columns, s.rows);
     }
 }
 
@@ -99,8 +99,8 @@ static void run_task(void *payload, int64_t task, int lane)
         run_panel(j, first, rows, nn_panel_at(nn_kernels_used(), j->n, i));
 }
 
-void nn_half_product(float *out, const uint16_t *a, const uint16_t *packed, int64_t m, int64_t n, int64_t k,
-                     bool add, int threads)
+void nn_half_product(float *out, const uint16_t *a, const uint16_t *packed, int64_t m, int64_t n,
+                     int64_t k, bool add, int threads)
 {
     job j = { .out = out, .a = a, .packed = packed, .m = m, .n = n, .k = k, .add = add };
     int64_t fit, wanted;
@@ -120,8 +120,8 @@ void nn_half_product(float *out, const uint16_t *a, const uint16_t *packed, int6
 
 #else /* never called: nn_half_is_there() is false */
 
-void nn_half_pack_strip(uint16_t *packed, const float *strip, int64_t ldb, nn_matrix_layout layout, int64_t n,
-                        int64_t k, int64_t i)
+void nn_half_pack_strip(uint16_t *packed, const float *strip, int64_t ldb, nn_matrix_layout layout,
+                        int64_t n, int64_t k, int64_t i)
 {
 }
 
@@ -129,8 +129,8 @@ void nn_half_round(uint16_t *out, const float *a, int64_t m, int64_t k, int thre
 {
 }
 
-void nn_half_product(float *out, const uint16_t *a, const uint16_t *packed, int64_t m, int64_t n, int64_t k,
-                     bool add, int threads)
+void nn_half_product(float *out, const uint16_t *a, const uint16_t *packed, int64_t m, int64_t n,
+                     int64_t k, bool add, int threads)
 {
 }
 

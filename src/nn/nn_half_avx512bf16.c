@@ -27,7 +27,8 @@ INLINE void tile(const nn_half_sum *s, int64_t first, const int rows, const int 
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 3
         for (int v = 0; v < vectors; v++)
-            sum[r][v] = s->fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(acc + r * s->width + 16 * v);
+            sum[r][v] =
+                s->fresh ? _mm512_setzero_ps() : _mm512_loadu_ps(acc + r * s->width + 16 * v);
     for (int64_t p = 0; p < s->pairs; p++, a += 2, w += 32 * vectors) {
         __m512bh b[3];
         _mm_prefetch((const char *)(w + 32 * vectors * 8), _MM_HINT_T0);
@@ -49,14 +50,15 @@ INLINE void tile(const nn_half_sum *s, int64_t first, const int rows, const int 
             _mm512_storeu_ps(acc + r * s->width + 16 * v, sum[r][v]);
 }
 
-#define TILE(rows, vectors) \
-    case rows:              \
+#define TILE(rows, vectors)            \
+    case rows:                         \
         tile(s, first, rows, vectors); \
         break;
-#define TILES(vectors)                                                                                \
-    switch (rows) {                                                                                   \
-        TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors)          \
-        TILE(6, vectors) TILE(7, vectors) default : tile(s, first, NN_HALF_ROWS, vectors);           \
+#define TILES(vectors)                                                                       \
+    switch (rows) {                                                                          \
+        TILE(1, vectors)                                                                     \
+        TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors) \
+            TILE(7, vectors) default : tile(s, first, NN_HALF_ROWS, vectors);                \
     }
 
 static void tile_of(const nn_half_sum *s, int64_t first, int64_t rows)
@@ -75,8 +77,8 @@ void nn_half_add(const nn_half_sum *s)
         tile_of(s, first, s->rows - first < NN_HALF_ROWS ? s->rows - first : NN_HALF_ROWS);
 }
 
-void nn_half_finish(float *out, int64_t ldo, const float *acc, int64_t width, int64_t rows, int64_t columns,
-                    bool add)
+void nn_half_finish(float *out, int64_t ldo, const float *acc, int64_t width, int64_t rows,
+                    int64_t columns, bool add)
 {
     for (int64_t r = 0; r < rows; r++, out += ldo, acc += width)
         for (int64_t j = 0; j < columns; j += 16) {
@@ -97,7 +99,8 @@ INLINE __m512i rounded(const float *x, int64_t left)
         return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
     __mmask16 low = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
     __mmask16 high = left > 16 ? (__mmask16)((1u << (left - 16)) - 1) : 0;
-    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, x + 16), _mm512_maskz_loadu_ps(low, x));
+    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(high, x + 16),
+                                        _mm512_maskz_loadu_ps(low, x));
 }
 
 void nn_half_round_row(uint16_t *out, const float *x, int64_t k)
@@ -128,7 +131,8 @@ INLINE void turn(__m512i r[16])
     /* r[4 i + c] holds in its quarter q column 4 q + c of rows 4 i … 4 i + 3 */
 #pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
-        __m512i a = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x44), b = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xee);
+        __m512i a = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x44),
+                b = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xee);
         __m512i d = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x44),
                 e = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xee);
         t[c] = _mm512_shuffle_i32x4(a, d, 0x88);
@@ -157,11 +161,12 @@ void nn_half_pack_rows(uint16_t *to, int64_t width, const float *from, int64_t l
         }
 }
 
-void nn_half_pack_columns(uint16_t *to, int64_t width, const float *from, int64_t ldb, int64_t columns,
-                          int64_t rows)
+void nn_half_pack_columns(uint16_t *to, int64_t width, const float *from, int64_t ldb,
+                          int64_t columns, int64_t rows)
 {
-    static const uint16_t order[32] = { 0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31 };
+    static const uint16_t order[32] = { 0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                        21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                        11, 27, 12, 28, 13, 29, 14, 30, 15, 31 };
     __m512i pairs = _mm512_loadu_si512(order);
     for (int64_t i = 0; i < rows; i += 2, to += 2 * width)
         for (int64_t j = 0; j < width; j += 16) {

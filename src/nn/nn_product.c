@@ -54,8 +54,8 @@ static void pack_rows(float *to, const float *b, int64_t ldb, nn_panel p, int64_
     }
 }
 
-void nn_product_pack_strip(float *packed, const float *strip, int64_t ldb, nn_matrix_layout layout, int64_t n,
-                           int64_t k, int64_t i)
+void nn_product_pack_strip(float *packed, const float *strip, int64_t ldb, nn_matrix_layout layout,
+                           int64_t n, int64_t k, int64_t i)
 {
     const nn_kernels *kernels = nn_kernels_used();
     int64_t panels = nn_panel_count(kernels, n);

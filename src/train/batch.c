@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-rap_status batch_init(batch *out, int64_t cap, int64_t width, int64_t feature_width, real *projected,
-                      rap_err *err)
+rap_status batch_init(batch *out, int64_t cap, int64_t width, int64_t feature_width,
+                      real *projected, rap_err *err)
 {
     size_t n = (size_t)cap;
 
-    *out = (batch){ .cap = cap, .width = width, .feature_width = feature_width, .projected = projected };
+    *out = (batch){
+        .cap = cap, .width = width, .feature_width = feature_width, .projected = projected
+    };
     out->token = mem_array(n, sizeof *out->token);
     out->target = mem_array(n, sizeof *out->target);
     out->begin = mem_array(n + 1, sizeof *out->begin);
@@ -37,7 +39,8 @@ void batch_release(batch *b)
 
 size_t batch_bytes(int64_t cap, int64_t feature_width)
 {
-    return (size_t)cap * ((size_t)feature_width * sizeof(float) + 3 * sizeof(int32_t) + sizeof(float *));
+    return (size_t)cap *
+           ((size_t)feature_width * sizeof(float) + 3 * sizeof(int32_t) + sizeof(float *));
 }
 
 void batch_clear(batch *b)

@@ -50,7 +50,8 @@ static void lay_acts(acts *c, arena *a, const decoder *d)
         c->z[i] = shape_has(s, (linear_kind)i) ? take(a, t * (size_t)d->options.rank) : NULL;
 }
 
-static void lay_frozen(frozen *f, arena *a, int64_t height, int64_t width, int64_t block, const decoder *d)
+static void lay_frozen(frozen *f, arena *a, int64_t height, int64_t width, int64_t block,
+                       const decoder *d)
 {
     f->rows = height;
     f->width = width;
@@ -357,7 +358,8 @@ rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options
     status = shape_read(&s, g, err);
     if (!status && o->bf16 && !half_is_there())
         status = err_set(err, RAP_E_UNSUPPORTED,
-                         "training in bf16 takes a processor that multiplies it (AVX512-BF16), which this one does "
+                         "training in bf16 takes a processor that multiplies it (AVX512-BF16), "
+                         "which this one does "
                          "not; leave out --bf16");
     if (status)
         goto cleanup;

@@ -239,7 +239,8 @@ static void pick_logits(int64_t n, decoder *d)
         memcpy(d->picked + i * width, d->x + d->place[i] * width, (size_t)width * sizeof(real));
     rms_norm(d->heads, d->picked, d->norm, n, width, (real)d->shape.eps, d->shop.threads);
     for (int64_t i = 0; i < frozen_blocks(&d->head); i++)
-        frozen_product(d->logits + i * HEAD_BLOCK * n, d->heads, n, false, &d->head, i, NN_ROWS, &d->shop);
+        frozen_product(d->logits + i * HEAD_BLOCK * n, d->heads, n, false, &d->head, i, NN_ROWS,
+                       &d->shop);
 }
 
 /* From d->logits, which hold their gradient, into dx. */
@@ -247,7 +248,8 @@ static void head_back(int64_t n, decoder *d)
 {
     int64_t width = d->shape.width;
     for (int64_t i = 0; i < frozen_blocks(&d->head); i++)
-        frozen_product(d->heads, d->logits + i * HEAD_BLOCK * n, n, i > 0, &d->head, i, NN_COLUMNS, &d->shop);
+        frozen_product(d->heads, d->logits + i * HEAD_BLOCK * n, n, i > 0, &d->head, i, NN_COLUMNS,
+                       &d->shop);
     memset(d->dpicked, 0, (size_t)(n * width) * sizeof(real));
     rms_norm_back(d->dpicked, d->heads, d->picked, d->norm, n, width, (real)d->shape.eps,
                   d->shop.threads);
@@ -337,8 +339,8 @@ rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err)
             d->place[i] = (int32_t)(at + i);
         pick_logits(n, d);
         for (int64_t i = 0; i < n * d->shape.vocab; i++)
-            out[at * d->shape.vocab + i] = *logit(d->logits, i / d->shape.vocab, i % d->shape.vocab, n,
-                                                  d->shape.vocab, HEAD_BLOCK);
+            out[at * d->shape.vocab + i] = *logit(d->logits, i / d->shape.vocab, i % d->shape.vocab,
+                                                  n, d->shape.vocab, HEAD_BLOCK);
     }
     return RAP_OK;
 }

@@ -125,7 +125,8 @@ static void unpack_strip(void *payload, int64_t i, int lane)
 }
 
 /* Reads block i and packs it into `memory`, strip by strip. */
-static factor unpack(real *memory, const frozen *f, int64_t i, nn_matrix_layout layout, workshop *shop)
+static factor unpack(real *memory, const frozen *f, int64_t i, nn_matrix_layout layout,
+                     workshop *shop)
 {
     int64_t rows = rows_of(f, i);
     unpacking u = { .to = { memory, rows, f->width, shop->half },
@@ -144,9 +145,10 @@ static factor unpack(real *memory, const frozen *f, int64_t i, nn_matrix_layout 
 void frozen_keep(const frozen *f, workshop *shop)
 {
     for (int64_t i = 0; i < frozen_blocks(f); i++) {
-        unpack(f->forth + (size_t)i * reals_of(f, f->block, NN_ROWS, shop->half), f, i, NN_ROWS, shop);
-        unpack(f->back + (size_t)i * reals_of(f, f->block, NN_COLUMNS, shop->half), f, i, NN_COLUMNS,
+        unpack(f->forth + (size_t)i * reals_of(f, f->block, NN_ROWS, shop->half), f, i, NN_ROWS,
                shop);
+        unpack(f->back + (size_t)i * reals_of(f, f->block, NN_COLUMNS, shop->half), f, i,
+               NN_COLUMNS, shop);
     }
 }
 
@@ -181,8 +183,9 @@ typedef struct dropping {
 static void drop_row(void *payload, int64_t t, int lane)
 {
     const dropping *d = payload;
-    row_drop(d->out + t * d->width, d->x + t * d->width, d->width, (uint32_t)mix(d->base ^ (uint64_t)t),
-             (uint32_t)(d->p * 0x1p32), (real)(1 / (1 - d->p)), d->add);
+    row_drop(d->out + t * d->width, d->x + t * d->width, d->width,
+             (uint32_t)mix(d->base ^ (uint64_t)t), (uint32_t)(d->p * 0x1p32),
+             (real)(1 / (1 - d->p)), d->add);
 }
 
 static void drop(real *out, const real *x, int64_t t, const linear *l, const workshop *shop,
@@ -258,11 +261,12 @@ static double spend(double *sum, double began)
 }
 
 /* out [m, n] (+)= a [m, k] · b, which is packed first. */
-static void lora_product(real *out, const real *a, int64_t m, const real *b, nn_matrix_layout layout, int64_t n,
-                         int64_t k, bool add, workshop *shop)
+static void lora_product(real *out, const real *a, int64_t m, const real *b,
+                         nn_matrix_layout layout, int64_t n, int64_t k, bool add, workshop *shop)
 {
     factor f;
-    factor_pack(&f, shop->factor, shop->half, b, layout == NN_ROWS ? k : n, layout, n, k, shop->threads);
+    factor_pack(&f, shop->factor, shop->half, b, layout == NN_ROWS ? k : n, layout, n, k,
+                shop->threads);
     if (shop->half)
         product_half(out, a, &f, m, add, shop->rounded, shop->threads);
     else
@@ -315,7 +319,8 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
     transpose(shop->turned, shop->z, t, rank, threads);
     lora_product(l->da, shop->turned, rank, x, NN_COLUMNS, l->in, t, true, shop);
     /* dx [T, in] += mask ∘ (dz A) */
-    lora_product(drops(shop) ? shop->x : dx, shop->z, t, l->a, NN_COLUMNS, l->in, rank, !drops(shop), shop);
+    lora_product(drops(shop) ? shop->x : dx, shop->z, t, l->a, NN_COLUMNS, l->in, rank,
+                 !drops(shop), shop);
     if (drops(shop))
         drop(dx, shop->x, t, l, shop, true);
     spend(&shop->spent[l->kind][2], began);

@@ -104,8 +104,8 @@ static void run_group(void *payload, int64_t piece, int lane)
             int64_t rows = l - first < ROWS ? l - first : ROWS;
             int64_t offset = (at + first) * ldq + h * a->head;
             weights_of(r.p, j->q + offset, ldq, &keys, first, rows, a->scale);
-            product_here(j->out + offset, ldq, r.p, l, &values, (extent){ a->head, first + rows }, rows, 1,
-                         false);
+            product_here(j->out + offset, ldq, r.p, l, &values, (extent){ a->head, first + rows },
+                         rows, 1, false);
         }
 }
 
@@ -138,7 +138,8 @@ typedef struct group {
 } group;
 
 /* d [seen, head] += scale · w [rows, seen]ᵀ · x [rows, head] */
-static void add_turned(real *d, group *g, const real *w, const real *x, int64_t rows, int64_t seen, real scale)
+static void add_turned(real *d, group *g, const real *w, const real *x, int64_t rows, int64_t seen,
+                       real scale)
 {
     factor f;
     factor_pack(&f, g->r.rows, false, x, g->ldq, NN_COLUMNS, g->head, rows, 1);
@@ -151,7 +152,8 @@ static void back_rows(const job *j, group *g, int64_t offset, int64_t first, int
     const real *q = j->q + offset, *dout = j->dout + offset;
     int64_t seen = first + rows;
     weights_of(g->r.p, q, g->ldq, &g->keys, first, rows, j->a->scale);
-    product_here(g->r.dp, g->l, dout, g->ldq, &g->values, (extent){ seen, g->head }, rows, 1, false);
+    product_here(g->r.dp, g->l, dout, g->ldq, &g->values, (extent){ seen, g->head }, rows, 1,
+                 false);
     add_turned(g->dv, g, g->r.p, dout, rows, seen, 1);
     through_softmax(g->r.dp, g->r.p, rows, seen, g->l);
     product_here(j->dq + offset, g->ldq, g->r.dp, g->l, &g->keys_t, (extent){ g->head, seen }, rows,

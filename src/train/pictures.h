@@ -22,5 +22,6 @@ int64_t pictures_width(const pictures *p); /* of a row */
 rap_status pictures_read(float *out, const pictures *p, size_t number, rap_err *err);
 int32_t pictures_rows(const pictures *p, size_t number);
 size_t pictures_count(const pictures *p);
+size_t pictures_from_cache(const pictures *p); /* of them not encoded in this run (feature_cache.h) */
 
 #endif

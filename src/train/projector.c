@@ -13,7 +13,8 @@
 /* ---- its numbers in the mmproj ---- */
 
 enum { W0, B0, W2, B2, PARTS };
-static const char *const part_name[PARTS] = { "mm.0.weight", "mm.0.bias", "mm.2.weight", "mm.2.bias" };
+static const char *const part_name[PARTS] = { "mm.0.weight", "mm.0.bias", "mm.2.weight",
+                                              "mm.2.bias" };
 
 /* False: not these two layers. */
 static bool find_parts(const gguf_tensor *part[PARTS], const gguf_file *g)
@@ -34,7 +35,8 @@ static bool find_parts(const gguf_tensor *part[PARTS], const gguf_file *g)
            part[W2]->ne[0] == part[W0]->ne[1] && part[B2]->ne[0] == part[W2]->ne[1];
 }
 
-static bool read_sizes(projector *out, const gguf_tensor *part[PARTS], const gguf_file *g, int64_t rows)
+static bool read_sizes(projector *out, const gguf_tensor *part[PARTS], const gguf_file *g,
+                       int64_t rows)
 {
     *out = (projector){ .rows = rows };
     if (!find_parts(part, g))
@@ -95,14 +97,16 @@ size_t projector_bytes(const gguf_file *mmproj, int64_t rows)
            sizeof(real);
 }
 
-rap_status projector_open(projector *out, const gguf_file *mmproj, int64_t rows, int threads, rap_err *err)
+rap_status projector_open(projector *out, const gguf_file *mmproj, int64_t rows, int threads,
+                          rap_err *err)
 {
     const gguf_tensor *part[PARTS];
     projector *p = out;
 
     if (!read_sizes(p, part, mmproj, rows))
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: its projector is not LLaVA's of two layers, which is the only one that can be trained; "
+                       "%s: its projector is not LLaVA's of two layers, which is the only one that "
+                       "can be trained; "
                        "give --projector off",
                        gguf_file_path(mmproj));
     p->threads = threads;
@@ -114,7 +118,8 @@ rap_status projector_open(projector *out, const gguf_file *mmproj, int64_t rows,
     p->result = mem_array((size_t)(rows * p->out), sizeof *p->result);
     p->turned = mem_array((size_t)rows * most((size_t)p->inner, (size_t)p->out), sizeof *p->turned);
     p->factor = mem_aligned_raw(factor_room(p) * sizeof *p->factor);
-    if (!p->param || !p->grad || !p->h || !p->a || !p->dh || !p->result || !p->turned || !p->factor) {
+    if (!p->param || !p->grad || !p->h || !p->a || !p->dh || !p->result || !p->turned ||
+        !p->factor) {
         projector_close(p);
         return err_memory(err, "opening a projector");
     }
@@ -200,7 +205,8 @@ static void add_rows(real *db, const real *d, int64_t r, int64_t width)
 }
 
 /* dw [n, k] += d [r, n]ᵀ x [r, k] */
-static void add_outer(projector *p, real *dw, const real *d, const real *x, int64_t r, int64_t n, int64_t k)
+static void add_outer(projector *p, real *dw, const real *d, const real *x, int64_t r, int64_t n,
+                      int64_t k)
 {
     factor f;
     transpose(p->turned, d, r, n, p->threads);
@@ -216,8 +222,8 @@ void projector_back(projector *p, const real *features, const real *dout, int64_
         return;
     add_outer(p, p->grad + place_of(p, W2), dout, p->a, r, p->out, p->inner);
     add_rows(p->grad + place_of(p, B2), dout, r, p->out);
-    factor_pack(&f, p->factor, false, p->param + place_of(p, W2), p->inner, NN_COLUMNS, p->inner, p->out,
-                p->threads);
+    factor_pack(&f, p->factor, false, p->param + place_of(p, W2), p->inner, NN_COLUMNS, p->inner,
+                p->out, p->threads);
     product(p->dh, dout, &f, r, false, p->threads);
     nn_each(p->threads, r, gelu_row_back, &(piece){ p->h, p->dh, NULL, p->inner });
     add_outer(p, p->grad + place_of(p, W0), p->dh, features, r, p->inner, p->in);
@@ -235,13 +241,15 @@ static rap_status trained(float **out, const gguf_tensor *t, void *payload, rap_
     *out = NULL;
     for (int k = 0; k < PARTS; k++)
         if (strcmp(t->name, part_name[k]) == 0) {
-            *out = mem_copy(p->param + place_of(p, k), (size_t)(t->ne[0] * t->ne[1]) * sizeof **out);
+            *out =
+                mem_copy(p->param + place_of(p, k), (size_t)(t->ne[0] * t->ne[1]) * sizeof **out);
             return *out ? RAP_OK : err_memory(err, "writing a projector");
         }
     return RAP_OK;
 }
 
-rap_status projector_write(const projector *p, const gguf_file *mmproj, const char *path, rap_err *err)
+rap_status projector_write(const projector *p, const gguf_file *mmproj, const char *path,
+                           rap_err *err)
 {
     return gguf_renumber(mmproj, path, trained, (void *)p, err);
 }

@@ -14,34 +14,35 @@ static rap_status open_trainable(projector_part *out, vlm *v, rap_err *err)
     rap_status status;
 
     if (!v->mmproj_path)
-        return err_set(err, RAP_E_UNSUPPORTED, "%s: has no projector (no \"mmproj\" in the profile)",
-                       v->model_path);
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: has no projector (no \"mmproj\" in the profile)", v->model_path);
     if (!v->tower)
         return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: its pictures are encoded by llama.cpp, which does not give out what the projector takes "
+                       "%s: its pictures are encoded by llama.cpp, which does not give out what "
+                       "the projector takes "
                        "in; only LLaVA's is trained",
                        v->mmproj_path);
     status = gguf_file_open(&out->mmproj, v->mmproj_path, err);
     if (!status && !projector_width(out->mmproj))
-        status = err_set(err, RAP_E_UNSUPPORTED,
-                         "%s: its projector is not LLaVA's of two layers, the only one that is trained",
-                         v->mmproj_path);
+        status =
+            err_set(err, RAP_E_UNSUPPORTED,
+                    "%s: its projector is not LLaVA's of two layers, the only one that is trained",
+                    v->mmproj_path);
     return status ? status : tower_keep_features(v->tower, err);
 }
 
-rap_status projector_part_choose(projector_part *out, train_projector wish, vlm *v, char why[160], rap_err *err)
+rap_status projector_part_choose(projector_part *out, bool must, vlm *v, char why[160],
+                                 rap_err *err)
 {
     rap_err reason = { 0 };
     rap_status status;
 
     *out = (projector_part){ .mmproj = NULL };
-    if (wish == TRAIN_PROJECTOR_OFF)
-        return RAP_OK;
     status = open_trainable(out, v, &reason);
     if (!status)
         return RAP_OK;
     projector_part_close(out);
-    if (wish == TRAIN_PROJECTOR_AUTO && status == RAP_E_UNSUPPORTED) {
+    if (!must && status == RAP_E_UNSUPPORTED) {
         snprintf(why, 160, "%.159s", reason.text);
         return RAP_OK;
     }
@@ -81,8 +82,9 @@ double projector_part_bytes(const projector_part *p, int64_t most)
     if (!first || !last)
         return 0;
     return (double)projector_bytes(p->mmproj, most) +
-           (double)sizeof(real) * (2 * (double)(first->ne[0] * first->ne[1] + last->ne[0] * last->ne[1]) +
-                                   (double)(most * last->ne[1]));
+           (double)sizeof(real) *
+               (2 * (double)(first->ne[0] * first->ne[1] + last->ne[0] * last->ne[1]) +
+                (double)(most * last->ne[1]));
 }
 
 void projector_part_run(projector_part *p, const batch *b)

@@ -6,7 +6,6 @@
 #include "generate/vlm.h"
 #include "train/batch.h"
 #include "train/projector.h"
-#include "train/train.h"
 
 typedef struct projector_part {
     gguf_file *mmproj; /* NULL: the projector is not trained */
@@ -14,9 +13,9 @@ typedef struct projector_part {
     real *m, *v, *dout; /* Adam's; [rows, out] */
 } projector_part;
 
-/* Opens t's mmproj when the projector is to be trained and can be, and has the tower keep features. With AUTO a reason why
- * not is written to `why`; with ON it is the error. */
-rap_status projector_part_choose(projector_part *out, train_projector wish, vlm *v, char why[160], rap_err *err);
+/* Opens the mmproj when the projector can be trained, and has the tower keep features. Where it cannot, the reason is the
+ * error with `must`, and else written to `why`. */
+rap_status projector_part_choose(projector_part *out, bool must, vlm *v, char why[160], rap_err *err);
 /* Numbers and room for `rows` rows. */
 rap_status projector_part_open(projector_part *out, int64_t rows, int threads, rap_err *err);
 void projector_part_close(projector_part *p);

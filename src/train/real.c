@@ -33,7 +33,8 @@ nn_strip factor_strip(nn_matrix_layout layout, int64_t n, int64_t k, int64_t i)
     return nn_product_strip(layout, n, k, i);
 }
 
-void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout, int64_t i)
+void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout,
+                       int64_t i)
 {
     if (f->half)
         nn_half_pack_strip((uint16_t *)f->packed, rows, ldb, layout, f->n, f->k, i);
@@ -46,14 +47,15 @@ void product(real *out, const real *a, const factor *b, int64_t m, bool add, int
     nn_product(out, a, b->packed, m, b->n, b->k, add, threads);
 }
 
-void product_half(real *out, const real *a, const factor *b, int64_t m, bool add, real *rounded, int threads)
+void product_half(real *out, const real *a, const factor *b, int64_t m, bool add, real *rounded,
+                  int threads)
 {
     nn_half_round((uint16_t *)rounded, a, m, b->k, threads);
     nn_half_product(out, (uint16_t *)rounded, (uint16_t *)b->packed, m, b->n, b->k, add, threads);
 }
 
-void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p, int64_t m,
-                  real scale, bool add)
+void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p,
+                  int64_t m, real scale, bool add)
 {
     nn_product_here(&(nn_small_product){ .out = out,
                                          .a = a,
@@ -69,7 +71,8 @@ void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const fact
                                          .add = add });
 }
 
-void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep, bool add)
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep,
+              bool add)
 {
     nn_kernels_used()->drop(out, x, n, key, least, keep, add);
 }
@@ -111,15 +114,16 @@ nn_strip factor_strip(nn_matrix_layout layout, int64_t n, int64_t k, int64_t i)
     return (nn_strip){ i, 1 };
 }
 
-void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout, int64_t i)
+void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout,
+                       int64_t i)
 {
     int64_t count = layout == NN_ROWS ? f->k : f->n;
     for (int64_t c = 0; c < count; c++)
         f->packed[layout == NN_ROWS ? i * f->k + c : c * f->k + i] = rows[c];
 }
 
-void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p, int64_t m,
-                  real scale, bool add)
+void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p,
+                  int64_t m, real scale, bool add)
 {
     for (int64_t r = 0; r < m; r++)
         for (int64_t j = 0; j < p.columns; j++) {
@@ -135,11 +139,13 @@ void product(real *out, const real *a, const factor *b, int64_t m, bool add, int
     product_here(out, b->n, a, b->k, b, (extent){ b->n, b->k }, m, 1, add);
 }
 
-void product_half(real *out, const real *a, const factor *b, int64_t m, bool add, real *rounded, int threads)
+void product_half(real *out, const real *a, const factor *b, int64_t m, bool add, real *rounded,
+                  int threads)
 {
 }
 
-void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep, bool add)
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep,
+              bool add)
 {
     for (int64_t i = 0; i < n; i++) {
         real value = nn_drawn(key, (uint32_t)i) >= least ? x[i] * keep : 0;
@@ -177,8 +183,8 @@ static void pack_strip(void *payload, int64_t i, int lane)
     factor_pack_strip(&p->f, p->b + s.first * p->ldb, p->ldb, p->layout, i);
 }
 
-void factor_pack(factor *out, real *memory, bool half, const real *b, int64_t ldb, nn_matrix_layout layout,
-                 int64_t n, int64_t k, int threads)
+void factor_pack(factor *out, real *memory, bool half, const real *b, int64_t ldb,
+                 nn_matrix_layout layout, int64_t n, int64_t k, int threads)
 {
     packing p = { { memory, n, k, half }, b, ldb, layout };
     *out = p.f;

@@ -177,7 +177,8 @@ static rap_status estimate(training *t, rap_err *err)
             shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
     }
     t->result->trained = numbers;
-    t->result->projector = t->projector.mmproj ? (uint64_t)projector_numbers(t->projector.mmproj) : 0;
+    t->result->projector =
+        t->projector.mmproj ? (uint64_t)projector_numbers(t->projector.mmproj) : 0;
     t->result->more = (double)decoder_bytes(&s, &options) +
                       (double)batch_bytes(batch_room(t), pictures_width(t->lessons.bank)) +
                       projector_part_bytes(&t->projector, t->rows) +
@@ -230,6 +231,7 @@ static rap_status read_lessons(training *t, rap_err *err)
     r->tokens = l->tokens;
     r->answers = l->answers;
     r->pictures = pictures_count(l->bank);
+    r->from_cache = pictures_from_cache(l->bank);
     if (!r->pictures) {
         projector_part_close(&t->projector);
         *r->why_not = '\0';
@@ -297,8 +299,8 @@ static rap_status make_room(training *t, rap_err *err)
     t->losses = path_join(t->o->folder, "loss.jsonl");
     t->png = path_join(t->o->folder, "loss.png");
     t->epoch = -1;
-    if (!t->mmproj || !t->best_mmproj || !t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->best || !t->losses ||
-        !t->png)
+    if (!t->mmproj || !t->best_mmproj || !t->m || !t->v || !t->order || !t->checkpoint ||
+        !t->adapter || !t->best || !t->losses || !t->png)
         return err_memory(err, "preparing a training");
     return RAP_OK;
 }
@@ -528,7 +530,8 @@ static rap_status step(training *t, rap_err *err)
                        .scale = scale },
               threads);
     projector_part_step(&t->projector, t->step + 1,
-                        learning_rate(t->o->projector_lr, t->step, t->steps, t->o->warmup), scale, threads);
+                        learning_rate(t->o->projector_lr, t->step, t->steps, t->o->warmup), scale,
+                        threads);
     t->step++;
     if (validation_is_due(t))
         status = evaluate(t, &validation, err);
@@ -625,8 +628,9 @@ rap_status train_run(train_result *out, const train_options *o, rap_err *err)
         status = shape_read(&known, t.file, err);
     if (!status && !o->dry_run)
         status = file_make_folders(o->folder, err);
-    if (!status)
-        status = projector_part_choose(&t.projector, o->projector, t.vlm, out->why_not, err);
+    if (!status && o->projector != TRAIN_PROJECTOR_OFF)
+        status = projector_part_choose(&t.projector, o->projector == TRAIN_PROJECTOR_ON, t.vlm,
+                                       out->why_not, err);
     if (!status)
         status = read_lessons(&t, err);
     if (!status)

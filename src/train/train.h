@@ -44,6 +44,7 @@ typedef struct train_options {
 
 typedef struct train_result {
     uint64_t samples, tokens, answers, pictures;         /* of one epoch */
+    uint64_t from_cache;                                 /* pictures whose features an earlier training has kept */
     uint64_t many_concepts, too_long, no_answer;         /* left out */
     char first_long[64];                                 /* id of the first that is too long */
     int longest;                                         /* tokens of a sample */

@@ -377,7 +377,8 @@ rap_status tower_keep_features(tower *t, rap_err *err)
     nn_graph_free(t->graph);
     t->graph = NULL;
     status = compile(t, true, err);
-    if (!status && !(t->features = mem_array((size_t)t->rows * (size_t)t->feature_width, sizeof(float))))
+    if (!status &&
+        !(t->features = mem_array((size_t)t->rows * (size_t)t->feature_width, sizeof(float))))
         status = err_memory(err, "keeping features");
     return status;
 }
@@ -397,7 +398,8 @@ rap_status tower_encode(tower *t, const float *pixels, float *out, rap_err *err)
     rap_status status;
 
     pthread_mutex_lock(&t->lock);
-    status = nn_graph_run(t->graph, (const void *[]){ pixels }, (float *[]){ out, t->features }, err);
+    status =
+        nn_graph_run(t->graph, (const void *[]){ pixels }, (float *[]){ out, t->features }, err);
     pthread_mutex_unlock(&t->lock);
     return status;
 }

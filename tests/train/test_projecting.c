@@ -54,7 +54,8 @@ static void place(made_rows *b, projector *p, const real *features)
         b->picture[2 + i] = p->result + i * MADE_WIDTH;
 }
 
-static double loss_with(decoder *d, made_rows *b, projector *p, const real *features, size_t i, double value)
+static double loss_with(decoder *d, made_rows *b, projector *p, const real *features, size_t i,
+                        double value)
 {
     double before = p->param[i], loss = 0;
 
@@ -93,14 +94,16 @@ static void check(const made *m, bool recompute)
     for (size_t i = 0; i < p.params; i++) {
         double at = p.param[i], wanted;
 
-        wanted = (8 * (loss_with(d, &b, &p, features, i, at + step) - loss_with(d, &b, &p, features, i, at - step)) -
+        wanted = (8 * (loss_with(d, &b, &p, features, i, at + step) -
+                       loss_with(d, &b, &p, features, i, at - step)) -
                   loss_with(d, &b, &p, features, i, at + 2 * step) +
                   loss_with(d, &b, &p, features, i, at - 2 * step)) /
                  (12 * step) * scale;
         worst = fmax(worst, fabs(p.grad[i] - wanted));
         largest = fmax(largest, fabs(wanted));
     }
-    printf("  %s: %zu numbers, worst %.1e of the largest\n", m->architecture, p.params, worst / largest);
+    printf("  %s: %zu numbers, worst %.1e of the largest\n", m->architecture, p.params,
+           worst / largest);
     assert_true(largest > 1e-3);
     assert_true(worst < 1e-6 * largest);
     projector_close(&p);

@@ -270,6 +270,44 @@ static void the_projector_is_trained(void **state)
     options_release(&o);
 }
 
+/* The second training does not encode the picture, a damaged file is made again, and no number changes. */
+static void features_are_kept(void **state)
+{
+    static const char *const name[] = { "kept-a", "kept-b", "kept-c", "kept-d" };
+    static const unsigned from_cache[] = { 0, 1, 0, 1 };
+    char command[700], file[64];
+    train_options o = options_for("kept");
+    train_result r;
+    rap_err err = { 0 };
+
+    setenv("RAP_FEATURE_CACHE", in("features"), 1);
+    for (int i = 0; i < 4; i++) {
+        free((char *)o.folder);
+        o.folder = strdup(in(name[i]));
+        if (train_run(&r, &o, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(r.pictures, 1);
+        assert_int_equal(r.from_cache, from_cache[i]);
+        snprintf(file, sizeof file, "%s/adapter.gguf", name[i]);
+        assert_same(in("kept-a/adapter.gguf"), in(file));
+        if (i == 1) {
+            snprintf(command, sizeof command,
+                     "for f in '%s'/*; do printf x | dd of=$f bs=1 seek=100 conv=notrunc "
+                     "status=none; done",
+                     in("features"));
+            assert_int_equal(system(command), 0);
+        }
+    }
+    /* features behind the projector are others */
+    o.projector = TRAIN_PROJECTOR_OFF;
+    free((char *)o.folder);
+    o.folder = strdup(in("kept-off"));
+    assert_int_equal(train_run(&r, &o, &err), RAP_OK);
+    assert_int_equal(r.from_cache, 0);
+    setenv("RAP_FEATURE_CACHE", "0", 1);
+    options_release(&o);
+}
+
 /* The same twenty steps in f32 and in bf16. */
 static void bf16_learns_the_same(void **state)
 {
@@ -294,8 +332,8 @@ static void bf16_learns_the_same(void **state)
     o.folder = strdup(in("bf16-f32"));
     o.bf16 = false;
     assert_int_equal(train_run(&f32, &o, &err), RAP_OK);
-    printf("  loss of 20 steps: %.5f to %.5f in f32, %.5f to %.5f in bf16\n", f32.first_loss, f32.last_loss,
-           bf16.first_loss, bf16.last_loss);
+    printf("  loss of 20 steps: %.5f to %.5f in f32, %.5f to %.5f in bf16\n", f32.first_loss,
+           f32.last_loss, bf16.first_loss, bf16.last_loss);
     assert_true(bf16.first_loss != f32.first_loss);
     assert_true(fabs(bf16.first_loss / f32.first_loss - 1) < 0.01);
     assert_true(fabs(bf16.last_loss - f32.last_loss) < 0.01 * f32.first_loss);
@@ -641,8 +679,9 @@ int main(void)
         cmocka_unit_test(held_out_samples_are_evaluated_and_stop_it),
         cmocka_unit_test(a_share_is_held_out),
         cmocka_unit_test(an_interrupted_training_ends_the_same),
-                                        cmocka_unit_test(the_projector_is_trained),
-                                        cmocka_unit_test(bf16_learns_the_same),
+        cmocka_unit_test(the_projector_is_trained),
+        cmocka_unit_test(features_are_kept),
+        cmocka_unit_test(bf16_learns_the_same),
         cmocka_unit_test(a_training_learns_and_leaves_its_files),
     };
 
