@@ -10,15 +10,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Is LLaVA's projector trained too, in full? Auto: where it can be and the samples have pictures. */
-typedef enum train_projector { TRAIN_PROJECTOR_AUTO, TRAIN_PROJECTOR_ON, TRAIN_PROJECTOR_OFF } train_projector;
+/* Is LLaVA's projector trained too, in full? Auto: where it can be and the samples have pictures. Off is the default of
+ * these options, since its callers take the adapter alone; that of `rap train` is auto. */
+typedef enum train_projector { TRAIN_PROJECTOR_OFF, TRAIN_PROJECTOR_AUTO, TRAIN_PROJECTOR_ON } train_projector;
 
 typedef struct train_options {
     const char *data, *profile, *folder; /* profile NULL: the user's default */
     int rank;                            /* 128 */
     double alpha, dropout;               /* 256, 0.05 */
     double lr, warmup, clip;             /* 1e-4; 0.03 of the steps; 1: the gradient's length at most, 0: none */
-    train_projector projector;           /* auto */
+    train_projector projector;           /* off */
     double projector_lr;                 /* 2e-5 */
     bool bf16;                           /* products with frozen weights in bf16 */
     int epochs, batch;                   /* 1, 64 */

@@ -104,6 +104,7 @@ static train_options options_for(const char *folder)
     o.lr = 4e-3;
     o.batch = 8;
     o.threads = 1;
+    o.projector = TRAIN_PROJECTOR_AUTO;
     return o;
 }
 
