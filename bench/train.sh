@@ -6,9 +6,9 @@
 # With arguments: forward, backward and Adam alone (bench_train) beside PyTorch with PEFT (train_peer.py), f32 and bf16, eager
 # and compiled, in turns, on the same model, sequences, rank, targets and threads: the tiny decoder, and random weights of
 # Qwen2-0.5B's and TinyLlama-1.1B's shape, made once into ${RAP_CACHE:-${XDG_CACHE_HOME:-~/.cache}/rap}/bench (1 and 2.2 GB).
-# PYTHON names an interpreter with torch, transformers, peft and gguf. Processor time is what to compare: it does not
-# change when other programs run. TURNS (1) is how often each is run, STEPS how many steps are timed. PyTorch in f32
-# takes 14 GB at 0.5 B; ONLY="bf16" leaves the f32 runs of PyTorch out.
+# PYTHON names an interpreter with torch, transformers, peft and gguf. On a busy machine compare processor time, with THREADS=1:
+# threads that wait for each other spin. TURNS (1) is how often each is run, STEPS how many steps are timed, ONLY="bf16" (or
+# f32) one of the two numbers, COMPILED=0 leaves torch.compile out, which takes long. PyTorch in f32 takes 11 GB.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap=${RAP_BIN:-$root/build/rap}
@@ -21,7 +21,8 @@ python=${PYTHON:-python3}
 say() {
     name=$1
     shift
-    printf '%-28s %s\n' "$name" "$("$@" 2>/dev/null | tail -1 || true)"
+    line=$("$@" 2>/dev/null | tail -1) || line=
+    printf '%-28s %s\n' "$name" "${line:-failed: $*}"
 }
 
 pair() {
@@ -32,7 +33,7 @@ pair() {
             [ "$number" = f32 ] && flag= || flag=--bf16
             say "rap $number" "$root/build/bench_train" "$model" "$@" $flag --threads "$threads"
             say "PyTorch $number" "$python" "$root/bench/train_peer.py" run "$model" "$@" $flag --threads "$threads"
-            say "PyTorch $number compiled" "$python" "$root/bench/train_peer.py" run "$model" "$@" $flag --threads "$threads" --compile
+            [ "${COMPILED:-1}" = 0 ] || say "PyTorch $number compiled" "$python" "$root/bench/train_peer.py" run "$model" "$@" $flag --threads "$threads" --compile
         done
     done
 }

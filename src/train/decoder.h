@@ -57,7 +57,7 @@ const real *decoder_input_gradient(const decoder *d);
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err);
 
 
-/* Milliseconds spent in the layers of a kind since the last clear [3]: W forwards, W backwards, LoRA. */
+/* Milliseconds of processor time in the layers of a kind since the last clear [3]: W forwards, W backwards, LoRA. */
 const double *decoder_times(const decoder *d, linear_kind kind);
 void decoder_clear_times(decoder *d);
 

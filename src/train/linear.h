@@ -45,7 +45,7 @@ typedef struct workshop {
     real *x, *z, *turned; /* [T, widest in], [T, rank], [rank, T] */
     real *gradient;       /* [rank, widest out] */
     real *factor;         /* of LoRA matrices and of [T, …] */
-    double spent[LINEAR_KINDS][3]; /* milliseconds: W forwards, W backwards, LoRA */
+    double spent[LINEAR_KINDS][3]; /* milliseconds of processor time: W forwards, W backwards, LoRA */
 } workshop;
 
 /* out [rows, width] in the order of the file. */
