@@ -54,11 +54,12 @@ INLINE void tile(const nn_half_sum *s, int64_t first, const int rows, const int 
     case rows:                         \
         tile(s, first, rows, vectors); \
         break;
-#define TILES(vectors)                                                                       \
-    switch (rows) {                                                                          \
-        TILE(1, vectors)                                                                     \
-        TILE(2, vectors) TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors) \
-            TILE(7, vectors) default : tile(s, first, NN_HALF_ROWS, vectors);                \
+#define TILES(vectors)                                                        \
+    switch (rows) {                                                           \
+        TILE(1, vectors)                                                      \
+        TILE(2, vectors)                                                      \
+        TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)   \
+            TILE(7, vectors) default : tile(s, first, NN_HALF_ROWS, vectors); \
     }
 
 static void tile_of(const nn_half_sum *s, int64_t first, int64_t rows)
