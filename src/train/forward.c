@@ -277,7 +277,7 @@ static double head_loss(const rows *r, bool learn, double scale, decoder *d)
         memset(d->dx, 0, (size_t)(r->count * d->shape.width) * sizeof(real));
     while ((n = next_targets(&at, r, d)) > 0) {
         pick_logits(n, d);
-        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, HEAD_BLOCK, (real)scale,
+        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, HEAD_BLOCK, 0, (real)scale,
                       d->shop.threads);
         for (int64_t i = 0; i < n; i++)
             total += d->loss[i];
@@ -340,7 +340,7 @@ rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err)
         pick_logits(n, d);
         for (int64_t i = 0; i < n * d->shape.vocab; i++)
             out[at * d->shape.vocab + i] = *logit(d->logits, i / d->shape.vocab, i % d->shape.vocab,
-                                                  n, d->shape.vocab, HEAD_BLOCK);
+                                                  n, d->shape.vocab, HEAD_BLOCK, 0);
     }
     return RAP_OK;
 }
