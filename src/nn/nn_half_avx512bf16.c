@@ -50,26 +50,40 @@ INLINE void tile(const nn_half_sum *s, int64_t first, const int rows, const int 
             _mm512_storeu_ps(acc + r * s->width + 16 * v, sum[r][v]);
 }
 
-#define TILE(rows, vectors)            \
-    case rows:                         \
-        tile(s, first, rows, vectors); \
-        break;
-#define TILES(vectors)                                                        \
-    switch (rows) {                                                           \
-        TILE(1, vectors)                                                      \
-        TILE(2, vectors)                                                      \
-        TILE(3, vectors) TILE(4, vectors) TILE(5, vectors) TILE(6, vectors)   \
-            TILE(7, vectors) default : tile(s, first, NN_HALF_ROWS, vectors); \
-    }
+#define TILE(n, vectors) \
+    if (rows == n)       \
+    tile(s, first, n, vectors)
 
 static void tile_of(const nn_half_sum *s, int64_t first, int64_t rows)
 {
-    if (s->width == 48)
-        TILES(3)
-    else if (s->width == 32)
-        TILES(2)
-    else
-        TILES(1)
+    if (s->width == 48) {
+        TILE(8, 3);
+        TILE(7, 3);
+        TILE(6, 3);
+        TILE(5, 3);
+        TILE(4, 3);
+        TILE(3, 3);
+        TILE(2, 3);
+        TILE(1, 3);
+    } else if (s->width == 32) {
+        TILE(8, 2);
+        TILE(7, 2);
+        TILE(6, 2);
+        TILE(5, 2);
+        TILE(4, 2);
+        TILE(3, 2);
+        TILE(2, 2);
+        TILE(1, 2);
+    } else {
+        TILE(8, 1);
+        TILE(7, 1);
+        TILE(6, 1);
+        TILE(5, 1);
+        TILE(4, 1);
+        TILE(3, 1);
+        TILE(2, 1);
+        TILE(1, 1);
+    }
 }
 
 void nn_half_add(const nn_half_sum *s)
