@@ -1,10 +1,67 @@
 #!/usr/bin/env bash
-# train.sh: `rap train` on the tiny decoder: tokens per second, processor time a token and peak memory, at rank 16 and at the default 128, kept and
-# recomputed activations. No peer is measured here.
+# train.sh [tiny] [0.5b] [1.1b]: training's tokens per second, processor time a token and peak memory.
+#
+# Without arguments: `rap train` on the tiny decoder, at rank 16 and at the default 128, kept and recomputed activations.
+#
+# With arguments: forward, backward and Adam alone (bench_train) beside PyTorch with PEFT (train_peer.py), f32 and bf16, eager
+# and compiled, in turns, on the same model, sequences, rank, targets and threads: the tiny decoder, and random weights of
+# Qwen2-0.5B's and TinyLlama-1.1B's shape, made once into ${RAP_CACHE:-${XDG_CACHE_HOME:-~/.cache}/rap}/bench (1 and 2.2 GB).
+# PYTHON names an interpreter with torch, transformers, peft and gguf. On a busy machine compare processor time, with THREADS=1:
+# threads that wait for each other spin. TURNS (1) is how often each is run, STEPS how many steps are timed, ONLY="bf16" (or
+# f32) one of the two numbers, COMPILED=0 leaves torch.compile out, which takes long. PyTorch in f32 takes 11 GB.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap=${RAP_BIN:-$root/build/rap}
 steps=${STEPS:-6}
+cache=${RAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/rap}/bench
+threads=${THREADS:-$(nproc)}
+python=${PYTHON:-python3}
+
+# One run of the pair; its line of JSON behind its name.
+say() {
+    name=$1
+    shift
+    line=$("$@" 2>/dev/null | tail -1) || line=
+    printf '%-28s %s\n' "$name" "${line:-failed: $*}"
+}
+
+pair() {
+    model=$1
+    shift
+    for turn in $(seq "${TURNS:-1}"); do
+        for number in ${ONLY:-f32 bf16}; do
+            [ "$number" = f32 ] && flag= || flag=--bf16
+            say "rap $number" "$root/build/bench_train" "$model" "$@" $flag --threads "$threads"
+            say "PyTorch $number" "$python" "$root/bench/train_peer.py" run "$model" "$@" $flag --threads "$threads"
+            [ "${COMPILED:-1}" = 0 ] || say "PyTorch $number compiled" "$python" "$root/bench/train_peer.py" run "$model" "$@" $flag --threads "$threads" --compile
+        done
+    done
+}
+
+# The model of a published shape with random weights.
+made() {
+    mkdir -p "$cache"
+    [ -e "$cache/train-$1.gguf" ] || {
+        "$python" "$root/bench/train_peer.py" make "$1" "$cache/train-$1.tmp" >&2
+        mv "$cache/train-$1.tmp" "$cache/train-$1.gguf"
+    }
+    echo "$cache/train-$1.gguf"
+}
+
+if [ $# -gt 0 ]; then
+    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $threads threads; rank 128, dropout 0.05"
+    for which; do
+        echo "$which:"
+        case $which in
+            tiny) pair "$root/models/tiny/model.gguf" --length 128 --count 16 --steps "${STEPS:-10}" ;;
+            0.5b) pair "$(made qwen2-0.5b)" --length 256 --count 4 --steps "${STEPS:-2}" ;;
+            1.1b) pair "$(made tinyllama-1.1b)" --length 256 --count 2 --steps "${STEPS:-2}" ;;
+            *) echo "train.sh: no model '$which': tiny, 0.5b, 1.1b" >&2; exit 2 ;;
+        esac
+    done
+    exit 0
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/data/images"

@@ -20,7 +20,9 @@ const cli_command cmd_train = {
     "type\n"
     "of weights. FOLDER gets adapter.gguf, which any program on llama.cpp loads, loss.jsonl and\n"
     "loss.png. After an interruption the same command goes on from FOLDER/checkpoint.gguf.\n\n"
-    "The projector is left as it is (--projector off); docs/training.md says more.",
+    "LLaVA's projector is trained too, in full, and lies in FOLDER/mmproj.gguf: name both files in "
+    "the\n"
+    "profile. --projector off leaves it as it is; that of other models is never trained.",
     run,
     CLI_NO_STORE,
 };
@@ -40,6 +42,8 @@ static void print_data(const train_result *r, const train_options *o)
     printf("%" PRIu64 " samples, %" PRIu64 " tokens, %" PRIu64 " of them learnt, %" PRIu64
            " pictures; the longest sample has %d tokens\n",
            r->samples, r->tokens, r->answers, r->pictures, r->longest);
+    if (r->from_cache)
+        printf("%" PRIu64 " of the pictures were encoded by an earlier training\n", r->from_cache);
     if (r->many_concepts)
         printf("left out: %" PRIu64 " with more than %d concepts\n", r->many_concepts,
                o->max_concepts);
@@ -50,6 +54,10 @@ static void print_data(const train_result *r, const train_options *o)
         printf("left out: %" PRIu64 " without an answer\n", r->no_answer);
     if (r->held_out)
         printf("held out: %" PRIu64 " samples\n", r->held_out);
+    if (r->projector)
+        printf("the projector is trained too: %" PRIu64 " numbers\n", r->projector);
+    else if (*r->why_not)
+        printf("the projector is not trained: %s\n", r->why_not);
     printf("%" PRId64 " steps; %" PRIu64 " numbers are trained; about %.2f GB of memory\n",
            r->steps, r->trained, r->bytes / 1e9);
 }
@@ -64,10 +72,14 @@ static void print_end(const train_result *r, const train_options *o)
                r->validation, r->best, r->best_step, r->stopped_early ? "; stopped early" : "");
     printf("loss %.4g at first, %.4g at last; %.0f tokens/s, %.0f s\n%s/adapter.gguf\n",
            r->first_loss, r->last_loss, r->tokens_per_second, r->seconds, o->folder);
+    if (r->projector)
+        printf("%s/mmproj.gguf (the adapter goes with this projector: \"mmproj\" in the profile)\n",
+               o->folder);
 }
 
-static json_t *json_result(const train_result *r, bool dry)
+static json_t *json_result(const train_result *r, const train_options *o)
 {
+    bool dry = o->dry_run;
     json_t *j =
         json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:f}", "samples",
                   (json_int_t)r->samples, "tokens", (json_int_t)r->tokens, "learnt",
@@ -78,6 +90,12 @@ static json_t *json_result(const train_result *r, bool dry)
 
     if (j)
         json_object_set_new(j, "held_out", json_integer((json_int_t)r->held_out));
+    if (j)
+        json_object_set_new(j, "from_cache", json_integer((json_int_t)r->from_cache));
+    if (j && r->projector)
+        json_object_set_new(j, "projector", json_integer((json_int_t)r->projector));
+    if (j && r->projector && !dry)
+        json_object_set_new(j, "mmproj", json_sprintf("%s/mmproj.gguf", o->folder));
     if (j && !dry && r->held_out) {
         json_object_set_new(j, "validation", json_real(r->validation));
         json_object_set_new(j, "best", json_real(r->best));
@@ -104,7 +122,7 @@ static int train(cli *c, const train_options *o)
         return rap_status_exit_code(err.status);
     }
     if (c->json)
-        return cli_print_json(json_result(&r, o->dry_run));
+        return cli_print_json(json_result(&r, o));
     print_data(&r, o);
     if (!o->dry_run)
         print_end(&r, o);
@@ -114,7 +132,7 @@ static int train(cli *c, const train_options *o)
 static int run(cli *c, int argc, char **argv)
 {
     train_options o = TRAIN_OPTIONS_INIT;
-    const char *projector = "off";
+    const char *projector = "auto";
     long rank = o.rank, epochs = o.epochs, batch = o.batch, tokens = o.max_tokens,
          concepts = o.max_concepts;
     long rows = 0, seed = 0, every = o.save_every, validate = 0, patience = 0;
@@ -125,6 +143,12 @@ static int run(cli *c, int argc, char **argv)
         { "--alpha", CLI_REAL, &o.alpha, "X", "its scale is alpha / rank: 256" },
         { "--dropout", CLI_REAL, &o.dropout, "X", "0.05" },
         { "--lr", CLI_REAL, &o.lr, "X", "highest learning rate: 1e-4" },
+        { "--projector", CLI_TEXT, &projector, "train|off",
+          "the projector too, or the LoRA alone (default: train where it can be)" },
+        { "--projector-lr", CLI_REAL, &o.projector_lr, "X",
+          "highest learning rate of the projector: 2e-5" },
+        { "--bf16", CLI_FLAG, &o.bf16, NULL,
+          "multiply frozen weights in bf16 (AVX512-BF16): faster, less exact" },
         { "--warmup", CLI_REAL, &o.warmup, "X", "share of the steps: 0.03" },
         { "--clip", CLI_REAL, &o.clip, "X", "length of the gradient at most, 0: any: 1" },
         { "--epochs", CLI_NUMBER, &epochs, "N", "1" },
@@ -140,7 +164,6 @@ static int run(cli *c, int argc, char **argv)
         { "--patience", CLI_NUMBER, &patience, "N",
           "stop after N evaluations without a lower loss" },
         { "--seed", CLI_NUMBER, &seed, "N", "0" },
-        { "--projector", CLI_TEXT, &projector, "off", "off: it is not trained" },
         { "--dry-run", CLI_FLAG, &o.dry_run, NULL,
           "count tokens, steps and memory, and train nothing" },
         { "--force", CLI_FLAG, &o.force, NULL, "train even if memory looks too small" },
@@ -150,13 +173,14 @@ static int run(cli *c, int argc, char **argv)
 
     if (code != CLI_CONTINUE)
         return code;
-    if (strcmp(projector, "off") != 0) {
-        cli_say("train: --projector %s: the projector cannot be trained: its input is not to be "
-                "had; only "
-                "\"off\" is there",
-                projector);
+    if (strcmp(projector, "train") != 0 && strcmp(projector, "off") != 0 &&
+        strcmp(projector, "auto") != 0) {
+        cli_say("train: --projector %s: train or off", projector);
         return CLI_USAGE;
     }
+    o.projector = !strcmp(projector, "train") ? TRAIN_PROJECTOR_ON
+                  : !strcmp(projector, "off") ? TRAIN_PROJECTOR_OFF
+                                              : TRAIN_PROJECTOR_AUTO;
     if (!o.folder) {
         cli_say("train: takes --out FOLDER; `rap train --help` explains");
         return CLI_USAGE;

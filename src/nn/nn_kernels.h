@@ -57,6 +57,15 @@ typedef struct nn_square {
     int64_t lines, places;
 } nn_square;
 
+/* A number of 32 bits drawn for place i: the same in every set. */
+static inline uint32_t nn_drawn(uint32_t key, uint32_t i)
+{
+    uint32_t x = (i * 0x9e3779b9u) ^ key;
+    x = (x ^ x >> 16) * 0x7feb352du;
+    x = (x ^ x >> 15) * 0x846ca68bu;
+    return x ^ x >> 16;
+}
+
 typedef struct nn_kernels {
     const char *name;
     int vector;                 /* floats per vector */
@@ -72,6 +81,8 @@ typedef struct nn_kernels {
                        int32_t zero, float scale);
     float (*weights)(float *x, int64_t n, float top, float scale); /* nn_row_weights() */
     void (*act)(float *out, const float *x, int64_t n, nn_act act);
+    /* out [n] = or += x · keep where nn_drawn(key, i) is `least` or more, else 0 */
+    void (*drop)(float *out, const float *x, int64_t n, uint32_t key, uint32_t least, float keep, bool add);
     /* v [NN_TERMS], stride `apart`, [c] each = the transformed windows of c channels, a multiple of `vector` */
     void (*winograd_in)(float *v, int64_t apart, const float *const at[NN_TERMS], int64_t c);
     /* one vector of channels of a square: act(results + bias) + residual, from the products m [NN_TERMS],

@@ -20,6 +20,17 @@ size_t nn_product_floats(int64_t n, int64_t k); /* size of a packed b */
 /* b has row stride `ldb`. packed is aligned to 64 bytes. */
 void nn_product_pack(float *packed, const float *b, int64_t ldb, nn_matrix_layout layout, int64_t n, int64_t k, int threads);
 
+/* A strip of b's rows, packed by itself: NN_ROWS: those of one panel, NN_COLUMNS: a few. */
+typedef struct nn_strip {
+    int64_t first, rows;
+} nn_strip;
+enum { NN_STRIP_ROWS = 48 }; /* at most */
+int64_t nn_product_strips(nn_matrix_layout layout, int64_t n, int64_t k);
+nn_strip nn_product_strip(nn_matrix_layout layout, int64_t n, int64_t k, int64_t i);
+/* `strip` is b's row `first` of strip i. On the caller's thread. */
+void nn_product_pack_strip(float *packed, const float *strip, int64_t ldb, nn_matrix_layout layout, int64_t n,
+                           int64_t k, int64_t i);
+
 /* out [m, n] = a [m, k] · b, or += with `add`. */
 void nn_product(float *out, const float *a, const float *packed, int64_t m, int64_t n, int64_t k, bool add,
                 int threads);
@@ -29,6 +40,7 @@ typedef struct nn_small_product {
     float *out;
     const float *a, *packed;
     int64_t ldo, lda, m, n, k;
+    int64_t columns, depth; /* of n and k, how many are used; 0: all. Columns in whole panels */
     float scale;
     bool add;
 } nn_small_product;

@@ -6,16 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-rap_status batch_init(batch *out, int64_t cap, int64_t width, rap_err *err)
+rap_status batch_init(batch *out, int64_t cap, int64_t width, int64_t feature_width,
+                      real *projected, rap_err *err)
 {
     size_t n = (size_t)cap;
 
-    *out = (batch){ .cap = cap, .width = width };
+    *out = (batch){
+        .cap = cap, .width = width, .feature_width = feature_width, .projected = projected
+    };
     out->token = mem_array(n, sizeof *out->token);
     out->target = mem_array(n, sizeof *out->target);
     out->begin = mem_array(n + 1, sizeof *out->begin);
     out->picture = mem_array(n, sizeof *out->picture);
-    out->pixels = mem_array(n * (size_t)width, sizeof *out->pixels);
+    out->pixels = mem_array(n * (size_t)feature_width, sizeof *out->pixels);
     if (!out->token || !out->target || !out->begin || !out->picture || !out->pixels) {
         batch_release(out);
         return err_memory(err, "making room for a batch");
@@ -34,9 +37,10 @@ void batch_release(batch *b)
     *b = (batch){ .token = NULL };
 }
 
-size_t batch_bytes(int64_t cap, int64_t width)
+size_t batch_bytes(int64_t cap, int64_t feature_width)
 {
-    return (size_t)cap * ((size_t)width * sizeof(float) + 3 * sizeof(int32_t) + sizeof(float *));
+    return (size_t)cap *
+           ((size_t)feature_width * sizeof(float) + 3 * sizeof(int32_t) + sizeof(float *));
 }
 
 void batch_clear(batch *b)
@@ -64,14 +68,15 @@ rap_status batch_add(batch *b, const lesson *l, const pictures *bank, rap_err *e
         b->target[at + i] = i + 1 < l->count && l->learnt[i + 1] ? l->token[i + 1] : -1;
     for (int i = 0; !status && i < l->pictures; i++) {
         const lesson_picture *p = &l->picture[i];
-        float *data = b->pixels + b->pixel_rows * b->width;
+        float *data = b->pixels + b->pixel_rows * b->feature_width;
         int32_t count;
         const int32_t *cells = pictures_cells(&count, bank, p->number);
 
         status = pictures_read(data, bank, p->number, err);
         for (int32_t k = 0; k < count; k++)
             if (cells[k] < 0) {
-                b->picture[at + p->at + k] = b->pixels + b->pixel_rows++ * b->width;
+                b->picture[at + p->at + k] =
+                    (b->projected ? b->projected : b->pixels) + b->pixel_rows++ * b->width;
             }
     }
     b->rows.count += l->count;

@@ -7,15 +7,17 @@
 
 typedef struct batch {
     int32_t *token, *target, *begin; /* [cap], [cap], [cap + 1] */
-    const float **picture;           /* [cap] */
-    float *pixels;                   /* [cap, width] features of pictures */
-    int64_t cap, width, pixel_rows;
+    const real **picture;            /* [cap] */
+    real *pixels;                    /* [cap, feature_width] of pictures: rows, or features of a projector that is trained */
+    real *projected;                 /* [cap, width] lent: what the projector makes of them; NULL: they are rows */
+    int64_t cap, width, feature_width, pixel_rows;
     rows rows;
 } batch;
 
-rap_status batch_init(batch *out, int64_t cap, int64_t width, rap_err *err);
+/* feature_width: width, or that of a projector's input; `projected` NULL or where its output will lie. */
+rap_status batch_init(batch *out, int64_t cap, int64_t width, int64_t feature_width, real *projected, rap_err *err);
 void batch_release(batch *b);
-size_t batch_bytes(int64_t cap, int64_t width);
+size_t batch_bytes(int64_t cap, int64_t feature_width);
 
 void batch_clear(batch *b);
 bool batch_fits(const batch *b, const lesson *l);

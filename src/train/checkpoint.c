@@ -15,18 +15,37 @@
 
 /* ---- the state ---- */
 
-static const char *const part_name[] = { "lora", "adam.m", "adam.v" };
+enum { PARTS = 6 };
+
+typedef struct stored {
+    const char *name;
+    real *data;
+    size_t count; /* 0: there is none */
+} stored;
+
+static void list_parts(stored out[PARTS], const checkpoint *c)
+{
+    out[0] = (stored){ "lora", c->param, c->count };
+    out[1] = (stored){ "adam.m", c->m, c->count };
+    out[2] = (stored){ "adam.v", c->v, c->count };
+    out[3] = (stored){ "projector", c->projector, c->projector_count };
+    out[4] = (stored){ "projector.adam.m", c->projector_m, c->projector_count };
+    out[5] = (stored){ "projector.adam.v", c->projector_v, c->projector_count };
+}
 
 /* As large as three times the LoRA: written from where it is, without a copy. */
 static rap_status write_parts(const gguf_writer *w, const char *path, const checkpoint *c,
                               rap_err *err)
 {
-    const real *const part[] = { c->param, c->m, c->v };
+    stored part[PARTS];
     gguf_stream *s = NULL;
     rap_status status = gguf_stream_open(&s, w, path, err);
 
-    for (int i = 0; !status && i < 3; i++) {
-        status = gguf_stream_write(s, part[i], c->count * sizeof *part[i], err);
+    list_parts(part, c);
+    for (int i = 0; !status && i < PARTS; i++) {
+        if (!part[i].count)
+            continue;
+        status = gguf_stream_write(s, part[i].data, part[i].count * sizeof *part[i].data, err);
         if (!status)
             status = gguf_stream_end_tensor(s, err);
     }
@@ -38,7 +57,7 @@ static rap_status write_parts(const gguf_writer *w, const char *path, const chec
 
 rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err)
 {
-    const int64_t ne[1] = { (int64_t)c->count };
+    stored part[PARTS];
     gguf_writer *w = gguf_writer_new("rap-training");
     rap_status status;
 
@@ -46,8 +65,10 @@ rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err)
         return err_memory(err, "writing a checkpoint");
     gguf_put_int(w, "rap.train.step", (uint32_t)c->step);
     gguf_put_string(w, "rap.train.settings", c->settings, strlen(c->settings));
-    for (int i = 0; i < 3; i++)
-        gguf_declare_tensor(w, part_name[i], GGUF_F32, 1, ne);
+    list_parts(part, c);
+    for (int i = 0; i < PARTS; i++)
+        if (part[i].count)
+            gguf_declare_tensor(w, part[i].name, GGUF_F32, 1, &(int64_t){ (int64_t)part[i].count });
     status = write_parts(w, path, c, err);
     gguf_writer_free(w);
     return status;
@@ -55,16 +76,19 @@ rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err)
 
 static rap_status read_parts(checkpoint *c, const gguf_file *g, rap_err *err)
 {
-    real *const part[] = { c->param, c->m, c->v };
+    stored part[PARTS];
 
-    for (int i = 0; i < 3; i++) {
-        const gguf_tensor *t = gguf_find(g, part_name[i]);
+    list_parts(part, c);
+    for (int i = 0; i < PARTS; i++) {
+        const gguf_tensor *t = gguf_find(g, part[i].name);
 
-        if (!t || t->type != GGUF_F32 || t->bytes != c->count * sizeof(float))
+        if (!part[i].count)
+            continue;
+        if (!t || t->type != GGUF_F32 || t->bytes != part[i].count * sizeof(float))
             return err_set(err, RAP_E_FORMAT,
                            "%s: is no checkpoint of this training; remove it to begin again",
                            gguf_file_path(g));
-        memcpy(part[i], t->data, t->bytes);
+        memcpy(part[i].data, t->data, t->bytes);
     }
     return RAP_OK;
 }

@@ -12,6 +12,8 @@ typedef struct checkpoint {
     const char *settings; /* of the whole training: what must be the same to go on */
     real *param, *m, *v;
     size_t count;
+    real *projector, *projector_m, *projector_v; /* where the projector is trained too */
+    size_t projector_count;                      /* 0: it is not */
 } checkpoint;
 
 rap_status checkpoint_write(const char *path, const checkpoint *c, rap_err *err);

@@ -19,6 +19,7 @@ typedef struct decoder_options {
     int threads;
     int rows;       /* T at most: tokens that are computed together; the longest sequence must fit */
     bool recompute; /* keep only each layer's input, and make the rest again on the way back */
+    bool bf16;      /* products with frozen weights in bf16; RAP_E_UNSUPPORTED where the processor has none */
     size_t keep;    /* bytes that unpacked weights may take; larger models are unpacked layer by layer, every time */
 } decoder_options;
 
@@ -26,7 +27,7 @@ typedef struct decoder_options {
 typedef struct rows {
     int64_t count;               /* T */
     const int32_t *token;        /* [T] −1: the row is a picture's */
-    const float *const *picture; /* [T] [D] where token is −1      */
+    const real *const *picture;  /* [T] [D] where token is −1      */
     const int32_t *target;       /* [T] the token that follows and is learnt; −1: not */
     spans spans;
 } rows;
@@ -50,7 +51,14 @@ rap_status decoder_loss(double *out, decoder *d, const rows *r, uint64_t dropout
 /* The same, and grad += the gradient of scale · Σ loss. */
 rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, uint64_t dropout_key,
                          rap_err *err);
+/* [T, D], behind decoder_learn(): the gradient by each row's embedding, for what makes pictures' rows. */
+const real *decoder_input_gradient(const decoder *d);
 /* out [T, vocab] */
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err);
+
+
+/* Milliseconds of processor time in the layers of a kind since the last clear [3]: W forwards, W backwards, LoRA. */
+const double *decoder_times(const decoder *d, linear_kind kind);
+void decoder_clear_times(decoder *d);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "train/decoder.h"
 
-enum { HEAD_ROWS = 256 }; /* rows whose logits are there at once */
+enum { HEAD_ROWS = 256, HEAD_BLOCK = 8192 }; /* rows whose logits are there at once; tokens of a block of them */
 
 /* What a layer keeps for its way back. */
 typedef struct acts {
@@ -47,7 +47,7 @@ struct decoder {
     real *wide;                 /* [T, Q + 2 K] and [T, 2 F] of joint weights */
     real *rest;                 /* scratch of attention */
     real *heads, *picked, *dpicked; /* [HEAD_ROWS, D] normed, before; gradient */
-    real *logits;               /* [HEAD_ROWS, vocab] */
+    real *logits;               /* [HEAD_ROWS, vocab] block by block: each [n, HEAD_BLOCK] */
     double loss[HEAD_ROWS];
     int32_t place[HEAD_ROWS], target[HEAD_ROWS];
 };

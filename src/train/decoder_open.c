@@ -50,6 +50,18 @@ static void lay_acts(acts *c, arena *a, const decoder *d)
         c->z[i] = shape_has(s, (linear_kind)i) ? take(a, t * (size_t)d->options.rank) : NULL;
 }
 
+static void lay_frozen(frozen *f, arena *a, int64_t height, int64_t width, int64_t block,
+                       const decoder *d)
+{
+    f->rows = height;
+    f->width = width;
+    f->block = block < height ? block : height;
+    if (d->kept) {
+        f->forth = take(a, frozen_reals(f, NN_ROWS, d->options.bf16));
+        f->back = take(a, frozen_reals(f, NN_COLUMNS, d->options.bf16));
+    }
+}
+
 static void lay_layer(layer *l, arena *a, const decoder *d)
 {
     const shape *s = &d->shape;
@@ -66,10 +78,7 @@ static void lay_layer(layer *l, arena *a, const decoder *d)
             continue;
         shape_linear(&w->out, &w->in, s, (linear_kind)i);
         w->bias = take(a, (size_t)w->out);
-        if (d->kept) {
-            w->w.forth = take(a, factor_reals(w->out, w->in));
-            w->w.back = take(a, factor_reals(w->in, w->out));
-        }
+        lay_frozen(&w->w, a, w->out, w->in, w->out, d);
     }
 }
 
@@ -112,24 +121,28 @@ static void lay_shop(decoder *d, arena *a)
     workshop *w = &d->shop;
     int64_t q = (s->heads + 2 * s->groups) * s->head, inner = s->fused ? 2 * s->inner : s->inner;
     int64_t widest = most(most(q, inner), s->width);
-    size_t matrix = (size_t)(widest * most(s->width, s->inner)), packed = 0,
-           t = (size_t)d->options.rows;
+    int64_t widest_in = most(most(s->width, s->inner), s->heads * s->head);
+    int64_t block = most(s->vocab < HEAD_BLOCK ? s->vocab : HEAD_BLOCK, widest);
+    size_t t = (size_t)d->options.rows, rank = (size_t)d->options.rank;
 
     w->rank = d->options.rank;
     w->rows = d->options.rows;
     w->threads = d->options.threads;
     w->dropout = d->options.dropout;
+    w->half = d->options.bf16;
     w->scale = w->rank ? (real)(d->options.alpha / d->options.rank) : 0;
-    matrix = matrix > (size_t)(s->vocab * s->width) ? matrix : (size_t)(s->vocab * s->width);
-    packed =
-        matrix + (size_t)(64 * most(widest, s->vocab)); /* columns that fill up the last panel */
-    if (!d->kept) {
-        w->packed = take(a, packed);
-        w->plain = take(a, matrix);
-    }
-    w->x = take(a, t * (size_t)widest);
-    w->z = take(a, t * (size_t)w->rank);
-    w->turned = take(a, t * (size_t)widest);
+    w->strip_reals = (FROZEN_ROWS * widest_in + 15) & ~(int64_t)15;
+    w->strip = take(a, (size_t)(w->threads * w->strip_reals));
+    if (!d->kept) /* as wide as the widest, padding to panels included, whichever way it is packed */
+        w->packed = take(a, (size_t)((block + 64) * (widest_in + 64)));
+    w->rounded = NULL;
+    if (w->half) /* rows of activations, and a LoRA's turned ones */
+        w->rounded = take(a, factor_half_reals(most((int64_t)t, HEAD_ROWS), most(block, widest)) +
+                                 factor_half_reals(most((int64_t)t, 1), most((int64_t)rank, 1)));
+    w->x = take(a, t * (size_t)widest_in);
+    w->z = take(a, t * rank);
+    w->turned = take(a, t * rank);
+    w->gradient = take(a, rank * (size_t)widest);
     w->factor = take(a, workshop_factor_reals(most(w->rank, 1), d->options.rows, widest));
 }
 
@@ -183,16 +196,13 @@ static size_t lay_out(decoder *d, real *base)
         if (!d->options.recompute)
             lay_acts(&l->acts, &a, d);
     }
-    if (d->kept) {
-        d->head.forth = take(&a, factor_reals(d->shape.vocab, d->shape.width));
-        d->head.back = take(&a, factor_reals(d->shape.width, d->shape.vocab));
-    }
+    lay_frozen(&d->head, &a, d->shape.vocab, d->shape.width, HEAD_BLOCK, d);
     lay_shop(d, &a);
     lay_desk(d, &a);
     return a.used;
 }
 
-static size_t frozen_bytes(const shape *s)
+static size_t frozen_bytes(const shape *s, bool half)
 {
     size_t reals = 2 * (size_t)(s->vocab * s->width);
 
@@ -202,14 +212,14 @@ static size_t frozen_bytes(const shape *s)
         shape_linear(&out, &in, s, (linear_kind)i);
         reals += shape_has(s, (linear_kind)i) ? 2 * (size_t)(in * out * s->layers) : 0;
     }
-    return reals * sizeof(real);
+    return half ? reals * sizeof(uint16_t) : reals * sizeof(real);
 }
 
 static void settle(decoder *d, const shape *s, const decoder_options *o)
 {
     d->shape = *s;
     d->options = *o;
-    d->kept = frozen_bytes(s) <= o->keep;
+    d->kept = frozen_bytes(s, o->bf16) <= o->keep;
     d->attention = (attention){ s->heads, s->groups, s->head, (real)s->attention_scale };
     d->rope = (rope){ .positions = o->rows, .dims = s->rope_dims, .neox = s->neox };
 }
@@ -238,17 +248,7 @@ static rap_status read_vector(real **place, const decoder *d, int64_t block, con
     return RAP_OK;
 }
 
-/* plain: room for the largest matrix, while all are packed. */
-static void pack(frozen *f, real *plain, int threads)
-{
-    factor unused;
-
-    frozen_read(plain, f->tensor, f->rows, threads);
-    factor_pack(&unused, f->forth, plain, f->width, NN_ROWS, f->rows, f->width, threads);
-    factor_pack(&unused, f->back, plain, f->width, NN_COLUMNS, f->width, f->rows, threads);
-}
-
-static rap_status read_linear(linear *l, decoder *d, real *plain, rap_err *err)
+static rap_status read_linear(linear *l, decoder *d, rap_err *err)
 {
     char name[64];
     rap_status status;
@@ -257,15 +257,13 @@ static rap_status read_linear(linear *l, decoder *d, real *plain, rap_err *err)
     status = shape_tensor(&l->w.tensor, d->file, l->layer, name, l->in, l->out, false, err);
     if (status)
         return status;
-    l->w.rows = l->out;
-    l->w.width = l->in;
-    if (plain)
-        pack(&l->w, plain, d->options.threads);
+    if (d->kept)
+        frozen_keep(&l->w, &d->shop);
     snprintf(name, sizeof name, "%s.bias", linear_name(l->kind));
     return read_vector(&l->bias, d, l->layer, name, l->out, true, err);
 }
 
-static rap_status read_layer(decoder *d, int64_t i, real *plain, rap_err *err)
+static rap_status read_layer(decoder *d, int64_t i, rap_err *err)
 {
     layer *l = &d->layers[i];
     const shape *s = &d->shape;
@@ -282,7 +280,7 @@ static rap_status read_layer(decoder *d, int64_t i, real *plain, rap_err *err)
         l->linear[k].layer = i;
         l->linear[k].number = (uint64_t)(i * LINEAR_KINDS + k);
         if (shape_has(s, (linear_kind)k))
-            status = read_linear(&l->linear[k], d, plain, err);
+            status = read_linear(&l->linear[k], d, err);
     }
     return status;
 }
@@ -312,7 +310,7 @@ static rap_status fill_rope(decoder *d, rap_err *err)
     return status;
 }
 
-static rap_status read_weights(decoder *d, real *plain, rap_err *err)
+static rap_status read_weights(decoder *d, rap_err *err)
 {
     const shape *s = &d->shape;
     const char *head = s->tied ? "token_embd.weight" : "output.weight";
@@ -323,12 +321,10 @@ static rap_status read_weights(decoder *d, real *plain, rap_err *err)
         status = shape_tensor(&d->head.tensor, d->file, -1, head, s->width, s->vocab, false, err);
     if (!status)
         status = read_vector(&d->norm, d, -1, "output_norm.weight", s->width, false, err);
-    d->head.rows = s->vocab;
-    d->head.width = s->width;
-    if (!status && plain)
-        pack(&d->head, plain, d->options.threads);
+    if (!status && d->kept)
+        frozen_keep(&d->head, &d->shop);
     for (int64_t i = 0; !status && i < s->layers; i++)
-        status = read_layer(d, i, plain, err);
+        status = read_layer(d, i, err);
     return status ? status : fill_rope(d, err);
 }
 
@@ -353,8 +349,6 @@ static void draw_loras(decoder *d)
 rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options *o, rap_err *err)
 {
     decoder *d = mem_array(1, sizeof *d);
-    real *plain = NULL;
-    size_t largest;
     shape s;
     rap_status status;
 
@@ -362,16 +356,18 @@ rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options
     if (!d)
         return err_memory(err, "opening a decoder");
     status = shape_read(&s, g, err);
+    if (!status && o->bf16 && !half_is_there())
+        status = err_set(err, RAP_E_UNSUPPORTED,
+                         "training in bf16 takes a processor that multiplies it (AVX512-BF16), "
+                         "which this one does "
+                         "not; leave out --bf16");
     if (status)
         goto cleanup;
     d->file = g;
     settle(d, &s, o);
     d->layers = mem_array((size_t)s.layers, sizeof *d->layers);
     d->arena = d->layers ? mem_aligned_raw(lay_out(d, NULL) * sizeof(real)) : NULL;
-    largest = (size_t)(most(2 * s.inner, most(s.vocab, (s.heads + 2 * s.groups) * s.head)) *
-                       most(s.width, s.inner));
-    plain = d->kept ? mem_array(largest, sizeof *plain) : NULL;
-    if (!d->arena || (d->kept && !plain)) {
+    if (!d->arena) {
         status =
             err_set(err, RAP_E_MEMORY,
                     "%s: training takes %.1f GB of memory, which is not there; try --recompute, "
@@ -380,11 +376,10 @@ rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options
         goto cleanup;
     }
     lay_out(d, d->arena);
-    status = read_weights(d, plain, err);
+    status = read_weights(d, err);
     if (!status)
         draw_loras(d);
 cleanup:
-    free(plain);
     if (status) {
         decoder_close(d);
         return status;
@@ -434,4 +429,19 @@ const linear *decoder_linear(const decoder *d, size_t i)
         if (shape_has(&d->shape, (linear_kind)k) && seen++ == i % each)
             return &d->layers[i / each].linear[k];
     return NULL;
+}
+
+const double *decoder_times(const decoder *d, linear_kind kind)
+{
+    return d->shop.spent[kind];
+}
+
+void decoder_clear_times(decoder *d)
+{
+    memset(d->shop.spent, 0, sizeof d->shop.spent);
+}
+
+const real *decoder_input_gradient(const decoder *d)
+{
+    return d->dx;
 }

@@ -231,23 +231,25 @@ static void run_layers(const rows *r, decoder *d)
         layer_run(output_of(d, i), &d->layers[i], r, d);
 }
 
-/* picked, heads [n, D] and logits [n, vocab] of the n rows in d->place. */
-static void pick_logits(real *logits, int64_t n, decoder *d)
+/* picked, heads [n, D] and logits [blocks][n, HEAD_BLOCK] of the n rows in d->place. */
+static void pick_logits(int64_t n, decoder *d)
 {
     int64_t width = d->shape.width;
-    factor f = frozen_factor(&d->head, NN_ROWS, &d->shop);
     for (int64_t i = 0; i < n; i++)
         memcpy(d->picked + i * width, d->x + d->place[i] * width, (size_t)width * sizeof(real));
     rms_norm(d->heads, d->picked, d->norm, n, width, (real)d->shape.eps, d->shop.threads);
-    product(logits, d->heads, &f, n, false, d->shop.threads);
+    for (int64_t i = 0; i < frozen_blocks(&d->head); i++)
+        frozen_product(d->logits + i * HEAD_BLOCK * n, d->heads, n, false, &d->head, i, NN_ROWS,
+                       &d->shop);
 }
 
 /* From d->logits, which hold their gradient, into dx. */
 static void head_back(int64_t n, decoder *d)
 {
     int64_t width = d->shape.width;
-    factor f = frozen_factor(&d->head, NN_COLUMNS, &d->shop);
-    product(d->heads, d->logits, &f, n, false, d->shop.threads);
+    for (int64_t i = 0; i < frozen_blocks(&d->head); i++)
+        frozen_product(d->heads, d->logits + i * HEAD_BLOCK * n, n, i > 0, &d->head, i, NN_COLUMNS,
+                       &d->shop);
     memset(d->dpicked, 0, (size_t)(n * width) * sizeof(real));
     rms_norm_back(d->dpicked, d->heads, d->picked, d->norm, n, width, (real)d->shape.eps,
                   d->shop.threads);
@@ -274,8 +276,8 @@ static double head_loss(const rows *r, bool learn, double scale, decoder *d)
     if (learn)
         memset(d->dx, 0, (size_t)(r->count * d->shape.width) * sizeof(real));
     while ((n = next_targets(&at, r, d)) > 0) {
-        pick_logits(d->logits, n, d);
-        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, (real)scale,
+        pick_logits(n, d);
+        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, HEAD_BLOCK, 0, (real)scale,
                       d->shop.threads);
         for (int64_t i = 0; i < n; i++)
             total += d->loss[i];
@@ -335,7 +337,10 @@ rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err)
         int64_t n = r->count - at < HEAD_ROWS ? r->count - at : HEAD_ROWS;
         for (int64_t i = 0; i < n; i++)
             d->place[i] = (int32_t)(at + i);
-        pick_logits(out + at * d->shape.vocab, n, d);
+        pick_logits(n, d);
+        for (int64_t i = 0; i < n * d->shape.vocab; i++)
+            out[at * d->shape.vocab + i] = *logit(d->logits, i / d->shape.vocab, i % d->shape.vocab,
+                                                  n, d->shape.vocab, HEAD_BLOCK, 0);
     }
     return RAP_OK;
 }

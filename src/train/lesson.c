@@ -380,7 +380,7 @@ rap_status lessons_read(lessons *out, vlm *v, const lesson_options *o, rap_err *
     if (!status && !images)
         status = err_memory(err, "reading samples");
     if (!status)
-        status = pictures_open(&out->bank, v, o->folder, err);
+        status = pictures_open(&out->bank, v, o->folder, o->before_projector, err);
     if (!status)
         status = read_file(out, v, path, images, o, err);
     if (!status)

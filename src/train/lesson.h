@@ -36,6 +36,7 @@ typedef struct lessons {
 typedef struct lesson_options {
     const char *data; /* a folder with train.json or train.jsonl and images/, or such a file beside images/ */
     const char *folder; /* where pictures' features may lie; NULL: they are not made (one is, to count) */
+    bool before_projector; /* features, of a projector that is trained */
     int max_concepts, max_tokens;
     rap_on_progress *on_progress;
     void *payload;

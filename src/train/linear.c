@@ -6,6 +6,7 @@
 #include <ggml.h>
 
 #include <string.h>
+#include <time.h>
 
 /* ---- numbers by name ---- */
 
@@ -78,25 +79,103 @@ void frozen_read_row(real *out, const gguf_tensor *t, int64_t row)
     read_one(out, &r, row);
 }
 
-factor frozen_factor(const frozen *f, nn_matrix_layout layout, workshop *shop)
+/* ---- frozen factors ---- */
+
+int64_t frozen_blocks(const frozen *f)
 {
-    int64_t n = layout == NN_ROWS ? f->rows : f->width, k = layout == NN_ROWS ? f->width : f->rows;
-    real *kept = layout == NN_ROWS ? f->forth : f->back;
-    factor out = { kept, n, k };
-    if (kept)
-        return out;
-    frozen_read(shop->plain, f->tensor, f->rows, shop->threads);
-    factor_pack(&out, shop->packed, shop->plain, f->width, layout, n, k, shop->threads);
-    return out;
+    return (f->rows + f->block - 1) / f->block;
 }
 
-/* ---- dropout: x̃ = x / (1 − p) where a number drawn for the place is p or more, else 0 ---- */
+static int64_t rows_of(const frozen *f, int64_t i)
+{
+    return i + 1 < frozen_blocks(f) ? f->block : f->rows - i * f->block;
+}
+
+static size_t reals_of(const frozen *f, int64_t rows, nn_matrix_layout layout, bool half)
+{
+    int64_t n = layout == NN_ROWS ? rows : f->width, k = layout == NN_ROWS ? f->width : rows;
+    return half ? factor_half_reals(n, k) : factor_reals(n, k);
+}
+
+size_t frozen_reals(const frozen *f, nn_matrix_layout layout, bool half)
+{
+    size_t reals = 0;
+    for (int64_t i = 0; i < frozen_blocks(f); i++)
+        reals += reals_of(f, rows_of(f, i), layout, half);
+    return reals;
+}
+
+typedef struct unpacking {
+    factor to;
+    nn_matrix_layout layout;
+    reading from;
+    int64_t first; /* row of the block */
+    const workshop *shop;
+} unpacking;
+
+static void unpack_strip(void *payload, int64_t i, int lane)
+{
+    const unpacking *u = payload;
+    nn_strip s = factor_strip(u->layout, u->to.n, u->to.k, i);
+    int64_t width = u->from.t->ne[0];
+    real *rows = u->shop->strip + lane * u->shop->strip_reals;
+    for (int64_t r = 0; r < s.rows; r++)
+        read_one(rows + r * width, &u->from, u->first + s.first + r);
+    factor_pack_strip(&u->to, rows, width, u->layout, i);
+}
+
+/* Reads block i and packs it into `memory`, strip by strip. */
+static factor unpack(real *memory, const frozen *f, int64_t i, nn_matrix_layout layout,
+                     workshop *shop)
+{
+    int64_t rows = rows_of(f, i);
+    unpacking u = { .to = { memory, rows, f->width, shop->half },
+                    .layout = layout,
+                    .from = reading_of(NULL, f->tensor),
+                    .first = i * f->block,
+                    .shop = shop };
+    if (layout == NN_COLUMNS) {
+        u.to.n = f->width;
+        u.to.k = rows;
+    }
+    nn_each(shop->threads, factor_strips(layout, u.to.n, u.to.k), unpack_strip, &u);
+    return u.to;
+}
+
+void frozen_keep(const frozen *f, workshop *shop)
+{
+    for (int64_t i = 0; i < frozen_blocks(f); i++) {
+        unpack(f->forth + (size_t)i * reals_of(f, f->block, NN_ROWS, shop->half), f, i, NN_ROWS,
+               shop);
+        unpack(f->back + (size_t)i * reals_of(f, f->block, NN_COLUMNS, shop->half), f, i,
+               NN_COLUMNS, shop);
+    }
+}
+
+void frozen_product(real *out, const real *a, int64_t m, bool add, const frozen *f, int64_t i,
+                    nn_matrix_layout layout, workshop *shop)
+{
+    real *kept = layout == NN_ROWS ? f->forth : f->back;
+    int64_t rows = rows_of(f, i);
+    factor w = { kept, layout == NN_ROWS ? rows : f->width, layout == NN_ROWS ? f->width : rows,
+                 shop->half };
+    if (kept)
+        w.packed += (size_t)i * reals_of(f, f->block, layout, shop->half);
+    else
+        w = unpack(shop->packed, f, i, layout, shop);
+    if (shop->half)
+        product_half(out, a, &w, m, add, shop->rounded, shop->threads);
+    else
+        product(out, a, &w, m, add, shop->threads);
+}
+
+/* ---- dropout: x̃ = x / (1 − p) where a number of 32 bits drawn for the place is p · 2³² or more, else 0 ---- */
 
 typedef struct dropping {
     real *out;
     const real *x;
     int64_t width;
-    uint64_t key, stream;
+    uint64_t base;
     double p;
     bool add;
 } dropping;
@@ -104,18 +183,15 @@ typedef struct dropping {
 static void drop_row(void *payload, int64_t t, int lane)
 {
     const dropping *d = payload;
-    uint64_t base = mix(mix(d->key) ^ d->stream), least = (uint64_t)(d->p * 0x1p53);
-    real keep = (real)(1 / (1 - d->p));
-    for (int64_t i = t * d->width; i < (t + 1) * d->width; i++) {
-        real value = mix(base ^ (uint64_t)i) >> 11 >= least ? d->x[i] * keep : 0;
-        d->out[i] = d->add ? d->out[i] + value : value;
-    }
+    row_drop(d->out + t * d->width, d->x + t * d->width, d->width,
+             (uint32_t)mix(d->base ^ (uint64_t)t), (uint32_t)(d->p * 0x1p32),
+             (real)(1 / (1 - d->p)), d->add);
 }
 
 static void drop(real *out, const real *x, int64_t t, const linear *l, const workshop *shop,
                  bool add)
 {
-    dropping d = { out, x, l->in, shop->dropout_key, l->number, shop->dropout, add };
+    dropping d = { out, x, l->in, mix(mix(shop->dropout_key) ^ l->number), shop->dropout, add };
     nn_each(shop->threads, t, drop_row, &d);
 }
 
@@ -129,10 +205,8 @@ static bool drops(const workshop *shop)
 size_t workshop_factor_reals(int64_t rank, int64_t rows, int64_t widest)
 {
     size_t most = 0;
-    const int64_t pairs[][2] = {
-        { rank, widest }, { widest, rank }, { rank, rows }, { widest, rows }
-    };
-    for (size_t i = 0; i < 4; i++) {
+    const int64_t pairs[][2] = { { rank, widest }, { widest, rank }, { widest, rows } };
+    for (size_t i = 0; i < 3; i++) {
         size_t reals = factor_reals(pairs[i][0], pairs[i][1]);
         most = reals > most ? reals : most;
     }
@@ -143,7 +217,6 @@ typedef struct row_job {
     real *x;
     const real *bias;
     int64_t width;
-    real scale;
 } row_job;
 
 static void add_bias_row(void *payload, int64_t t, int lane)
@@ -153,13 +226,6 @@ static void add_bias_row(void *payload, int64_t t, int lane)
         j->x[t * j->width + i] += j->bias[i];
 }
 
-static void scale_row(void *payload, int64_t t, int lane)
-{
-    const row_job *j = payload;
-    for (int64_t i = 0; i < j->width; i++)
-        j->x[t * j->width + i] *= j->scale;
-}
-
 /* out [n] = s · in [n] */
 static void scaled(real *out, const real *in, int64_t n, real s)
 {
@@ -167,24 +233,72 @@ static void scaled(real *out, const real *in, int64_t n, real s)
         out[i] = s * in[i];
 }
 
+typedef struct turned_sum {
+    real *out;
+    const real *in;
+    int64_t m, n;
+} turned_sum;
+
+static void add_column(void *payload, int64_t j, int lane)
+{
+    const turned_sum *s = payload;
+    for (int64_t i = 0; i < s->m; i++)
+        s->out[j * s->m + i] += s->in[i * s->n + j];
+}
+
+/* out [n, m] += in [m, n]ᵀ */
+static void add_transposed(real *out, const real *in, int64_t m, int64_t n, int threads)
+{
+    nn_each(threads, n, add_column, &(turned_sum){ out, in, m, n });
+}
+
+/* Of all threads of the process: what a layer costs, whatever else the machine does. */
+static double processor_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+/* Adds what has passed since `began`; the time now. */
+static double spend(double *sum, double began)
+{
+    double now = processor_ms();
+    *sum += now - began;
+    return now;
+}
+
+/* out [m, n] (+)= a [m, k] · b, which is packed first. */
+static void lora_product(real *out, const real *a, int64_t m, const real *b,
+                         nn_matrix_layout layout, int64_t n, int64_t k, bool add, workshop *shop)
+{
+    factor f;
+    factor_pack(&f, shop->factor, shop->half, b, layout == NN_ROWS ? k : n, layout, n, k,
+                shop->threads);
+    if (shop->half)
+        product_half(out, a, &f, m, add, shop->rounded, shop->threads);
+    else
+        product(out, a, &f, m, add, shop->threads);
+}
+
 void linear_run(real *out, real *z, const real *x, int64_t t, const linear *l, workshop *shop)
 {
-    factor f = frozen_factor(&l->w, NN_ROWS, shop);
     int threads = shop->threads;
-    product(out, x, &f, t, false, threads);
+    double began = processor_ms();
+    frozen_product(out, x, t, false, &l->w, 0, NN_ROWS, shop);
     if (l->bias)
-        nn_each(threads, t, add_bias_row, &(row_job){ out, l->bias, l->out, 1 });
+        nn_each(threads, t, add_bias_row, &(row_job){ out, l->bias, l->out });
+    began = spend(&shop->spent[l->kind][0], began);
     if (!l->a)
         return;
     if (drops(shop)) {
         drop(shop->x, x, t, l, shop, false);
         x = shop->x;
     }
-    factor_pack(&f, shop->factor, l->a, l->in, NN_ROWS, shop->rank, l->in, threads);
-    product(z, x, &f, t, false, threads);
+    lora_product(z, x, t, l->a, NN_ROWS, shop->rank, l->in, false, shop);
     scaled(shop->z, z, t * shop->rank, shop->scale);
-    factor_pack(&f, shop->factor, l->b, shop->rank, NN_ROWS, l->out, shop->rank, threads);
-    product(out, shop->z, &f, t, true, threads);
+    lora_product(out, shop->z, t, l->b, NN_ROWS, l->out, shop->rank, true, shop);
+    spend(&shop->spent[l->kind][2], began);
 }
 
 void linear_back(real *dx, bool add, const real *dout, const real *z, const real *x, int64_t t,
@@ -192,33 +306,30 @@ void linear_back(real *dx, bool add, const real *dout, const real *z, const real
 {
     int64_t rank = shop->rank;
     int threads = shop->threads;
-    factor f = frozen_factor(&l->w, NN_COLUMNS, shop);
-    product(dx, dout, &f, t, add, threads);
+    double began = processor_ms();
+    frozen_product(dx, dout, t, add, &l->w, 0, NN_COLUMNS, shop);
+    began = spend(&shop->spent[l->kind][1], began);
     if (!l->a)
         return;
-    /* dB [out, rank] += doutᵀ · (s z) */
+    /* dBᵀ [rank, out] = (s z)ᵀ dout */
     scaled(shop->z, z, t * rank, shop->scale);
-    transpose(shop->turned, dout, t, l->out, threads);
-    factor_pack(&f, shop->factor, shop->z, rank, NN_COLUMNS, rank, t, threads);
-    product(l->db, shop->turned, &f, l->out, true, threads);
+    transpose(shop->turned, shop->z, t, rank, threads);
+    lora_product(shop->gradient, shop->turned, rank, dout, NN_COLUMNS, l->out, t, false, shop);
+    add_transposed(l->db, shop->gradient, rank, l->out, threads);
     /* dz [T, rank] = s · dout B */
-    factor_pack(&f, shop->factor, l->b, rank, NN_COLUMNS, rank, l->out, threads);
-    product(shop->z, dout, &f, t, false, threads);
-    nn_each(threads, t, scale_row, &(row_job){ shop->z, NULL, rank, shop->scale });
+    lora_product(shop->z, dout, t, l->b, NN_COLUMNS, rank, l->out, false, shop);
+    scaled(shop->z, shop->z, t * rank, shop->scale);
     /* dA [rank, in] += dzᵀ x̃ */
     if (drops(shop)) {
         drop(shop->x, x, t, l, shop, false);
         x = shop->x;
     }
     transpose(shop->turned, shop->z, t, rank, threads);
-    factor_pack(&f, shop->factor, x, l->in, NN_COLUMNS, l->in, t, threads);
-    product(l->da, shop->turned, &f, rank, true, threads);
+    lora_product(l->da, shop->turned, rank, x, NN_COLUMNS, l->in, t, true, shop);
     /* dx [T, in] += mask ∘ (dz A) */
-    factor_pack(&f, shop->factor, l->a, l->in, NN_COLUMNS, l->in, rank, threads);
-    if (!drops(shop)) {
-        product(dx, shop->z, &f, t, true, threads);
-        return;
-    }
-    product(shop->x, shop->z, &f, t, false, threads);
-    drop(dx, shop->x, t, l, shop, true);
+    lora_product(drops(shop) ? shop->x : dx, shop->z, t, l->a, NN_COLUMNS, l->in, rank,
+                 !drops(shop), shop);
+    if (drops(shop))
+        drop(dx, shop->x, t, l, shop, true);
+    spend(&shop->spent[l->kind][2], began);
 }

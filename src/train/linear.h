@@ -10,11 +10,11 @@
 #include "train/real.h"
 #include "train/shape.h"
 
-/* A frozen matrix [rows, width], unpacked for products. */
+/* A frozen matrix [rows, width], unpacked for products in blocks of rows: one, but for the wide output. */
 typedef struct frozen {
     const gguf_tensor *tensor;
-    int64_t rows, width;
-    real *forth, *back; /* packed for x Wᵀ and for dout W; NULL: unpacked each time */
+    int64_t rows, width, block;
+    real *forth, *back; /* packed for x Wᵀ and for dout W, block by block; NULL: unpacked each time */
 } frozen;
 
 typedef struct linear {
@@ -28,6 +28,8 @@ typedef struct linear {
     uint64_t number; /* of this layer, for dropout */
 } linear;
 
+enum { FROZEN_ROWS = NN_STRIP_ROWS };
+
 /* What all linear layers share while they run. */
 typedef struct workshop {
     int64_t rank, rows; /* of the LoRAs; T at most */
@@ -35,16 +37,29 @@ typedef struct workshop {
     double dropout;
     uint64_t dropout_key; /* 0: none */
     int threads;
-    real *plain, *packed; /* of the largest frozen matrix */
-    real *x, *z, *turned; /* [T, widest in], [T, rank], [widest, T] */
+    bool half;            /* products with frozen weights in bf16 */
+    real *strip;          /* [threads, FROZEN_ROWS, widest in] rows of a frozen matrix */
+    int64_t strip_reals;  /* of a thread */
+    real *packed;         /* of the largest frozen block */
+    real *rounded;        /* [T, widest] in bf16 */
+    real *x, *z, *turned; /* [T, widest in], [T, rank], [rank, T] */
+    real *gradient;       /* [rank, widest out] */
     real *factor;         /* of LoRA matrices and of [T, …] */
+    double spent[LINEAR_KINDS][3]; /* milliseconds of processor time: W forwards, W backwards, LoRA */
 } workshop;
 
 /* out [rows, width] in the order of the file. */
 void frozen_read(real *out, const gguf_tensor *t, int64_t rows, int threads);
 void frozen_read_row(real *out, const gguf_tensor *t, int64_t row); /* out [width] */
-/* W as the factor of x Wᵀ (NN_ROWS) or of dout W (NN_COLUMNS). */
-factor frozen_factor(const frozen *f, nn_matrix_layout layout, workshop *shop);
+
+int64_t frozen_blocks(const frozen *f);
+/* Reals of all blocks, packed. */
+size_t frozen_reals(const frozen *f, nn_matrix_layout layout, bool half);
+/* W as it is kept: packs f->forth and f->back. */
+void frozen_keep(const frozen *f, workshop *shop);
+/* out [m, rows of block i] = x Wᵀ of block i, or (NN_COLUMNS) out [m, width] = dout [m, rows of block i] W. */
+void frozen_product(real *out, const real *a, int64_t m, bool add, const frozen *f, int64_t i,
+                    nn_matrix_layout layout, workshop *shop);
 
 /* Reals of the workshop's fields, for its allocation. */
 size_t workshop_factor_reals(int64_t rank, int64_t rows, int64_t widest);

@@ -206,7 +206,7 @@ static rap_status merged(float **out, const gguf_tensor *t, void *payload, rap_e
         frozen_read(w, t, p->out, m->threads);
         for (int64_t i = 0; i < p->out * p->rank; i++)
             b[i] = s * p->b[i];
-        factor_pack(&f, packed, p->a, p->in, NN_COLUMNS, p->in, p->rank, m->threads);
+        factor_pack(&f, packed, false, p->a, p->in, NN_COLUMNS, p->in, p->rank, m->threads);
         product(w, b, &f, p->out, true, m->threads);
     }
     free(packed);

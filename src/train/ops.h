@@ -46,9 +46,19 @@ void attention_run(real *out, const real *q, const real *k, const real *v, const
 void attention_back(real *dq, real *dk, real *dv, const real *dout, const real *q, const real *k,
                     const real *v, const attention *a, const spans *s, real *scratch, int threads);
 
+/* Logits [N, V] lie in blocks of columns, one behind the other: [N, block] each, the last with the rest; behind them
+ * [N, extra] of words that the vocabulary does not have, columns V and on. */
+static inline real *logit(real *logits, int64_t row, int64_t column, int64_t n, int64_t vocab, int64_t block,
+                          int64_t extra)
+{
+    int64_t first = column < vocab ? column / block * block : vocab;
+    int64_t wide = column >= vocab ? extra : vocab - first < block ? vocab - first : block;
+    return logits + first * n + row * wide + (column - first);
+}
+
 /* loss [N] = −log softmax(logits [N, V])[target]; logits become scale · (softmax − onehot(target)), the gradient of
  * scale · loss. */
 void cross_entropy(double *loss, real *logits, const int32_t *target, int64_t n, int64_t vocab,
-                   real scale, int threads);
+                   int64_t block, int64_t extra, real scale, int threads);
 
 #endif

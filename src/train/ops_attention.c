@@ -68,21 +68,22 @@ size_t attention_reals(const attention *a, const spans *s, int threads)
     return lane_reals(a, s) * (size_t)threads;
 }
 
-/* p [rows, l] of the rows first … of a head. */
+/* p [rows, l] of the rows first … of a head, as far as the last of them sees. */
 static void weights_of(real *p, const real *q, int64_t ldq, const factor *keys, int64_t first,
                        int64_t rows, real scale)
 {
-    int64_t l = keys->n;
-    product_here(p, l, q, ldq, keys, rows, 1, false);
+    int64_t l = keys->n, most = first + rows;
+    product_here(p, l, q, ldq, keys, (extent){ most, keys->k }, rows, 1, false);
     for (int64_t r = 0; r < rows; r++, p += l) {
         int64_t seen = first + r + 1;
         real top = p[0], sum;
         for (int64_t i = 1; i < seen; i++)
             top = p[i] > top ? p[i] : top;
         sum = row_weights(p, seen, top, scale);
+        sum = 1 / sum;
         for (int64_t i = 0; i < seen; i++)
-            p[i] /= sum;
-        memset(p + seen, 0, (size_t)(l - seen) * sizeof *p);
+            p[i] *= sum;
+        memset(p + seen, 0, (size_t)(most - seen) * sizeof *p);
     }
 }
 
@@ -96,14 +97,15 @@ static void run_group(void *payload, int64_t piece, int lane)
     const real *k = j->k + at * ldk + g * a->head, *v = j->v + at * ldk + g * a->head;
     room r = divide(j->scratch + (size_t)lane * j->lane_reals, l, a->head);
     factor keys, values;
-    factor_pack(&keys, r.keys, k, ldk, NN_ROWS, l, a->head, 1);
-    factor_pack(&values, r.values, v, ldk, NN_COLUMNS, a->head, l, 1);
+    factor_pack(&keys, r.keys, false, k, ldk, NN_ROWS, l, a->head, 1);
+    factor_pack(&values, r.values, false, v, ldk, NN_COLUMNS, a->head, l, 1);
     for (int64_t h = g * each; h < (g + 1) * each; h++)
         for (int64_t first = 0; first < l; first += ROWS) {
             int64_t rows = l - first < ROWS ? l - first : ROWS;
             int64_t offset = (at + first) * ldq + h * a->head;
             weights_of(r.p, j->q + offset, ldq, &keys, first, rows, a->scale);
-            product_here(j->out + offset, ldq, r.p, l, &values, rows, 1, false);
+            product_here(j->out + offset, ldq, r.p, l, &values, (extent){ a->head, first + rows },
+                         rows, 1, false);
         }
 }
 
@@ -115,14 +117,14 @@ void attention_run(real *out, const real *q, const real *k, const real *v, const
     nn_each(threads, s->count * a->groups, run_group, &j);
 }
 
-/* dp [rows, l] becomes dS. */
-static void through_softmax(real *dp, const real *p, int64_t rows, int64_t l)
+/* The first `seen` columns of dp [rows, l] become dS. */
+static void through_softmax(real *dp, const real *p, int64_t rows, int64_t seen, int64_t l)
 {
     for (int64_t r = 0; r < rows; r++, dp += l, p += l) {
         double sum = 0;
-        for (int64_t i = 0; i < l; i++)
+        for (int64_t i = 0; i < seen; i++)
             sum += (double)dp[i] * p[i];
-        for (int64_t i = 0; i < l; i++)
+        for (int64_t i = 0; i < seen; i++)
             dp[i] = p[i] * (dp[i] - (real)sum);
     }
 }
@@ -135,24 +137,28 @@ typedef struct group {
     room r;
 } group;
 
-/* d [l, head] += scale · w [rows, l]ᵀ · x [rows, head] */
-static void add_turned(real *d, group *g, const real *w, const real *x, int64_t rows, real scale)
+/* d [seen, head] += scale · w [rows, seen]ᵀ · x [rows, head] */
+static void add_turned(real *d, group *g, const real *w, const real *x, int64_t rows, int64_t seen,
+                       real scale)
 {
     factor f;
-    factor_pack(&f, g->r.rows, x, g->ldq, NN_COLUMNS, g->head, rows, 1);
-    transpose_here(g->r.turned, w, g->l, rows, g->l);
-    product_here(d, g->ldk, g->r.turned, rows, &f, g->l, scale, true);
+    factor_pack(&f, g->r.rows, false, x, g->ldq, NN_COLUMNS, g->head, rows, 1);
+    transpose_here(g->r.turned, w, g->l, rows, seen);
+    product_here(d, g->ldk, g->r.turned, rows, &f, (extent){ g->head, rows }, seen, scale, true);
 }
 
 static void back_rows(const job *j, group *g, int64_t offset, int64_t first, int64_t rows)
 {
     const real *q = j->q + offset, *dout = j->dout + offset;
+    int64_t seen = first + rows;
     weights_of(g->r.p, q, g->ldq, &g->keys, first, rows, j->a->scale);
-    product_here(g->r.dp, g->l, dout, g->ldq, &g->values, rows, 1, false);
-    add_turned(g->dv, g, g->r.p, dout, rows, 1);
-    through_softmax(g->r.dp, g->r.p, rows, g->l);
-    product_here(j->dq + offset, g->ldq, g->r.dp, g->l, &g->keys_t, rows, j->a->scale, false);
-    add_turned(g->dk, g, g->r.dp, q, rows, j->a->scale);
+    product_here(g->r.dp, g->l, dout, g->ldq, &g->values, (extent){ seen, g->head }, rows, 1,
+                 false);
+    add_turned(g->dv, g, g->r.p, dout, rows, seen, 1);
+    through_softmax(g->r.dp, g->r.p, rows, seen, g->l);
+    product_here(j->dq + offset, g->ldq, g->r.dp, g->l, &g->keys_t, (extent){ g->head, seen }, rows,
+                 j->a->scale, false);
+    add_turned(g->dk, g, g->r.dp, q, rows, seen, j->a->scale);
 }
 
 static void back_group(void *payload, int64_t piece, int lane)
@@ -166,9 +172,9 @@ static void back_group(void *payload, int64_t piece, int lane)
     g.dk = j->dk + begin;
     g.dv = j->dv + begin;
     g.r = divide(j->scratch + (size_t)lane * j->lane_reals, g.l, a->head);
-    factor_pack(&g.keys, g.r.keys, j->k + begin, ldk, NN_ROWS, g.l, a->head, 1);
-    factor_pack(&g.keys_t, g.r.keys_t, j->k + begin, ldk, NN_COLUMNS, a->head, g.l, 1);
-    factor_pack(&g.values, g.r.values, j->v + begin, ldk, NN_ROWS, g.l, a->head, 1);
+    factor_pack(&g.keys, g.r.keys, false, j->k + begin, ldk, NN_ROWS, g.l, a->head, 1);
+    factor_pack(&g.keys_t, g.r.keys_t, false, j->k + begin, ldk, NN_COLUMNS, a->head, g.l, 1);
+    factor_pack(&g.values, g.r.values, false, j->v + begin, ldk, NN_ROWS, g.l, a->head, 1);
     for (int64_t t = 0; t < g.l; t++) {
         memset(g.dk + t * ldk, 0, (size_t)a->head * sizeof(real));
         memset(g.dv + t * ldk, 0, (size_t)a->head * sizeof(real));

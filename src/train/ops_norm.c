@@ -15,11 +15,25 @@ typedef struct norm {
     real eps;
 } norm;
 
+/* Σ a · b (· w, if there), in f64, in LANES sums side by side that do not wait for each other. */
+enum { LANES = 8 };
+static double sum_of(const real *a, const real *b, const real *w, int64_t d)
+{
+    double sum[LANES] = { 0 }, rest = 0;
+    int64_t i = 0;
+    for (; i + LANES <= d; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            sum[k] += (double)(w ? a[i + k] * w[i + k] : a[i + k]) * (double)b[i + k];
+    for (; i < d; i++)
+        rest += (double)(w ? a[i] * w[i] : a[i]) * (double)b[i];
+    for (int k = 0; k < LANES; k++)
+        rest += sum[k];
+    return rest;
+}
+
 static real inverse_root(const real *x, int64_t d, real eps)
 {
-    double squares = 0;
-    for (int64_t i = 0; i < d; i++)
-        squares += (double)x[i] * x[i];
+    double squares = sum_of(x, x, NULL, d);
     return (real)(1 / sqrt(squares / (double)d + eps));
 }
 
@@ -43,9 +57,7 @@ static void norm_row_back(void *payload, int64_t t, int lane)
     const norm *n = payload;
     const real *x = n->x + t * n->d, *dout = n->dout + t * n->d;
     real *dx = n->out + t * n->d, r = inverse_root(x, n->d, n->eps), pull;
-    double along = 0;
-    for (int64_t i = 0; i < n->d; i++)
-        along += (double)(dout[i] * n->w[i]) * x[i];
+    double along = sum_of(dout, x, n->w, n->d);
     pull = (real)(along / (double)n->d) * r * r * r;
     for (int64_t i = 0; i < n->d; i++)
         dx[i] += r * dout[i] * n->w[i] - x[i] * pull;

@@ -10,7 +10,7 @@
 #define EPSILON 1e-8
 #define PI 3.14159265358979323846
 
-enum { PIECE = 1 << 14 };
+enum { PIECE = 1 << 14, PIECES = 512 };
 
 double learning_rate(double lr, int64_t step, int64_t steps, double warm_share)
 {
@@ -22,16 +22,35 @@ double learning_rate(double lr, int64_t step, int64_t steps, double warm_share)
                         : lr;
 }
 
-double gradient_norm(const real *grad, size_t count)
+typedef struct squares {
+    const real *grad;
+    size_t count;
+    double *sum; /* of each piece */
+} squares;
+
+static void square_piece(void *payload, int64_t piece, int lane)
 {
-    double all = 0;
+    const squares *s = payload;
+    size_t at = (size_t)piece * PIECE;
+    double sum = 0;
 
-    for (size_t at = 0; at < count; at += PIECE) {
-        double part = 0;
+    for (size_t i = at; i < s->count && i < at + PIECE; i++)
+        sum += (double)s->grad[i] * (double)s->grad[i];
+    s->sum[piece] = sum;
+}
 
-        for (size_t i = at; i < count && i < at + PIECE; i++)
-            part += (double)grad[i] * (double)grad[i];
-        all += part;
+double gradient_norm(const real *grad, size_t count, int threads)
+{
+    double all = 0, sum[PIECES];
+
+    for (size_t at = 0; at < count; at += (size_t)PIECE * PIECES) {
+        size_t left = count - at, pieces = (left + PIECE - 1) / PIECE;
+        squares s = { grad + at, left, sum };
+
+        pieces = pieces < PIECES ? pieces : PIECES;
+        nn_each(threads, (int64_t)pieces, square_piece, &s);
+        for (size_t i = 0; i < pieces; i++)
+            all += sum[i];
     }
     return sqrt(all);
 }

@@ -7,8 +7,10 @@
 #include "base/mem.h"
 #include "base/temp.h"
 #include "generate/picture.h"
+#include "train/feature_cache.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,10 +26,14 @@ typedef struct entry {
 struct pictures {
     vlm *v;
     char *folder; /* NULL: only counts */
+    bool before_projector;
+    int64_t width; /* of a row */
     temp file;
     int64_t floats; /* written */
     entry *entry;
     size_t count, cap;
+    feature_cache *cache; /* NULL: none */
+    size_t from_cache;
     size_t *slot; /* [slots] entry + 1; 0: free */
     size_t slots;
 };
@@ -38,7 +44,8 @@ static void entry_release(entry *e)
     free(e->cells);
 }
 
-rap_status pictures_open(pictures **out, vlm *v, const char *folder, rap_err *err)
+rap_status pictures_open(pictures **out, vlm *v, const char *folder, bool before_projector,
+                         rap_err *err)
 {
     pictures *p = mem_array(1, sizeof *p);
     char *path = folder ? path_join(folder, "features") : NULL;
@@ -51,9 +58,13 @@ rap_status pictures_open(pictures **out, vlm *v, const char *folder, rap_err *er
         return err_memory(err, "reading pictures");
     }
     p->v = v;
+    p->before_projector = before_projector;
+    p->width = before_projector ? tower_feature_width(v->tower) : v->width;
     p->file = (temp)TEMP_INIT;
     if (folder)
         status = temp_file(&p->file, path, 0600, err);
+    if (folder && !status)
+        p->cache = feature_cache_open();
     p->folder = mem_string(folder);
     free(path);
     if (status) {
@@ -69,6 +80,7 @@ void pictures_close(pictures *p)
     if (!p)
         return;
     temp_remove(&p->file);
+    feature_cache_close(p->cache);
     for (size_t i = 0; i < p->count; i++)
         entry_release(&p->entry[i]);
     free(p->entry);
@@ -158,6 +170,44 @@ static rap_status lay_cells(entry *out, const picture *pic, rap_err *err)
     return RAP_OK;
 }
 
+/* ---- kept from earlier trainings ---- */
+
+static bool name_of(char out[65], pictures *p, const char *path, bool of_concept)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, "%s %s %s", vlm_fingerprint(p->v),
+             of_concept ? "concept" : "question", p->before_projector ? "before" : "after");
+    return p->cache && *vlm_fingerprint(p->v) && feature_cache_name(out, path, text);
+}
+
+/* False: not kept. */
+static bool read_kept(entry *out, rap_status *status, pictures *p, const char *name, rap_err *err)
+{
+    features f;
+
+    if (!feature_cache_read(&f, p->cache, name, p->width))
+        return false;
+    *status = store(p, f.rows, (size_t)f.row_count * (size_t)f.width, err);
+    out->cells = f.cells;
+    out->count = f.count;
+    out->rows = f.row_count;
+    f.cells = NULL;
+    features_release(&f);
+    p->from_cache++;
+    return true;
+}
+
+static rap_status store_new(pictures *p, const entry *e, const float *rows_of_it, const char *name,
+                            rap_err *err)
+{
+    features f = { e->cells, (float *)rows_of_it, e->count, e->rows, p->width };
+
+    if (*name)
+        feature_cache_write(p->cache, name, &f);
+    return store(p, rows_of_it, (size_t)e->rows * (size_t)p->width, err);
+}
+
 /* The cells of the picture, its features stored where they are wanted. */
 static rap_status encode(entry *out, pictures *p, const char *path, bool of_concept, rap_err *err)
 {
@@ -165,6 +215,7 @@ static rap_status encode(entry *out, pictures *p, const char *path, bool of_conc
     picture pic = { .chunks = NULL };
     session_picture source = { .pixels = NULL };
     float *tokens = NULL;
+    char name[65] = "";
     rap_status status;
 
     if (!p->folder && p->count) { /* counted like the first */
@@ -176,6 +227,10 @@ static rap_status encode(entry *out, pictures *p, const char *path, bool of_conc
                : out->cells       ? RAP_OK
                                   : err_memory(err, "reading pictures");
     }
+    if (p->folder && !name_of(name, p, path, of_concept))
+        *name = '\0';
+    if (*name && read_kept(out, &status, p, name, err))
+        return status;
     status = image_load(&im, path, err);
     if (!status)
         status =
@@ -185,8 +240,15 @@ static rap_status encode(entry *out, pictures *p, const char *path, bool of_conc
         status = picture_init(&pic, p->v, &source, err);
     if (!status)
         status = lay_cells(out, &pic, err);
+    if (!status && p->before_projector && out->rows != tower_rows(p->v->tower))
+        status =
+            err_set(err, RAP_E_UNSUPPORTED,
+                    "%s: the model takes it in several pieces; its projector is not trained, give "
+                    "--projector off",
+                    path);
     if (!status && p->folder)
-        status = store(p, pic.rows, pic.row_floats, err);
+        status = store_new(p, out, p->before_projector ? tower_features(p->v->tower) : pic.rows,
+                           name, err);
     picture_release(&pic);
     free(tokens);
     image_release(&im);
@@ -232,7 +294,7 @@ rap_status pictures_read(float *out, const pictures *p, size_t number, rap_err *
 {
     const entry *e = &p->entry[number];
     char *to = (char *)out;
-    size_t left = (size_t)e->rows * (size_t)p->v->width * sizeof *out;
+    size_t left = (size_t)e->rows * (size_t)p->width * sizeof *out;
     off_t from = (off_t)e->offset * (off_t)sizeof *out;
 
     while (left) {
@@ -258,6 +320,16 @@ const int32_t *pictures_cells(int32_t *out_count, const pictures *p, size_t numb
 {
     *out_count = p->entry[number].count;
     return p->entry[number].cells;
+}
+
+size_t pictures_from_cache(const pictures *p)
+{
+    return p->from_cache;
+}
+
+int64_t pictures_width(const pictures *p)
+{
+    return p->width;
 }
 
 size_t pictures_count(const pictures *p)

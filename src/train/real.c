@@ -1,6 +1,7 @@
 /* real.c: products in the number of real.h: f32 by the kernels of src/nn, f64 by plain loops. */
 #include "train/real.h"
 
+#include "nn/nn_half.h"
 #include "nn/nn_kernels.h"
 
 #include <math.h>
@@ -12,11 +13,33 @@ size_t factor_reals(int64_t n, int64_t k)
     return (nn_product_floats(n, k) + 15) & ~(size_t)15;
 }
 
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout,
-                 int64_t n, int64_t k, int threads)
+size_t factor_half_reals(int64_t n, int64_t k)
 {
-    *out = (factor){ memory, n, k };
-    nn_product_pack(memory, b, ldb, layout, n, k, threads);
+    return (nn_half_count(n, k) / 2 + 15) & ~(size_t)15;
+}
+
+bool half_is_there(void)
+{
+    return nn_half_is_there();
+}
+
+int64_t factor_strips(nn_matrix_layout layout, int64_t n, int64_t k)
+{
+    return nn_product_strips(layout, n, k);
+}
+
+nn_strip factor_strip(nn_matrix_layout layout, int64_t n, int64_t k, int64_t i)
+{
+    return nn_product_strip(layout, n, k, i);
+}
+
+void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout,
+                       int64_t i)
+{
+    if (f->half)
+        nn_half_pack_strip((uint16_t *)f->packed, rows, ldb, layout, f->n, f->k, i);
+    else
+        nn_product_pack_strip(f->packed, rows, ldb, layout, f->n, f->k, i);
 }
 
 void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads)
@@ -24,20 +47,34 @@ void product(real *out, const real *a, const factor *b, int64_t m, bool add, int
     nn_product(out, a, b->packed, m, b->n, b->k, add, threads);
 }
 
-void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, int64_t m,
-                  real scale, bool add)
+void product_half(real *out, const real *a, const factor *b, int64_t m, bool add, real *rounded,
+                  int threads)
 {
-    nn_small_product p = { .out = out,
-                           .a = a,
-                           .packed = b->packed,
-                           .ldo = ldo,
-                           .lda = lda,
-                           .m = m,
-                           .n = b->n,
-                           .k = b->k,
-                           .scale = scale,
-                           .add = add };
-    nn_product_here(&p);
+    nn_half_round((uint16_t *)rounded, a, m, b->k, threads);
+    nn_half_product(out, (uint16_t *)rounded, (uint16_t *)b->packed, m, b->n, b->k, add, threads);
+}
+
+void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p,
+                  int64_t m, real scale, bool add)
+{
+    nn_product_here(&(nn_small_product){ .out = out,
+                                         .a = a,
+                                         .packed = b->packed,
+                                         .ldo = ldo,
+                                         .lda = lda,
+                                         .m = m,
+                                         .n = b->n,
+                                         .k = b->k,
+                                         .columns = p.columns,
+                                         .depth = p.depth,
+                                         .scale = scale,
+                                         .add = add });
+}
+
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep,
+              bool add)
+{
+    nn_kernels_used()->drop(out, x, n, key, least, keep, add);
 }
 
 real row_weights(real *x, int64_t n, real top, real scale)
@@ -57,22 +94,41 @@ size_t factor_reals(int64_t n, int64_t k)
     return (size_t)(n * k);
 }
 
-void factor_pack(factor *out, real *memory, const real *b, int64_t ldb, nn_matrix_layout layout,
-                 int64_t n, int64_t k, int threads)
+size_t factor_half_reals(int64_t n, int64_t k)
 {
-    *out = (factor){ memory, n, k };
-    for (int64_t j = 0; j < n; j++)
-        for (int64_t i = 0; i < k; i++)
-            memory[j * k + i] = layout == NN_ROWS ? b[j * ldb + i] : b[i * ldb + j];
+    return 0;
 }
 
-void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, int64_t m,
-                  real scale, bool add)
+bool half_is_there(void)
+{
+    return false;
+}
+
+int64_t factor_strips(nn_matrix_layout layout, int64_t n, int64_t k)
+{
+    return layout == NN_ROWS ? n : k;
+}
+
+nn_strip factor_strip(nn_matrix_layout layout, int64_t n, int64_t k, int64_t i)
+{
+    return (nn_strip){ i, 1 };
+}
+
+void factor_pack_strip(const factor *f, const real *rows, int64_t ldb, nn_matrix_layout layout,
+                       int64_t i)
+{
+    int64_t count = layout == NN_ROWS ? f->k : f->n;
+    for (int64_t c = 0; c < count; c++)
+        f->packed[layout == NN_ROWS ? i * f->k + c : c * f->k + i] = rows[c];
+}
+
+void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const factor *b, extent p,
+                  int64_t m, real scale, bool add)
 {
     for (int64_t r = 0; r < m; r++)
-        for (int64_t j = 0; j < b->n; j++) {
+        for (int64_t j = 0; j < p.columns; j++) {
             real sum = 0;
-            for (int64_t i = 0; i < b->k; i++)
+            for (int64_t i = 0; i < p.depth; i++)
                 sum += a[r * lda + i] * b->packed[j * b->k + i];
             out[r * ldo + j] = (add ? out[r * ldo + j] : 0) + scale * sum;
         }
@@ -80,7 +136,21 @@ void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const fact
 
 void product(real *out, const real *a, const factor *b, int64_t m, bool add, int threads)
 {
-    product_here(out, b->n, a, b->k, b, m, 1, add);
+    product_here(out, b->n, a, b->k, b, (extent){ b->n, b->k }, m, 1, add);
+}
+
+void product_half(real *out, const real *a, const factor *b, int64_t m, bool add, real *rounded,
+                  int threads)
+{
+}
+
+void row_drop(real *out, const real *x, int64_t n, uint32_t key, uint32_t least, real keep,
+              bool add)
+{
+    for (int64_t i = 0; i < n; i++) {
+        real value = nn_drawn(key, (uint32_t)i) >= least ? x[i] * keep : 0;
+        out[i] = add ? out[i] + value : value;
+    }
 }
 
 real row_weights(real *x, int64_t n, real top, real scale)
@@ -98,6 +168,28 @@ void row_sigmoid(real *out, const real *x, int64_t n)
 }
 
 #endif
+
+typedef struct packing {
+    factor f;
+    const real *b;
+    int64_t ldb;
+    nn_matrix_layout layout;
+} packing;
+
+static void pack_strip(void *payload, int64_t i, int lane)
+{
+    const packing *p = payload;
+    nn_strip s = factor_strip(p->layout, p->f.n, p->f.k, i);
+    factor_pack_strip(&p->f, p->b + s.first * p->ldb, p->ldb, p->layout, i);
+}
+
+void factor_pack(factor *out, real *memory, bool half, const real *b, int64_t ldb,
+                 nn_matrix_layout layout, int64_t n, int64_t k, int threads)
+{
+    packing p = { { memory, n, k, half }, b, ldb, layout };
+    *out = p.f;
+    nn_each(n * k < 16384 ? 1 : threads, factor_strips(layout, n, k), pack_strip, &p);
+}
 
 enum { SIDE = 32 };
 

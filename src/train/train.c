@@ -14,6 +14,7 @@
 #include "train/batch.h"
 #include "train/checkpoint.h"
 #include "train/optimiser.h"
+#include "train/projector_part.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ typedef struct training {
     decoder *decoder;
     lessons lessons, held; /* held: only evaluated, pictures in the bank of the others */
     bool stopping;         /* asked for while samples were evaluated */
+    projector_part projector;
     batch batch;
     real *m, *v;
     size_t *order;
@@ -40,6 +42,7 @@ typedef struct training {
     int part;     /* of the step */
     buf settings;
     char *checkpoint, *adapter, *best, *losses, *png;
+    char *mmproj, *best_mmproj;
     record record;
     double start; /* milliseconds */
     uint64_t tokens_done;
@@ -56,6 +59,7 @@ static rap_status check_options(const train_options *o, rap_err *err)
                    { "alpha", o->alpha, 1e-6, 1e6 },
                    { "dropout", o->dropout, 0, 0.95 },
                    { "learning rate", o->lr, 1e-12, 10 },
+                   { "learning rate of the projector", o->projector_lr, 1e-12, 10 },
                    { "warm-up", o->warmup, 0, 1 },
                    { "clipping", o->clip, 0, 1e9 },
                    { "number of epochs", o->epochs, 1, 1000000 },
@@ -149,6 +153,7 @@ static decoder_options decoder_options_of(const training *t)
                               .threads = o->threads > 0 ? o->threads : threads_available(),
                               .rows = (int)t->rows,
                               .recompute = o->recompute,
+                              .bf16 = o->bf16,
                               .keep = KEEP_BYTES };
 }
 
@@ -172,8 +177,11 @@ static rap_status estimate(training *t, rap_err *err)
             shape_has(&s, (linear_kind)i) ? (size_t)((in + out) * options.rank * s.layers) : 0;
     }
     t->result->trained = numbers;
+    t->result->projector =
+        t->projector.mmproj ? (uint64_t)projector_numbers(t->projector.mmproj) : 0;
     t->result->more = (double)decoder_bytes(&s, &options) +
-                      (double)batch_bytes(batch_room(t), s.width) +
+                      (double)batch_bytes(batch_room(t), pictures_width(t->lessons.bank)) +
+                      projector_part_bytes(&t->projector, t->rows) +
                       2.0 * (double)numbers * sizeof(real); /* Adam's */
     for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
         t->result->more += (double)gguf_tensor_at(t->file, i)->bytes;
@@ -198,6 +206,7 @@ static rap_status read_lessons(training *t, rap_err *err)
 {
     lesson_options options = { .data = t->o->data,
                                .folder = t->o->dry_run ? NULL : t->o->folder,
+                               .before_projector = t->projector.mmproj != NULL,
                                .max_concepts = t->o->max_concepts,
                                .max_tokens = t->o->max_tokens,
                                .on_progress = t->o->on_progress,
@@ -222,6 +231,11 @@ static rap_status read_lessons(training *t, rap_err *err)
     r->tokens = l->tokens;
     r->answers = l->answers;
     r->pictures = pictures_count(l->bank);
+    r->from_cache = pictures_from_cache(l->bank);
+    if (!r->pictures) {
+        projector_part_close(&t->projector);
+        *r->why_not = '\0';
+    }
     r->many_concepts = l->many_concepts;
     r->too_long = l->too_long;
     r->no_answer = l->no_answer;
@@ -251,6 +265,10 @@ static rap_status write_settings(training *t, rap_err *err)
                o->rank, o->alpha, o->dropout, o->lr, o->warmup, o->clip, o->epochs, o->batch,
                o->max_tokens, o->max_concepts, o->rows, (unsigned long long)o->seed, sum,
                vlm_fingerprint(t->vlm));
+    if (t->projector.mmproj)
+        buf_printf(&t->settings, ", projector %g", o->projector_lr);
+    if (o->bf16)
+        buf_puts(&t->settings, ", bf16");
     if (o->validation > 0)
         buf_printf(&t->settings, ", validation %g", o->validation);
     if (t->held.count && o->validate_every)
@@ -264,7 +282,10 @@ static rap_status make_room(training *t, rap_err *err)
     rap_status status = decoder_open(&t->decoder, t->file, &options, err);
 
     if (!status)
-        status = batch_init(&t->batch, batch_room(t), decoder_shape(t->decoder)->width, err);
+        status = projector_part_open(&t->projector, t->rows, options.threads, err);
+    if (!status)
+        status = batch_init(&t->batch, batch_room(t), decoder_shape(t->decoder)->width,
+                            pictures_width(t->lessons.bank), t->projector.p.result, err);
     if (status)
         return status;
     t->m = mem_array(decoder_params(t->decoder), sizeof *t->m);
@@ -273,11 +294,13 @@ static rap_status make_room(training *t, rap_err *err)
     t->checkpoint = path_join(t->o->folder, "checkpoint.gguf");
     t->adapter = path_join(t->o->folder, "adapter.gguf");
     t->best = path_join(t->o->folder, "adapter-best.gguf");
+    t->mmproj = path_join(t->o->folder, "mmproj.gguf");
+    t->best_mmproj = path_join(t->o->folder, "mmproj-best.gguf");
     t->losses = path_join(t->o->folder, "loss.jsonl");
     t->png = path_join(t->o->folder, "loss.png");
     t->epoch = -1;
-    if (!t->m || !t->v || !t->order || !t->checkpoint || !t->adapter || !t->best || !t->losses ||
-        !t->png)
+    if (!t->mmproj || !t->best_mmproj || !t->m || !t->v || !t->order || !t->checkpoint ||
+        !t->adapter || !t->best || !t->losses || !t->png)
         return err_memory(err, "preparing a training");
     return RAP_OK;
 }
@@ -291,7 +314,11 @@ static checkpoint state_of(const training *t)
                          .param = decoder_param(t->decoder),
                          .m = t->m,
                          .v = t->v,
-                         .count = decoder_params(t->decoder) };
+                         .count = decoder_params(t->decoder),
+                         .projector = t->projector.p.param,
+                         .projector_m = t->projector.m,
+                         .projector_v = t->projector.v,
+                         .projector_count = t->projector.p.params };
 }
 
 static rap_status begin_at(training *t, rap_err *err)
@@ -340,8 +367,10 @@ static rap_status blame(training *t, const size_t *which, size_t count, rap_err 
 
         batch_clear(&t->batch);
         status = batch_add(&t->batch, l, t->lessons.bank, err);
-        if (!status)
+        if (!status) {
+            projector_part_run(&t->projector, &t->batch);
             status = decoder_loss(&loss, t->decoder, &t->batch.rows, 0, err);
+        }
         if (status)
             return status;
         if (!isfinite(loss)) {
@@ -383,7 +412,10 @@ static rap_status learn(training *t, double *loss, double scale, rap_err *err)
 
     if (t->batch.rows.count == 0)
         return RAP_OK;
+    projector_part_run(&t->projector, &t->batch);
     status = decoder_learn(&part, t->decoder, &t->batch.rows, scale, key, err);
+    if (!status)
+        projector_part_back(&t->projector, &t->batch, decoder_input_gradient(t->decoder));
     *loss += part * scale;
     t->tokens_done += (uint64_t)t->batch.rows.count;
     batch_clear(&t->batch);
@@ -428,8 +460,11 @@ static bool validation_is_due(const training *t)
 static rap_status evaluate_batch(training *t, double *loss, rap_err *err)
 {
     double part = 0;
-    rap_status status =
-        t->batch.rows.count ? decoder_loss(&part, t->decoder, &t->batch.rows, 0, err) : RAP_OK;
+    rap_status status = RAP_OK;
+
+    projector_part_run(&t->projector, &t->batch);
+    if (t->batch.rows.count)
+        status = decoder_loss(&part, t->decoder, &t->batch.rows, 0, err);
 
     *loss += part;
     batch_clear(&t->batch);
@@ -457,6 +492,8 @@ static rap_status evaluate(training *t, double *out, rap_err *err)
     *out = loss / (double)t->held.answers;
     if (!status && record_is_best(&t->record, *out))
         status = adapter_write(t->best, t->decoder, t->o->rank, t->o->alpha, err);
+    if (!status && record_is_best(&t->record, *out))
+        status = projector_part_write(&t->projector, t->best_mmproj, err);
     return status;
 }
 
@@ -471,15 +508,18 @@ static rap_status step(training *t, rap_err *err)
 {
     size_t count, params = decoder_params(t->decoder);
     const size_t *which = lessons_of(t, &count);
-    double loss = 0, validation = NAN, norm,
+    double loss = 0, validation = NAN, norm, scale,
            lr = learning_rate(t->o->lr, t->step, t->steps, t->o->warmup), seconds;
+    int threads = decoder_options_of(t).threads;
     rap_status status = learn_all(t, &loss, which, count, err);
 
     if (status)
         return status;
-    norm = gradient_norm(decoder_grad(t->decoder), params);
+    norm = hypot(gradient_norm(decoder_grad(t->decoder), params, threads),
+                 projector_part_norm(&t->projector, threads));
     if (!isfinite(loss) || !isfinite(norm))
         return blame(t, which, count, err);
+    scale = t->o->clip > 0 && norm > t->o->clip ? t->o->clip / norm : 1;
     adam_step(&(adam){ .param = decoder_param(t->decoder),
                        .grad = decoder_grad(t->decoder),
                        .m = t->m,
@@ -487,8 +527,11 @@ static rap_status step(training *t, rap_err *err)
                        .count = params,
                        .t = t->step + 1,
                        .lr = lr,
-                       .scale = t->o->clip > 0 && norm > t->o->clip ? t->o->clip / norm : 1 },
-              decoder_options_of(t).threads);
+                       .scale = scale },
+              threads);
+    projector_part_step(&t->projector, t->step + 1,
+                        learning_rate(t->o->projector_lr, t->step, t->steps, t->o->warmup), scale,
+                        threads);
     t->step++;
     if (validation_is_due(t))
         status = evaluate(t, &validation, err);
@@ -531,6 +574,8 @@ static rap_status finish(training *t, rap_err *err)
     rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, err);
 
     if (!status)
+        status = projector_part_write(&t->projector, t->mmproj, err);
+    if (!status)
         status = save(t, err);
     decoder_close(t->decoder); /* so that drawing, which loads fonts, adds nothing to the peak */
     t->decoder = NULL;
@@ -550,6 +595,7 @@ static void release(training *t)
 {
     record_close(&t->record);
     batch_release(&t->batch);
+    projector_part_close(&t->projector);
     lessons_release(&t->held);
     lessons_release(&t->lessons);
     decoder_close(t->decoder);
@@ -563,6 +609,8 @@ static void release(training *t)
     free(t->checkpoint);
     free(t->adapter);
     free(t->best);
+    free(t->mmproj);
+    free(t->best_mmproj);
     free(t->losses);
     free(t->png);
 }
@@ -580,6 +628,9 @@ rap_status train_run(train_result *out, const train_options *o, rap_err *err)
         status = shape_read(&known, t.file, err);
     if (!status && !o->dry_run)
         status = file_make_folders(o->folder, err);
+    if (!status && o->projector != TRAIN_PROJECTOR_OFF)
+        status = projector_part_choose(&t.projector, o->projector == TRAIN_PROJECTOR_ON, t.vlm,
+                                       out->why_not, err);
     if (!status)
         status = read_lessons(&t, err);
     if (!status)

@@ -1,6 +1,6 @@
 /* train.h: trains a LoRA on a data set in the RAP format, for a profile's language model.
  *
- * FOLDER gets adapter.gguf, loss.jsonl, loss.png, adapter-best.gguf when samples are held out, and, while it runs, checkpoint.gguf; the same call goes on from there. On one
+ * FOLDER gets adapter.gguf, mmproj.gguf when the projector is trained too, loss.jsonl, loss.png, adapter-best.gguf when samples are held out, and, while it runs, checkpoint.gguf; the same call goes on from there. On one
  * thread, and as the sums are made, on any number, the losses are those of a run that was never interrupted. */
 #ifndef RAP_TRAIN_TRAIN_H
 #define RAP_TRAIN_TRAIN_H
@@ -10,11 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Is LLaVA's projector trained too, in full? Auto: where it can be and the samples have pictures. Off is the default of
+ * these options, since its callers take the adapter alone; that of `rap train` is auto. */
+typedef enum train_projector { TRAIN_PROJECTOR_OFF, TRAIN_PROJECTOR_AUTO, TRAIN_PROJECTOR_ON } train_projector;
+
 typedef struct train_options {
     const char *data, *profile, *folder; /* profile NULL: the user's default */
     int rank;                            /* 128 */
     double alpha, dropout;               /* 256, 0.05 */
     double lr, warmup, clip;             /* 1e-4; 0.03 of the steps; 1: the gradient's length at most, 0: none */
+    train_projector projector;           /* off */
+    double projector_lr;                 /* 2e-5 */
+    bool bf16;                           /* products with frozen weights in bf16 */
     int epochs, batch;                   /* 1, 64 */
     int max_tokens, max_concepts;        /* 2048, 2 */
     int rows;                            /* tokens computed at once; 0: max_tokens */
@@ -30,15 +37,22 @@ typedef struct train_options {
     void *payload;
 } train_options;
 #define TRAIN_OPTIONS_INIT \
-    { NULL, NULL, NULL, 128, 256, 0.05, 1e-4, 0.03, 1, 1, 64, 2048, 2, 0, -1, 0, 0, 1, 0, 50, false, false, false, 0, NULL, NULL }
+    {                                                                                                  \
+        .rank = 128, .alpha = 256, .dropout = 0.05, .lr = 1e-4, .warmup = 0.03, .clip = 1,              \
+        .projector_lr = 2e-5, .epochs = 1, .batch = 64, .max_tokens = 2048, .max_concepts = 2,          \
+        .validation = -1, .seed = 1, .save_every = 50                                                  \
+    }
 
 typedef struct train_result {
     uint64_t samples, tokens, answers, pictures;         /* of one epoch */
+    uint64_t from_cache;                                 /* pictures whose features an earlier training has kept */
     uint64_t many_concepts, too_long, no_answer;         /* left out */
     char first_long[64];                                 /* id of the first that is too long */
     int longest;                                         /* tokens of a sample */
     int64_t steps, from_step;                            /* all; done before this call */
     uint64_t trained;                                    /* numbers of the LoRA */
+    uint64_t projector;                                  /* numbers of the projector; 0: it is not trained */
+    char why_not[160];                                   /* it is not, where there are pictures */
     double bytes, more;                                  /* peak memory, estimated; of it not taken yet when it starts */
     double first_loss, last_loss, tokens_per_second, seconds;
     uint64_t held_out;                                   /* samples that are only evaluated */

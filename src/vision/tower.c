@@ -27,6 +27,8 @@ struct tower {
     rap_err failure; /* of compiling */
     int64_t merge;   /* patches per side merged into one token */
     int side, rows, width;
+    float *features; /* [rows, feature_width] of the last picture, NULL: not kept */
+    int feature_width;
     pthread_mutex_t lock; /* guards the graph */
 };
 
@@ -269,8 +271,8 @@ static rap_status check_weights(const tower *t, rap_err *err)
 
 /* ---- the graph ---------------------------------------------------------------------------- */
 
-/* pixels [1, S, S, 3] → [1, T, width] */
-static nn_tensor *build(nn_graph *g, nn_tensor *pixels, const tower *t)
+/* pixels [1, S, S, 3] → [1, T, width], and what the projector takes in. */
+static nn_tensor *build(nn_graph *g, nn_tensor *pixels, nn_tensor **features, const tower *t)
 {
     int64_t side = t->grid.image_size / t->grid.patch;
     nn_tensor *x = transformer_patches(g, pixels, &t->grid, t->blocks.width);
@@ -282,6 +284,7 @@ static nn_tensor *build(nn_graph *g, nn_tensor *pixels, const tower *t)
         x = nn_layer_norm(g, x, "v.post_ln.weight", "v.post_ln.bias", t->blocks.eps);
     if (t->grid.lead)
         x = nn_slice(g, x, 1, t->grid.lead, side * side);
+    *features = x;
     return t->kind->project(g, x, t);
 }
 
@@ -298,19 +301,23 @@ static rap_status name_file(const tower *t, rap_status status, const rap_err *wh
 }
 
 /* Checks names and shapes of all weights. */
-static rap_status make_graph(tower *t, rap_err *err)
+static rap_status make_graph(tower *t, bool keep_features, rap_err *err)
 {
-    nn_tensor *rows = NULL;
+    nn_tensor *rows = NULL, *features = NULL;
     rap_err why = { 0 };
     rap_status status = nn_graph_new(&t->graph, t->net, err);
 
     if (status)
         return status;
-    rows = build(t->graph, nn_input(t->graph, NN_SHAPE(1, t->side, t->side, 3)), t);
+    rows = build(t->graph, nn_input(t->graph, NN_SHAPE(1, t->side, t->side, 3)), &features, t);
     nn_output(t->graph, rows);
+    if (keep_features)
+        nn_output(t->graph, features);
     status = nn_graph_check(t->graph, &why);
-    if (!status)
+    if (!status) {
         t->width = (int)nn_shape_of(rows).d[2];
+        t->feature_width = keep_features ? (int)nn_shape_of(features).d[2] : 0;
+    }
     return name_file(t, status, &why, err);
 }
 
@@ -337,7 +344,7 @@ rap_status tower_open(tower **out, const char *path, int threads, precision p, r
     if ((status = gguf_file_open(&t->file, path, err)) || (status = find_kind(t, err)) ||
         (status = read_shape(t, err)) || (status = check_weights(t, err)) ||
         (status = nn_open(&t->net, t->file, threads, (nn_precision)p, err)) ||
-        (status = make_graph(t, err))) {
+        (status = make_graph(t, false, err))) {
         tower_close(t);
         return status;
     }
@@ -352,6 +359,7 @@ void tower_close(tower *t)
     nn_graph_free(t->graph);
     nn_close(t->net);
     gguf_file_close(t->file);
+    free(t->features);
     pthread_mutex_destroy(&t->lock);
     free(t);
 }
@@ -391,6 +399,35 @@ precision tower_precision(const tower *t)
     return (precision)nn_precision_of(t->net);
 }
 
+rap_status tower_keep_features(tower *t, rap_err *err)
+{
+    rap_status status;
+
+    if (t->features)
+        return RAP_OK;
+    if (t->kind->project != project_mlp)
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: its projector is not LLaVA's of two layers",
+                       gguf_file_path(t->file));
+    nn_graph_free(t->graph);
+    t->graph = NULL;
+    t->compiled = false;
+    status = make_graph(t, true, err);
+    if (!status &&
+        !(t->features = mem_array((size_t)t->rows * (size_t)t->feature_width, sizeof(float))))
+        status = err_memory(err, "keeping features");
+    return status;
+}
+
+int tower_feature_width(const tower *t)
+{
+    return t->feature_width;
+}
+
+const float *tower_features(const tower *t)
+{
+    return t->features;
+}
+
 rap_status tower_encode(tower *t, const float *pixels, float *out, rap_err *err)
 {
     rap_status status;
@@ -398,7 +435,8 @@ rap_status tower_encode(tower *t, const float *pixels, float *out, rap_err *err)
     pthread_mutex_lock(&t->lock);
     status = compile(t, err);
     if (!status)
-        status = nn_graph_run(t->graph, (const void *[]){ pixels }, (float *[]){ out }, err);
+        status = nn_graph_run(t->graph, (const void *[]){ pixels }, (float *[]){ out, t->features },
+                              err);
     pthread_mutex_unlock(&t->lock);
     return status;
 }

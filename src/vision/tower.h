@@ -27,6 +27,13 @@ int tower_threads(const tower *t);     /* per run */
 bool tower_is_ready(tower *t);         /* has it encoded a picture, or tried to? */
 precision tower_precision(const tower *t); /* never PRECISION_AUTO */
 
+/* From now on tower_encode() keeps what the projector takes in: for training it. RAP_E_UNSUPPORTED where the projector is not
+ * LLaVA's, whose rows are the features' rows. */
+rap_status tower_keep_features(tower *t, rap_err *err);
+int tower_feature_width(const tower *t); /* 0: not kept */
+/* [T, tower_feature_width()] of the picture encoded last; lent until the next. */
+const float *tower_features(const tower *t);
+
 /* pixels [S, S, 3], scaled and normalised for the family → out [T, D]. */
 rap_status tower_encode(tower *t, const float *pixels, float *out, rap_err *err);
 

@@ -46,7 +46,7 @@ static void the_toy_world_is_drawn(void **state)
                  i ? "scenes" : "concepts");
         count(folder, &all, &photographs);
     }
-    assert_int_equal(all, 250);
+    assert_int_equal(all, 700);
     assert_int_equal(photographs, 0);
 }
 

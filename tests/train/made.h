@@ -150,8 +150,8 @@ static inline gguf_file *made_open(const made *m, char path[64])
 enum { MADE_ROWS = 19 };
 typedef struct made_rows {
     int32_t token[MADE_ROWS], target[MADE_ROWS], begin[3];
-    float pixels[2][MADE_WIDTH];
-    const float *picture[MADE_ROWS];
+    real pixels[2][MADE_WIDTH];
+    const real *picture[MADE_ROWS];
     rows rows;
 } made_rows;
 
@@ -166,7 +166,7 @@ static inline void made_batch(made_rows *b)
     }
     for (int p = 0; p < 2; p++) {
         for (int i = 0; i < MADE_WIDTH; i++)
-            b->pixels[p][i] = made_number(1, 0);
+            b->pixels[p][i] = (real)made_number(1, 0);
         b->token[2 + p] = -1;
         b->picture[2 + p] = b->pixels[p];
     }

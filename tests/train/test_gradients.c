@@ -112,10 +112,29 @@ static void all_targets_off_is_no_gradient(void **state)
     gguf_file_close(g);
 }
 
+/* Logits in blocks, and words behind them, give what they give in one piece. */
+static void blocks_of_logits_change_nothing(void **state)
+{
+    enum { N = 3, V = 10, EXTRA = 2, ALL = V + EXTRA };
+    const int32_t target[N] = { 0, 9, 11 };
+    real whole[N * ALL], parts[N * ALL];
+    double loss[N], again[N];
+
+    for (int i = 0; i < N * ALL; i++)
+        *logit(parts, i / ALL, i % ALL, N, V, 4, EXTRA) = whole[i] = (real)made_number(3, 0);
+    cross_entropy(loss, whole, target, N, ALL, ALL, 0, 0.5, 1);
+    cross_entropy(again, parts, target, N, V, 4, EXTRA, 0.5, 1);
+    for (int i = 0; i < N; i++)
+        assert_true(fabs(loss[i] - again[i]) < 1e-12);
+    for (int i = 0; i < N * ALL; i++)
+        assert_true(fabs(whole[i] - *logit(parts, i / ALL, i % ALL, N, V, 4, EXTRA)) < 1e-12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(gradients_equal_differences),
                                         cmocka_unit_test(also_with_dropout),
+                                        cmocka_unit_test(blocks_of_logits_change_nothing),
                                         cmocka_unit_test(all_targets_off_is_no_gradient) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

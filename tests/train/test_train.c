@@ -104,6 +104,7 @@ static train_options options_for(const char *folder)
     o.lr = 4e-3;
     o.batch = 8;
     o.threads = 1;
+    o.projector = TRAIN_PROJECTOR_AUTO;
     return o;
 }
 
@@ -133,6 +134,7 @@ static void a_training_learns_and_leaves_its_files(void **state)
     assert_true(r.last_loss < 0.01);
     assert_true(file_exists(in("learnt/adapter.gguf")));
     assert_true(file_exists(in("learnt/loss.png")));
+    assert_true(file_exists(in("learnt/mmproj.gguf")));
     options_release(&o);
 }
 
@@ -194,6 +196,7 @@ static void an_interrupted_training_ends_the_same(void **state)
     assert_int_equal(train_run(&r, &parts, &err), RAP_OK);
     assert_true(r.from_step > 0 && r.from_step < r.steps);
     assert_same(in("whole/adapter.gguf"), in("parts/adapter.gguf"));
+    assert_same(in("whole/mmproj.gguf"), in("parts/mmproj.gguf"));
     assert_same_losses(in("whole/loss.jsonl"), in("parts/loss.jsonl"));
 
     /* other settings are another training */
@@ -208,8 +211,135 @@ static void an_interrupted_training_ends_the_same(void **state)
     whole.folder = strdup(in("threads"));
     assert_int_equal(train_run(&r, &whole, &err), RAP_OK);
     assert_same(in("threads/adapter.gguf"), in("parts/adapter.gguf"));
+    assert_same(in("threads/mmproj.gguf"), in("parts/mmproj.gguf"));
     options_release(&whole);
     options_release(&parts);
+}
+
+/* Tensors of the two files that differ, of the projector and others. */
+static void count_changed(int *projector, int *others, const char *a, const char *b)
+{
+    gguf_file *one = NULL, *two = NULL;
+    rap_err err = { 0 };
+
+    *projector = *others = 0;
+    if (gguf_file_open(&one, a, &err) || gguf_file_open(&two, b, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(gguf_tensor_count(one), gguf_tensor_count(two));
+    for (size_t i = 0; i < gguf_tensor_count(one); i++) {
+        const gguf_tensor *t = gguf_tensor_at(one, i), *u = gguf_find(two, t->name);
+
+        assert_non_null(u);
+        assert_int_equal(t->bytes, u->bytes);
+        if (memcmp(t->data, u->data, t->bytes) != 0)
+            *(strncmp(t->name, "mm.", 3) == 0 ? projector : others) += 1;
+    }
+    gguf_file_close(one);
+    gguf_file_close(two);
+}
+
+static void the_projector_is_trained(void **state)
+{
+    train_options o = options_for("projector");
+    train_result r;
+    char base[600];
+    int projector, others;
+    rap_err err = { 0 };
+
+    /* the LoRA stays where it is: what is learnt, the projector learns */
+    o.lr = 1e-12;
+    o.projector_lr = 1e-2;
+    o.projector = TRAIN_PROJECTOR_ON;
+    o.epochs = 20;
+    if (train_run(&r, &o, &err))
+        fail_msg("%s", err.text);
+    assert_true(r.projector > 0);
+    printf("  loss %.4f, with the projector alone %.4f\n", r.first_loss, r.last_loss);
+    assert_true(r.last_loss < r.first_loss - 0.1);
+    snprintf(base, sizeof base, "%s/mmproj-model.gguf", tiny());
+    count_changed(&projector, &others, base, in("projector/mmproj.gguf"));
+    assert_int_equal(projector, 4);
+    assert_int_equal(others, 0);
+
+    o.projector = TRAIN_PROJECTOR_OFF;
+    o.epochs = 1;
+    free((char *)o.folder);
+    o.folder = strdup(in("projector-off"));
+    assert_int_equal(train_run(&r, &o, &err), RAP_OK);
+    assert_int_equal(r.projector, 0);
+    assert_false(file_exists(in("projector-off/mmproj.gguf")));
+    options_release(&o);
+}
+
+/* The second training does not encode the picture, a damaged file is made again, and no number changes. */
+static void features_are_kept(void **state)
+{
+    static const char *const name[] = { "kept-a", "kept-b", "kept-c", "kept-d" };
+    static const unsigned from_cache[] = { 0, 1, 0, 1 };
+    char command[700], file[64];
+    train_options o = options_for("kept");
+    train_result r;
+    rap_err err = { 0 };
+
+    setenv("RAP_FEATURE_CACHE", in("features"), 1);
+    for (int i = 0; i < 4; i++) {
+        free((char *)o.folder);
+        o.folder = strdup(in(name[i]));
+        if (train_run(&r, &o, &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(r.pictures, 1);
+        assert_int_equal(r.from_cache, from_cache[i]);
+        snprintf(file, sizeof file, "%s/adapter.gguf", name[i]);
+        assert_same(in("kept-a/adapter.gguf"), in(file));
+        if (i == 1) {
+            snprintf(command, sizeof command,
+                     "for f in '%s'/*; do printf x | dd of=$f bs=1 seek=100 conv=notrunc "
+                     "status=none; done",
+                     in("features"));
+            assert_int_equal(system(command), 0);
+        }
+    }
+    /* features behind the projector are others */
+    o.projector = TRAIN_PROJECTOR_OFF;
+    free((char *)o.folder);
+    o.folder = strdup(in("kept-off"));
+    assert_int_equal(train_run(&r, &o, &err), RAP_OK);
+    assert_int_equal(r.from_cache, 0);
+    setenv("RAP_FEATURE_CACHE", "0", 1);
+    options_release(&o);
+}
+
+/* The same twenty steps in f32 and in bf16. */
+static void bf16_learns_the_same(void **state)
+{
+    train_options o = options_for("bf16");
+    train_result f32, bf16, again;
+    rap_err err = { 0 };
+
+    o.epochs = 20;
+    o.bf16 = true;
+    if (train_run(&bf16, &o, &err) == RAP_E_UNSUPPORTED) {
+        assert_non_null(strstr(err.text, "--bf16"));
+        options_release(&o);
+        skip();
+    }
+    assert_int_equal(err.status, RAP_OK);
+    free((char *)o.folder);
+    o.folder = strdup(in("bf16-threads"));
+    o.threads = 2;
+    assert_int_equal(train_run(&again, &o, &err), RAP_OK);
+    assert_same(in("bf16/adapter.gguf"), in("bf16-threads/adapter.gguf"));
+    free((char *)o.folder);
+    o.folder = strdup(in("bf16-f32"));
+    o.bf16 = false;
+    assert_int_equal(train_run(&f32, &o, &err), RAP_OK);
+    printf("  loss of 20 steps: %.5f to %.5f in f32, %.5f to %.5f in bf16\n", f32.first_loss,
+           f32.last_loss, bf16.first_loss, bf16.last_loss);
+    assert_true(bf16.first_loss != f32.first_loss);
+    assert_true(fabs(bf16.first_loss / f32.first_loss - 1) < 0.01);
+    assert_true(fabs(bf16.last_loss - f32.last_loss) < 0.01 * f32.first_loss);
+    assert_true(f32.last_loss < 0.7 * f32.first_loss);
+    options_release(&o);
 }
 
 static void refused(train_options o, rap_status status, const char *word)
@@ -550,6 +680,9 @@ int main(void)
         cmocka_unit_test(held_out_samples_are_evaluated_and_stop_it),
         cmocka_unit_test(a_share_is_held_out),
         cmocka_unit_test(an_interrupted_training_ends_the_same),
+        cmocka_unit_test(the_projector_is_trained),
+        cmocka_unit_test(features_are_kept),
+        cmocka_unit_test(bf16_learns_the_same),
         cmocka_unit_test(a_training_learns_and_leaves_its_files),
     };
 
