@@ -1,5 +1,6 @@
 /* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
 #include "cli/cli.h"
+#include "cli/ask_method.h"
 #include "cli/plain.h"
 #include "wire/wire.h"
 
@@ -56,6 +57,7 @@ static int run(cli *c, int argc, char **argv)
     long limit = 0, max_tokens = 0, seed = 0, top_k = 0, budget = 0;
     double temperature = 0, top_p = 0, penalty = 0;
     bool no_memory = false;
+    const char *method = NULL;
     const cli_option options[] = {
         { "--limit", CLI_NUMBER, &limit, "N", "at most N concepts (default: the profile's K)" },
         { "--max-tokens", CLI_NUMBER, &max_tokens, "N", "longest answer in tokens (default 256)" },
@@ -68,6 +70,8 @@ static int run(cli *c, int argc, char **argv)
         { "--repeat-penalty", CLI_REAL, &penalty, "X", "above 1: against repetition" },
         { "--concept-budget", CLI_NUMBER, &budget, "N", "tokens that the concepts may take" },
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
+        { "--method", CLI_TEXT, &method, "NAME",
+          "head or soft-tokens: with what `rap train --method NAME` learnt, not with retrieval" },
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },
@@ -80,6 +84,8 @@ static int run(cli *c, int argc, char **argv)
         (argc == 2 && (code = cli_picture(c, &query.image, argv[0])) != CLI_CONTINUE))
         return code;
     query.question = argv[argc - 1];
+    if (method)
+        return cli_ask_method(c, method, &query, (int)max_tokens);
     query.limit = (int)limit;
     query.max_tokens = (int)max_tokens;
     query.temperature = (float)temperature;

@@ -1,6 +1,7 @@
 /* cmd_eval.c: rap eval: accuracy with baselines beside it, on a held-out set (DIR), on a published list of questions
  * (FILE), and of answers that any program wrote (score ANSWERS.json). */
 #include "cli/cli.h"
+#include "cli/eval_method.h"
 #include "eval/eval.h"
 #include "eval/published/published.h"
 #include "wire/measure.h"
@@ -52,7 +53,8 @@ typedef struct eval_flags {
     eval_options set;
     published_options list;
     const char *no_memory, *kind, *draw;
-    long sample;
+    long sample, concepts;
+    eval_method_flags method;
     bool growth, oracle, no_info, no_avatars, no_threshold;
     cli_list tasks, questions;
 } eval_flags;
@@ -116,6 +118,7 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     eval_report report;
     rap_err err = { RAP_OK, "" };
     rap_status status;
+    int code;
 
     o->folder = folder;
     o->profile = c->profile;
@@ -124,6 +127,9 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     o->without = without(f);
     o->draw = f->draw;
     o->growth = f->growth || o->draw;
+    o->concepts = (int)f->concepts;
+    if (f->method.method && (code = cli_eval_method(&o->method, c, &f->method)) != CLI_CONTINUE)
+        return code;
     o->tasks = f->tasks.count > 0 ? f->tasks.item : NULL;
     o->on_progress = cli_progress;
     o->payload = c;
@@ -131,10 +137,17 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     if (status == RAP_OK && o->draw)
         status = eval_draw(&report, o->draw, &err);
     if (status != RAP_OK)
+        cli_eval_method_end(NULL, &f->method);
+    if (status != RAP_OK)
         return failed(status, &err);
-    if (c->json)
-        return cli_print_json(wire_eval(&report));
+    if (c->json) {
+        json_t *j = wire_eval(&report);
+
+        cli_eval_method_end(j, &f->method);
+        return cli_print_json(j);
+    }
     eval_print_table(stdout, &report);
+    cli_eval_method_end(NULL, &f->method);
     if (o->draw)
         cli_line("(drawn: %s)", o->draw);
     return cli_flush();
@@ -163,6 +176,12 @@ static const char *unused_flag(int form, const eval_flags *f)
         { "--sample", f->sample != 0, OF_SET | OF_LIST },
         { "--growth", f->growth, OF_SET | OF_LIST },
         { "--task", f->tasks.count > 0, OF_SET },
+        { "--concepts", f->concepts != 0, OF_SET },
+        { "--method", f->method.method, OF_SET },
+        { "--pictures", f->method.pictures, OF_SET },
+        { "--negatives", f->method.negatives, OF_SET },
+        { "--epochs", f->method.epochs != 0, OF_SET },
+        { "--seed", f->method.seed != 0, OF_SET },
         { "--log", f->set.log, OF_SET },
         { "--distractors", f->set.distractors, OF_SET },
         { "--save-distractors", f->set.save_distractors, OF_SET },
@@ -193,6 +212,14 @@ static int run(cli *c, int argc, char **argv)
         { "--growth", CLI_FLAG, &f.growth, NULL,
           "with 10, 20, 50, 100 … concepts as well; task open-set: 10, 100, 1,000 and 10,000" },
         { "--task", CLI_LIST, &f.tasks, "NAME", "DIR: only this task; may be repeated" },
+        { "--concepts", CLI_NUMBER, &f.concepts, "N",
+          "DIR: only the first N concepts that are asked about, and items about these" },
+        { "--method", CLI_TEXT, &f.method.method, "NAME",
+          "DIR: learn them as `rap train --method NAME` does, in place of retrieval" },
+        { "--pictures", CLI_TEXT, &f.method.pictures, "DIR", "--method: as in rap train" },
+        { "--negatives", CLI_TEXT, &f.method.negatives, "DIR", "--method: as in rap train" },
+        { "--epochs", CLI_NUMBER, &f.method.epochs, "N", "--method: as in rap train" },
+        { "--seed", CLI_NUMBER, &f.method.seed, "N", "--method: as in rap train" },
         { "--log", CLI_TEXT, &f.set.log, "FILE",
           "DIR: write every question and answer, a JSON line each" },
         { "--distractors", CLI_TEXT, &f.set.distractors, "PATH",

@@ -48,8 +48,21 @@ struct decoder {
     real *rest;                 /* scratch of attention */
     real *heads, *picked, *dpicked; /* [HEAD_ROWS, D] normed, before; gradient */
     real *logits;               /* [HEAD_ROWS, vocab] */
+    const real *word;           /* [words, D] further rows of the head (words.c) */
+    real *dword;                /* their gradient */
+    int words;
+    real *dsaid;                /* [HEAD_ROWS, words] the gradient by their logits */
     double loss[HEAD_ROWS];
     int32_t place[HEAD_ROWS], target[HEAD_ROWS];
 };
+
+/* ---- words.c: in forward.c's head, where there are any ---- */
+
+/* d->logits [n, vocab] become [n, vocab + words]. */
+void words_run(decoder *d, int64_t n);
+/* Of gradients [n, vocab + words] those of the words go to dword, the others become [n, vocab] again. */
+void words_back(decoder *d, int64_t n);
+/* d->heads [n, D] += what words_back() left for the rows. */
+void words_add(decoder *d, int64_t n);
 
 #endif
