@@ -2,6 +2,7 @@
  * (FILE), and of answers that any program wrote (score ANSWERS.json). */
 #include "cli/cli.h"
 #include "cli/eval_method.h"
+#include "cli/eval_table.h"
 #include "eval/eval.h"
 #include "eval/published/published.h"
 #include "wire/measure.h"
@@ -15,13 +16,14 @@ static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_eval = {
     "eval",
-    "[DIR] | FILE --database DIR | score ANSWERS.json",
+    "[DIR] | FILE --database DIR | score ANSWERS.json | table FOLDER",
     "Measure accuracy on a held-out set or a published list, or score answers",
     "FILE is a published list of questions: captions, recognition, visual and text-only questions\n"
     "of RAP, Yo'LLaVA, MyVLM, MC-LLaVA and RePIC, or MMPB's table; --database has their concepts.\n"
     "score takes what any program answered. Both print the measures that the papers report, "
     "beside\n"
-    "two baselines, no memory and the majority answer; docs/accuracy.md explains them.\n"
+    "two baselines, no memory and the majority answer; docs/accuracy.md explains them. table makes\n"
+    "tables and a figure of what examples/paper_table.sh measured.\n"
     "\n"
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"
     "temporary store; your own is not touched. The baseline asks the same questions with an empty\n"
@@ -154,12 +156,14 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
 }
 
 /* The forms of the command. */
-enum { OF_SET = 1, OF_LIST = 2, OF_SCORE = 4 };
+enum { OF_SET = 1, OF_LIST = 2, OF_SCORE = 4, OF_TABLE = 8 };
 
 static int form_of(int argc, char **argv, const eval_flags *f)
 {
     if (argc == 2)
-        return strcmp(argv[0], "score") == 0 ? OF_SCORE : 0;
+        return strcmp(argv[0], "score") == 0   ? OF_SCORE
+               : strcmp(argv[0], "table") == 0 ? OF_TABLE
+                                               : 0;
     if (argc == 1 && (f->list.database || (file_exists(argv[0]) && !file_is_folder(argv[0]))))
         return OF_LIST;
     return OF_SET;
@@ -255,16 +259,19 @@ static int run(cli *c, int argc, char **argv)
         return code;
     form = form_of(argc, argv, &f);
     if (!form) {
-        cli_say("eval: of two arguments the first is 'score', not '%s'", argv[0]);
+        cli_say("eval: of two arguments the first is 'score' or 'table', not '%s'", argv[0]);
         return CLI_USAGE;
     }
     if ((unused = unused_flag(form, &f))) {
         cli_say("eval: %s means nothing %s", unused,
-                form == OF_SET    ? "to a held-out set"
-                : form == OF_LIST ? "to a published list"
-                                  : "to score");
+                form == OF_SET     ? "to a held-out set"
+                : form == OF_LIST  ? "to a published list"
+                : form == OF_TABLE ? "to table"
+                                   : "to score");
         return CLI_USAGE;
     }
+    if (form == OF_TABLE)
+        return cli_eval_table(c, argv[1]);
     if (form == OF_SCORE)
         return score(c, argv[1], &f);
     if (form == OF_LIST)

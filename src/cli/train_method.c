@@ -76,7 +76,8 @@ static int learn(cli *c, const concept_options *o)
     }
     if (c->json)
         return cli_print_json(json_result(&r));
-    cli_line("%d concept%s learnt (%s): %.1f pictures and %.0f negatives each, %.1f s and %.0f bytes",
+    cli_line("%d concept%s learnt (%s): %.1f pictures, %.0f negatives, %.1f s of processor time and %.0f "
+             "bytes each",
              r.concepts, r.concepts == 1 ? "" : "s", concept_method_name(o->method), r.positives,
              r.negatives, r.seconds, r.bytes);
     cli_line("loss %.3g at first, %.3g at last", r.first_loss, r.last_loss);
@@ -102,10 +103,10 @@ int cli_train_method(cli *c, int argc, char **argv)
         { "--negatives", CLI_TEXT, &o.negatives, "DIR",
           "pictures that show none of them (default: the other concepts' pictures)" },
         { "--most-negatives", CLI_NUMBER, &negatives, "N",
-          "of these at most N, half of them the likest (head: 150, else 200)" },
+          "of these at most N, half of them the likest (head: 150, soft-tokens: 200, lora: 60)" },
         { "--tokens", CLI_NUMBER, &tokens, "N", "rows of a concept, soft-tokens: 16" },
-        { "--epochs", CLI_NUMBER, &epochs, "N", "head: 30, else 3" },
-        { "--batch", CLI_NUMBER, &batch, "N", "samples of a step: 8 (lora: 16)" },
+        { "--epochs", CLI_NUMBER, &epochs, "N", "head: 40, soft-tokens and lora: 4" },
+        { "--batch", CLI_NUMBER, &batch, "N", "samples of a step: head 4, soft-tokens 8, lora 16" },
         { "--lr", CLI_REAL, &o.lr, "X", "highest learning rate (default: from the embeddings)" },
         { "--seed", CLI_NUMBER, &seed, "N", "0" },
         { "--out", CLI_TEXT, &o.out, "FOLDER", "lora: where the adapter goes" },

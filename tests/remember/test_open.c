@@ -386,7 +386,7 @@ static void reader_reads_an_older_store(void **state)
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
     assert_int_equal(
         db_exec(store_db(f->s),
-                "DROP INDEX refusal_by_maker; DROP TABLE unreadable; DROP TABLE refusal;"
+                "DROP INDEX refusal_by_maker; DROP TABLE learnt; DROP TABLE unreadable; DROP TABLE refusal;"
                 "PRAGMA user_version = 2",
                 &f->err),
         RAP_OK);

@@ -162,7 +162,7 @@ static void a_store_without_the_table_gets_it(void **state)
 
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
     assert_int_equal(db_exec(store_db(f->s),
-                             "DROP TABLE unreadable; DROP TABLE refusal; PRAGMA user_version = 2",
+                             "DROP TABLE learnt; DROP TABLE unreadable; DROP TABLE refusal; PRAGMA user_version = 2",
                              &f->err),
                      RAP_OK);
     fixture_reopen(f);

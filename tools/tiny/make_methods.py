@@ -70,7 +70,7 @@ def main():
     ap.add_argument("--concepts", type=int, default=20)
     ap.add_argument("--pictures", type=int, default=5)
     ap.add_argument("--negatives", type=int, default=200)
-    ap.add_argument("--quality", type=int, default=75)
+    ap.add_argument("--quality", type=int, default=55)
     ap.add_argument("--seed", type=int, default=11)
     ap.add_argument("--set-seed", type=int, default=7, help="that make_eval.py was given")
     a = ap.parse_args()

@@ -32,10 +32,11 @@ typedef struct concept_options {
     const char *pictures;     /* NULL, or a folder with NAME/x.jpg, x.txt (its caption) and NAME/qa.json */
     const char *negatives;    /* NULL: the other concepts' views; else a folder of pictures */
     const char *out;          /* lora: the folder that train_run() gets; else NULL */
-    int most_negatives; /* 0: 150 for head, 200 for the others; of a folder with more, half are the nearest by the encoder */
+    int most_negatives; /* 0: 150 for head, 200 for soft-tokens, 60 for lora; of a folder with more, half are the nearest by the
+                         * encoder (lora: any) */
     int tokens;         /* 0: 16 rows of a concept (soft-tokens) */
-    int epochs;         /* 0: 30 for head, 3 for soft-tokens, 3 for lora */
-    int batch;          /* 0: 8 samples a step */
+    int epochs;         /* 0: 40 for head, 4 for soft-tokens, 4 for lora */
+    int batch;          /* 0: 4 samples a step for head, 8 for soft-tokens, 16 for lora */
     double lr;          /* 0: chosen for the method. Of head and soft-tokens: a share of the embeddings' spread */
     uint64_t seed;
     int threads;
@@ -47,7 +48,8 @@ typedef struct concept_options {
 typedef struct concept_result {
     int concepts;
     double positives, negatives; /* pictures of a concept, on the average */
-    double seconds;              /* to add a concept, on the average; its share of reading the negatives is in it */
+    double seconds;              /* of processor time, all threads together, to add a concept, on the average; with its share of
+                               * reading the negatives */
     double bytes;                /* that a concept takes in the store (lora: the adapter, shared by all) */
     double first_loss, last_loss; /* on the average */
     int right, wrong;             /* head: training features that the classifiers sort rightly and wrongly */

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { ROWS = 1024, MOST_READ = 2000, HEAD_STEPS = 400, SOFT_TOKENS = 16 };
 #define HEAD_DECAY 1e-3
@@ -225,7 +226,7 @@ static rap_status learn_rows(learning *l, float *param, int inputs, int outputs,
 {
     sequence *list = mem_array(samples->count + 1, sizeof *list);
     rows_options o = { .epochs = l->o->epochs ? l->o->epochs : epochs,
-                       .batch = l->o->batch ? l->o->batch : 8,
+                       .batch = l->o->batch ? l->o->batch : l->o->method == CONCEPT_HEAD ? 4 : 8,
                        .lr = (l->o->lr > 0 ? l->o->lr : share) * spread(l, false),
                        .word_lr = (l->o->lr > 0 ? l->o->lr : share) * spread(l, true),
                        .seed = l->o->seed,
@@ -331,7 +332,7 @@ static rap_status learn_head(learning *l, float **out, size_t *out_count, const 
         status = need_decoder(l, 1, err);
     if (!status) {
         begin_at_text(*out + dim + 1, NULL, l, c->name);
-        status = learn_rows(l, *out + dim + 1, 1, 0, &concept, &samples, 30, 0.1, err);
+        status = learn_rows(l, *out + dim + 1, 1, 0, &concept, &samples, 40, 0.3, err);
     }
     samples_release(&samples);
     return status;
@@ -364,7 +365,7 @@ static rap_status learn_soft(learning *l, float **out, size_t *out_count, const 
             begin_anywhere(*out + (size_t)i * width, l, &d);
         begin_at_text(*out + (size_t)tokens * width, *out + (size_t)(tokens + 1) * width, l,
                       c->name);
-        status = learn_rows(l, *out, tokens + 1, 1, &concept, &samples, 5, 0.15, err);
+        status = learn_rows(l, *out, tokens + 1, 1, &concept, &samples, 4, 0.3, err);
     }
     samples_release(&samples);
     return status;
@@ -486,7 +487,7 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
                                .threads = o->threads,
                                .on_progress = o->on_progress,
                                .payload = o->payload };
-    double start = clock_ms();
+    clock_t start = clock();
     rap_status status;
 
     *out = (concept_result){ .concepts = 0 };
@@ -500,7 +501,7 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
     status = school_open(&l.school, &s, err);
     if (!status)
         status = learn_all(&l, err);
-    out->seconds = (clock_ms() - start) / 1000 / (out->concepts ? out->concepts : 1);
+    out->seconds = (double)(clock() - start) / CLOCKS_PER_SEC / (out->concepts ? out->concepts : 1);
     for (size_t i = 0; i < l.count; i++)
         free(l.name[i]);
     free(l.name);

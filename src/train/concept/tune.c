@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 typedef struct tuning {
     const concept_options *o;
@@ -95,7 +96,7 @@ static material_options options_of(const concept_options *o)
 {
     return (material_options){ .pictures = o->pictures,
                                .negatives = o->negatives,
-                               .most_negatives = o->most_negatives ? o->most_negatives : 200,
+                               .most_negatives = o->most_negatives ? o->most_negatives : 60,
                                .keep_pixels = true,
                                .seed = o->seed,
                                .on_progress = o->on_progress,
@@ -186,8 +187,8 @@ static rap_status train(tuning *t, rap_err *err)
     options.rank = 16;
     options.alpha = 32;
     options.dropout = 0;
-    options.lr = o->lr > 0 ? o->lr : 1e-3;
-    options.epochs = o->epochs ? o->epochs : 3;
+    options.lr = o->lr > 0 ? o->lr : 2e-3;
+    options.epochs = o->epochs ? o->epochs : 4;
     options.batch = o->batch ? o->batch : 16;
     options.validation = 0;
     options.seed = o->seed;
@@ -210,7 +211,7 @@ static rap_status train(tuning *t, rap_err *err)
 rap_status concept_tune(concept_result *out, const concept_options *o, rap_err *err)
 {
     tuning t = { .o = o, .result = out };
-    double start = clock_ms();
+    clock_t start = clock();
     rap_status status = RAP_OK;
 
     if (!o->out || !*o->out)
@@ -228,7 +229,7 @@ rap_status concept_tune(concept_result *out, const concept_options *o, rap_err *
     out->concepts = status ? 0 : t.concepts;
     out->positives /= t.concepts ? t.concepts : 1;
     out->negatives /= t.concepts ? t.concepts : 1;
-    out->seconds = (clock_ms() - start) / 1000 / (t.concepts ? t.concepts : 1);
+    out->seconds = (double)(clock() - start) / CLOCKS_PER_SEC / (t.concepts ? t.concepts : 1);
     buf_release(&t.lines);
     free(t.images);
     free(t.data);
