@@ -1,6 +1,6 @@
 /* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
-#include "cli/cli.h"
 #include "cli/ask_method.h"
+#include "cli/cli.h"
 #include "cli/plain.h"
 #include "wire/wire.h"
 

@@ -84,7 +84,8 @@ void cli_eval_method_end(json_t *report, eval_method_flags *f)
                                       "negatives", r->negatives, "seconds", r->seconds, "bytes",
                                       r->bytes, "loss", r->last_loss));
     else if (r->concepts > 0)
-        cli_line("\n%d concepts learnt (%s): %.1f pictures, %.0f negatives, %.1f s of processor time and "
+        cli_line("\n%d concepts learnt (%s): %.1f pictures, %.0f negatives, %.1f s of processor "
+                 "time and "
                  "%.0f bytes each; loss %.3g",
                  r->concepts, f->method, r->positives, r->negatives, r->seconds, r->bytes,
                  r->last_loss);

@@ -11,8 +11,8 @@ static rap_status write_json(const paper *p, const char *path, rap_err *err)
 {
     json_t *json = paper_json(p);
     char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
-    rap_status status = text ? file_write(path, text, strlen(text), err)
-                             : err_memory(err, "writing results");
+    rap_status status =
+        text ? file_write(path, text, strlen(text), err) : err_memory(err, "writing results");
 
     free(text);
     json_decref(json);

@@ -14,7 +14,8 @@ static const cli_command command = {
     "             concept where the classifier finds it (MyVLM's way)\n"
     "soft-tokens  a word and 16 rows that describe the concept (Yo'LLaVA's way)\n"
     "lora         fine-tuning: one LoRA for all; --out FOLDER gets adapter.gguf\n\n"
-    "NAME…: these concepts; none: all. What head and soft-tokens learn is kept in the store, for the\n"
+    "NAME…: these concepts; none: all. What head and soft-tokens learn is kept in the store, for "
+    "the\n"
     "models it was learnt with, and goes with the concept; `rap ask --method METHOD` uses it. A\n"
     "bundle leaves it out. Learn again after a change of the concept. docs/training.md says more.",
     cli_train_method,
@@ -76,7 +77,8 @@ static int learn(cli *c, const concept_options *o)
     }
     if (c->json)
         return cli_print_json(json_result(&r));
-    cli_line("%d concept%s learnt (%s): %.1f pictures, %.0f negatives, %.1f s of processor time and %.0f "
+    cli_line("%d concept%s learnt (%s): %.1f pictures, %.0f negatives, %.1f s of processor time "
+             "and %.0f "
              "bytes each",
              r.concepts, r.concepts == 1 ? "" : "s", concept_method_name(o->method), r.positives,
              r.negatives, r.seconds, r.bytes);

@@ -39,7 +39,8 @@ static rap_status lay_out(export_sample *out, const sample *s, rap_err *err)
         if (*c->picture)
             out->picture[out->pictures++] = c->picture;
     }
-    status = prompt_build(&p, &bare, s->image != NULL, concept, s->concepts, s->turn[0].human, 1, err);
+    status =
+        prompt_build(&p, &bare, s->image != NULL, concept, s->concepts, s->turn[0].human, 1, err);
     if (status)
         return status;
     prompt_text(&text, &p);
@@ -90,9 +91,10 @@ static rap_status export_part(dataset_export_result *out, const dataset_export_o
     if (!path)
         return strcmp(part, "train") != 0
                    ? RAP_OK
-                   : err_set(err, RAP_E_NOT_FOUND,
-                             "%s: no train.json or train.jsonl there; `rap dataset build` makes one",
-                             o->data);
+                   : err_set(
+                         err, RAP_E_NOT_FOUND,
+                         "%s: no train.json or train.jsonl there; `rap dataset build` makes one",
+                         o->data);
     status = sample_file_open(&f, path, err);
     if (!status)
         status = form->open(&w, o, part, out, err);

@@ -2,7 +2,7 @@
 #ifndef RAP_DATASET_EXPORT_INSIDE_H
 #define RAP_DATASET_EXPORT_INSIDE_H
 
-#include "dataset/export.h"
+#include "dataset/export_options.h"
 #include "dataset/sample.h"
 
 /* A sample as other trainers see it: turns of text with "<image>" in the first, and the pictures for these. */

@@ -59,12 +59,13 @@ static json_t *pictures_json(const export_sample *s, bool folder)
     json_t *list = json_array();
 
     for (int i = 0; list && i < s->pictures; i++)
-        json_array_append_new(
-            list, folder ? json_sprintf("images/%s", s->picture[i]) : json_string(s->picture[i]));
+        json_array_append_new(list, folder ? json_sprintf("images/%s", s->picture[i])
+                                           : json_string(s->picture[i]));
     return list;
 }
 
-static json_t *turns_json(const export_sample *s, const char *const key[2], const char *const who[2])
+static json_t *turns_json(const export_sample *s, const char *const key[2],
+                          const char *const who[2])
 {
     json_t *list = json_array();
 
@@ -72,15 +73,16 @@ static json_t *turns_json(const export_sample *s, const char *const key[2], cons
         const char *human = i ? s->source->turn[i].human : s->first;
 
         json_array_append_new(list, json_pack("{s:s, s:s}", key[0], who[0], key[1], human));
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s}", key[0], who[1], key[1], s->source->turn[i].gpt));
+        json_array_append_new(
+            list, json_pack("{s:s, s:s}", key[0], who[1], key[1], s->source->turn[i].gpt));
     }
     return list;
 }
 
 static json_t *sample_json(const export_sample *s, bool messages)
 {
-    static const char *const role[2] = { "role", "content" }, *const user[2] = { "user", "assistant" };
+    static const char *const role[2] = { "role", "content" }, *const user[2] = { "user",
+                                                                                 "assistant" };
     static const char *const from[2] = { "from", "value" }, *const human[2] = { "human", "gpt" };
     json_t *out;
 
@@ -173,7 +175,8 @@ static rap_status write_info(const export_writer *w, rap_err *err)
 
     if (strcmp(name, "rap.json") != 0)
         json_object_set_new(info, "rap", json_null());
-    json_object_set_new(info, strcmp(name, "rap.json") == 0 ? "rap" : "rap_validation", json_null());
+    json_object_set_new(info, strcmp(name, "rap.json") == 0 ? "rap" : "rap_validation",
+                        json_null());
     for (void *at = json_object_iter(info); at; at = json_object_iter_next(info, at))
         json_object_iter_set_new(
             info, at,

@@ -42,7 +42,8 @@ static rap_status open_shard(export_writer *w, rap_err *err)
     snprintf(name, sizeof name, "%.60s-%06d.tar", w->part, w->shards++);
     free(w->path);
     w->path = path_join(w->o->folder, name);
-    status = w->path ? temp_file(&w->file, w->path, 0644, err) : err_memory(err, "exporting samples");
+    status =
+        w->path ? temp_file(&w->file, w->path, 0644, err) : err_memory(err, "exporting samples");
     if (status)
         return status;
     w->tar = archive_write_new();
@@ -143,8 +144,8 @@ static char *sample_text(const export_sample *s)
         field_of(field, s, i);
         json_array_append_new(pictures, json_string(field));
     }
-    json = json_pack("{s:s, s:s*, s:o, s:o}", "id", s->source->id, "type", s->source->type, "images",
-                     pictures, "conversations", turns);
+    json = json_pack("{s:s, s:s*, s:o, s:o}", "id", s->source->id, "type", s->source->type,
+                     "images", pictures, "conversations", turns);
     text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     return text;

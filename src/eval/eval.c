@@ -209,8 +209,8 @@ static rap_status run_side(eval_report *out, eval_run_state *run, eval_scores *s
         if (status == RAP_OK && run->options->concepts)
             status = eval_count_items(run, err);
         if (status == RAP_OK && run->options->method)
-            status = run->options->method->begin(run->options->method->payload, path, run->names,
-                                                 err);
+            status =
+                run->options->method->begin(run->options->method->payload, path, run->names, err);
     }
     if (status == RAP_OK)
         status = open_store(&run->paper, run, path, RAP_POLICY_PAPER, err);

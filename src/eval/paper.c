@@ -133,7 +133,7 @@ static rap_status add_named(paper *p, const char *name, const json_t *report, ra
         return add_cell(p, name + 9, 0, report, report, err);
     for (dash = seed; dash && dash > name && dash[-1] != '-'; dash--)
         continue;
-    concepts = dash ? atoi(dash) : 0;
+    concepts = dash ? (int)strtol(dash, NULL, 10) : 0;
     if (concepts <= 0 || dash - name < 2)
         return RAP_OK; /* another program's file */
     snprintf(method, sizeof method, "%.*s", (int)(dash - name - 1), name);
@@ -364,12 +364,11 @@ json_t *paper_json(const paper *p)
 
     for (int i = 0; i < p->rows; i++) {
         const paper_row *r = &p->row[i];
-        json_t *one = json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "name", r->name,
-                                "concepts", r->concepts, "caption_precision",
-                                mean_json(&r->precision), "caption_recall", mean_json(&r->recall),
-                                "positives", mean_json(&r->positives), "negatives",
-                                mean_json(&r->negatives), "seconds", mean_json(&r->seconds),
-                                "bytes", mean_json(&r->bytes));
+        json_t *one = json_pack(
+            "{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "name", r->name, "concepts", r->concepts,
+            "caption_precision", mean_json(&r->precision), "caption_recall", mean_json(&r->recall),
+            "positives", mean_json(&r->positives), "negatives", mean_json(&r->negatives), "seconds",
+            mean_json(&r->seconds), "bytes", mean_json(&r->bytes));
 
         for (int k = 0; k < PAPER_MEASURES; k++)
             json_object_set_new(one, paper_measures[k], mean_json(&r->measure[k]));

@@ -69,9 +69,9 @@ static rap_status ask_method(eval_run_state *run, const char *task, const json_t
     rap_status status = m->ask(out_text, &found, m->payload, path ? path : "", question, err);
 
     if (status == RAP_OK && run->log) {
-        json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "side", run->side, "task", task,
-                                 "question", question, "answer", *out_text, "given",
-                                 found ? found : "", "item", item);
+        json_t *line =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "side", run->side, "task", task, "question",
+                      question, "answer", *out_text, "given", found ? found : "", "item", item);
 
         json_dumpf(line, run->log, JSON_COMPACT);
         fputc('\n', run->log);
@@ -154,7 +154,8 @@ static rap_status recognition(eval_run_state *run, json_t *item, void *payload, 
     tally *t = payload;
     int yes = expects_yes(item);
     char *text = NULL;
-    rap_status status = answer_to(run, "recognition", item, eval_text(item, "question"), &text, err);
+    rap_status status =
+        answer_to(run, "recognition", item, eval_text(item, "question"), &text, err);
 
     t->asked[yes]++;
     if (status == RAP_OK)

@@ -168,8 +168,8 @@ static const char learnt_things[] =
     "CREATE TABLE learnt ("
     " id INTEGER PRIMARY KEY,"
     " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
-    " method TEXT NOT NULL,"  /* head, soft-tokens */
-    " model TEXT NOT NULL,"   /* the fingerprints of the models that it was learnt with */
+    " method TEXT NOT NULL," /* head, soft-tokens */
+    " model TEXT NOT NULL,"  /* the fingerprints of the models that it was learnt with */
     " made TEXT NOT NULL,"
     " numbers BLOB NOT NULL," /* little-endian f32 */
     " UNIQUE (concept_id, method, model)"

@@ -7,22 +7,29 @@
 #include <archive_entry.h>
 
 /* A photo with two concepts, a text-only sample with one, a plain one, and one that says "<image>" itself. */
-static const char data[] =
-    "[{\"id\": \"a\", \"image\": \"s/photo.jpg\", \"conversations\": [{\"from\": \"human\", \"value\": "
-    "\"<image>\\nWho is here?\"}, {\"from\": \"gpt\", \"value\": \"<bo> and <my cat>.\"}, {\"from\": \"human\", "
-    "\"value\": \"Where?\"}, {\"from\": \"gpt\", \"value\": \"Left.\"}], \"extra\": {\"c/bo.jpg\": {\"name\": \"bo\", "
-    "\"info\": \"<bo> is a dog.\", \"category\": \"dog\"}, \"c/cat.jpg\": {\"name\": \"my cat\", \"info\": \"grey\", "
-    "\"category\": \"cat\"}}, \"type\": \"caption\"},\n"
-    "{\"id\": \"b\", \"conversations\": [{\"from\": \"human\", \"value\": \"Who is <bo>?\"}, {\"from\": \"gpt\", "
-    "\"value\": \"A dog.\"}], \"extra\": {\"c/bo.jpg\": {\"name\": \"bo\", \"info\": \"x\", \"category\": \"dog\"}}, "
-    "\"type\": \"qa\"},\n"
-    "{\"id\": \"c\", \"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}, {\"from\": \"gpt\", \"value\": "
-    "\"Hello\"}], \"extra\": {}, \"type\": \"instruction\"},\n"
-    "{\"id\": \"d\", \"conversations\": [{\"from\": \"human\", \"value\": \"What is <image>?\"}, {\"from\": \"gpt\", "
-    "\"value\": \"A word.\"}], \"extra\": {}, \"type\": \"qa\"}]";
+static const char data[] = "[{\"id\": \"a\", \"image\": \"s/photo.jpg\", \"conversations\": "
+                           "[{\"from\": \"human\", \"value\": "
+                           "\"<image>\\nWho is here?\"}, {\"from\": \"gpt\", \"value\": \"<bo> and "
+                           "<my cat>.\"}, {\"from\": \"human\", "
+                           "\"value\": \"Where?\"}, {\"from\": \"gpt\", \"value\": \"Left.\"}], "
+                           "\"extra\": {\"c/bo.jpg\": {\"name\": \"bo\", "
+                           "\"info\": \"<bo> is a dog.\", \"category\": \"dog\"}, \"c/cat.jpg\": "
+                           "{\"name\": \"my cat\", \"info\": \"grey\", "
+                           "\"category\": \"cat\"}}, \"type\": \"caption\"},\n"
+                           "{\"id\": \"b\", \"conversations\": [{\"from\": \"human\", \"value\": "
+                           "\"Who is <bo>?\"}, {\"from\": \"gpt\", "
+                           "\"value\": \"A dog.\"}], \"extra\": {\"c/bo.jpg\": {\"name\": \"bo\", "
+                           "\"info\": \"x\", \"category\": \"dog\"}}, "
+                           "\"type\": \"qa\"},\n"
+                           "{\"id\": \"c\", \"conversations\": [{\"from\": \"human\", \"value\": "
+                           "\"Hi\"}, {\"from\": \"gpt\", \"value\": "
+                           "\"Hello\"}], \"extra\": {}, \"type\": \"instruction\"},\n"
+                           "{\"id\": \"d\", \"conversations\": [{\"from\": \"human\", \"value\": "
+                           "\"What is <image>?\"}, {\"from\": \"gpt\", "
+                           "\"value\": \"A word.\"}], \"extra\": {}, \"type\": \"qa\"}]";
 
-#define PROMPT                                                                                     \
-    "<image>\n[1.<image>\n Name: <bo>, Info: <bo> is a dog.\n2.<image>\n Name: <my cat>, Info: "   \
+#define PROMPT                                                                                   \
+    "<image>\n[1.<image>\n Name: <bo>, Info: <bo> is a dog.\n2.<image>\n Name: <my cat>, Info: " \
     "grey\n]Who is here?"
 
 static void make_set(void)
@@ -145,8 +152,8 @@ static void tar_files_hold_a_sample_together(void **state)
 
     make_set();
     export_as("webdataset", "tars", 2);
-    assert_int_equal(
-        read_tar(in("tars/train-000000.tar"), names, "0000000.2.jpg", &bytes, &size), 6);
+    assert_int_equal(read_tar(in("tars/train-000000.tar"), names, "0000000.2.jpg", &bytes, &size),
+                     6);
     assert_string_equal(names[0], "0000000.json");
     assert_string_equal(names[1], "0000000.jpg");
     assert_string_equal(names[2], "0000000.1.jpg");
@@ -194,9 +201,10 @@ static void mistakes_are_one_line(void **state)
     assert_false(file_exists(in("y/train.json"))); /* nothing half done has the name */
     fails(in("set"), "webdataset", "z", RAP_E_NOT_FOUND, "sample a: ");
     assert_false(file_exists(in("z/train-000000.tar")));
-    write_text("set/train.json",
-               "[{\"id\": \"e\", \"image\": \"../secret.jpg\", \"conversations\": [{\"from\": \"human\", "
-               "\"value\": \"<image>\\nHi\"}, {\"from\": \"gpt\", \"value\": \"x\"}], \"extra\": {}}]");
+    write_text(
+        "set/train.json",
+        "[{\"id\": \"e\", \"image\": \"../secret.jpg\", \"conversations\": [{\"from\": \"human\", "
+        "\"value\": \"<image>\\nHi\"}, {\"from\": \"gpt\", \"value\": \"x\"}], \"extra\": {}}]");
     fails(in("set"), "llava", "w", RAP_E_FORMAT, "leads out of");
 }
 

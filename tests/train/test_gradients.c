@@ -156,7 +156,7 @@ static void learnt_rows_have_right_gradients(const made *m)
     gguf_file *g = made_open(m, NULL);
     decoder *d = open_made(g, false, 0);
     double word[WORDS * MADE_WIDTH], grad[WORDS * MADE_WIDTH] = { 0 }, loss = 0, worst = 0,
-                                                                 largest = 0, dx[2][MADE_WIDTH];
+                                                  largest = 0, dx[2][MADE_WIDTH];
     made_rows b;
 
     made_batch(&b);
@@ -175,7 +175,8 @@ static void learnt_rows_have_right_gradients(const made *m)
     for (int i = 0; i < 2 * MADE_WIDTH; i++) {
         double at = dx[i / MADE_WIDTH][i % MADE_WIDTH];
 
-        worst = fmax(worst, fabs(at - difference_of_input(d, &b.rows, &b.pixels[i / MADE_WIDTH][i % MADE_WIDTH])));
+        worst = fmax(worst, fabs(at - difference_of_input(
+                                          d, &b.rows, &b.pixels[i / MADE_WIDTH][i % MADE_WIDTH])));
         largest = fmax(largest, fabs(at));
     }
     for (int i = 0; i < WORDS * MADE_WIDTH; i++) {

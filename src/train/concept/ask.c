@@ -58,8 +58,8 @@ static rap_status check_numbers(concept_asker *a, rap_err *err)
 static rap_status load(concept_asker *a, const char *path, rap_err *err)
 {
     const char *method = concept_method_name(a->method);
-    rap_status status = store_get_learnt(a->school.store, method, a->school.model, &a->learnt,
-                                         &a->count, err);
+    rap_status status =
+        store_get_learnt(a->school.store, method, a->school.model, &a->learnt, &a->count, err);
 
     if (!status && a->count == 0)
         status = err_set(err, RAP_E_NOT_FOUND,
@@ -73,10 +73,9 @@ rap_status concept_asker_open(concept_asker **out, concept_method method, const 
                               rap_err *err)
 {
     concept_asker *a = mem_array(1, sizeof *a);
-    const school_options o = { .profile = profile_path,
-                               .store = store_path,
-                               .threads = threads,
-                               .adapter = adapter };
+    const school_options o = {
+        .profile = profile_path, .store = store_path, .threads = threads, .adapter = adapter
+    };
     rap_status status;
 
     *out = NULL;

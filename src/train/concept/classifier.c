@@ -73,8 +73,9 @@ rap_status classifier_fit(classifier *c, const float *feature, const uint8_t *la
         return err_memory(err, "training a classifier");
     if (!of[0] || !of[1]) {
         free(room);
-        return err_set(err, RAP_E_ARGUMENT, "a classifier takes pictures that show the concept and "
-                                            "pictures that do not; %s are missing",
+        return err_set(err, RAP_E_ARGUMENT,
+                       "a classifier takes pictures that show the concept and "
+                       "pictures that do not; %s are missing",
                        of[1] ? "the latter" : "the former");
     }
     for (int k = 0; k < 2; k++)

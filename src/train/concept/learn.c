@@ -146,9 +146,9 @@ static rap_status need_decoder(learning *l, int longest, rap_err *err)
     if (!status)
         status = shape_read(&s, l->file, err);
     if (!status && s.width != l->school.width)
-        status = err_set(err, RAP_E_UNSUPPORTED,
-                         "%s: pictures are %d numbers wide, the decoder %lld",
-                         l->school.profile->file, l->school.width, (long long)s.width);
+        status =
+            err_set(err, RAP_E_UNSUPPORTED, "%s: pictures are %d numbers wide, the decoder %lld",
+                    l->school.profile->file, l->school.width, (long long)s.width);
     if (!status && !l->o->force && decoder_bytes(&s, &o) > memory_available())
         status = err_set(err, RAP_E_MEMORY,
                          "learning takes %.2f GB of memory more and %.2f GB are free; --force "
@@ -214,9 +214,9 @@ static int on_rows(const char *what, uint64_t done, uint64_t total, void *payloa
 {
     const learning *l = payload;
 
-    return l->o->on_progress ? l->o->on_progress(what, l->at * total + done, l->count * total,
-                                                 l->o->payload)
-                             : 0;
+    return l->o->on_progress
+               ? l->o->on_progress(what, l->at * total + done, l->count * total, l->o->payload)
+               : 0;
 }
 
 /* Learns the rows of `param` on the samples. */
@@ -226,7 +226,9 @@ static rap_status learn_rows(learning *l, float *param, int inputs, int outputs,
 {
     sequence *list = mem_array(samples->count + 1, sizeof *list);
     rows_options o = { .epochs = l->o->epochs ? l->o->epochs : epochs,
-                       .batch = l->o->batch ? l->o->batch : l->o->method == CONCEPT_HEAD ? 4 : 8,
+                       .batch = l->o->batch                    ? l->o->batch
+                                : l->o->method == CONCEPT_HEAD ? 4
+                                                               : 8,
                        .lr = (l->o->lr > 0 ? l->o->lr : share) * spread(l, false),
                        .word_lr = (l->o->lr > 0 ? l->o->lr : share) * spread(l, true),
                        .seed = l->o->seed,
@@ -279,8 +281,7 @@ static rap_status gather(float **out, uint8_t **out_label, int *out_count, const
         const material_picture *p = i < m->pictures ? &m->picture[i] : negative[i - m->pictures];
 
         if (p->features)
-            memcpy(*out + at * (size_t)dim, p->feature,
-                   (size_t)(p->features * dim) * sizeof **out);
+            memcpy(*out + at * (size_t)dim, p->feature, (size_t)(p->features * dim) * sizeof **out);
         for (int k = 0; k < p->features; k++)
             (*out_label)[at++] = i < m->pictures;
     }
@@ -326,8 +327,8 @@ static rap_status learn_head(learning *l, float **out, size_t *out_count, const 
         return err_memory(err, "learning a concept");
     status = fit(l, *out, m, negative, negatives, err);
     if (!status)
-        status = samples_make(&samples, c, m, NULL, 0,
-                              &(samples_options){ .seed = l->o->seed }, err);
+        status =
+            samples_make(&samples, c, m, NULL, 0, &(samples_options){ .seed = l->o->seed }, err);
     if (!status)
         status = need_decoder(l, 1, err);
     if (!status) {
@@ -493,9 +494,10 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
     *out = (concept_result){ .concepts = 0 };
     if (o->tokens < 0 || o->tokens > 256 || o->epochs < 0 || o->batch < 0 || o->batch > 1024 ||
         o->most_negatives < 0 || o->lr < 0 || !isfinite(o->lr))
-        return err_set(err, RAP_E_ARGUMENT, "1 to 256 tokens, 1 to 1024 samples a step, and "
-                                            "positive numbers of epochs and negatives are "
-                                            "possible");
+        return err_set(err, RAP_E_ARGUMENT,
+                       "1 to 256 tokens, 1 to 1024 samples a step, and "
+                       "positive numbers of epochs and negatives are "
+                       "possible");
     if (o->method == CONCEPT_LORA)
         return concept_tune(out, o, err);
     status = school_open(&l.school, &s, err);
@@ -514,9 +516,9 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
 
 /* ---- names of methods ---- */
 
-static const char *const methods[] = { [CONCEPT_HEAD] = "head",
-                                       [CONCEPT_SOFT] = "soft-tokens",
-                                       [CONCEPT_LORA] = "lora" };
+static const char *const methods[] = {
+    [CONCEPT_HEAD] = "head", [CONCEPT_SOFT] = "soft-tokens", [CONCEPT_LORA] = "lora"
+};
 
 bool concept_method_of(concept_method *out, const char *name)
 {

@@ -138,7 +138,8 @@ static rap_status add_picture(material *m, school *s, const image *im, const rap
     if (!status && o->features)
         status = box ? features_of_box(p, s, im, *box, o->augment, err)
                      : features_of_regions(p, s, im, err);
-    for (int i = 0; !status && box && o->augment && (o->shown || o->keep_pixels) && i < COPIES; i++) {
+    for (int i = 0; !status && box && o->augment && (o->shown || o->keep_pixels) && i < COPIES;
+         i++) {
         image copy = { 0 };
 
         p = new_picture(m);
@@ -274,7 +275,8 @@ static rap_status add_folder(material *m, school *s, const char *folder, const f
             list[i] = list[kept];
             list[kept++] = name;
         }
-    for (size_t i = kept; kept > most && i > 1; i--) { /* a fair choice, the same for the same seed */
+    for (size_t i = kept; kept > most && i > 1;
+         i--) { /* a fair choice, the same for the same seed */
         size_t k = draw_below(&d, i);
         char *name = list[k];
 

@@ -105,7 +105,9 @@ static rap_status learn(learning *l, double *loss, rows *r, double scale, rap_er
 static rap_status step(learning *l, double *loss, const size_t *which, size_t count, int64_t t,
                        int64_t steps, rap_err *err)
 {
-    rows r = { .token = l->token, .picture = l->row, .target = l->target, .spans = { l->begin, 0 } };
+    rows r = {
+        .token = l->token, .picture = l->row, .target = l->target, .spans = { l->begin, 0 }
+    };
     double answers = 0, norm;
     rap_status status = RAP_OK;
 
@@ -124,8 +126,8 @@ static rap_status step(learning *l, double *loss, const size_t *which, size_t co
         status = learn(l, loss, &r, 1 / answers, err);
     norm = gradient_norm(l->grad, l->params);
     if (!status && (!isfinite(*loss) || !isfinite(norm)))
-        status = err_set(err, RAP_E_MODEL,
-                         "step %lld: the loss is no number; try a lower --lr", (long long)t + 1);
+        status = err_set(err, RAP_E_MODEL, "step %lld: the loss is no number; try a lower --lr",
+                         (long long)t + 1);
     for (int part = 0; !status && part < 2; part++) { /* what goes in, and what comes out */
         size_t from = part ? l->inputs * l->width : 0, to = part ? l->params : l->inputs * l->width;
 

@@ -33,8 +33,7 @@ static rap_status add_worded(making *m, const material_picture *p, const char *q
                              const char *answer, rap_err *err)
 {
     buf q = BUF_INIT, a = BUF_INIT;
-    rap_status status =
-        templates_fill(&q, m->wording, question, &m->draw, &m->values, err);
+    rap_status status = templates_fill(&q, m->wording, question, &m->draw, &m->values, err);
 
     if (!status)
         status = templates_fill(&a, m->wording, answer, &m->draw, &m->values, err);
@@ -88,9 +87,8 @@ rap_status samples_make(sample_list *out, const rap_record *c, const material *m
     buf_printf(&name, "<%s>", c->name);
     if (!status && buf_failed(&name))
         status = err_memory(err, "making samples");
-    make.values = (template_values){ .name = buf_text(&name),
-                                       .info = c->info,
-                                       .category = c->category };
+    make.values =
+        (template_values){ .name = buf_text(&name), .info = c->info, .category = c->category };
     if (!status)
         status = add_positives(&make, m, o->negatives ? negatives : 0, err);
     for (size_t i = 0; !status && o->negatives && i < negatives; i++)

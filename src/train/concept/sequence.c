@@ -203,9 +203,7 @@ static rap_status add_rows(const adding *a, int number, rap_err *err)
     rap_status status = RAP_OK;
 
     for (int i = 0; !status && i < count; i++) {
-        int32_t cell = !k     ? a->photo->cell[i]
-                       : word ? -2 - k->word
-                              : -2 - (k->first + i);
+        int32_t cell = !k ? a->photo->cell[i] : word ? -2 - k->word : -2 - (k->first + i);
         int32_t said =
             a->learnt && word ? llama_vocab_n_tokens(a->v->tokens.vocab) + k->output : -1;
 

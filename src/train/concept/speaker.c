@@ -185,8 +185,7 @@ static rap_status choose(int32_t *out, const speaker *s, const spoken *w, rap_er
 static void write_token(buf *out, const speaker *s, int32_t token)
 {
     char piece[256];
-    int32_t len =
-        llama_token_to_piece(s->v->tokens.vocab, token, piece, sizeof piece, 0, false);
+    int32_t len = llama_token_to_piece(s->v->tokens.vocab, token, piece, sizeof piece, 0, false);
 
     if (len > 0)
         buf_add(out, piece, (size_t)len);

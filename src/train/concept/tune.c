@@ -56,11 +56,13 @@ static rap_status put_sample(tuning *t, const concept_sample *s, const material 
         bool is_own = s->picture >= own->picture && s->picture < own->picture + own->pictures;
         char stem[20];
 
-        snprintf(stem, sizeof stem, is_own ? "c%d-" : others == &t->negatives ? "n" : "n%d-",
+        snprintf(stem, sizeof stem,
+                 is_own                    ? "c%d-"
+                 : others == &t->negatives ? "n"
+                                           : "n%d-",
                  t->concepts);
         status = put_picture(picture, t, s->picture, stem,
-                             (size_t)(s->picture - (is_own ? own->picture : others->picture)),
-                             err);
+                             (size_t)(s->picture - (is_own ? own->picture : others->picture)), err);
         line.image = picture;
     }
     if (!status)

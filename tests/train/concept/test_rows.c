@@ -105,9 +105,9 @@ static void rows_stand_where_they_belong(void **state)
     const known head = { .name = "bo", .rows = 1, .word = -1, .in_photo = true };
     sequence s;
 
-    assert_int_equal(sequence_build(&s, f->v, &f->photo, &concept, 1, "Is <bo> here?", "No, <bo>.",
-                                    NULL),
-                     RAP_OK);
+    assert_int_equal(
+        sequence_build(&s, f->v, &f->photo, &concept, 1, "Is <bo> here?", "No, <bo>.", NULL),
+        RAP_OK);
     assert_non_null(strstr(written(f, &s), "@"));
     assert_non_null(strstr(written(f, &s), "{8} is {0}{1}{2}{3}{4}{5}{6}{7}.\nIs {8} here?"));
     assert_non_null(strstr(written(f, &s), "No, {8}."));
@@ -135,7 +135,9 @@ static void what_is_learnt_is_said(void **state)
     float *param = mem_array((TOKENS + 2) * WIDTH, sizeof *param);
     sequence list[TALKS];
     rows_result r;
-    const rows_options o = { .epochs = 100, .batch = TALKS, .lr = 0.3, .word_lr = 0.03, .threads = 2 };
+    const rows_options o = {
+        .epochs = 100, .batch = TALKS, .lr = 0.3, .word_lr = 0.03, .threads = 2
+    };
     const char *const text[] = { "<bo>" };
     const int input[] = { TOKENS };
     const spoken w = { param, param + (TOKENS + 1) * WIDTH, text, input, 1 };
@@ -143,10 +145,11 @@ static void what_is_learnt_is_said(void **state)
     for (int i = 0; i <= TOKENS; i++)
         decoder_token_rows(param + i * WIDTH, NULL, f->decoder, 700 + i);
     for (int i = 0; i < TALKS; i++) /* the last with a photo */
-        assert_int_equal(sequence_build(&list[i], f->v, i < TALKS - 1 ? NULL : &f->photo, &concept, 1,
-                                        talk[i][0], talk[i][1], NULL),
+        assert_int_equal(sequence_build(&list[i], f->v, i < TALKS - 1 ? NULL : &f->photo, &concept,
+                                        1, talk[i][0], talk[i][1], NULL),
                          RAP_OK);
-    assert_int_equal(rows_learn(&r, param, TOKENS + 1, 1, f->decoder, list, TALKS, &o, NULL), RAP_OK);
+    assert_int_equal(rows_learn(&r, param, TOKENS + 1, 1, f->decoder, list, TALKS, &o, NULL),
+                     RAP_OK);
     print_message("loss %.3f at first, %.3f at last\n", r.first_loss, r.last_loss);
     assert_true(r.last_loss < 0.1 && r.first_loss > 1);
     for (int i = 0; i < TALKS; i++) {
@@ -180,7 +183,8 @@ static void too_long_is_an_error(void **state)
         memcpy(question + i, "a ", 2);
     assert_int_equal(sequence_build(&s, f->v, NULL, NULL, 0, question, "x", NULL), RAP_OK);
     assert_int_equal(speaker_say(&answer, f->speaker, &s, &none, 8, &err), RAP_E_LIMIT);
-    assert_int_equal(rows_learn(&r, param, TOKENS + 1, 1, f->decoder, &s, 1, &o, &err), RAP_E_LIMIT);
+    assert_int_equal(rows_learn(&r, param, TOKENS + 1, 1, f->decoder, &s, 1, &o, &err),
+                     RAP_E_LIMIT);
     sequence_release(&s);
     free(question);
 }
