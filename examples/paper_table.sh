@@ -60,6 +60,25 @@ for part in full "oracle --oracle" "no-text --no-info" "no-pictures --no-avatars
     add "ablation_$part --profile $profile --sample $sample"
 done
 
+# ---- what adding a concept takes retrieval: processor time of `rap remember`, and by how much the store grows
+cost() {
+    local work first=0 count=0 seconds=0 name used
+    work=$(mktemp -d)
+    TIMEFORMAT='%U %S'
+    for folder in "$methods"/pictures/*/; do
+        name=$(basename "$folder")
+        used=$({ time "$rap_bin" remember "$name" --image "$set/concepts/${name// /_}.jpg" --profile "$profile" \
+            --store "$work/s.db" >/dev/null; } 2>&1 | tail -1)
+        [ "$count" -gt 0 ] || first=$(cat "$work"/s.db* | wc -c)
+        seconds=$(awk -v a="$seconds" -v b="$used" 'BEGIN { split(b, t, " "); print a + t[1] + t[2] }')
+        count=$((count + 1))
+    done
+    awk -v s="$seconds" -v n="$count" -v a="$first" -v b="$(cat "$work"/s.db* | wc -c)" \
+        'BEGIN { printf "{\"seconds\": %.3f, \"bytes\": %.0f}\n", s / n, (b - a) / (n - 1) }' >"$cells/cost.tmp"
+    mv "$cells/cost.tmp" "$cells/cost.json"
+    rm -r "$work"
+}
+
 # ---- adapters of the ablations that train: the same data but for one thing
 trained() {
     local name=$1 noise=$2 augment=$3 folder=$out/$1
@@ -112,4 +131,5 @@ for line in ${plan[@]+"${plan[@]}"}; do
     ran=$((ran + 1))
 done
 [ -z "$only" ] || exit 0
+[ -f "$cells/cost.json" ] || cost
 "$rap_bin" eval table "$out" | tee "$out/tables.md"
