@@ -1,6 +1,6 @@
 /* learn.c: learns one concept after the other, and stores what it learnt.
  *
- * Reading order: which concepts (choose), which negatives (nearest_first), the decoder (need_decoder), head, soft tokens, then
+ * Reading order: which concepts (choose), the decoder (need_decoder), head, soft tokens, then
  * one concept from start to end (learn_one). */
 #include "train/concept/concept.h"
 
@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
-#include "dataset/random.h"
-#include "generate/vlm_inside.h"
+#include "train/concept/begin.h"
 #include "train/concept/classifier.h"
+#include "train/concept/negatives.h"
 #include "train/concept/rows.h"
 #include "train/concept/samples.h"
 #include "train/concept/tune.h"
@@ -71,62 +71,6 @@ static rap_status choose(learning *l, rap_err *err)
     return status;
 }
 
-/* ---- which negatives ---- */
-
-typedef struct ranked {
-    const material_picture *picture;
-    double likeness;
-} ranked;
-
-static int by_likeness(const void *a, const void *b)
-{
-    double x = ((const ranked *)a)->likeness, y = ((const ranked *)b)->likeness;
-
-    return (x < y) - (x > y);
-}
-
-static double likeness(const material_picture *p, const float *like, int dim)
-{
-    double best = -1;
-
-    for (int i = 0; i < p->features; i++) {
-        double sum = 0;
-
-        for (int k = 0; k < dim; k++)
-            sum += (double)p->feature[i * dim + k] * (double)like[k];
-        best = sum > best ? sum : best;
-    }
-    return best;
-}
-
-/* At most `most` of them: the nearer half by the encoder (hard ones), and of the others any. out [m->pictures] */
-static rap_status choose_negatives(const material_picture **out, size_t *out_count,
-                                   const material *m, const float *like, int dim, size_t most,
-                                   uint64_t seed, const char *name, rap_err *err)
-{
-    ranked *list = mem_array(m->pictures + 1, sizeof *list);
-    draw d = draw_for(seed, "negatives", name);
-    size_t hard = m->pictures > most ? most / 2 : m->pictures;
-
-    if (!list)
-        return err_memory(err, "choosing negatives");
-    for (size_t i = 0; i < m->pictures; i++)
-        list[i] = (ranked){ &m->picture[i], likeness(&m->picture[i], like, dim) };
-    qsort(list, m->pictures, sizeof *list, by_likeness);
-    for (size_t i = hard; i < m->pictures; i++) {
-        size_t k = i + draw_below(&d, m->pictures - i);
-        ranked kept = list[i];
-
-        list[i] = list[k];
-        list[k] = kept;
-    }
-    *out_count = m->pictures < most ? m->pictures : most;
-    for (size_t i = 0; i < *out_count; i++)
-        out[i] = list[i].picture;
-    free(list);
-    return RAP_OK;
-}
-
 /* ---- the decoder ---- */
 
 static rap_status need_decoder(learning *l, int longest, rap_err *err)
@@ -160,56 +104,6 @@ static rap_status need_decoder(learning *l, int longest, rap_err *err)
     return status;
 }
 
-/* ---- where rows begin ---- */
-
-/* The mean of the rows of the tokens that spell the text. in, out [width] or NULL */
-static void begin_at_text(float *in, float *out, const learning *l, const char *text)
-{
-    const struct llama_vocab *vocab = l->school.vlm->tokens.vocab;
-    llama_token token[64];
-    size_t width = (size_t)l->school.width;
-    float *row = mem_array(2 * width, sizeof *row);
-    int count = llama_tokenize(vocab, text, (int32_t)strlen(text), token, 64, false, false);
-
-    for (int i = 0; row && i < count; i++) {
-        decoder_token_rows(row, row + width, l->decoder, token[i]);
-        for (size_t k = 0; k < width; k++) {
-            if (in)
-                in[k] += row[k] / (float)count;
-            if (out)
-                out[k] += row[width + k] / (float)count;
-        }
-    }
-    free(row);
-}
-
-/* The row of a token drawn at random, as Yo'LLaVA begins. */
-static void begin_anywhere(float *in, const learning *l, draw *d)
-{
-    size_t vocab = (size_t)decoder_shape(l->decoder)->vocab;
-
-    decoder_token_rows(in, NULL, l->decoder, (int32_t)draw_below(d, vocab));
-}
-
-/* How far apart the rows of tokens are, going in or coming out: the root of the mean square of their numbers. Steps are a
- * share of it. */
-static double spread(const learning *l, bool out)
-{
-    size_t width = (size_t)l->school.width;
-    int64_t vocab = decoder_shape(l->decoder)->vocab, step = vocab / 256 ? vocab / 256 : 1;
-    float *row = mem_array(width, sizeof *row);
-    double sum = 0;
-    int64_t count = 0;
-
-    for (int64_t t = 0; row && t < vocab; t += step, count++) {
-        decoder_token_rows(out ? NULL : row, out ? row : NULL, l->decoder, (int32_t)t);
-        for (size_t k = 0; k < width; k++)
-            sum += (double)row[k] * (double)row[k] / (double)width;
-    }
-    free(row);
-    return count ? sqrt(sum / (double)count) : 0.02;
-}
-
 static int on_rows(const char *what, uint64_t done, uint64_t total, void *payload)
 {
     const learning *l = payload;
@@ -229,8 +123,9 @@ static rap_status learn_rows(learning *l, float *param, int inputs, int outputs,
                        .batch = l->o->batch                    ? l->o->batch
                                 : l->o->method == CONCEPT_HEAD ? 4
                                                                : 8,
-                       .lr = (l->o->lr > 0 ? l->o->lr : share) * spread(l, false),
-                       .word_lr = (l->o->lr > 0 ? l->o->lr : share) * spread(l, true),
+                       .lr = (l->o->lr > 0 ? l->o->lr : share) * begin_spread(l->decoder, false),
+                       .word_lr =
+                           (l->o->lr > 0 ? l->o->lr : share) * begin_spread(l->decoder, true),
                        .seed = l->o->seed,
                        .threads = l->o->threads > 0 ? l->o->threads : threads_available(),
                        .on_progress = on_rows,
@@ -332,7 +227,9 @@ static rap_status learn_head(learning *l, float **out, size_t *out_count, const 
     if (!status)
         status = need_decoder(l, 1, err);
     if (!status) {
-        begin_at_text(*out + dim + 1, NULL, l, c->name);
+        status = begin_at_text(*out + dim + 1, NULL, l->decoder, l->school.vlm, c->name, err);
+    }
+    if (!status) {
         status = learn_rows(l, *out + dim + 1, 1, 0, &concept, &samples, 40, 0.3, err);
     }
     samples_release(&samples);
@@ -363,9 +260,11 @@ static rap_status learn_soft(learning *l, float **out, size_t *out_count, const 
         status = need_decoder(l, 1, err);
     if (!status) {
         for (int i = 0; i < tokens; i++)
-            begin_anywhere(*out + (size_t)i * width, l, &d);
-        begin_at_text(*out + (size_t)tokens * width, *out + (size_t)(tokens + 1) * width, l,
-                      c->name);
+            begin_anywhere(*out + (size_t)i * width, l->decoder, &d);
+        status = begin_at_text(*out + (size_t)tokens * width, *out + (size_t)(tokens + 1) * width,
+                               l->decoder, l->school.vlm, c->name, err);
+    }
+    if (!status) {
         status = learn_rows(l, *out, tokens + 1, 1, &concept, &samples, 4, 0.3, err);
     }
     samples_release(&samples);
@@ -406,7 +305,7 @@ static rap_status learn_with(learning *l, const rap_record *c, const material *m
     for (size_t i = 0; i < m->pictures; i++)
         own += !m->picture[i].turned;
     if (!status)
-        status = choose_negatives(negative, &negatives, from, m->picture[0].feature, dim,
+        status = negatives_choose(negative, &negatives, from, m->picture[0].feature, dim,
                                   (size_t)negatives_of(l->o), l->o->seed, c->name, err);
     if (!status)
         status = l->o->method == CONCEPT_HEAD
