@@ -10,6 +10,7 @@
 # Each cell is one `rap eval`, whose JSON stays in OUT/cells; `rap eval table OUT` makes the tables and the figure of what
 # is there.
 set -eu
+{ # read whole before it runs: an edit meanwhile changes nothing
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap_bin=${RAP_BIN:-$root/build/rap}
 out=$root/build/paper set=$root/examples/toy methods=$root/examples/methods
@@ -133,3 +134,5 @@ done
 [ -z "$only" ] || exit 0
 [ -f "$cells/cost.json" ] || cost
 "$rap_bin" eval table "$out" | tee "$out/tables.md"
+exit
+}
