@@ -1,5 +1,6 @@
 /* cmd_ask.c: rap ask [IMAGE] QUESTION: one answer, streamed. */
 #include "cli/answer.h"
+#include "cli/ask_method.h"
 #include "wire/wire.h"
 
 #include <stdio.h>
@@ -59,6 +60,7 @@ static int run(cli *c, int argc, char **argv)
     double temperature = 0, top_p = 0, penalty = 0;
     bool no_memory = false;
     answer_view view = { .c = c };
+    const char *method = NULL;
     const cli_option options[] = {
         { "--limit", CLI_NUMBER, &limit, "N",
           "at most N concepts, up to 16 (default: the profile's K)" },
@@ -74,6 +76,8 @@ static int run(cli *c, int argc, char **argv)
         { "--no-memory", CLI_FLAG, &no_memory, NULL, "the model alone, nothing retrieved" },
         { "--stream", CLI_FLAG, &view.stream, NULL,
           "with --json: a line for each piece, then the whole" },
+        { "--method", CLI_TEXT, &method, "NAME",
+          "head or soft-tokens: with what `rap train --method NAME` learnt, not with retrieval" },
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },
@@ -90,6 +94,8 @@ static int run(cli *c, int argc, char **argv)
         (argc == 2 && (code = cli_picture(c, &query.image, argv[0])) != CLI_CONTINUE))
         return code;
     query.question = argv[argc - 1];
+    if (method)
+        return cli_ask_method(c, method, &query, (int)max_tokens);
     query.limit = (int)limit;
     query.max_tokens = (int)max_tokens;
     query.temperature = (float)temperature;

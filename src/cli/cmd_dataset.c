@@ -1,8 +1,9 @@
-/* cmd_dataset.c: rap dataset build|stats|show|annotate|novel: training data in the RAP format. */
+/* cmd_dataset.c: rap dataset build|stats|show|export|annotate|novel: training data in the RAP format. */
 #include "cli/cli.h"
 #include "cli/dataset_annotate.h"
 #include "cli/dataset_novel.h"
 #include "dataset/dataset.h"
+#include "dataset/export.h"
 #include "wire/wire.h"
 
 #include <inttypes.h>
@@ -15,6 +16,7 @@ static int run(cli *c, int argc, char **argv);
 const cli_command cmd_dataset = {
     "dataset",
     "build CONFIG.json --out FOLDER | stats FOLDER | show FOLDER N --out F.png | "
+    "export FOLDER OUT --format NAME | "
     "annotate FOLDER --task TASK (--endpoint URL --model NAME | --profile P) | novel FOLDER "
     "--endpoint URL",
     "Build training data in the RAP format, and look at it",
@@ -30,6 +32,9 @@ const cli_command cmd_dataset = {
     "show   draws sample N (from 0) as a model sees it: pictures, prompt, and the answer, which "
     "is\n"
     "       what is trained on.\n"
+    "export  writes it as other trainers read it: llava (LLaVA's list), sharegpt (LLaMA-Factory, "
+    "with\n"
+    "       dataset_info.json) or webdataset (tar files); prompts and pictures are those of RAP.\n"
     "annotate  lets a model behind an OpenAI-compatible chat endpoint describe the concepts "
     "(describe),\n"
     "       caption photos with names in them (caption), write questions and answers (qa), or say\n"
@@ -169,6 +174,33 @@ static int show(cli *c, const char *folder, const char *number, const char *png)
     return cli_flush();
 }
 
+/* ---- export ---- */
+
+static int export_set(cli *c, const char *data, const char *folder, const char *format, long shard)
+{
+    const dataset_export_options o = { .data = data,
+                                       .format = format,
+                                       .folder = folder,
+                                       .shard = (int)shard,
+                                       .on_progress = cli_progress,
+                                       .payload = c };
+    dataset_export_result r;
+    rap_err err = { 0 };
+
+    if (dataset_export(&r, &o, &err) != RAP_OK)
+        return failed(&err);
+    if (c->json)
+        return cli_print_json(json_pack("{s:I, s:I, s:I, s:I, s:I}", "train", (json_int_t)r.train,
+                                        "validation", (json_int_t)r.validation, "pictures",
+                                        (json_int_t)r.pictures, "left_out", (json_int_t)r.marked,
+                                        "files", (json_int_t)r.files));
+    cli_line("%" PRIu64 " samples and %" PRIu64 " for validation, %" PRIu64 " pictures, in %s",
+             r.train, r.validation, r.pictures, folder);
+    if (r.marked)
+        cli_line("left out: %" PRIu64 " whose text says \"<image>\"", r.marked);
+    return cli_flush();
+}
+
 static int usage(const char *what)
 {
     cli_say("dataset: %s; `rap dataset --help` explains", what);
@@ -178,12 +210,15 @@ static int usage(const char *what)
 static int run(cli *c, int argc, char **argv)
 {
     const char *out = NULL, *format = NULL;
+    long shard = 0;
     annotate_flags ask = { .endpoint = NULL };
     novel_flags views = { .prompt = NULL };
     const cli_option options[] = {
         { "--out", CLI_TEXT, &out, "PATH", "the folder to build, or the PNG to draw" },
         { "--format", CLI_TEXT, &format, "NAME",
-          "build: json, or jsonl for one sample a line (default: as CONFIG.json says)" },
+          "build: json, or jsonl for one sample a line (default: as CONFIG.json says); export: "
+          "llava, sharegpt or webdataset" },
+        { "--shard", CLI_NUMBER, &shard, "N", "export: samples of a tar file (default 1000)" },
         { "--endpoint", CLI_TEXT, &ask.endpoint, "URL",
           "annotate, novel: the service, http://localhost:8080 say" },
         { "--model", CLI_TEXT, &ask.model, "NAME",
@@ -228,11 +263,16 @@ static int run(cli *c, int argc, char **argv)
     if (strcmp(argv[0], "show") == 0)
         return argc != 3 || !out ? usage("show takes FOLDER, N and --out F.png")
                                  : show(c, argv[1], argv[2], out);
+    if (strcmp(argv[0], "export") == 0)
+        return argc != 3 && !(argc == 2 && out)
+                   ? usage("export takes FOLDER, OUT and --format llava, sharegpt or webdataset")
+               : !format ? usage("export takes --format llava, sharegpt or webdataset")
+                         : export_set(c, argv[1], argc == 3 ? argv[2] : out, format, shard);
     if (strcmp(argv[0], "annotate") == 0)
         return argc != 2 ? usage("annotate takes a folder")
                          : cli_dataset_annotate(c, argv[1], &ask);
     if (strcmp(argv[0], "novel") == 0)
         return argc != 2 ? usage("novel takes a folder")
                          : cli_dataset_novel(c, argv[1], ask.endpoint, ask.side, &views);
-    return usage("build, stats, show, annotate or novel is expected");
+    return usage("build, stats, show, export, annotate or novel is expected");
 }

@@ -1,6 +1,8 @@
 /* cmd_eval.c: rap eval: accuracy with baselines beside it, on a held-out set (DIR), on a published list of questions
  * (FILE), and of answers that any program wrote (score ANSWERS.json). */
 #include "cli/cli.h"
+#include "cli/eval_method.h"
+#include "cli/eval_table.h"
 #include "eval/eval.h"
 #include "eval/published/published.h"
 #include "wire/measure.h"
@@ -14,13 +16,15 @@ static int run(cli *c, int argc, char **argv);
 
 const cli_command cmd_eval = {
     "eval",
-    "[DIR] | FILE --database DIR | score ANSWERS.json",
+    "[DIR] | FILE --database DIR | score ANSWERS.json | table FOLDER",
     "Measure accuracy on a held-out set or a published list, or score answers",
     "FILE is a published list of questions: captions, recognition, visual and text-only questions\n"
     "of RAP, Yo'LLaVA, MyVLM, MC-LLaVA and RePIC, or MMPB's table; --database has their concepts.\n"
     "score takes what any program answered. Both print the measures that the papers report, "
     "beside\n"
-    "two baselines, no memory and the majority answer; docs/accuracy.md explains them.\n"
+    "two baselines, no memory and the majority answer; docs/accuracy.md explains them. table "
+    "makes\n"
+    "tables and a figure of what examples/paper_table.sh measured.\n"
     "\n"
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"
     "temporary store; your own is not touched. The baseline asks the same questions with an empty\n"
@@ -54,7 +58,8 @@ typedef struct eval_flags {
     eval_options set;
     published_options list;
     const char *no_memory, *kind, *draw;
-    long sample;
+    long sample, concepts;
+    eval_method_flags method;
     bool verify, growth, oracle, no_info, no_avatars, no_threshold;
     cli_list tasks, questions;
 } eval_flags;
@@ -118,6 +123,7 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     eval_report report;
     rap_err err = { RAP_OK, "" };
     rap_status status;
+    int code;
 
     o->folder = folder;
     o->profile = c->profile;
@@ -127,6 +133,9 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     o->verify = f->verify;
     o->draw = f->draw;
     o->growth = f->growth || o->draw;
+    o->concepts = (int)f->concepts;
+    if (f->method.method && (code = cli_eval_method(&o->method, c, &f->method)) != CLI_CONTINUE)
+        return code;
     o->tasks = f->tasks.count > 0 ? f->tasks.item : NULL;
     o->on_progress = cli_progress;
     o->payload = c;
@@ -134,22 +143,31 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
     if (status == RAP_OK && o->draw)
         status = eval_draw(&report, o->draw, &err);
     if (status != RAP_OK)
+        cli_eval_method_end(NULL, &f->method);
+    if (status != RAP_OK)
         return failed(status, &err);
-    if (c->json)
-        return cli_print_json(wire_eval(&report));
+    if (c->json) {
+        json_t *j = wire_eval(&report);
+
+        cli_eval_method_end(j, &f->method);
+        return cli_print_json(j);
+    }
     eval_print_table(stdout, &report);
+    cli_eval_method_end(NULL, &f->method);
     if (o->draw)
         cli_line("(drawn: %s)", o->draw);
     return cli_flush();
 }
 
 /* The forms of the command. */
-enum { OF_SET = 1, OF_LIST = 2, OF_SCORE = 4 };
+enum { OF_SET = 1, OF_LIST = 2, OF_SCORE = 4, OF_TABLE = 8 };
 
 static int form_of(int argc, char **argv, const eval_flags *f)
 {
     if (argc == 2)
-        return strcmp(argv[0], "score") == 0 ? OF_SCORE : 0;
+        return strcmp(argv[0], "score") == 0   ? OF_SCORE
+               : strcmp(argv[0], "table") == 0 ? OF_TABLE
+                                               : 0;
     if (argc == 1 && (f->list.database || (file_exists(argv[0]) && !file_is_folder(argv[0]))))
         return OF_LIST;
     return OF_SET;
@@ -166,6 +184,12 @@ static const char *unused_flag(int form, const eval_flags *f)
         { "--sample", f->sample != 0, OF_SET | OF_LIST },
         { "--growth", f->growth, OF_SET | OF_LIST },
         { "--task", f->tasks.count > 0, OF_SET },
+        { "--concepts", f->concepts != 0, OF_SET },
+        { "--method", f->method.method, OF_SET },
+        { "--pictures", f->method.pictures, OF_SET },
+        { "--negatives", f->method.negatives, OF_SET },
+        { "--epochs", f->method.epochs != 0, OF_SET },
+        { "--seed", f->method.seed != 0, OF_SET },
         { "--log", f->set.log, OF_SET },
         { "--distractors", f->set.distractors, OF_SET },
         { "--save-distractors", f->set.save_distractors, OF_SET },
@@ -197,6 +221,14 @@ static int run(cli *c, int argc, char **argv)
         { "--growth", CLI_FLAG, &f.growth, NULL,
           "with 10, 20, 50, 100 … concepts as well; task open-set: 10, 100, 1,000 and 10,000" },
         { "--task", CLI_LIST, &f.tasks, "NAME", "DIR: only this task; may be repeated" },
+        { "--concepts", CLI_NUMBER, &f.concepts, "N",
+          "DIR: only the first N concepts that are asked about, and items about these" },
+        { "--method", CLI_TEXT, &f.method.method, "NAME",
+          "DIR: learn them as `rap train --method NAME` does, in place of retrieval" },
+        { "--pictures", CLI_TEXT, &f.method.pictures, "DIR", "--method: as in rap train" },
+        { "--negatives", CLI_TEXT, &f.method.negatives, "DIR", "--method: as in rap train" },
+        { "--epochs", CLI_NUMBER, &f.method.epochs, "N", "--method: as in rap train" },
+        { "--seed", CLI_NUMBER, &f.method.seed, "N", "--method: as in rap train" },
         { "--log", CLI_TEXT, &f.set.log, "FILE",
           "DIR: write every question and answer, a JSON line each" },
         { "--distractors", CLI_TEXT, &f.set.distractors, "PATH",
@@ -233,16 +265,19 @@ static int run(cli *c, int argc, char **argv)
         return code;
     form = form_of(argc, argv, &f);
     if (!form) {
-        cli_say("eval: of two arguments the first is 'score', not '%s'", argv[0]);
+        cli_say("eval: of two arguments the first is 'score' or 'table', not '%s'", argv[0]);
         return CLI_USAGE;
     }
     if ((unused = unused_flag(form, &f))) {
         cli_say("eval: %s means nothing %s", unused,
-                form == OF_SET    ? "to a held-out set"
-                : form == OF_LIST ? "to a published list"
-                                  : "to score");
+                form == OF_SET     ? "to a held-out set"
+                : form == OF_LIST  ? "to a published list"
+                : form == OF_TABLE ? "to table"
+                                   : "to score");
         return CLI_USAGE;
     }
+    if (form == OF_TABLE)
+        return cli_eval_table(c, argv[1]);
     if (form == OF_SCORE)
         return score(c, argv[1], &f);
     if (form == OF_LIST)

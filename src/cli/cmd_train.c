@@ -1,6 +1,7 @@
 /* cmd_train.c: rap train: a LoRA for a profile's language model, out of a data set in the RAP format. */
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/train_method.h"
 #include "train/train.h"
 
 #include <inttypes.h>
@@ -20,6 +21,8 @@ const cli_command cmd_train = {
     "type\n"
     "of weights. FOLDER gets adapter.gguf, which any program on llama.cpp loads, loss.jsonl and\n"
     "loss.png. After an interruption the same command goes on from FOLDER/checkpoint.gguf.\n\n"
+    "--method head, soft-tokens, or lora with --concepts, learns the store's concepts one by one\n"
+    "instead: `rap train --method head --help`.\n\n"
     "LLaVA's projector is trained too, in full, and lies in FOLDER/mmproj.gguf: name both files in "
     "the\n"
     "profile. --projector off leaves it as it is; that of other models is never trained.",
@@ -132,13 +135,14 @@ static int train(cli *c, const train_options *o)
 static int run(cli *c, int argc, char **argv)
 {
     train_options o = TRAIN_OPTIONS_INIT;
-    const char *projector = "auto";
+    const char *projector = "auto", *method = "lora";
     long rank = o.rank, epochs = o.epochs, batch = o.batch, tokens = o.max_tokens,
          concepts = o.max_concepts;
     long rows = 0, seed = 0, every = o.save_every, validate = 0, patience = 0;
     const cli_option options[] = {
         { "--out", CLI_TEXT, &o.folder, "FOLDER",
           "where the adapter, the losses and checkpoints go" },
+        { "--method", CLI_TEXT, &method, "NAME", "lora; others: `rap train --method head --help`" },
         { "--rank", CLI_NUMBER, &rank, "N", "of the LoRA: 128" },
         { "--alpha", CLI_REAL, &o.alpha, "X", "its scale is alpha / rank: 256" },
         { "--dropout", CLI_REAL, &o.dropout, "X", "0.05" },
@@ -169,8 +173,11 @@ static int run(cli *c, int argc, char **argv)
         { "--force", CLI_FLAG, &o.force, NULL, "train even if memory looks too small" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
-    int code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);
+    int code;
 
+    if (cli_is_method(argc, argv))
+        return cli_train_method(c, argc, argv);
+    code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);
     if (code != CLI_CONTINUE)
         return code;
     if (strcmp(projector, "train") != 0 && strcmp(projector, "off") != 0 &&

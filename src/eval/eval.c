@@ -62,7 +62,8 @@ static rap_status load(json_t **out, size_t *out_count, const eval_run_state *ru
     *out = NULL;
     if (eval_wants(run->options, task))
         status = items_load(out, run->options->folder, task, err);
-    for (size_t i = json_array_size(*out); strcmp(run->side, "growth") == 0 && i-- > 0;) {
+    for (size_t i = json_array_size(*out);
+         (run->options->concepts || strcmp(run->side, "growth") == 0) && i-- > 0;) {
         json_t *concepts = items_concepts(json_array_get(*out, i));
 
         if (!name_index_has_all(run->index, concepts))
@@ -205,6 +206,13 @@ static rap_status run_side(eval_report *out, eval_run_state *run, eval_scores *s
             err_set(err, status, "%s", rap_error(run->r));
         else
             status = prepare_names(run, err);
+        if (status == RAP_OK && run->options->concepts)
+            status = eval_keep_first(run, (size_t)run->options->concepts, err);
+        if (status == RAP_OK && run->options->concepts)
+            status = eval_count_items(run, err);
+        if (status == RAP_OK && run->options->method)
+            status =
+                run->options->method->begin(run->options->method->payload, path, run->names, err);
     }
     if (status == RAP_OK)
         status = open_store(&run->paper, run, path, RAP_POLICY_PAPER, err);
@@ -228,7 +236,7 @@ static rap_status run_both(eval_run_state *run, eval_report *out, const char *fo
         database && full && empty ? RAP_OK : err_memory(err, "starting the evaluation");
 
     run->side = "memory";
-    if (status == RAP_OK)
+    if (status == RAP_OK && !run->options->concepts)
         status = eval_count_items(run, err);
     if (status == RAP_OK)
         status = run_side(out, run, &out->memory, full, database, err);

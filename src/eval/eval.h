@@ -38,6 +38,16 @@ typedef struct eval_counts {
     int captions_of[EVAL_MANY];
 } eval_counts;
 
+/* Another way to answer than retrieval: what `rap train --method` learnt, say. */
+typedef struct eval_method {
+    /* Called once, when the store has the concepts: names, a list. */
+    rap_status (*begin)(void *payload, const char *store, const json_t *names, rap_err *err);
+    /* photo "": a question without one. out, out_found: free(). */
+    rap_status (*ask)(char **out, char **out_found, void *payload, const char *photo, const char *question,
+                      rap_err *err);
+    void *payload;
+} eval_method;
+
 typedef struct eval_options {
     const char *folder;  /* the set                                           */
     const char *profile; /* NULL: as rap_open                                 */
@@ -48,6 +58,8 @@ typedef struct eval_options {
     int growth;              /* the open-set task repeats with 10, 100, 1,000 and 10,000 concepts; questions and retrieval
                               * with 10, 20, 50 … of the set's own */
     const char *draw;        /* NULL; else the growth as a PNG: eval_draw() writes it */
+    int concepts;            /* 0: all; else only the first that are asked about, and items about these */
+    eval_method *method;     /* NULL: retrieval; else what answers questions, with concepts in the store */
     ablation without;        /* what is taken away, of questions */
     int verify;              /* the language model verifies matches (rap_options.verify) */
     const char *distractors; /* NULL: the set's distractors.gguf; else see calibrate_vectors_open() */
@@ -135,6 +147,8 @@ rap_status eval_open_set(eval_report *out, eval_run_state *run, rap_err *err);
 rap_status eval_vision(eval_run_state *run, eval_scores *scores, eval_counts *counts, rap_err *err);
 rap_status eval_retrieval(eval_run_state *run, eval_scores *scores, eval_counts *counts,
                           rap_err *err);
+/* Keeps the first `keep` concepts that are asked about in the run's store. */
+rap_status eval_keep_first(eval_run_state *run, size_t keep, rap_err *err);
 /* Fills the steps; forgets concepts of the run's store on the way, which is not whole afterwards. */
 rap_status eval_grow(eval_report *out, eval_run_state *run, rap_err *err);
 

@@ -63,6 +63,25 @@ static rap_status grow(eval_report *out, eval_run_state *run, rap_err *err)
     return status;
 }
 
+rap_status eval_keep_first(eval_run_state *run, size_t keep, rap_err *err)
+{
+    json_t *first = NULL, *names = NULL;
+    rap_status status = asked_about(&first, run, err);
+
+    if (status == RAP_OK)
+        status = name_index_order(&names, run->index, first, run->names, err);
+    if (status == RAP_OK && keep < json_array_size(names))
+        status = name_index_shrink(run->index, names, run->r, keep, err);
+    if (status == RAP_OK) {
+        json_decref(run->names);
+        run->names = names;
+    } else {
+        json_decref(names);
+    }
+    json_decref(first);
+    return status;
+}
+
 rap_status eval_grow(eval_report *out, eval_run_state *run, rap_err *err)
 {
     json_t *all = run->names, *first = NULL, *names = NULL;

@@ -57,6 +57,34 @@ static json_t *concepts_of(const eval_run_state *run, const json_t *item)
     return out;
 }
 
+static const char *without_marker(const char *question)
+{
+    return strncmp(question, "<image>\n", 8) == 0 ? question + 8 : question;
+}
+
+/* Asks what answers in place of retrieval. */
+static rap_status ask_method(eval_run_state *run, const char *task, const json_t *item,
+                             const char *question, char **out_text, rap_err *err)
+{
+    const eval_method *m = run->options->method;
+    const char *image = eval_text(item, "image");
+    char *path = *image ? path_find(run->options->folder, image) : NULL, *found = NULL;
+    rap_status status = m->ask(out_text, &found, m->payload, path ? path : "", question, err);
+
+    if (status == RAP_OK && run->log) {
+        json_t *line =
+            json_pack("{s:s, s:s, s:s, s:s, s:s, s:O}", "side", run->side, "task", task, "question",
+                      question, "answer", *out_text, "given", found ? found : "", "item", item);
+
+        json_dumpf(line, run->log, JSON_COMPACT);
+        fputc('\n', run->log);
+        json_decref(line);
+    }
+    free(found);
+    free(path);
+    return status;
+}
+
 /* Asks; free(*out_text). */
 static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
                       const char *question, char **out_text, rap_err *err)
@@ -72,7 +100,7 @@ static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
         ablation_query(&query, &only, &run->options->without, concepts, run->index, err);
 
     query.image.path = path;
-    query.question = strncmp(question, "<image>\n", 8) == 0 ? question + 8 : question;
+    query.question = without_marker(question);
     query.max_tokens = 96;
     if (status == RAP_OK && (status = rap_ask(&answer, run->r, &query, NULL, NULL)) != RAP_OK) {
         err_set(err, status, "%s", rap_error(run->r));
@@ -89,6 +117,16 @@ static rap_status ask(eval_run_state *run, const char *task, const json_t *item,
     return status;
 }
 
+/* The answer of what is measured; free(*out_text). */
+static rap_status answer_to(eval_run_state *run, const char *task, const json_t *item,
+                            const char *question, char **out_text, rap_err *err)
+{
+    *out_text = NULL;
+    return run->options->method && strcmp(run->side, "baseline") != 0
+               ? ask_method(run, task, item, without_marker(question), out_text, err)
+               : ask(run, task, item, question, out_text, err);
+}
+
 static rap_status caption(eval_run_state *run, json_t *item, void *payload, rap_err *err)
 {
     tally *t = payload;
@@ -97,7 +135,7 @@ static rap_status caption(eval_run_state *run, json_t *item, void *payload, rap_
     size_t many = json_array_size(names) < EVAL_MANY ? json_array_size(names) : EVAL_MANY - 1;
     char *text = NULL;
     rap_status status =
-        ask(run, "caption", item, *question ? question : CAPTION_QUESTION, &text, err);
+        answer_to(run, "caption", item, *question ? question : CAPTION_QUESTION, &text, err);
 
     if (status == RAP_OK) {
         metrics_add_names(&t->names, text, run->names, names);
@@ -124,7 +162,8 @@ static rap_status recognition(eval_run_state *run, json_t *item, void *payload, 
     tally *t = payload;
     int yes = expects_yes(item);
     char *text = NULL;
-    rap_status status = ask(run, "recognition", item, eval_text(item, "question"), &text, err);
+    rap_status status =
+        answer_to(run, "recognition", item, eval_text(item, "question"), &text, err);
 
     t->asked[yes]++;
     if (status == RAP_OK)
@@ -137,7 +176,7 @@ static rap_status open_question(eval_run_state *run, const char *task, json_t *i
                                 rap_err *err)
 {
     char *text = NULL;
-    rap_status status = ask(run, task, item, eval_text(item, "question"), &text, err);
+    rap_status status = answer_to(run, task, item, eval_text(item, "question"), &text, err);
 
     t->asked[0]++;
     if (status == RAP_OK)

@@ -29,6 +29,7 @@ struct store {
     char *encoder; /* that of store_correct_encoder(), which makes vectors of encoder_dim numbers */
     int encoder_dim;
     bool unmarked;       /* it is of a version without the table of unreadable pictures */
+    bool unlearnt;       /* … without the table of what was learnt */
     bool scrub;          /* something was deleted and may still be in the log */
     bool optional;       /* the current transaction: it may be dropped, and never waits */
     int64_t looked_at;   /* PRAGMA data_version when deletions of others were last looked for */

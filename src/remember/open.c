@@ -165,6 +165,7 @@ static rap_status verify_reading(store *s, rap_err *err)
     else
         s->folds_anew = version < SCHEMA_FOLDED; /* names stay so in a file that is only read */
     s->unmarked = version < SCHEMA_UNREADABLE && version >= SCHEMA_READABLE;
+    s->unlearnt = version < SCHEMA_LEARNT && version >= SCHEMA_READABLE;
     if (status == RAP_OK && s->folds_anew)
         status = refold_function(&s->d, err);
     return status == RAP_OK ? settle(s, err) : status;

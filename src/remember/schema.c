@@ -168,12 +168,26 @@ static const char automatic_texts[] =
     "ALTER TABLE concept ADD COLUMN automatic INTEGER NOT NULL DEFAULT 0"
     " CHECK (automatic BETWEEN 0 AND 3);";
 
+/* Version 8: what training made of a concept for one set of models (learnt.h). A bundle does not take it along: it fits no
+ * other models, and can be learnt again. */
+static const char learnt_things[] =
+    "CREATE TABLE learnt ("
+    " id INTEGER PRIMARY KEY,"
+    " concept_id INTEGER NOT NULL REFERENCES concept(id) ON DELETE CASCADE,"
+    " method TEXT NOT NULL," /* head, soft-tokens */
+    " model TEXT NOT NULL,"  /* the fingerprints of the models that it was learnt with */
+    " made TEXT NOT NULL,"
+    " numbers BLOB NOT NULL," /* little-endian f32 */
+    " UNIQUE (concept_id, method, model)"
+    ") STRICT;";
+
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
     { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
     { "", refusals_by_maker },       { "", refolded },     { "", unreadable_pictures },
     { automatic_texts, "" },
+    { "", learnt_things },
 };
 
 /* ---- inspect ---- */

@@ -7,11 +7,12 @@
 /* The application ids in the file header (bytes 68 to 71): "RAPS" and "RAPB". */
 #define SCHEMA_STORE_ID 0x52415053
 #define SCHEMA_BUNDLE_ID 0x52415042
-#define SCHEMA_VERSION 7    /* of both: user_version, bytes 60 to 63 */
+#define SCHEMA_VERSION 8    /* of both: user_version, bytes 60 to 63 */
 #define SCHEMA_READABLE 4   /* the oldest store that can be read without being brought up to date */
 #define SCHEMA_FOLDED 5     /* since then names are folded by text_fold.h */
 #define SCHEMA_UNREADABLE 6 /* since then there is a table of pictures that cannot be read */
 #define SCHEMA_AUTOMATIC 7  /* since then a concept says which of its texts a model wrote */
+#define SCHEMA_LEARNT 8     /* since then there is a table of what was learnt of concepts */
 #define SCHEMA_PAGE_SIZE 8192 /* three vectors of 512 numbers to a page, where 4096 holds one */
 
 typedef enum schema_kind { SCHEMA_STORE, SCHEMA_BUNDLE } schema_kind;

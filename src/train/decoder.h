@@ -38,6 +38,10 @@ size_t decoder_bytes(const shape *s, const decoder_options *o);
 rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options *o, rap_err *err);
 void decoder_close(decoder *d); /* NULL-safe */
 const shape *decoder_shape(const decoder *d);
+int64_t decoder_rows(const decoder *d); /* T at most */
+
+/* A token's row of the table of embeddings, and of the output matrix: [D] each; NULL: not wanted. */
+void decoder_token_rows(real *in, real *out, const decoder *d, int32_t token);
 
 /* The LoRA's numbers, one behind the other, and the loss's gradient by them. */
 size_t decoder_params(const decoder *d);
@@ -51,9 +55,16 @@ rap_status decoder_loss(double *out, decoder *d, const rows *r, uint64_t dropout
 /* The same, and grad += the gradient of scale · Σ loss. */
 rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, uint64_t dropout_key,
                          rap_err *err);
-/* [T, D], behind decoder_learn(): the gradient by each row's embedding, for what makes pictures' rows. */
+/* Behind decoder_learn(): the gradient by each row that went in, [T, D], lent until the next call; for what makes pictures'
+ * rows, and for rows that are learnt. */
 const real *decoder_input_gradient(const decoder *d);
-/* out [T, vocab] */
+
+/* Words that the vocabulary does not have: further rows of the output matrix, token vocab + i. row, grad [count, D] are lent;
+ * decoder_learn() adds to grad. In targets only: as an input such a word is a row like a picture's. */
+enum { DECODER_WORDS = 16 };
+void decoder_words(decoder *d, const real *row, real *grad, int count);
+
+/* out [T, vocab]; without further words */
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err);
 
 

@@ -168,7 +168,7 @@ static void lay_desk(decoder *d, arena *a)
     d->heads = take(a, HEAD_ROWS * width);
     d->picked = take(a, HEAD_ROWS * width);
     d->dpicked = take(a, HEAD_ROWS * width);
-    d->logits = take(a, HEAD_ROWS * (size_t)s->vocab);
+    d->logits = take(a, HEAD_ROWS * (size_t)(s->vocab + DECODER_WORDS));
     d->norm = take(a, width);
     d->rope.cos = take(a, t * (size_t)(s->rope_dims / 2));
     d->rope.sin = take(a, t * (size_t)(s->rope_dims / 2));
@@ -400,6 +400,19 @@ void decoder_close(decoder *d)
 const shape *decoder_shape(const decoder *d)
 {
     return &d->shape;
+}
+
+void decoder_token_rows(real *in, real *out, const decoder *d, int32_t token)
+{
+    if (in)
+        frozen_read_row(in, d->table, token);
+    if (out)
+        frozen_read_row(out, d->head.tensor, token);
+}
+
+int64_t decoder_rows(const decoder *d)
+{
+    return d->options.rows;
 }
 
 size_t decoder_params(const decoder *d)

@@ -247,9 +247,13 @@ static void pick_logits(int64_t n, decoder *d)
 static void head_back(int64_t n, decoder *d)
 {
     int64_t width = d->shape.width;
+    if (d->words)
+        words_back(d, n);
     for (int64_t i = 0; i < frozen_blocks(&d->head); i++)
         frozen_product(d->heads, d->logits + i * HEAD_BLOCK * n, n, i > 0, &d->head, i, NN_COLUMNS,
                        &d->shop);
+    if (d->words)
+        words_add(d, n);
     memset(d->dpicked, 0, (size_t)(n * width) * sizeof(real));
     rms_norm_back(d->dpicked, d->heads, d->picked, d->norm, n, width, (real)d->shape.eps,
                   d->shop.threads);
@@ -277,8 +281,10 @@ static double head_loss(const rows *r, bool learn, double scale, decoder *d)
         memset(d->dx, 0, (size_t)(r->count * d->shape.width) * sizeof(real));
     while ((n = next_targets(&at, r, d)) > 0) {
         pick_logits(n, d);
-        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, HEAD_BLOCK, 0, (real)scale,
-                      d->shop.threads);
+        if (d->words)
+            words_run(d, n);
+        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, HEAD_BLOCK, d->words,
+                      (real)scale, d->shop.threads);
         for (int64_t i = 0; i < n; i++)
             total += d->loss[i];
         if (learn)
@@ -295,7 +301,8 @@ static rap_status check_rows(const rows *r, const decoder *d, rap_err *err)
         return err_set(err, RAP_E_ARGUMENT, "%lld tokens at once; there is room for %d",
                        (long long)r->count, d->options.rows);
     for (int64_t t = 0; t < r->count; t++)
-        if (r->token[t] >= d->shape.vocab || (r->target && r->target[t] >= d->shape.vocab))
+        if (r->token[t] >= d->shape.vocab ||
+            (r->target && r->target[t] >= d->shape.vocab + d->words))
             return err_set(err, RAP_E_ARGUMENT, "a token that the vocabulary of %lld does not have",
                            (long long)d->shape.vocab);
     return RAP_OK;
@@ -324,6 +331,11 @@ rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, u
     for (int64_t i = d->shape.layers - 1; i >= 0 && isfinite(*out); i--)
         layer_back(&d->layers[i], r, d);
     return RAP_OK;
+}
+
+const real *decoder_input_gradient(const decoder *d)
+{
+    return d->dx;
 }
 
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err)

@@ -114,7 +114,8 @@ static void an_older_store_has_no_marks(void **state)
     snprintf(exported, sizeof exported, "%s", fixture_file(f, "out.rap"));
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
     assert_int_equal(db_exec(store_db(f->s),
-                             "ALTER TABLE concept DROP COLUMN automatic; PRAGMA user_version = 6",
+                             "DROP TABLE learnt; ALTER TABLE concept DROP COLUMN automatic;"
+                             "PRAGMA user_version = 6",
                              &f->err),
                      RAP_OK);
     store_close(f->s);

@@ -384,13 +384,13 @@ static void reader_reads_an_older_store(void **state)
     char before[65], after[65];
 
     assert_int_equal(add_concept(f->s, "bo", "dog", "info", 1, &f->err), RAP_OK);
-    assert_int_equal(
-        db_exec(store_db(f->s),
-                "DROP INDEX refusal_by_maker; DROP TABLE unreadable; DROP TABLE refusal;"
-                "ALTER TABLE concept DROP COLUMN automatic;"
-                "PRAGMA user_version = 2",
-                &f->err),
-        RAP_OK);
+    assert_int_equal(db_exec(store_db(f->s),
+                             "DROP INDEX refusal_by_maker; DROP TABLE learnt; DROP TABLE "
+                             "unreadable; DROP TABLE refusal;"
+                             "ALTER TABLE concept DROP COLUMN automatic;"
+                             "PRAGMA user_version = 2",
+                             &f->err),
+                     RAP_OK);
     store_close(f->s);
     f->s = NULL;
     assert_int_equal(file_sha256(before, f->path, NULL), RAP_OK);

@@ -44,8 +44,9 @@ static void insert_old_names(const char *path)
         run(handle, sql);
         sqlite3_free(sql);
     }
-    run(handle, "ALTER TABLE concept DROP COLUMN automatic;"
-                "DROP TABLE IF EXISTS unreadable; PRAGMA user_version = 4");
+    run(handle,
+        "ALTER TABLE concept DROP COLUMN automatic;"
+        "DROP TABLE IF EXISTS learnt; DROP TABLE IF EXISTS unreadable; PRAGMA user_version = 4");
     sqlite3_close(handle);
 }
 
@@ -171,8 +172,9 @@ static void a_number_fits_behind_the_longest_name(void **state)
     sql = sqlite3_mprintf("UPDATE name SET text = upper(%Q), folded = 'x' WHERE concept_id = 2",
                           name);
     run(handle, sql);
-    run(handle, "ALTER TABLE concept DROP COLUMN automatic;"
-                "DROP TABLE IF EXISTS unreadable; PRAGMA user_version = 4");
+    run(handle,
+        "ALTER TABLE concept DROP COLUMN automatic;"
+        "DROP TABLE IF EXISTS learnt; DROP TABLE IF EXISTS unreadable; PRAGMA user_version = 4");
     sqlite3_free(sql);
     sqlite3_close(handle);
     assert_int_equal(store_open(&f->s, f->path, 0, &f->err), RAP_OK);

@@ -161,11 +161,13 @@ static void a_store_without_the_table_gets_it(void **state)
     fixture *f = *state;
 
     assert_int_equal(add_concept(f->s, "bo", "", "", 1, &f->err), RAP_OK);
-    assert_int_equal(db_exec(store_db(f->s),
-                             "ALTER TABLE concept DROP COLUMN automatic;"
-                             "DROP TABLE unreadable; DROP TABLE refusal; PRAGMA user_version = 2",
-                             &f->err),
-                     RAP_OK);
+    assert_int_equal(
+        db_exec(
+            store_db(f->s),
+            "ALTER TABLE concept DROP COLUMN automatic;"
+            "DROP TABLE learnt; DROP TABLE unreadable; DROP TABLE refusal; PRAGMA user_version = 2",
+            &f->err),
+        RAP_OK);
     fixture_reopen(f);
     assert_int_equal(refuse(f->s, "bo", 7, "enc", &f->err), RAP_OK);
     assert_int_equal(refusals_of(f->s, 1, "enc"), 1);

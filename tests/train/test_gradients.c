@@ -130,9 +130,77 @@ static void blocks_of_logits_change_nothing(void **state)
         assert_true(fabs(whole[i] - *logit(parts, i / ALL, i % ALL, N, V, 4, EXTRA)) < 1e-12);
 }
 
+/* ---- rows that go in, and words that the vocabulary does not have ---- */
+
+enum { WORDS = 2 };
+
+static double loss_of(decoder *d, const rows *r)
+{
+    double loss = 0;
+
+    assert_int_equal(decoder_loss(&loss, d, r, 0, NULL), RAP_OK);
+    return loss;
+}
+
+/* Of a number of a row that goes in, or of a word. */
+static double difference_of(decoder *d, const rows *r, double *x)
+{
+    const double step = 1e-3, at = *x;
+    double loss[4];
+
+    for (int i = 0; i < 4; i++) {
+        *x = at + (i < 2 ? i - 2 : i - 1) * step;
+        loss[i] = loss_of(d, r);
+    }
+    *x = at;
+    return (8 * (loss[2] - loss[1]) - loss[3] + loss[0]) / (12 * step);
+}
+
+static void learnt_rows_have_right_gradients(const made *m)
+{
+    gguf_file *g = made_open(m, NULL);
+    decoder *d = open_made(g, false, 0);
+    double word[WORDS * MADE_WIDTH], grad[WORDS * MADE_WIDTH] = { 0 }, loss = 0, worst = 0,
+                                                  largest = 0, dx[2][MADE_WIDTH];
+    made_rows b;
+
+    made_batch(&b);
+    for (int i = 0; i < WORDS * MADE_WIDTH; i++)
+        word[i] = uniform_at(3, 4, (uint64_t)i) - 0.5;
+    b.target[4] = MADE_VOCAB;
+    b.target[12] = MADE_VOCAB + 1;
+    assert_int_equal(decoder_learn(&loss, d, &b.rows, 1, 0, NULL), RAP_E_ARGUMENT);
+    decoder_words(d, word, grad, WORDS);
+    assert_int_equal(decoder_learn(&loss, d, &b.rows, 1, 0, NULL), RAP_OK);
+    for (int p = 0; p < 2; p++)
+        memcpy(dx[p], decoder_input_gradient(d) + (2 + p) * MADE_WIDTH, sizeof dx[p]);
+    for (int i = 0; i < 2 * MADE_WIDTH; i++) {
+        double at = dx[i / MADE_WIDTH][i % MADE_WIDTH];
+
+        worst = fmax(
+            worst, fabs(at - difference_of(d, &b.rows, &b.pixels[i / MADE_WIDTH][i % MADE_WIDTH])));
+        largest = fmax(largest, fabs(at));
+    }
+    for (int i = 0; i < WORDS * MADE_WIDTH; i++) {
+        worst = fmax(worst, fabs(grad[i] - difference_of(d, &b.rows, &word[i])));
+        largest = fmax(largest, fabs(grad[i]));
+    }
+    printf("  %s: rows and words, worst %.1e of the largest\n", m->architecture, worst / largest);
+    assert_true(largest > 1e-2 && worst / largest < 1e-6);
+    decoder_close(d);
+    gguf_file_close(g);
+}
+
+static void rows_and_words_too(void **state)
+{
+    for (int i = 0; i < MADE_FAMILIES; i++)
+        learnt_rows_have_right_gradients(&made_families[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(gradients_equal_differences),
+                                        cmocka_unit_test(rows_and_words_too),
                                         cmocka_unit_test(also_with_dropout),
                                         cmocka_unit_test(blocks_of_logits_change_nothing),
                                         cmocka_unit_test(all_targets_off_is_no_gradient) };

@@ -24,6 +24,7 @@ wire      api eval formats
 remote    base net image generate/generator.h generate/prompt.h generate/stream.h
 dataset   base formats image generate/prompt.h generate/generator.h retrieve engine remote api
 train     base formats image nn generate engine dataset/sample.h
+train/concept  base formats image generate engine dataset remember/learnt.h
 eval      api base formats image/page.h
 eval/calibrate  base formats image remember/store.h retrieve engine
 pull      base formats net convert generate/check/check.h generate/quantise.h

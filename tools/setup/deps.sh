@@ -10,7 +10,7 @@ case "${1:-build}" in
 build)
     packages=(gcc g++ make cmake ninja-build pkg-config git curl ca-certificates
         libvips-dev liblcms2-dev libheif-dev libwebp-dev libseccomp-dev libdnnl-dev libsqlite3-dev libjansson-dev libexpat1-dev nettle-dev
-        zlib1g-dev libcurl4-openssl-dev libutf8proc-dev libedit-dev libcmocka-dev)
+        zlib1g-dev libcurl4-openssl-dev libutf8proc-dev libarchive-dev libedit-dev libcmocka-dev)
     case "${CC:-cc}" in *clang*) packages+=(clang libomp-dev) ;; esac
     ;;
 check) packages=(clang-format) ;;

@@ -1,0 +1,89 @@
+/* school.c: see school.h. */
+#include "train/concept/school.h"
+
+#include "generate/vlm_inside.h"
+
+#include <stdio.h>
+
+static rap_status open_language(school *s, const school_options *o, rap_err *err)
+{
+    const profile *p = s->profile;
+    vlm_options v = { .threads = o->threads };
+    vlm_lora lora[VLM_LORAS];
+    rap_status status = profile_need(p, &p->llm, "llm", "learning a concept", err);
+
+    if (status)
+        return status;
+    for (int i = 0; i < p->loras; i++)
+        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
+    if (o->adapter)
+        lora[0] = (vlm_lora){ o->adapter, 1 };
+    v.model = p->llm.path;
+    v.mmproj = p->mmproj.path;
+    v.lora = lora;
+    v.loras = o->adapter ? 1 : (size_t)p->loras;
+    v.style = p->style;
+    v.turns = p->turns;
+    v.context = p->context;
+    v.image_tokens = p->image_tokens;
+    v.concept_tokens = p->concept_tokens;
+    v.gpu_layers = p->gpu_layers;
+    v.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
+    v.mmproj_sha256 = p->mmproj.path && *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
+    status = vlm_open(&s->vlm, &v, err);
+    if (status)
+        return status;
+    s->width = s->vlm->width;
+    if (s->vlm->mtmd &&
+        (mtmd_decode_use_non_causal(s->vlm->mtmd, NULL) || mtmd_decode_use_mrope(s->vlm->mtmd)))
+        return err_set(err, RAP_E_UNSUPPORTED,
+                       "%s: its pictures are not read like text, one row after the other; nothing "
+                       "is learnt for such models",
+                       p->mmproj.path);
+    return RAP_OK;
+}
+
+static rap_status open_vision(school *s, const school_options *o, rap_err *err)
+{
+    const engine_retriever_options r = { .store = s->store,
+                                         .read_only = o->read_only,
+                                         .threads = o->threads,
+                                         .on_progress = o->on_progress,
+                                         .payload = o->payload };
+    rap_status status = engine_encoder(&s->encoder, &s->maker, s->engine, err);
+
+    return status ? status : engine_retriever(&s->retriever, s->engine, &r, err);
+}
+
+rap_status school_open(school *out, const school_options *o, rap_err *err)
+{
+    const rap_engine_options e = { .profile = o->profile, .threads = o->threads };
+    rap_status status;
+
+    *out = (school){ .engine = NULL };
+    status = engine_open(&out->engine, &e, err);
+    if (!status)
+        status = engine_profile(&out->profile, out->engine, err);
+    if (!status)
+        status = store_open(&out->store, o->store, o->read_only, err);
+    if (!status && !o->plain)
+        status = open_vision(out, o, err);
+    if (!status && !o->plain)
+        status = open_language(out, o, err);
+    if (!status && !o->plain)
+        snprintf(out->model, sizeof out->model, "%.100s %.64s", out->maker,
+                 vlm_fingerprint(out->vlm));
+    if (status)
+        school_close(out);
+    return status;
+}
+
+void school_close(school *s)
+{
+    retriever_free(s->retriever);
+    vlm_close(s->vlm);
+    if (s->store)
+        store_close(s->store);
+    engine_close(s->engine);
+    *s = (school){ .engine = NULL };
+}
