@@ -182,7 +182,8 @@ static void sweep_one(int folder, const char *name)
 typedef struct folder_id {
     uint32_t major, minor;
     uint64_t inode;
-    int64_t born, born_ns; /* an inode is given to another folder later; 0 where the file system does not say */
+    int64_t born,
+        born_ns; /* an inode is given to another folder later; 0 where the file system does not say */
 } folder_id;
 
 /* The folders that were swept last, because files that are written side by side come in rows, and a few rows at once. */

@@ -333,11 +333,6 @@ rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, u
     return RAP_OK;
 }
 
-const real *decoder_input_gradient(const decoder *d)
-{
-    return d->dx;
-}
-
 rap_status decoder_logits(real *out, decoder *d, const rows *r, rap_err *err)
 {
     rap_status status = check_rows(r, d, err);

@@ -164,7 +164,7 @@ static void layout_release(layout *l)
     free(l->word);
 }
 
-static rap_status say(char **out, concept_asker *a, const shown *photo, const given *g,
+static rap_status say(char **out, concept_asker *a, const photo_rows *photo, const given *g,
                       const char *question, int max_tokens, rap_err *err)
 {
     layout *l = mem_array(1, sizeof *l);
@@ -221,7 +221,7 @@ static rap_status by_classifier(given *g, concept_asker *a, const image *photo, 
     return status;
 }
 
-static rap_status by_asking(given *g, concept_asker *a, const shown *photo, rap_err *err)
+static rap_status by_asking(given *g, concept_asker *a, const photo_rows *photo, rap_err *err)
 {
     rap_status status = RAP_OK;
 
@@ -238,8 +238,8 @@ static rap_status by_asking(given *g, concept_asker *a, const shown *photo, rap_
     return status;
 }
 
-static rap_status choose(given *out, concept_asker *a, const image *photo, const shown *as_rows,
-                         const char *question, rap_err *err)
+static rap_status choose(given *out, concept_asker *a, const image *photo,
+                         const photo_rows *as_rows, const char *question, rap_err *err)
 {
     given named = { { 0 }, 0 };
 
@@ -284,7 +284,7 @@ rap_status concept_ask(char **out, char **out_found, concept_asker *a, const rap
                        const char *question, int max_tokens, rap_err *err)
 {
     image im = { 0 };
-    shown rows = { .tokens = NULL };
+    photo_rows rows = { .tokens = NULL };
     given g = { { 0 }, 0 };
     rap_status status = photo ? load_photo(&im, photo, err) : RAP_OK;
 
@@ -292,7 +292,7 @@ rap_status concept_ask(char **out, char **out_found, concept_asker *a, const rap
     if (out_found)
         *out_found = NULL;
     if (!status && photo)
-        status = shown_init(&rows, a->school.vlm, &im, err);
+        status = photo_rows_init(&rows, a->school.vlm, &im, err);
     if (!status && a->method != CONCEPT_LORA)
         status = choose(&g, a, photo ? &im : NULL, &rows, question, err);
     if (!status)
@@ -303,7 +303,7 @@ rap_status concept_ask(char **out, char **out_found, concept_asker *a, const rap
         free(*out);
         *out = NULL;
     }
-    shown_release(&rows);
+    photo_rows_release(&rows);
     image_release(&im);
     return status;
 }

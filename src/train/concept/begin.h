@@ -7,7 +7,8 @@
 #include "train/decoder.h"
 
 /* Adds the mean of the rows of the tokens that spell the text: in, out [width] or NULL. */
-rap_status begin_at_text(float *in, float *out, const decoder *d, const vlm *v, const char *text, rap_err *err);
+rap_status begin_at_text(float *in, float *out, const decoder *d, const vlm *v, const char *text,
+                         rap_err *err);
 
 /* The row of a token drawn at random, as Yo'LLaVA begins: in [width]. */
 void begin_anywhere(float *in, const decoder *d, draw *drawn);

@@ -26,18 +26,20 @@ const char *concept_method_name(concept_method m);
 
 typedef struct concept_options {
     concept_method method;
-    const char *profile;      /* NULL: the user's default */
+    const char *profile; /* NULL: the user's default */
     const char *store;
     const char *const *names; /* NULL: every concept; ended by NULL */
-    const char *pictures;     /* NULL, or a folder with NAME/x.jpg, x.txt (its caption) and NAME/qa.json */
-    const char *negatives;    /* NULL: the other concepts' views; else a folder of pictures */
-    const char *out;          /* lora: the folder that train_run() gets; else NULL */
+    const char
+        *pictures; /* NULL, or a folder with NAME/x.jpg, x.txt (its caption) and NAME/qa.json */
+    const char *negatives; /* NULL: the other concepts' views; else a folder of pictures */
+    const char *out;       /* lora: the folder that train_run() gets; else NULL */
     int most_negatives; /* 0: 150 for head, 200 for soft-tokens, 60 for lora; of a folder with more, half are the nearest by the
                          * encoder (lora: any) */
     int tokens;         /* 0: 16 rows of a concept (soft-tokens) */
     int epochs;         /* 0: 40 for head, 4 for soft-tokens, 4 for lora */
     int batch;          /* 0: 4 samples a step for head, 8 for soft-tokens, 16 for lora */
-    double lr;          /* 0: chosen for the method. Of head and soft-tokens: a share of the embeddings' spread */
+    double
+        lr; /* 0: chosen for the method. Of head and soft-tokens: a share of the embeddings' spread */
     uint64_t seed;
     int threads;
     bool force; /* begin when memory looks too small */
@@ -48,11 +50,12 @@ typedef struct concept_options {
 typedef struct concept_result {
     int concepts;
     double positives, negatives; /* pictures of a concept, on the average */
-    double seconds;              /* of processor time, all threads together, to add a concept, on the average; with its share of
+    double
+        seconds; /* of processor time, all threads together, to add a concept, on the average; with its share of
                                * reading the negatives */
-    double bytes;                /* that a concept takes in the store (lora: the adapter, shared by all) */
+    double bytes; /* that a concept takes in the store (lora: the adapter, shared by all) */
     double first_loss, last_loss; /* on the average */
-    int right, wrong;             /* head: training features that the classifiers sort rightly and wrongly */
+    int right, wrong; /* head: training features that the classifiers sort rightly and wrongly */
 } concept_result;
 
 /* Learns the concepts one after the other; each is stored when it is done, so that an interruption loses one at most. */
@@ -63,14 +66,15 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
 typedef struct concept_asker concept_asker;
 
 /* adapter: of the method lora, else NULL. RAP_E_NOT_FOUND when the store has nothing that was learnt with these models. */
-rap_status concept_asker_open(concept_asker **out, concept_method method, const char *profile_path, const char *store_path,
-                              const char *adapter, int threads, rap_err *err);
-void concept_asker_close(concept_asker *a); /* NULL-safe */
+rap_status concept_asker_open(concept_asker **out, concept_method method, const char *profile_path,
+                              const char *store_path, const char *adapter, int threads,
+                              rap_err *err);
+void concept_asker_close(concept_asker *a);      /* NULL-safe */
 int concept_asker_count(const concept_asker *a); /* concepts that were learnt */
 
 /* photo NULL: a question without one. The answer, free(); found: the names that were given with the question, one string with spaces
  * between them, free(), NULL: not wanted. */
-rap_status concept_ask(char **out, char **out_found, concept_asker *a, const rap_image *photo, const char *question,
-                       int max_tokens, rap_err *err);
+rap_status concept_ask(char **out, char **out_found, concept_asker *a, const rap_image *photo,
+                       const char *question, int max_tokens, rap_err *err);
 
 #endif

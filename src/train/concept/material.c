@@ -23,7 +23,7 @@ enum { COPIES = 3, TEXT_BYTES = 1 << 20 };
 static void picture_free(material_picture *p)
 {
     image_release(&p->pixels);
-    shown_release(&p->shown);
+    photo_rows_release(&p->shown);
     free(p->caption);
     free(p->feature);
 }
@@ -119,7 +119,7 @@ static rap_status show(material_picture *p, school *s, const image *im, const ma
     rap_status status = RAP_OK;
 
     if (o->shown)
-        status = shown_init(&p->shown, s->vlm, im, err);
+        status = photo_rows_init(&p->shown, s->vlm, im, err);
     if (!status && o->keep_pixels)
         status = image_copy(&p->pixels, im, err);
     return status;

@@ -8,10 +8,11 @@
 
 /* A picture. */
 typedef struct material_picture {
-    image pixels;  /* only of those that are shown as files (keep_pixels) */
-    shown shown;   /* as the decoder takes it in; empty unless it is wanted */
-    char *caption; /* NULL: none */
-    float *feature; /* [features, dim] of length 1: of the concept here, or of every region of a negative */
+    image pixels;     /* only of those that are shown as files (keep_pixels) */
+    photo_rows shown; /* as the decoder takes it in; empty unless it is wanted */
+    char *caption;    /* NULL: none */
+    float *
+        feature; /* [features, dim] of length 1: of the concept here, or of every region of a negative */
     int features;
     int turned; /* 1: a changed copy of another picture (augmentation) */
 } material_picture;
@@ -28,7 +29,8 @@ typedef struct material {
 } material;
 
 typedef struct material_options {
-    const char *pictures;  /* NULL, or a folder: NAME/x.jpg, with a caption in x.txt; questions in NAME/qa.json */
+    const char *
+        pictures; /* NULL, or a folder: NAME/x.jpg, with a caption in x.txt; questions in NAME/qa.json */
     const char *negatives; /* NULL: the views of the other concepts; else a folder of pictures */
     int most_negatives;
     bool features, shown, keep_pixels; /* what is made of each picture */
@@ -39,9 +41,11 @@ typedef struct material_options {
 } material_options;
 
 /* The stored views of the concept and what the folder of pictures has of it. */
-rap_status material_of_concept(material *out, school *s, const rap_record *c, const material_options *o, rap_err *err);
+rap_status material_of_concept(material *out, school *s, const rap_record *c,
+                               const material_options *o, rap_err *err);
 /* Pictures that show none of the concepts, or, from the views of the store, none but `except`'s others. */
-rap_status material_negatives(material *out, school *s, const char *except, const material_options *o, rap_err *err);
+rap_status material_negatives(material *out, school *s, const char *except,
+                              const material_options *o, rap_err *err);
 void material_release(material *m); /* NULL-safe fields */
 
 #endif

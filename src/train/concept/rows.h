@@ -8,7 +8,7 @@
 
 typedef struct rows_options {
     int epochs;
-    int batch; /* sequences of a step */
+    int batch;          /* sequences of a step */
     double lr, word_lr; /* of rows that go in, and of further words */
     uint64_t seed;
     int threads;
@@ -19,12 +19,13 @@ typedef struct rows_options {
 
 typedef struct rows_result {
     int64_t steps;
-    double first_loss, last_loss; /* mean over the answers' tokens of a step; last: mean of the last epoch */
+    double first_loss,
+        last_loss; /* mean over the answers' tokens of a step; last: mean of the last epoch */
 } rows_result;
 
 /* param [inputs + outputs, width]: learnt rows that go in, then the further words; holds their beginning, and then what
  * was learnt. */
-rap_status rows_learn(rows_result *out, float *param, int inputs, int outputs, decoder *d, const sequence *list,
-                      size_t count, const rows_options *o, rap_err *err);
+rap_status rows_learn(rows_result *out, float *param, int inputs, int outputs, decoder *d,
+                      const sequence *list, size_t count, const rows_options *o, rap_err *err);
 
 #endif

@@ -23,7 +23,8 @@ typedef struct samples_options {
 /* Of each positive a caption and "yes"; of each negative "no"; as many yes as half the no's, so that positives are asked
  * about again. negative [negatives] lent, as are the pictures of `m`. */
 rap_status samples_make(sample_list *out, const rap_record *c, const material *m,
-                        const material_picture *const *negative, size_t negatives, const samples_options *o, rap_err *err);
+                        const material_picture *const *negative, size_t negatives,
+                        const samples_options *o, rap_err *err);
 void samples_release(sample_list *l);
 
 #endif

@@ -12,7 +12,7 @@
 
 /* ---- a photo ---- */
 
-static rap_status lay_cells(shown *out, const picture *pic, rap_err *err)
+static rap_status lay_cells(photo_rows *out, const picture *pic, rap_err *err)
 {
     size_t chunks = mtmd_input_chunks_size(pic->chunks);
 
@@ -32,13 +32,13 @@ static rap_status lay_cells(shown *out, const picture *pic, rap_err *err)
     return RAP_OK;
 }
 
-rap_status shown_init(shown *out, vlm *v, const image *im, rap_err *err)
+rap_status photo_rows_init(photo_rows *out, vlm *v, const image *im, rap_err *err)
 {
     picture pic = { .chunks = NULL };
     session_picture source = { .pixels = NULL };
     rap_status status;
 
-    *out = (shown){ .tokens = NULL };
+    *out = (photo_rows){ .tokens = NULL };
     status = vlm_encode(v, im, &out->tokens, &source.floats, err);
     source.tokens = out->tokens;
     if (!status)
@@ -48,15 +48,15 @@ rap_status shown_init(shown *out, vlm *v, const image *im, rap_err *err)
     out->rows = pic.rows;
     picture_release(&pic);
     if (status)
-        shown_release(out);
+        photo_rows_release(out);
     return status;
 }
 
-void shown_release(shown *s)
+void photo_rows_release(photo_rows *s)
 {
     free(s->tokens);
     free(s->cell);
-    *s = (shown){ .tokens = NULL };
+    *s = (photo_rows){ .tokens = NULL };
 }
 
 /* ---- segments ---- */
@@ -190,7 +190,7 @@ static rap_status add_cell(sequence *s, int32_t cell, int32_t said, rap_err *err
 typedef struct adding {
     sequence *s;
     const vlm *v;
-    const shown *photo;
+    const photo_rows *photo;
     const known *list;
     bool learnt; /* an answer */
 } adding;
@@ -269,7 +269,7 @@ static rap_status add_answer(adding *a, const char *answer, int count, rap_err *
     return status;
 }
 
-rap_status sequence_build(sequence *out, const vlm *v, const shown *photo, const known *list,
+rap_status sequence_build(sequence *out, const vlm *v, const photo_rows *photo, const known *list,
                           int count, const char *question, const char *answer, rap_err *err)
 {
     prompt plain = { 0 }, woven = { 0 };

@@ -12,14 +12,15 @@ void speaker_close(speaker *s);                               /* NULL-safe */
 
 /* What was learnt, for one answer. All lent. */
 typedef struct spoken {
-    const float *param; /* the learnt rows that cells name, [rows, width] */
-    const float *word;  /* [words, width] rows of the output behind the vocabulary's */
+    const float *param;      /* the learnt rows that cells name, [rows, width] */
+    const float *word;       /* [words, width] rows of the output behind the vocabulary's */
     const char *const *text; /* [words] how they are written: "<bo>" */
-    const int *input;   /* [words] the learnt row that goes in when the word was said */
+    const int *input;        /* [words] the learnt row that goes in when the word was said */
     int words;
 } spoken;
 
 /* The answer's text, at most max_tokens long; free(). */
-rap_status speaker_say(char **out, speaker *s, const sequence *asked, const spoken *w, int max_tokens, rap_err *err);
+rap_status speaker_say(char **out, speaker *s, const sequence *asked, const spoken *w,
+                       int max_tokens, rap_err *err);
 
 #endif

@@ -26,7 +26,7 @@ typedef struct fixture {
     gguf_file *file;
     decoder *decoder;
     speaker *speaker;
-    shown photo;
+    photo_rows photo;
 } fixture;
 
 static char *source(const char *name)
@@ -51,7 +51,7 @@ static int open_all(void **state)
     options.turns = f.profile->turns;
     if (vlm_open(&f.v, &options, &err) || decoder_open(&f.decoder, f.file, &o, &err) ||
         speaker_open(&f.speaker, f.v, &err) || image_load(&im, picture, &err) ||
-        shown_init(&f.photo, f.v, &im, &err))
+        photo_rows_init(&f.photo, f.v, &im, &err))
         fail_msg("%s", err.text);
     image_release(&im);
     free(tiny);
@@ -64,7 +64,7 @@ static int close_all(void **state)
 {
     fixture *f = *state;
 
-    shown_release(&f->photo);
+    photo_rows_release(&f->photo);
     speaker_close(f->speaker);
     decoder_close(f->decoder);
     vlm_close(f->v);
