@@ -184,10 +184,9 @@ static const char learnt_things[] =
 /* step[v] brings version v to v + 1: the shared tables, then what only a store has. A step that was once
  * released never changes. */
 static const char *const step[SCHEMA_VERSION][2] = {
-    { shared_tables, store_tables }, { "", large_stores }, { refusals, "" },
-    { "", refusals_by_maker },       { "", refolded },     { "", unreadable_pictures },
-    { automatic_texts, "" },
-    { "", learnt_things },
+    { shared_tables, store_tables }, { "", large_stores },  { refusals, "" },
+    { "", refusals_by_maker },       { "", refolded },      { "", unreadable_pictures },
+    { automatic_texts, "" },         { "", learnt_things },
 };
 
 /* ---- inspect ---- */
