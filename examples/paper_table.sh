@@ -92,7 +92,7 @@ trained() {
 END
     "$rap_bin" dataset build "$folder/config.json" --out "$folder/data" --quiet >"$folder/build.log"
     "$rap_bin" train "$folder/data" --profile "$learn" --out "$folder/adapter" --rank 16 --alpha 32 --dropout 0 \
-        --lr 1e-3 --batch 16 --epochs 1 --max-concepts 3 --validation 0 --seed 1 ${threads:+--threads "$threads"} \
+        --lr 1e-3 --batch 16 --epochs 1 --max-concepts 3 --validation 0 --seed 1 --projector off ${threads:+--threads "$threads"} \
         >"$folder/train.log"
     for file in "$learn"/*.gguf; do ln -sf "$file" "$folder/profile/"; done
     cp "$folder/adapter/adapter.gguf" "$folder/profile/adapter.gguf"
