@@ -90,11 +90,12 @@ def choose(rng, scene, things):
     """(ids in the prompt's order, the one that is asked about or None), as retrieval would list them: the thing that the
     question names, which may be a look-alike that is not there, then those found in the picture."""
     inside = [scene.objects[i].id for i in rng.permutation(len(scene.objects))]
-    known = [i for i in inside if rng.random() < 0.8]
+    share = 0.95 if rng.random() < 0.6 else 0.6
+    known = [i for i in inside if rng.random() < share]
     ids, r = [], rng.random()
-    if r < 0.42 and known:
+    if r < 0.25 and known:
         asked = known[0]
-    elif r < 0.70:
+    elif r < 0.50:
         asked = vlm_data._decoy(rng, scene, things, 1.0)
     else:
         asked = None
@@ -119,16 +120,16 @@ def _recognitions(rng, talk, most):
 def _present_turns(rng, talk):
     """Who is there: one of the questions that answer one another, or several that do not."""
     r = rng.random()
-    if talk.asked and r < 0.6:
+    if talk.asked and r < 0.7:
         others = qa.Talk(talk.scene, [c for c in talk.concepts if c is not talk.asked])
         return [qa.recognition(rng, talk, talk.asked.name, talk.present(talk.asked))] + _recognitions(rng, others, 4)
-    if r < 0.7 and talk.concepts:
+    if r < 0.15 and talk.concepts:
         return _recognitions(rng, talk, 5)
-    if r < 0.86 or not talk.concepts:
+    if r < 0.75 or not talk.concepts:
         return [qa.caption(rng, talk)]
-    if r < 0.93:
+    if r < 0.87:
         return [qa.who(rng, talk)]
-    side = qa.mine_side(rng, talk) if r < 0.97 else None
+    side = qa.mine_side(rng, talk) if r < 0.93 else None
     return [side or qa.mine_count(rng, talk)]
 
 
@@ -147,7 +148,7 @@ def picture_turns(rng, talk):
     """The first question changes: an answer helps with those after it."""
     turns = _present_turns(rng, talk)
     about = _about_turns(rng, talk, int(rng.integers(3, 7)))
-    return turns + about if rng.random() < 0.6 else about[:2] + turns + about[2:]
+    return turns + about if rng.random() < 0.8 else about[:1] + turns + about[1:]
 
 
 def text_turns(rng, talk):
@@ -161,7 +162,7 @@ def make_sample(rng, number, metas, things):
     r = rng.random()
     image, scene, ids, asked = None, None, [], None
     if r < 0.90:
-        image = int(rng.integers(len(metas)))
+        image = max((int(i) for i in rng.integers(len(metas), size=2)), key=lambda i: len(metas[i]["objects"]))
         scene = vlm_data.PoolScene(image, metas[image], things)
         if not scene.objects:
             return None
