@@ -278,10 +278,11 @@ static void main_table(FILE *out, const paper *p)
           out);
     for (int i = 0; i < p->rows; i++) {
         const paper_row *r = &p->row[i];
-        const struct method *m = &methods[method_of(r->name)];
+        const struct method *m;
 
         if (r->concepts != p->concepts)
-            continue;
+            continue; /* also those of trainings, which are no methods */
+        m = &methods[method_of(r->name)];
         fprintf(out, "| %s |", m->title);
         for (int k = 0; k < PAPER_MEASURES; k++)
             put_mean(out, &r->measure[k]);
