@@ -20,6 +20,8 @@ struct service {
     pthread_mutex_t lock;
     atomic_bool stopping;
     atomic_int open;
+    atomic_int
+        asked; /* connections that are not answered yet: with the answer a client may go on to the next */
     int requests, most_open;
     service_handler *handler;
     void *payload;
@@ -86,6 +88,7 @@ static void send_answer(service *s, int fd, const service_answer *a)
 
     for (long left = a->delay_ms; left > 0 && !s->stopping; left -= 10)
         usleep(10000);
+    s->asked--;
     buf_printf(&head, "HTTP/1.1 %d Said\r\nContent-Type: %s\r\n%sConnection: close\r\n", a->code,
                a->type, a->head);
     if (strcmp(a->type, "text/event-stream") != 0)
@@ -119,6 +122,8 @@ static void *serve(void *payload)
         s->handler(&answer, &request, s->payload);
         pthread_mutex_unlock(&s->lock);
         send_answer(s, c->fd, &answer);
+    } else {
+        s->asked--;
     }
     shutdown(c->fd, SHUT_WR);
     close(c->fd);
@@ -137,21 +142,23 @@ static void *accept_all(void *payload)
         struct pollfd p = { s->listener, POLLIN, 0 };
         connection *c;
         pthread_t thread;
-        int fd, open;
+        int fd, asked;
 
         if (poll(&p, 1, 20) <= 0 || (fd = accept(s->listener, NULL, NULL)) < 0)
             continue;
         c = malloc(sizeof *c);
         *c = (connection){ s, fd };
-        open = ++s->open;
+        s->open++;
+        asked = ++s->asked;
         pthread_mutex_lock(&s->lock);
-        s->most_open = open > s->most_open ? open : s->most_open;
+        s->most_open = asked > s->most_open ? asked : s->most_open;
         pthread_mutex_unlock(&s->lock);
         if (pthread_create(&thread, NULL, serve, c) == 0) {
             pthread_detach(thread);
         } else {
             close(fd);
             free(c);
+            s->asked--;
             s->open--;
         }
     }

@@ -30,6 +30,6 @@ service *service_start(service_handler *handler, void *payload); /* NULL: no soc
 void service_stop(service *s);
 int service_port(const service *s);
 int service_requests(service *s); /* so far */
-int service_most_open(service *s); /* connections at once, at most */
+int service_most_open(service *s); /* connections without an answer at once, at most */
 
 #endif
