@@ -7,6 +7,7 @@
 
 #include "engine/profile.h"
 #include "generate/generator.h"
+#include "generate/vlm.h"
 #include "retrieve/retriever.h"
 #include "vision/yolo_world.h"
 
@@ -42,6 +43,10 @@ typedef struct engine_retriever_options {
  * was calibrated for another encoder. */
 rap_status engine_retriever(retriever **out, rap_engine *e, const engine_retriever_options *options,
                             rap_err *err);
+
+/* How the profile's language model is opened: its files, adapters (in `lora`, which must stay) and settings. The other
+ * fields of *out are left as they are. */
+void engine_language(vlm_options *out, vlm_lora lora[VLM_LORAS], const profile *p);
 
 /* What answers questions. */
 rap_status engine_generator(generator **out, rap_engine *e, rap_err *err);

@@ -187,6 +187,24 @@ static rap_status open_remote(rap_engine *e, rap_err *err)
     return generator_open_remote(&e->generator, &o, err);
 }
 
+void engine_language(vlm_options *out, vlm_lora lora[VLM_LORAS], const profile *p)
+{
+    for (int i = 0; i < p->loras; i++)
+        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
+    out->model = p->llm.path;
+    out->mmproj = p->mmproj.path;
+    out->lora = lora;
+    out->loras = (size_t)p->loras;
+    out->context = p->context;
+    out->image_tokens = p->image_tokens;
+    out->concept_tokens = p->concept_tokens;
+    out->gpu_layers = p->gpu_layers;
+    out->model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
+    out->mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
+    out->style = p->style;
+    out->turns = p->turns;
+}
+
 static rap_status open_local(rap_engine *e, rap_err *err)
 {
     vlm_options o = { .threads = e->threads };
@@ -202,10 +220,8 @@ static rap_status open_local(rap_engine *e, rap_err *err)
     status = profile_need(p, &p->llm, "llm", "`rap ask`", err);
     if (status == RAP_OK && p->mmproj.path)
         status = profile_need(p, &p->mmproj, "mmproj", "`rap ask`", err);
-    for (int i = 0; status == RAP_OK && i < p->loras; i++) {
+    for (int i = 0; status == RAP_OK && i < p->loras; i++)
         status = profile_need(p, &p->lora[i], "lora", "`rap ask`", err);
-        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
-    }
     if (status == RAP_OK)
         status = wanted_precision(&o.precision, e, err);
     if (status != RAP_OK)
@@ -213,18 +229,7 @@ static rap_status open_local(rap_engine *e, rap_err *err)
     o.vision = e->tower;
     if (!e->has_tower)
         engine_vision(&o.vision, p->vision); /* profile_open() has checked it */
-    o.model = p->llm.path;
-    o.mmproj = p->mmproj.path;
-    o.lora = lora;
-    o.loras = (size_t)p->loras;
-    o.context = p->context;
-    o.image_tokens = p->image_tokens;
-    o.concept_tokens = p->concept_tokens;
-    o.gpu_layers = p->gpu_layers;
-    o.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
-    o.mmproj_sha256 = *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
-    o.style = p->style;
-    o.turns = p->turns;
+    engine_language(&o, lora, p);
     return generator_open_local(&e->generator, &o, err);
 }
 

@@ -14,22 +14,11 @@ static rap_status open_language(school *s, const school_options *o, rap_err *err
 
     if (status)
         return status;
-    for (int i = 0; i < p->loras; i++)
-        lora[i] = (vlm_lora){ p->lora[i].path, p->lora_scale[i] };
-    if (o->adapter)
+    engine_language(&v, lora, p);
+    if (o->adapter) {
         lora[0] = (vlm_lora){ o->adapter, 1 };
-    v.model = p->llm.path;
-    v.mmproj = p->mmproj.path;
-    v.lora = lora;
-    v.loras = o->adapter ? 1 : (size_t)p->loras;
-    v.style = p->style;
-    v.turns = p->turns;
-    v.context = p->context;
-    v.image_tokens = p->image_tokens;
-    v.concept_tokens = p->concept_tokens;
-    v.gpu_layers = p->gpu_layers;
-    v.model_sha256 = *p->llm.sha256 ? p->llm.sha256 : NULL;
-    v.mmproj_sha256 = p->mmproj.path && *p->mmproj.sha256 ? p->mmproj.sha256 : NULL;
+        v.loras = 1;
+    }
     status = vlm_open(&s->vlm, &v, err);
     if (status)
         return status;
