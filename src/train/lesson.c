@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "dataset/sample.h"
 #include "generate/vlm_inside.h"
+#include "train/cells.h"
 #include "train/linear.h"
 
 #include <stdio.h>
@@ -49,20 +50,6 @@ static bool append_text(prompt *to, prompt_kind kind, const char *space, const c
     return false;
 }
 
-/* "ASSISTANT:" is followed by a space, as LLaVA writes it, unless the vocabulary begins texts without one. */
-static const char *space_of(const vlm *v)
-{
-    const char *before = v->style.turns.before_assistant;
-    size_t len = before ? strlen(before) : 0;
-    char value[8];
-
-    if (llama_model_meta_val_str(v->model, "tokenizer.ggml.add_space_prefix", value, sizeof value) >
-            0 &&
-        strcmp(value, "false") == 0)
-        return "";
-    return len && before[len - 1] == ':' ? " " : "";
-}
-
 /* Segments before each answer and behind its end: mark [2 · turns]. */
 typedef struct talk {
     prompt all;
@@ -90,7 +77,7 @@ static rap_status add_turn(talk *t, const sample *s, int turn, const vlm *v, rap
     fits = append(&t->all, &p);
     prompt_release(&p);
     t->mark[2 * turn] = t->all.count;
-    fits = fits && append_text(&t->all, PROMPT_PLAIN, space_of(v), s->turn[turn].gpt) &&
+    fits = fits && append_text(&t->all, PROMPT_PLAIN, cells_before_answer(v), s->turn[turn].gpt) &&
            append_text(&t->all, PROMPT_SPECIAL, "", wording.after_assistant);
     t->mark[2 * turn + 1] = t->all.count;
     return fits ? RAP_OK : err_memory(err, "reading samples");

@@ -213,19 +213,6 @@ size_t workshop_factor_reals(int64_t rank, int64_t rows, int64_t widest)
     return most;
 }
 
-typedef struct row_job {
-    real *x;
-    const real *bias;
-    int64_t width;
-} row_job;
-
-static void add_bias_row(void *payload, int64_t t, int lane)
-{
-    const row_job *j = payload;
-    for (int64_t i = 0; i < j->width; i++)
-        j->x[t * j->width + i] += j->bias[i];
-}
-
 /* out [n] = s · in [n] */
 static void scaled(real *out, const real *in, int64_t n, real s)
 {
@@ -287,7 +274,7 @@ void linear_run(real *out, real *z, const real *x, int64_t t, const linear *l, w
     double began = processor_ms();
     frozen_product(out, x, t, false, &l->w, 0, NN_ROWS, shop);
     if (l->bias)
-        nn_each(threads, t, add_bias_row, &(row_job){ out, l->bias, l->out });
+        add_to_rows(out, l->bias, t, l->out, threads);
     began = spend(&shop->spent[l->kind][0], began);
     if (!l->a)
         return;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/temp.h"
 #include "generate/picture.h"
+#include "train/cells.h"
 #include "train/feature_cache.h"
 
 #include <errno.h>
@@ -147,27 +148,13 @@ static rap_status store(pictures *p, const float *data, size_t floats, rap_err *
     return RAP_OK;
 }
 
-/* Cells of mtmd's chunks. */
 static rap_status lay_cells(entry *out, const picture *pic, rap_err *err)
 {
-    size_t chunks = mtmd_input_chunks_size(pic->chunks);
+    rap_status status = cells_of_picture(&out->cells, &out->count, pic, err);
 
-    out->cells = mem_array((size_t)pic->cells + 1, sizeof *out->cells);
-    if (!out->cells)
-        return err_memory(err, "reading pictures");
-    for (size_t i = pic->first; i < chunks; i++) {
-        const mtmd_input_chunk *c = mtmd_input_chunks_get(pic->chunks, i);
-        size_t n = mtmd_input_chunk_get_n_tokens(c), skip = i == pic->first ? pic->skip : 0;
-        const llama_token *text = mtmd_input_chunk_get_type(c) == MTMD_INPUT_CHUNK_TYPE_TEXT
-                                      ? mtmd_input_chunk_get_tokens_text(c, &n)
-                                      : NULL;
-
-        for (size_t k = text ? skip : 0; k < n && out->count < pic->cells; k++) {
-            out->cells[out->count++] = text ? text[k] : -1;
-            out->rows += !text;
-        }
-    }
-    return RAP_OK;
+    for (int32_t i = 0; !status && i < out->count; i++)
+        out->rows += out->cells[i] == CELL_ROW;
+    return status;
 }
 
 /* ---- kept from earlier trainings ---- */

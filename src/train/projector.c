@@ -148,22 +148,13 @@ void projector_close(projector *p)
 
 typedef struct piece {
     real *h, *a; /* or dh */
-    const real *bias;
     int64_t width;
 } piece;
 
-static void add_bias(void *payload, int64_t row, int lane)
-{
-    const piece *j = payload;
-    for (int64_t i = 0; i < j->width; i++)
-        j->h[row * j->width + i] += j->bias[i];
-}
-
-/* a = gelu(h + b) */
+/* a = gelu(h) */
 static void gelu_row(void *payload, int64_t row, int lane)
 {
     const piece *j = payload;
-    add_bias(payload, row, lane);
     for (int64_t i = row * j->width; i < (row + 1) * j->width; i++)
         j->a[i] = (real)(0.5 * (double)j->h[i] * (1 + erf((double)j->h[i] * ROOT_HALF)));
 }
@@ -178,10 +169,11 @@ void projector_run(projector *p, const real *features, int64_t r)
         return;
     factor_pack(&f, p->factor, false, w0, p->in, NN_ROWS, p->inner, p->in, p->threads);
     product(p->h, features, &f, r, false, p->threads);
-    nn_each(p->threads, r, gelu_row, &(piece){ p->h, p->a, b0, p->inner });
+    add_to_rows(p->h, b0, r, p->inner, p->threads);
+    nn_each(p->threads, r, gelu_row, &(piece){ p->h, p->a, p->inner });
     factor_pack(&f, p->factor, false, w2, p->inner, NN_ROWS, p->out, p->inner, p->threads);
     product(p->result, p->a, &f, r, false, p->threads);
-    nn_each(p->threads, r, add_bias, &(piece){ p->result, NULL, b2, p->out });
+    add_to_rows(p->result, b2, r, p->out, p->threads);
 }
 
 /* ---- backwards ---- */
@@ -225,7 +217,7 @@ void projector_back(projector *p, const real *features, const real *dout, int64_
     factor_pack(&f, p->factor, false, p->param + place_of(p, W2), p->inner, NN_COLUMNS, p->inner,
                 p->out, p->threads);
     product(p->dh, dout, &f, r, false, p->threads);
-    nn_each(p->threads, r, gelu_row_back, &(piece){ p->h, p->dh, NULL, p->inner });
+    nn_each(p->threads, r, gelu_row_back, &(piece){ p->h, p->dh, p->inner });
     add_outer(p, p->grad + place_of(p, W0), p->dh, features, r, p->inner, p->in);
     add_rows(p->grad + place_of(p, B0), p->dh, r, p->inner);
 }

@@ -220,3 +220,21 @@ void transpose(real *out, const real *in, int64_t m, int64_t n, int threads)
     turning t = { out, in, m, n };
     nn_each(m * n < 16384 ? 1 : threads, (n + SIDE - 1) / SIDE, turn_strip, &t);
 }
+
+typedef struct adding {
+    real *x;
+    const real *row;
+    int64_t n;
+} adding;
+
+static void add_one_row(void *payload, int64_t i, int lane)
+{
+    const adding *a = payload;
+    for (int64_t k = 0; k < a->n; k++)
+        a->x[i * a->n + k] += a->row[k];
+}
+
+void add_to_rows(real *x, const real *row, int64_t m, int64_t n, int threads)
+{
+    nn_each(threads, m, add_one_row, &(adding){ x, row, n });
+}

@@ -48,6 +48,9 @@ void product_here(real *out, int64_t ldo, const real *a, int64_t lda, const fact
 void transpose_here(real *out, const real *in, int64_t ldi, int64_t m, int64_t n);
 void transpose(real *out, const real *in, int64_t m, int64_t n, int threads);
 
+/* Adds row [n] to every row of x [m, n]. */
+void add_to_rows(real *x, const real *row, int64_t m, int64_t n, int threads);
+
 /* x [n] = e^(scale (x − top)); gives their sum. */
 real row_weights(real *x, int64_t n, real top, real scale);
 /* out [n] = or += x · keep where a number drawn from `key` and the place is `least` or more, else 0. */

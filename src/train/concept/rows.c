@@ -72,7 +72,7 @@ static void put(learning *l, const sequence *s, rows *r)
         l->row[at] = cell >= 0   ? NULL
                      : cell < -1 ? l->param + (size_t)l->learnt[at] * l->width
                                  : photo;
-        photo += cell == SEQUENCE_PHOTO ? l->width : 0;
+        photo += cell == CELL_ROW ? l->width : 0;
     }
     r->count += s->count;
     l->begin[++r->spans.count] = (int32_t)r->count;

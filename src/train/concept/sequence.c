@@ -12,26 +12,6 @@
 
 /* ---- a photo ---- */
 
-static rap_status lay_cells(photo_rows *out, const picture *pic, rap_err *err)
-{
-    size_t chunks = mtmd_input_chunks_size(pic->chunks);
-
-    out->cell = mem_array((size_t)pic->cells + 1, sizeof *out->cell);
-    if (!out->cell)
-        return err_memory(err, "reading a picture");
-    for (size_t i = pic->first; i < chunks; i++) {
-        const mtmd_input_chunk *c = mtmd_input_chunks_get(pic->chunks, i);
-        size_t n = mtmd_input_chunk_get_n_tokens(c), skip = i == pic->first ? pic->skip : 0;
-        const llama_token *text = mtmd_input_chunk_get_type(c) == MTMD_INPUT_CHUNK_TYPE_TEXT
-                                      ? mtmd_input_chunk_get_tokens_text(c, &n)
-                                      : NULL;
-
-        for (size_t k = text ? skip : 0; k < n && out->count < pic->cells; k++)
-            out->cell[out->count++] = text ? text[k] : SEQUENCE_PHOTO;
-    }
-    return RAP_OK;
-}
-
 rap_status photo_rows_init(photo_rows *out, vlm *v, const image *im, rap_err *err)
 {
     picture pic = { .chunks = NULL };
@@ -44,7 +24,7 @@ rap_status photo_rows_init(photo_rows *out, vlm *v, const image *im, rap_err *er
     if (!status)
         status = picture_init(&pic, v, &source, err);
     if (!status)
-        status = lay_cells(out, &pic, err);
+        status = cells_of_picture(&out->cell, &out->count, &pic, err);
     out->rows = pic.rows;
     picture_release(&pic);
     if (status)
@@ -238,25 +218,11 @@ static rap_status add_begin(sequence *s, const vlm *v, rap_err *err)
                : RAP_OK;
 }
 
-/* As lesson.c has it: LLaVA writes a space behind "ASSISTANT:", unless the vocabulary begins texts without one. */
-static const char *space_of(const vlm *v)
-{
-    const char *before = v->style.turns.before_assistant;
-    size_t len = before ? strlen(before) : 0;
-    char value[8];
-
-    if (llama_model_meta_val_str(v->model, "tokenizer.ggml.add_space_prefix", value, sizeof value) >
-            0 &&
-        strcmp(value, "false") == 0)
-        return "";
-    return len && before[len - 1] == ':' ? " " : "";
-}
-
 static rap_status add_answer(adding *a, const char *answer, int count, rap_err *err)
 {
     prompt p = { 0 };
     const char *end = a->v->style.turns.after_assistant;
-    rap_status status = add_text(&p, space_of(a->v), err);
+    rap_status status = add_text(&p, cells_before_answer(a->v), err);
 
     if (!status)
         status = add_named(&p, answer, a->list, count, err);

@@ -6,7 +6,7 @@
 #ifndef RAP_TRAIN_CONCEPT_SEQUENCE_H
 #define RAP_TRAIN_CONCEPT_SEQUENCE_H
 
-#include "generate/vlm.h"
+#include "train/cells.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,10 +32,8 @@ typedef struct known {
         in_photo; /* its rows stand behind the photo's; else a sentence before the question has them */
 } known;
 
-enum { SEQUENCE_PHOTO = -1 }; /* a row of the photo; learnt row j is −2 − j */
-
 typedef struct sequence {
-    int32_t *cell; /* [count] */
+    int32_t *cell; /* [count] a token, CELL_ROW: a row of the photo, −2 − j: learnt row j */
     int32_t *
         target; /* [count] the token that is learnt behind this one; −1: none. vocab + i: further word i */
     int32_t count, cap;

@@ -132,11 +132,11 @@ static rap_status read_prompt(speaker *s, const sequence *p, const spoken *w, ra
 
     for (int32_t i = 0; !status && i < p->count; i++) {
         int32_t cell = p->cell[i];
-        const float *row = cell == SEQUENCE_PHOTO ? photo
-                           : cell < -1            ? w->param + (size_t)(-2 - cell) * width
-                                                  : NULL;
+        const float *row = cell == CELL_ROW ? photo
+                           : cell < -1      ? w->param + (size_t)(-2 - cell) * width
+                                            : NULL;
 
-        photo += cell == SEQUENCE_PHOTO ? width : 0;
+        photo += cell == CELL_ROW ? width : 0;
         if (i + 1 == p->count) {
             status = flush(s, err);
             llama_set_embeddings(s->ctx, w->words > 0);

@@ -88,7 +88,7 @@ static char *written(const fixture *f, const sequence *s)
 
         if (s->cell[i] >= 0)
             n = llama_token_to_piece(f->v->tokens.vocab, s->cell[i], piece, sizeof piece, 0, true);
-        else if (s->cell[i] == SEQUENCE_PHOTO)
+        else if (s->cell[i] == CELL_ROW)
             n = photo++ ? 0 : snprintf(piece, sizeof piece, "@");
         else
             n = snprintf(piece, sizeof piece, "{%d}", -2 - s->cell[i]);
