@@ -75,6 +75,9 @@ static void print_end(const train_result *r, const train_options *o)
                r->validation, r->best, r->best_step, r->stopped_early ? "; stopped early" : "");
     printf("loss %.4g at first, %.4g at last; %.0f tokens/s, %.0f s\n%s/adapter.gguf\n",
            r->first_loss, r->last_loss, r->tokens_per_second, r->seconds, o->folder);
+    if (r->adapters)
+        printf("(it goes on top of the profile's own adapter%s: list all of them under \"lora\")\n",
+               r->adapters == 1 ? "" : "s");
     if (r->projector)
         printf("%s/mmproj.gguf (the adapter goes with this projector: \"mmproj\" in the profile)\n",
                o->folder);

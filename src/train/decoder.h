@@ -21,6 +21,9 @@ typedef struct decoder_options {
     bool recompute; /* keep only each layer's input, and make the rest again on the way back */
     bool bf16;      /* products with frozen weights in bf16; RAP_E_UNSUPPORTED where the processor has none */
     size_t keep;    /* bytes that unpacked weights may take; larger models are unpacked layer by layer, every time */
+    const struct lora *adapter; /* [adapters] that fit the file (lora_check()): part of the frozen weights; lent until decoder_close() */
+    const float *adapter_scale;
+    int adapters; /* FROZEN_LORAS at most */
 } decoder_options;
 
 /* Several sequences, one behind the other. */

@@ -2,6 +2,7 @@
 #include "train/decoder_inside.h"
 
 #include "base/mem.h"
+#include "train/lora.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -248,6 +249,41 @@ static rap_status read_vector(real **place, const decoder *d, int64_t block, con
     return RAP_OK;
 }
 
+/* The adapters' parts of a frozen matrix. */
+static void wear_adapters(frozen *f, const decoder *d)
+{
+    const decoder_options *o = &d->options;
+
+    f->loras = 0;
+    for (int i = 0; i < o->adapters; i++) {
+        const lora_pair *p = lora_find(&o->adapter[i], f->tensor->name);
+
+        if (p)
+            f->lora[f->loras++] = (frozen_lora){
+                p->a, p->b, p->rank,
+                (real)(o->adapter_scale[i] * o->adapter[i].alpha / (double)p->rank)
+            };
+    }
+}
+
+/* An adapter of anything but the linear layers and the output would be left out silently. */
+static rap_status check_adapters(const decoder *d, rap_err *err)
+{
+    size_t used = (size_t)d->head.loras, all = 0;
+    const linear *l;
+
+    for (size_t i = 0; (l = decoder_linear(d, i)) != NULL; i++)
+        used += (size_t)l->w.loras;
+    for (int i = 0; i < d->options.adapters; i++)
+        all += d->options.adapter[i].count;
+    if (used == all && !(d->shape.tied && d->head.loras))
+        return RAP_OK;
+    return err_set(err, RAP_E_UNSUPPORTED,
+                   "%s: the profile's adapter changes more than linear layers; training cannot go "
+                   "on from it: merge it (`rap lora merge`)",
+                   gguf_file_path(d->file));
+}
+
 static rap_status read_linear(linear *l, decoder *d, rap_err *err)
 {
     char name[64];
@@ -257,6 +293,7 @@ static rap_status read_linear(linear *l, decoder *d, rap_err *err)
     status = shape_tensor(&l->w.tensor, d->file, l->layer, name, l->in, l->out, false, err);
     if (status)
         return status;
+    wear_adapters(&l->w, d);
     if (d->kept)
         frozen_keep(&l->w, &d->shop);
     snprintf(name, sizeof name, "%s.bias", linear_name(l->kind));
@@ -321,10 +358,14 @@ static rap_status read_weights(decoder *d, rap_err *err)
         status = shape_tensor(&d->head.tensor, d->file, -1, head, s->width, s->vocab, false, err);
     if (!status)
         status = read_vector(&d->norm, d, -1, "output_norm.weight", s->width, false, err);
+    if (!status)
+        wear_adapters(&d->head, d);
     if (!status && d->kept)
         frozen_keep(&d->head, &d->shop);
     for (int64_t i = 0; !status && i < s->layers; i++)
         status = read_layer(d, i, err);
+    if (!status)
+        status = check_adapters(d, err);
     return status ? status : fill_rope(d, err);
 }
 

@@ -105,9 +105,24 @@ size_t frozen_reals(const frozen *f, nn_matrix_layout layout, bool half)
     return reals;
 }
 
+/* w [width] += the adapters' part of a row of W */
+static void add_loras(real *w, const frozen *f, int64_t row)
+{
+    for (int i = 0; i < f->loras; i++) {
+        const frozen_lora *l = &f->lora[i];
+        for (int64_t j = 0; j < l->rank; j++) {
+            real b = l->scale * (real)l->b[row * l->rank + j];
+            const float *a = l->a + j * f->width;
+            for (int64_t k = 0; k < f->width; k++)
+                w[k] += b * (real)a[k];
+        }
+    }
+}
+
 typedef struct unpacking {
     factor to;
     nn_matrix_layout layout;
+    const frozen *f;
     reading from;
     int64_t first; /* row of the block */
     const workshop *shop;
@@ -119,8 +134,10 @@ static void unpack_strip(void *payload, int64_t i, int lane)
     nn_strip s = factor_strip(u->layout, u->to.n, u->to.k, i);
     int64_t width = u->from.t->ne[0];
     real *rows = u->shop->strip + lane * u->shop->strip_reals;
-    for (int64_t r = 0; r < s.rows; r++)
+    for (int64_t r = 0; r < s.rows; r++) {
         read_one(rows + r * width, &u->from, u->first + s.first + r);
+        add_loras(rows + r * width, u->f, u->first + s.first + r);
+    }
     factor_pack_strip(&u->to, rows, width, u->layout, i);
 }
 
@@ -131,6 +148,7 @@ static factor unpack(real *memory, const frozen *f, int64_t i, nn_matrix_layout 
     int64_t rows = rows_of(f, i);
     unpacking u = { .to = { memory, rows, f->width, shop->half },
                     .layout = layout,
+                    .f = f,
                     .from = reading_of(NULL, f->tensor),
                     .first = i * f->block,
                     .shop = shop };

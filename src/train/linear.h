@@ -10,9 +10,20 @@
 #include "train/real.h"
 #include "train/shape.h"
 
+/* An adapter that the frozen matrix has already: W + scale · b a. */
+typedef struct frozen_lora {
+    const float *a, *b; /* [rank, width], [rows, rank] */
+    int64_t rank;
+    real scale;
+} frozen_lora;
+
+enum { FROZEN_LORAS = 16 };
+
 /* A frozen matrix [rows, width], unpacked for products in blocks of rows: one, but for the wide output. */
 typedef struct frozen {
     const gguf_tensor *tensor;
+    frozen_lora lora[FROZEN_LORAS]; /* [loras] added wherever the matrix is unpacked */
+    int loras;
     int64_t rows, width, block;
     real *forth, *back; /* packed for x Wᵀ and for dout W, block by block; NULL: unpacked each time */
 } frozen;

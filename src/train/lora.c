@@ -38,6 +38,14 @@ lora_pair *lora_pair_of(lora *l, const char *name)
     return l->pair[l->count].name ? &l->pair[l->count++] : NULL;
 }
 
+const lora_pair *lora_find(const lora *l, const char *name)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (strcmp(l->pair[i].name, name) == 0)
+            return &l->pair[i];
+    return NULL;
+}
+
 /* ---- llama.cpp's form ---- */
 
 /* `name` without ".lora_a" or ".lora_b"; *which is 'a' or 'b'. */
@@ -180,18 +188,10 @@ typedef struct merging {
     int threads;
 } merging;
 
-static const lora_pair *pair_named(const lora *l, const char *name)
-{
-    for (size_t i = 0; i < l->count; i++)
-        if (strcmp(l->pair[i].name, name) == 0)
-            return &l->pair[i];
-    return NULL;
-}
-
 static rap_status merged(float **out, const gguf_tensor *t, void *payload, rap_err *err)
 {
     const merging *m = payload;
-    const lora_pair *p = pair_named(m->l, t->name);
+    const lora_pair *p = lora_find(m->l, t->name);
     float *w, *packed, *b;
     factor f;
 

@@ -27,6 +27,9 @@ lora_pair *lora_pair_of(lora *l, const char *name);
 rap_status lora_read(lora *out, const char *path, rap_err *err);
 rap_status lora_write(const lora *l, const char *path, const char *architecture, rap_err *err);
 
+/* The pair of that name; NULL: none. */
+const lora_pair *lora_find(const lora *l, const char *name);
+
 /* RAP_OK when each pair is whole and has a weight of its shape in the model. `path` is the adapter's, for the error. */
 rap_status lora_check(const lora *l, const char *path, const gguf_file *model, rap_err *err);
 

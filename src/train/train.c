@@ -9,8 +9,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "engine/engine.h"
 #include "generate/vlm_inside.h"
 #include "train/adapter.h"
+#include "train/base_adapters.h"
 #include "train/batch.h"
 #include "train/checkpoint.h"
 #include "train/optimiser.h"
@@ -29,6 +31,7 @@ typedef struct training {
     profile *profile;
     vlm *vlm;
     gguf_file *file;
+    base_adapters adapters; /* the profile's */
     decoder *decoder;
     lessons lessons, held; /* held: only evaluated, pictures in the bank of the others */
     bool stopping;         /* asked for while samples were evaluated */
@@ -86,25 +89,22 @@ static rap_status open_models(training *t, rap_err *err)
 {
     const profile *p;
     vlm_options options = { .threads = t->o->threads };
+    vlm_lora worn[VLM_LORAS];
     rap_status status = profile_open(&t->profile, t->o->profile, err);
 
     if (status)
         return status;
     p = t->profile;
-    if (p->loras)
-        return err_set(
-            err, RAP_E_UNSUPPORTED,
-            "%s: names an adapter (\"lora\"); training begins at the base model: remove the field",
-            p->file);
     status = profile_need(p, &p->llm, "llm", "rap train", err);
     if (!status)
         status = gguf_file_open(&t->file, p->llm.path, err);
+    if (!status)
+        status = base_adapters_open(&t->adapters, p, t->file, err);
     if (status)
         return status;
-    options.model = p->llm.path;
-    options.mmproj = p->mmproj.path;
-    options.style = p->style;
-    options.turns = p->turns;
+    t->result->adapters = t->adapters.count;
+    engine_language(&options, worn, p);
+    options.loras = 0; /* it only reads texts and pictures */
     return vlm_open(&t->vlm, &options, err);
 }
 
@@ -154,7 +154,10 @@ static decoder_options decoder_options_of(const training *t)
                               .rows = (int)t->rows,
                               .recompute = o->recompute,
                               .bf16 = o->bf16,
-                              .keep = KEEP_BYTES };
+                              .keep = KEEP_BYTES,
+                              .adapter = t->adapters.lora,
+                              .adapter_scale = t->adapters.scale,
+                              .adapters = t->adapters.count };
 }
 
 static rap_status estimate(training *t, rap_err *err)
@@ -250,11 +253,13 @@ static rap_status read_lessons(training *t, rap_err *err)
 static rap_status write_settings(training *t, rap_err *err)
 {
     const train_options *o = t->o;
-    char *path = NULL, sum[65] = "";
+    char *path = NULL, sum[65] = "", adapters[65];
     rap_status status = lesson_file(&path, o->data, err);
 
     if (!status)
         status = file_sha256(sum, path, err);
+    if (!status)
+        status = base_adapters_name(adapters, t->profile, err);
     free(path);
     if (status)
         return status;
@@ -267,6 +272,8 @@ static rap_status write_settings(training *t, rap_err *err)
                vlm_fingerprint(t->vlm));
     if (t->projector.mmproj)
         buf_printf(&t->settings, ", projector %g", o->projector_lr);
+    if (*adapters)
+        buf_printf(&t->settings, ", adapters %.12s", adapters);
     if (o->bf16)
         buf_puts(&t->settings, ", bf16");
     if (o->validation > 0)
@@ -599,6 +606,7 @@ static void release(training *t)
     lessons_release(&t->held);
     lessons_release(&t->lessons);
     decoder_close(t->decoder);
+    base_adapters_close(&t->adapters);
     gguf_file_close(t->file);
     vlm_close(t->vlm);
     profile_close(t->profile);

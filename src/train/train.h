@@ -51,6 +51,7 @@ typedef struct train_result {
     int longest;                                         /* tokens of a sample */
     int64_t steps, from_step;                            /* all; done before this call */
     uint64_t trained;                                    /* numbers of the LoRA */
+    int adapters;                                        /* of the profile, which the LoRA goes on top of */
     uint64_t projector;                                  /* numbers of the projector; 0: it is not trained */
     char why_not[160];                                   /* it is not, where there are pictures */
     double bytes, more;                                  /* peak memory, estimated; of it not taken yet when it starts */

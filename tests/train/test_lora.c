@@ -161,6 +161,65 @@ static void merged_answers_as_unmerged(void **state)
     }
 }
 
+/* Opens a decoder whose frozen weights have the adapter; keep: bytes that may be unpacked once. */
+static rap_status open_on_top(decoder **out, const gguf_file *g, const lora *l, size_t keep, rap_err *err)
+{
+    static const float half = 0.5f;
+
+    return decoder_open(out, g,
+                        &(decoder_options){ .threads = 2,
+                                            .rows = MADE_ROWS,
+                                            .keep = keep,
+                                            .adapter = l,
+                                            .adapter_scale = &half,
+                                            .adapters = 1 },
+                        err);
+}
+
+/* A profile's own adapter is part of the frozen model: at half its scale it equals the model merged so. */
+static void frozen_weights_have_the_adapters_of_the_profile(void **state)
+{
+    static real one[MADE_ROWS * MADE_VOCAB], two[MADE_ROWS * MADE_VOCAB];
+
+    for (int i = 0; i < MADE_FAMILIES; i++) {
+        lora_files f = { .model = strdup(in("m.gguf")), .scale = 0.5 };
+        lora l;
+        gguf_file *g = NULL;
+
+        make(&made_families[i], f.model, in("a.gguf"));
+        f.from = in("a.gguf");
+        f.out = in("merged.gguf");
+        assert_int_equal(lora_files_merge(&f, NULL), RAP_OK);
+        logits_of(two, in("merged.gguf"), NULL);
+        assert_int_equal(lora_read(&l, in("a.gguf"), NULL), RAP_OK);
+        assert_int_equal(gguf_file_open(&g, f.model, NULL), RAP_OK);
+        for (int once = 0; once < 2; once++) {
+            decoder *d = NULL;
+            made_rows b;
+
+            assert_int_equal(open_on_top(&d, g, &l, once ? 1u << 30 : 0, NULL), RAP_OK);
+            made_drawn = 1000;
+            made_batch(&b);
+            assert_int_equal(decoder_logits(one, d, &b.rows, NULL), RAP_OK);
+            for (int k = 0; k < MADE_ROWS * MADE_VOCAB; k++)
+                assert_true(fabs((double)one[k] - two[k]) < 1e-4 * (1 + fabs((double)two[k])));
+            decoder_close(d);
+        }
+        free(l.pair[0].name); /* what no layer of the decoder has is not left out silently */
+        l.pair[0].name = strdup("token_embd.weight");
+        {
+            decoder *d = NULL;
+            rap_err err = { 0 };
+
+            assert_int_equal(open_on_top(&d, g, &l, 0, &err), RAP_E_UNSUPPORTED);
+            assert_non_null(strstr(err.text, "rap lora merge"));
+        }
+        lora_release(&l);
+        gguf_file_close(g);
+        free((char *)f.model);
+    }
+}
+
 static void refused(rap_status (*fn)(const lora_files *, rap_err *), lora_files f, const char *word)
 {
     rap_err err = { 0 };
@@ -313,6 +372,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(through_peft_and_back_no_bit_changes),
         cmocka_unit_test(merged_answers_as_unmerged),
+        cmocka_unit_test(frozen_weights_have_the_adapters_of_the_profile),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };
 

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "train/base_adapters.h"
 #include "train/concept/begin.h"
 #include "train/concept/classifier.h"
 #include "train/concept/negatives.h"
@@ -30,7 +31,8 @@ typedef struct learning {
     concept_result *result;
     school school;
     gguf_file *file;
-    decoder *decoder; /* NULL: not open yet */
+    base_adapters adapters; /* the profile's */
+    decoder *decoder;       /* NULL: not open yet */
     int rows;         /* that it has room for */
     material shared;  /* negatives of all concepts */
     char **name;      /* [count] */
@@ -77,7 +79,9 @@ static rap_status need_decoder(learning *l, int longest, rap_err *err)
 {
     decoder_options o = { .threads = l->o->threads > 0 ? l->o->threads : threads_available(),
                           .rows = longest > ROWS ? longest : ROWS,
-                          .keep = KEEP_BYTES };
+                          .keep = KEEP_BYTES,
+                          .adapter = l->adapters.lora,
+                          .adapter_scale = l->adapters.scale };
     shape s;
     rap_status status = RAP_OK;
 
@@ -87,6 +91,9 @@ static rap_status need_decoder(learning *l, int longest, rap_err *err)
     l->decoder = NULL;
     if (!l->file)
         status = gguf_file_open(&l->file, l->school.profile->llm.path, err);
+    if (!status && !l->adapters.count)
+        status = base_adapters_open(&l->adapters, l->school.profile, l->file, err);
+    o.adapters = l->adapters.count;
     if (!status)
         status = shape_read(&s, l->file, err);
     if (!status && s.width != l->school.width)
@@ -364,11 +371,6 @@ static rap_status learn_all(learning *l, rap_err *err)
     material_options o = material_of(l);
     rap_status status = RAP_OK;
 
-    if (l->school.profile->loras)
-        return err_set(err, RAP_E_UNSUPPORTED,
-                       "%s: names an adapter (\"lora\"); concepts are learnt for a base model: "
-                       "merge it (`rap lora merge`) or remove the field",
-                       l->school.profile->file);
     status = choose(l, err);
     if (!status)
         status = embed_views(l, err);
@@ -407,6 +409,7 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
         free(l.name[i]);
     free(l.name);
     decoder_close(l.decoder);
+    base_adapters_close(&l.adapters);
     gguf_file_close(l.file);
     material_release(&l.shared);
     school_close(&l.school);

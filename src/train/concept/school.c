@@ -2,6 +2,7 @@
 #include "train/concept/school.h"
 
 #include "generate/vlm_inside.h"
+#include "train/base_adapters.h"
 
 #include <stdio.h>
 
@@ -9,16 +10,17 @@ static rap_status open_language(school *s, const school_options *o, rap_err *err
 {
     const profile *p = s->profile;
     vlm_options v = { .threads = o->threads };
-    vlm_lora lora[VLM_LORAS];
+    vlm_lora worn[VLM_LORAS];
     rap_status status = profile_need(p, &p->llm, "llm", "learning a concept", err);
 
     if (status)
         return status;
-    engine_language(&v, lora, p);
-    if (o->adapter) {
-        lora[0] = (vlm_lora){ o->adapter, 1 };
-        v.loras = 1;
-    }
+    engine_language(&v, worn, p);
+    if (o->adapter && v.loras == VLM_LORAS)
+        return err_set(err, RAP_E_UNSUPPORTED, "%s: names %d adapters, no further one has room",
+                       p->file, VLM_LORAS);
+    if (o->adapter)
+        worn[v.loras++] = (vlm_lora){ o->adapter, 1 };
     status = vlm_open(&s->vlm, &v, err);
     if (status)
         return status;
@@ -47,6 +49,7 @@ static rap_status open_vision(school *s, const school_options *o, rap_err *err)
 rap_status school_open(school *out, const school_options *o, rap_err *err)
 {
     const rap_engine_options e = { .profile = o->profile, .threads = o->threads };
+    char adapters[65] = "";
     rap_status status;
 
     *out = (school){ .engine = NULL };
@@ -60,8 +63,10 @@ rap_status school_open(school *out, const school_options *o, rap_err *err)
     if (!status && !o->plain)
         status = open_language(out, o, err);
     if (!status && !o->plain)
-        snprintf(out->model, sizeof out->model, "%.100s %.64s", out->maker,
-                 vlm_fingerprint(out->vlm));
+        status = base_adapters_name(adapters, out->profile, err);
+    if (!status && !o->plain)
+        snprintf(out->model, sizeof out->model, "%.100s %.64s%s%.64s", out->maker,
+                 vlm_fingerprint(out->vlm), *adapters ? " " : "", adapters);
     if (status)
         school_close(out);
     return status;

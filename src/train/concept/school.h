@@ -22,8 +22,7 @@ typedef struct school_options {
     const char *profile, *store;
     int threads;
     bool read_only;
-    const char *
-        adapter; /* NULL; else the one adapter that the language model gets, in place of the profile's */
+    const char *adapter; /* NULL; else an adapter that the language model gets on top of the profile's */
     bool plain; /* only the store and the profile's paths: no model */
     rap_on_progress *on_progress;
     void *payload;
