@@ -156,6 +156,7 @@ static int run(cli *c, int argc, char **argv)
           "highest learning rate of the projector: 2e-5" },
         { "--bf16", CLI_FLAG, &o.bf16, NULL,
           "multiply frozen weights in bf16 (AVX512-BF16): faster, less exact" },
+        { "--half", CLI_FLAG, &o.half, NULL, "write the adapter in f16: half the size" },
         { "--warmup", CLI_REAL, &o.warmup, "X", "share of the steps: 0.03" },
         { "--clip", CLI_REAL, &o.clip, "X", "length of the gradient at most, 0: any: 1" },
         { "--epochs", CLI_NUMBER, &epochs, "N", "1" },

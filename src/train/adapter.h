@@ -6,6 +6,7 @@
 #include "train/decoder.h"
 
 /* Tensors "blk.0.attn_q.weight.lora_a" [rank, in] and ".lora_b" [out, rank], as PyTorch writes shapes. */
-rap_status adapter_write(const char *path, const decoder *d, int rank, double alpha, rap_err *err);
+/* half: in f16, half the size. */
+rap_status adapter_write(const char *path, const decoder *d, int rank, double alpha, bool half, rap_err *err);
 
 #endif

@@ -498,7 +498,7 @@ static rap_status evaluate(training *t, double *out, rap_err *err)
         status = evaluate_batch(t, &loss, err);
     *out = loss / (double)t->held.answers;
     if (!status && record_is_best(&t->record, *out))
-        status = adapter_write(t->best, t->decoder, t->o->rank, t->o->alpha, err);
+        status = adapter_write(t->best, t->decoder, t->o->rank, t->o->alpha, t->o->half, err);
     if (!status && record_is_best(&t->record, *out))
         status = projector_part_write(&t->projector, t->best_mmproj, err);
     return status;
@@ -578,7 +578,7 @@ static rap_status run_steps(training *t, rap_err *err)
 static rap_status finish(training *t, rap_err *err)
 {
     train_result *r = t->result;
-    rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, err);
+    rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, t->o->half, err);
 
     if (!status)
         status = projector_part_write(&t->projector, t->mmproj, err);

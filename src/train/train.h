@@ -22,6 +22,7 @@ typedef struct train_options {
     train_projector projector;           /* off */
     double projector_lr;                 /* 2e-5 */
     bool bf16;                           /* products with frozen weights in bf16 */
+    bool half;                           /* adapter.gguf in f16; the checkpoint stays in f32 */
     int epochs, batch;                   /* 1, 64 */
     int max_tokens, max_concepts;        /* 2048, 2 */
     int rows;                            /* tokens computed at once; 0: max_tokens */

@@ -106,7 +106,7 @@ static void compare_two(const char *path, const char *other, const char *name, d
 
         for (size_t i = 0; with && i < decoder_params(d); i++)
             decoder_param(d)[i] = (float)(0.2 * uniform_at(1, 2, i) - 0.1);
-        if (with && adapter_write(adapter, d, RANK, ALPHA, &err))
+        if (with && adapter_write(adapter, d, RANK, ALPHA, false, &err))
             fail_msg("%s", err.text);
         assert_int_equal(decoder_logits(ours, d, &r, &err), RAP_OK);
         theirs = llama_logits(other, with ? adapter : NULL, token, vocab);

@@ -67,7 +67,7 @@ static void make(const made *m, const char *path, const char *adapter)
 
     for (size_t i = 0; i < decoder_params(d); i++)
         decoder_param(d)[i] = (float)(uniform_at(1, 2, i) - 0.5);
-    assert_int_equal(adapter_write(adapter, d, RANK, ALPHA, NULL), RAP_OK);
+    assert_int_equal(adapter_write(adapter, d, RANK, ALPHA, false, NULL), RAP_OK);
     assert_int_equal(rename(own, path), 0);
     decoder_close(d);
     gguf_file_close(g);

@@ -80,7 +80,7 @@ static float *logits_of(const char *path, const char *adapter, int *out_count)
     for (size_t i = 0; i < decoder_params(d); i++)
         decoder_param(d)[i] = (float)(0.2 * uniform_at(1, 2, i) - 0.1);
     if (adapter)
-        assert_int_equal(adapter_write(adapter, d, RANK, ALPHA, NULL), RAP_OK);
+        assert_int_equal(adapter_write(adapter, d, RANK, ALPHA, false, NULL), RAP_OK);
     *out_count = ROWS * vocab;
     out = malloc((size_t)*out_count * sizeof *out);
     assert_int_equal(decoder_logits(out, d, &r, &err), RAP_OK);
