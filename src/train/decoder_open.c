@@ -259,10 +259,9 @@ static void wear_adapters(frozen *f, const decoder *d)
         const lora_pair *p = lora_find(&o->adapter[i], f->tensor->name);
 
         if (p)
-            f->lora[f->loras++] = (frozen_lora){
-                p->a, p->b, p->rank,
-                (real)(o->adapter_scale[i] * o->adapter[i].alpha / (double)p->rank)
-            };
+            f->lora[f->loras++] = (frozen_lora){ p->a, p->b, p->rank,
+                                                 (real)(o->adapter_scale[i] * o->adapter[i].alpha /
+                                                        (double)p->rank) };
     }
 }
 

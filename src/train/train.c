@@ -578,7 +578,8 @@ static rap_status run_steps(training *t, rap_err *err)
 static rap_status finish(training *t, rap_err *err)
 {
     train_result *r = t->result;
-    rap_status status = adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, t->o->half, err);
+    rap_status status =
+        adapter_write(t->adapter, t->decoder, t->o->rank, t->o->alpha, t->o->half, err);
 
     if (!status)
         status = projector_part_write(&t->projector, t->mmproj, err);

@@ -162,7 +162,8 @@ static void merged_answers_as_unmerged(void **state)
 }
 
 /* Opens a decoder whose frozen weights have the adapter; keep: bytes that may be unpacked once. */
-static rap_status open_on_top(decoder **out, const gguf_file *g, const lora *l, size_t keep, rap_err *err)
+static rap_status open_on_top(decoder **out, const gguf_file *g, const lora *l, size_t keep,
+                              rap_err *err)
 {
     static const float half = 0.5f;
 

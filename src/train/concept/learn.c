@@ -33,9 +33,9 @@ typedef struct learning {
     gguf_file *file;
     base_adapters adapters; /* the profile's */
     decoder *decoder;       /* NULL: not open yet */
-    int rows;         /* that it has room for */
-    material shared;  /* negatives of all concepts */
-    char **name;      /* [count] */
+    int rows;               /* that it has room for */
+    material shared;        /* negatives of all concepts */
+    char **name;            /* [count] */
     size_t count;
     size_t at;
     char what[128];
