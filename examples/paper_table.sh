@@ -4,7 +4,7 @@
 #
 #     examples/paper_table.sh                     # the tables and the figure, into build/paper
 #     examples/paper_table.sh --concepts 20       # more concepts (examples/methods has pictures for 20)
-#     examples/paper_table.sh --base PROFILE      # zero-shot as well: a base model that was not personalised
+#     examples/paper_table.sh --base PROFILE      # the model before its adapter (default: the profile without its "lora")
 #     examples/paper_table.sh --training-set DIR  # the ablations that train: DIR from tools/tiny/make_training.py
 #
 # Each cell is one `rap eval`, whose JSON stays in OUT/cells; `rap eval table OUT` makes the tables and the figure of what
@@ -38,6 +38,14 @@ while [ $# -gt 0 ]; do
 done
 cells=$out/cells
 mkdir -p "$cells"
+
+# The profile without its adapter, where it has one on a line of its own.
+if [ -z "$base" ] && grep -q '^ *"lora": { "path": "[^"]*" },$' "$profile/profile.json"; then
+    base=$out/base
+    mkdir -p "$base"
+    for file in "$profile"/*.gguf; do ln -sf "$(realpath "$file")" "$base/"; done
+    sed '/^ *"lora": {/d' "$profile/profile.json" >"$base/profile.json"
+fi
 learn=${base:-$profile} # what the methods that train begin with
 all=(--task caption --task recognition --task vqa --task text_qa)
 

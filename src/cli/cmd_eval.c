@@ -28,7 +28,7 @@ const cli_command cmd_eval = {
     "\n"
     "DIR holds the set (default: the toy set that comes with rap). It is imported into a\n"
     "temporary store; your own is not touched. The baseline asks the same questions with an empty\n"
-    "store. Tasks: caption, recognition, vqa, text_qa, retrieval, detection, open-set, and,\n"
+    "store. Tasks: caption, recognition, vqa, text_qa, mine, retrieval, detection, open-set, and,\n"
     "only when it is named, describe: how often `rap remember --describe` names the kind and the\n"
     "colours of a concept rightly, and --category auto the category.\n"
     "\n"

@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const tasks[] = { "caption", "recognition", "vqa",
-                                     "text_qa", "retrieval",   "detection" };
-enum { TASKS = sizeof tasks / sizeof *tasks };
-
+#define MINE "mine" /* a set may have none */
 #define OPEN_SET "open-set"
 #define DESCRIBE "describe" /* only when it is named */
+
+static const char *const tasks[] = { "caption", "recognition", "vqa",      "text_qa",
+                                     MINE,      "retrieval",   "detection" };
+enum { TASKS = sizeof tasks / sizeof *tasks };
 
 /* Older names of tasks are accepted. */
 static const char *task_name(const char *given)
@@ -38,7 +39,7 @@ static rap_status check_tasks(const eval_options *options, rap_err *err)
     for (const char *const *t = options->tasks; t && *t; t++)
         if (strcmp(task_name(*t), OPEN_SET) != 0 && strcmp(*t, DESCRIBE) != 0 && !items_file(*t))
             return err_set(err, RAP_E_ARGUMENT,
-                           "unknown task '%s': expected caption, recognition, vqa, text_qa, "
+                           "unknown task '%s': expected caption, recognition, vqa, text_qa, mine, "
                            "retrieval, detection, open-set or describe",
                            *t);
     return RAP_OK;
@@ -51,6 +52,20 @@ const char *eval_text(const json_t *item, const char *key)
     return text ? text : "";
 }
 
+/* Was this task selected, and does the set have it? */
+static bool has_task(const eval_options *o, const char *task)
+{
+    char *path;
+    bool there;
+
+    if (!eval_wants(o, task) || o->tasks || strcmp(task, MINE) != 0)
+        return eval_wants(o, task);
+    path = path_join(o->folder, items_file(task));
+    there = !path || file_exists(path);
+    free(path);
+    return there;
+}
+
 /* Loads the task's items, of which those about concepts that the store does not know are left out while it grows, and gives
  * how many are asked. NULL: the task was not selected. */
 static rap_status load(json_t **out, size_t *out_count, const eval_run_state *run, const char *task,
@@ -60,7 +75,7 @@ static rap_status load(json_t **out, size_t *out_count, const eval_run_state *ru
     size_t wanted = run->options->sample > 0 ? (size_t)run->options->sample : SIZE_MAX;
 
     *out = NULL;
-    if (eval_wants(run->options, task))
+    if (has_task(run->options, task))
         status = items_load(out, run->options->folder, task, err);
     for (size_t i = json_array_size(*out);
          (run->options->concepts || strcmp(run->side, "growth") == 0) && i-- > 0;) {
@@ -187,7 +202,7 @@ static rap_status prepare_names(eval_run_state *run, rap_err *err)
 
 static bool has_questions(const eval_counts *n)
 {
-    return n->captions + n->recognition + n->vqa + n->text_qa + n->retrieval > 0;
+    return n->captions + n->recognition + n->vqa + n->text_qa + n->mine + n->retrieval > 0;
 }
 
 /* Runs every task on the store at `path`, which is filled first when `database` is given. */

@@ -1,7 +1,7 @@
 /* eval.h: measures accuracy on a held-out set, through the public API.
  *
  * A set is a folder: database.json (the concepts, official format), captions.json, recognition.json,
- * vqa.json, text_qa.json, detection.json, retrieval.json; examples/toy/README.md documents each. The set is
+ * vqa.json, text_qa.json, mine.json, detection.json, retrieval.json; examples/toy/README.md documents each. The set is
  * imported into a temporary store; the baseline answers the same questions from an empty store.
  *
  * Reading order: metrics.h (what a correct answer is), items.h (the lists of a set), questions.c (caption, recognition,
@@ -27,14 +27,14 @@ typedef struct eval_scores {
     double recognition_positive,
         recognition_negative;    /* accuracy of yes/no                       */
     double recognition_weighted; /* the mean of both, as in the paper        */
-    double vqa, text_qa;         /* accuracy                                 */
+    double vqa, text_qa, mine;   /* accuracy                                 */
     double top1, top2; /* the right concept is first, or one of the first two, at its region */
     double
         detection_recall; /* objects with a region of IoU ≥ 0.5                                    */
 } eval_scores;
 
 typedef struct eval_counts {
-    int captions, recognition, vqa, text_qa, retrieval, detection;
+    int captions, recognition, vqa, text_qa, mine, retrieval, detection;
     int captions_of[EVAL_MANY];
 } eval_counts;
 

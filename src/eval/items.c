@@ -72,7 +72,7 @@ typedef struct item_field {
 
 static const struct {
     const char *task, *file;
-    item_field field[5];
+    item_field field[6]; /* the last is empty */
 } tasks[] = {
     { "caption",
       "captions.json",
@@ -87,6 +87,13 @@ static const struct {
     { "vqa",
       "vqa.json",
       { { "image", is_question, TEXT, false },
+        { "question", is_question, TEXT, false },
+        { "answer", is_text, TEXT, false },
+        { "options", is_texts, TEXTS, true } } },
+    { "mine",
+      "mine.json",
+      { { "image", is_question, TEXT, false },
+        { "names", is_texts, TEXTS, false },
         { "question", is_question, TEXT, false },
         { "answer", is_text, TEXT, false },
         { "options", is_texts, TEXTS, true } } },

@@ -191,6 +191,11 @@ static rap_status vqa(eval_run_state *run, json_t *item, void *payload, rap_err 
     return open_question(run, "vqa", item, payload, err);
 }
 
+static rap_status mine(eval_run_state *run, json_t *item, void *payload, rap_err *err)
+{
+    return open_question(run, "mine", item, payload, err);
+}
+
 static rap_status text_qa(eval_run_state *run, json_t *item, void *payload, rap_err *err)
 {
     return open_question(run, "text_qa", item, payload, err);
@@ -198,7 +203,7 @@ static rap_status text_qa(eval_run_state *run, json_t *item, void *payload, rap_
 
 rap_status eval_questions(eval_run_state *run, eval_scores *s, eval_counts *counts, rap_err *err)
 {
-    tally c = { 0 }, r = { 0 }, v = { 0 }, x = { 0 };
+    tally c = { 0 }, r = { 0 }, v = { 0 }, x = { 0 }, m = { 0 };
     rap_status status = eval_each(run, "caption", caption, &c, err);
 
     if (status == RAP_OK)
@@ -207,6 +212,8 @@ rap_status eval_questions(eval_run_state *run, eval_scores *s, eval_counts *coun
         status = eval_each(run, "vqa", vqa, &v, err);
     if (status == RAP_OK)
         status = eval_each(run, "text_qa", text_qa, &x, err);
+    if (status == RAP_OK)
+        status = eval_each(run, "mine", mine, &m, err);
     s->caption_precision = metrics_precision(c.names);
     s->caption_recall = metrics_recall(c.names);
     s->caption_f1 = metrics_f1(c.names);
@@ -219,6 +226,8 @@ rap_status eval_questions(eval_run_state *run, eval_scores *s, eval_counts *coun
     s->recognition_weighted = (s->recognition_positive + s->recognition_negative) / 2;
     s->vqa = metrics_ratio(v.right[0], v.asked[0]);
     s->text_qa = metrics_ratio(x.right[0], x.asked[0]);
+    s->mine = metrics_ratio(m.right[0], m.asked[0]);
+    counts->mine = m.asked[0];
     counts->captions = c.asked[0];
     counts->recognition = r.asked[0] + r.asked[1];
     counts->vqa = v.asked[0];

@@ -93,6 +93,7 @@ void eval_print_table(FILE *out, const eval_report *e)
         n->recognition);
     row(out, "vqa", "accuracy", m->vqa, b->vqa, n->vqa);
     row(out, "text_qa", "accuracy", m->text_qa, b->text_qa, n->text_qa);
+    row(out, "mine", "accuracy", m->mine, b->mine, n->mine);
     row(out, "retrieval", "top1", m->top1, b->top1, n->retrieval);
     row(out, "retrieval", "top2", m->top2, b->top2, n->retrieval);
     row(out, "detection", "recall", m->detection_recall, b->detection_recall, n->detection);

@@ -23,7 +23,8 @@ static json_t *by_number(const double value[EVAL_MANY])
 static json_t *scores(const eval_scores *s)
 {
     json_t *out = json_object(), *caption = json_object(), *recognition = json_object();
-    json_t *vqa = json_object(), *text_qa = json_object(), *retrieval = json_object();
+    json_t *vqa = json_object(), *text_qa = json_object(), *mine = json_object(),
+           *retrieval = json_object();
     json_t *detection = json_object();
 
     put_number(&caption, "precision", s->caption_precision);
@@ -35,6 +36,7 @@ static json_t *scores(const eval_scores *s)
     put_number(&recognition, "weighted", s->recognition_weighted);
     put_number(&vqa, "accuracy", s->vqa);
     put_number(&text_qa, "accuracy", s->text_qa);
+    put_number(&mine, "accuracy", s->mine);
     put_number(&retrieval, "top1", s->top1);
     put_number(&retrieval, "top2", s->top2);
     put_number(&detection, "recall", s->detection_recall);
@@ -42,6 +44,7 @@ static json_t *scores(const eval_scores *s)
     put_value(&out, "recognition", recognition);
     put_value(&out, "vqa", vqa);
     put_value(&out, "text_qa", text_qa);
+    put_value(&out, "mine", mine);
     put_value(&out, "retrieval", retrieval);
     put_value(&out, "detection", detection);
     return out;
@@ -55,6 +58,7 @@ static json_t *counts(const eval_counts *n)
     put_count(&out, "recognition", n->recognition);
     put_count(&out, "vqa", n->vqa);
     put_count(&out, "text_qa", n->text_qa);
+    put_count(&out, "mine", n->mine);
     put_count(&out, "retrieval", n->retrieval);
     put_count(&out, "detection", n->detection);
     return out;

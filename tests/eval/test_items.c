@@ -41,6 +41,8 @@ static const wrong lists[] = {
     { "vqa", "[{\"image\":\"a\",\"question\":\"q\",\"answer\":\"x\",\"options\":[\"x\"]}]", NULL },
     { "vqa", "[{\"image\":\"a\",\"question\":\"q\",\"answer\":\"x\",\"options\":[null]}]",
       "\"options\" must be a list of texts" },
+    { "mine", "[{\"image\":\"i\",\"names\":[\"n\"],\"question\":\"q\",\"answer\":\"2\"}]", NULL },
+    { "mine", "[{\"image\":\"i\",\"question\":\"q\",\"answer\":\"2\"}]", "no \"names\"" },
     { "text_qa", "[{\"question\":\"q\",\"answer\":\"x\"}]", NULL },
     { "text_qa", "[{\"question\":\"q\",\"answer\":[]}]", "\"answer\" must be a text" },
     { "retrieval", "[{\"image\":\"a\",\"box\":[1,2,3,4],\"name\":\"\"}]", NULL },

@@ -147,6 +147,19 @@ def vqa(rng, scenes, count=200):
     return items
 
 
+def mine(rng, scenes, count=200):
+    """How many of the known things are there, and which is furthest to a side."""
+    items = []
+    for f, scene, seen in scenes * 2:
+        talk = qa.Talk(scene, seen)
+        found = qa.mine_side(rng, talk) if len(items) % 2 else qa.mine_count(rng, talk)
+        if not found or len(items) == count or any(i["image"] == f and i["question"] == found[0] for i in items):
+            continue
+        item = {"image": f, "names": [c.name for c in seen], "question": found[0], "answer": found[1]}
+        items.append(item)
+    return items
+
+
 def text_qa(rng, concepts, each=2, before=()):
     """`each` questions about every concept, none of those `before`."""
     items = []
@@ -230,6 +243,7 @@ def main():
     write_pictures(a.out, rng, [], more)
     for name, value in make_more(rng, more, concepts, files).items():
         files[name] += value
+    files["mine.json"] = mine(np.random.default_rng((a.seed, 3)), more, 600)
     files["database.json"] = database(concepts)
     for name, value in files.items():
         write_json(a.out, name, value)
