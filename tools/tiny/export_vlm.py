@@ -160,12 +160,16 @@ def main():
     ap.add_argument("--clip", default="build/tiny/clip.pt")
     ap.add_argument("--out", default="models/tiny")
     ap.add_argument("--f32", action="store_true", help="full precision, for comparisons")
+    ap.add_argument("--decoder", action="store_true", help="model.gguf alone: the mmproj file stays as it is")
     a = ap.parse_args()
     model, spm = load_vlm(a.checkpoint)
     os.makedirs(a.out, exist_ok=True)
     write_model(os.path.join(a.out, "model.gguf"), model, spm, not a.f32)
-    write_mmproj(os.path.join(a.out, "mmproj-model.gguf"), model, load_tower(a.checkpoint, a.clip), not a.f32)
-    for name in ("model.gguf", "mmproj-model.gguf"):
+    names = ["model.gguf"]
+    if not a.decoder:
+        names.append("mmproj-model.gguf")
+        write_mmproj(os.path.join(a.out, names[1]), model, load_tower(a.checkpoint, a.clip), not a.f32)
+    for name in names:
         print(name, os.path.getsize(os.path.join(a.out, name)))
 
 

@@ -86,9 +86,10 @@ def _add(ids, i, things):
         ids.append(i)
 
 
-def choose(rng, scene, things):
+def choose(rng, scene, things, negatives):
     """(ids in the prompt's order, the one that is asked about or None), as retrieval would list them: the thing that the
-    question names, which may be a look-alike that is not there, then those found in the picture."""
+    question names, which may be a look-alike that is not there, then those found in the picture. Without negatives all of them
+    are there."""
     inside = [scene.objects[i].id for i in rng.permutation(len(scene.objects))]
     share = 0.95 if rng.random() < 0.6 else 0.6
     known = [i for i in inside if rng.random() < share]
@@ -96,14 +97,14 @@ def choose(rng, scene, things):
     if r < 0.25 and known:
         asked = known[0]
     elif r < 0.50:
-        asked = vlm_data._decoy(rng, scene, things, 1.0)
+        asked = vlm_data._decoy(rng, scene, things, 1.0) if negatives else known[0] if known else None
     else:
         asked = None
     if asked is not None:
         ids.append(asked)
     for i in known:
         _add(ids, i, things)
-    if rng.random() < 0.2:                      # a wrong match of retrieval
+    if negatives and rng.random() < 0.2:        # a wrong match of retrieval
         _add(ids, vlm_data._decoy(rng, scene, things, 1.0), things)
     if asked is None:
         ids = [ids[i] for i in rng.permutation(len(ids))]
@@ -133,6 +134,23 @@ def _present_turns(rng, talk):
     return [side or qa.mine_count(rng, talk)]
 
 
+def roll_call(rng, scene, things):
+    """Ids of a prompt in which every thing is asked for: known ones and look-alikes that are not there, in random order."""
+    ids = []
+    for i in rng.permutation(len(scene.objects))[:int(rng.integers(1, 4))]:
+        _add(ids, scene.objects[i].id, things)
+    for _ in range(int(rng.integers(1, 4))):
+        _add(ids, vlm_data._decoy(rng, scene, things, 1.0), things)
+    return [ids[i] for i in rng.permutation(len(ids))]
+
+
+def roll_call_turns(rng, talk):
+    """Is each of them there, and where are those that are?"""
+    turns = _recognitions(rng, talk, len(talk.concepts))
+    there = qa.Talk(talk.scene, [c for c in talk.concepts if talk.present(c)])
+    return turns + [qa.scene_question(rng, there) for _ in range(2)]
+
+
 def _about_turns(rng, talk, count):
     """About the picture and what is told; only of things that are there."""
     turns = []
@@ -158,16 +176,19 @@ def text_turns(rng, talk):
 
 # ---------------------------------------------------------------- samples
 
-def make_sample(rng, number, metas, things):
+def make_sample(rng, number, metas, things, negatives, calls):
     r = rng.random()
     image, scene, ids, asked = None, None, [], None
+    calling = calls > 0 and r < 0.85 and rng.random() < calls
     if r < 0.90:
         image = max((int(i) for i in rng.integers(len(metas), size=2)), key=lambda i: len(metas[i]["objects"]))
         scene = vlm_data.PoolScene(image, metas[image], things)
         if not scene.objects:
             return None
-        if r < 0.85:
-            ids, asked = choose(rng, scene, things)
+        if calling:
+            ids = roll_call(rng, scene, things)
+        elif r < 0.85:
+            ids, asked = choose(rng, scene, things, negatives)
     elif r < 0.98:
         while len(ids) < int(rng.integers(1, 4)):
             _add(ids, int(rng.integers(len(things))), things)
@@ -183,6 +204,8 @@ def make_sample(rng, number, metas, things):
         else:
             qa.without_anything(rng, talk)
             turns = [(q, a) for chain in talk.chains for q, a, _ in chain]
+    elif calling:
+        turns = roll_call_turns(rng, talk)
     elif asked is not None and not there:       # about an absent thing nothing but that it is absent
         turns = [qa.recognition(rng, talk, talk.asked.name, False)] if rng.random() < 0.8 else []
         talk.asked = None
@@ -207,12 +230,12 @@ def as_json(number, image, concepts, turns):
     return sample
 
 
-def write_samples(path, seed, count, metas, things):
+def write_samples(path, seed, count, metas, things, negatives, calls):
     rng = np.random.default_rng((seed, 3))
     with open(path + ".part", "w", encoding="utf-8") as f:
         number = 0
         while number < count:
-            sample = make_sample(rng, number, metas, things)
+            sample = make_sample(rng, number, metas, things, negatives, calls)
             if sample:
                 f.write(json.dumps(sample, ensure_ascii=False, separators=(",", ":")) + "\n")
                 number += 1
@@ -225,12 +248,15 @@ def main():
     ap.add_argument("--scenes", type=int, default=5000)
     ap.add_argument("--samples", type=int, default=20000)
     ap.add_argument("--validation", type=int, default=300, help="samples of the last scenes, held out")
+    ap.add_argument("--calls", type=float, default=0, help="share of the samples with concepts that ask whether each is there")
+    ap.add_argument("--no-negatives", action="store_true",
+                    help="no concepts that the picture does not show: what the paper leaves out in an ablation")
     ap.add_argument("--procs", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
     a = ap.parse_args()
     things, metas = vlm_data.pool(), draw(a.out, a.scenes, a.seed, a.procs)
     kept = a.scenes - a.scenes // 20
-    write_samples(os.path.join(a.out, "train.jsonl"), a.seed, a.samples, metas[:kept], things)
+    write_samples(os.path.join(a.out, "train.jsonl"), a.seed, a.samples, metas[:kept], things, not a.no_negatives, a.calls)
     write_held_out(a, metas, kept, things)
     print(f"{a.samples} samples with {a.scenes} scenes in {a.out}")
 
@@ -238,7 +264,7 @@ def main():
 def write_held_out(a, metas, kept, things):
     """Of scenes that no other sample shows."""
     held = [m if i >= kept else {"place": m["place"], "objects": []} for i, m in enumerate(metas)]
-    write_samples(os.path.join(a.out, "validation.jsonl"), a.seed + 1, a.validation, held, things)
+    write_samples(os.path.join(a.out, "validation.jsonl"), a.seed + 1, a.validation, held, things, True, 0)
 
 
 if __name__ == "__main__":
