@@ -14,7 +14,9 @@ const cli_command cmd_lora = {
     "export|import|projector|merge FILE --out PATH",
     "Convert an adapter to or from PEFT, or merge it into its model",
     "export     FILE is an adapter.gguf; PATH becomes a folder in the form of PEFT:\n"
-    "           adapter_model.safetensors and adapter_config.json.\n"
+    "           adapter_model.safetensors and adapter_config.json. --layout llava gives the "
+    "layers\n"
+    "           the names that they have in Hugging Face's LLaVA.\n"
     "import     FILE is such a folder; PATH becomes an adapter.gguf.\n"
     "projector  FILE is the non_lora_trainables.bin of LLaVA's training; PATH becomes a copy of\n"
     "           the mmproj with that projector.\n"
@@ -53,6 +55,7 @@ static int run(cli *c, int argc, char **argv)
         { "--out", CLI_TEXT, &f.out, "PATH", "what is written" },
         { "--model", CLI_TEXT, &f.model, "FILE", "the GGUF that the adapter is for" },
         { "--base", CLI_TEXT, &f.base, "NAME", "export: the base model in adapter_config.json" },
+        { "--layout", CLI_TEXT, &f.layout, "NAME", "export: llama (default) or llava" },
         { "--scale", CLI_REAL, &f.scale, "X", "merge: times the adapter's own scale: 1" },
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
@@ -69,6 +72,10 @@ static int run(cli *c, int argc, char **argv)
     }
     if (f.base && d->fn != lora_files_export) {
         cli_say("lora: --base has no effect on %s", d->name);
+        return CLI_USAGE;
+    }
+    if (f.layout && d->fn != lora_files_export) {
+        cli_say("lora: --layout has no effect on %s", d->name);
         return CLI_USAGE;
     }
     if (!isnan(f.scale) && d->fn != lora_files_merge) {

@@ -71,14 +71,23 @@ static rap_status with_both(const lora_files *f, deed *fn, rap_err *err)
     return status;
 }
 
+static bool is_llava(const lora_files *f)
+{
+    return f->layout && strcmp(f->layout, "llava") == 0;
+}
+
 static rap_status write_peft(const lora_files *f, const lora *l, const gguf_file *model,
                              rap_err *err)
 {
-    return peft_write(f->out, l, model, f->base ? f->base : "", err);
+    return peft_write(f->out, l, model, f->base ? f->base : "",
+                      is_llava(f) ? PEFT_LLAVA : PEFT_LLAMA, err);
 }
 
 rap_status lora_files_export(const lora_files *f, rap_err *err)
 {
+    if (f->layout && !is_llava(f) && strcmp(f->layout, "llama") != 0)
+        return err_set(err, RAP_E_ARGUMENT, "unknown layout '%.40s': llama or llava is expected",
+                       f->layout);
     return with_both(f, write_peft, err);
 }
 

@@ -7,9 +7,10 @@
 
 typedef struct lora_files {
     const char *from, *model, *profile, *out;
-    const char *base; /* of export: what PEFT calls the base model */
-    double scale;     /* of merge */
-    int threads;      /* 0: all */
+    const char *base;   /* of export: what PEFT calls the base model */
+    const char *layout; /* of export: where that has its decoder, "llama" (NULL) or "llava", see peft.h */
+    double scale;       /* of merge */
+    int threads;        /* 0: all */
 } lora_files;
 
 rap_status lora_files_export(const lora_files *f, rap_err *err);    /* adapter.gguf to PEFT's folder */

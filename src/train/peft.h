@@ -7,8 +7,13 @@
 
 #include "train/lora.h"
 
+/* Where the decoder is in Hugging Face's model: "model.layers" (a language model, and LLaVA by its authors), or
+ * "model.language_model.layers" (LlavaForConditionalGeneration). PEFT passes over what has another name and says nothing. */
+typedef enum peft_layout { PEFT_LLAMA, PEFT_LLAVA } peft_layout;
+
 /* `base`: base_model_name_or_path, what PEFT calls the base model; may be "". */
-rap_status peft_write(const char *folder, const lora *l, const gguf_file *model, const char *base, rap_err *err);
+rap_status peft_write(const char *folder, const lora *l, const gguf_file *model, const char *base,
+                      peft_layout layout, rap_err *err);
 /* `path`: the folder, or a .safetensors or .bin file beside its adapter_config.json. */
 rap_status peft_read(lora *out, const char *path, const gguf_file *model, rap_err *err);
 

@@ -12,6 +12,7 @@
 
 typedef struct writing {
     const lora *l;
+    peft_layout layout;
     shape shape;
     buf head;
     file_part *part; /* [2 + 2 · pairs] length, head, then A and B of each */
@@ -26,9 +27,10 @@ static void add_tensor(writing *w, peft_place place, char half, int64_t rows, in
     size_t size = (size_t)(rows * width) * sizeof *data;
 
     buf_printf(&w->head,
-               "%s\"base_model.model.model.layers.%" PRId64 ".%s.lora_%c.weight\": {\"dtype\": "
+               "%s\"base_model.model.model.%slayers.%" PRId64 ".%s.lora_%c.weight\": {\"dtype\": "
                "\"F32\", \"shape\": [%" PRId64 ", %" PRId64 "], \"data_offsets\": [%zu, %zu]}",
-               w->bytes ? ", " : "{\"__metadata__\": {\"format\": \"pt\"}, ", place.layer,
+               w->bytes ? ", " : "{\"__metadata__\": {\"format\": \"pt\"}, ",
+               w->layout == PEFT_LLAVA ? "language_model." : "", place.layer,
                peft_module(place.kind), half, rows, width, w->bytes, w->bytes + size);
     w->part[w->parts++] = (file_part){ data, size };
     w->bytes += size;
@@ -75,21 +77,43 @@ static rap_status write_tensors(writing *w, const char *folder, rap_err *err)
     return status;
 }
 
+/* The layers that have a LoRA: a list of their names, or in LLaVA, whose tower has layers of the same names, a pattern. */
+static json_t *target_modules(const writing *w)
+{
+    json_t *names = json_array(), *pattern = NULL;
+    buf b = BUF_INIT;
+
+    buf_puts(&b, ".*language_model\\.layers\\.[0-9]+\\.[a-z_]+\\.");
+    for (int i = 0; i < LINEAR_KINDS; i++) {
+        const char *name = strchr(peft_module((linear_kind)i), '.') + 1;
+
+        if (!w->has[i])
+            continue;
+        buf_printf(&b, "%s%s", json_array_size(names) ? "|" : "(", name);
+        json_array_append_new(names, json_string(name));
+    }
+    buf_puts(&b, ")");
+    if (w->layout == PEFT_LLAMA || buf_failed(&b)) {
+        buf_release(&b);
+        return names;
+    }
+    pattern = json_string(buf_text(&b));
+    buf_release(&b);
+    json_decref(names);
+    return pattern;
+}
+
 static rap_status write_config(const writing *w, const char *folder, const char *base, rap_err *err)
 {
     char *path = path_join(folder, "adapter_config.json"), *text;
-    json_t *modules = json_array(), *j;
+    json_t *j;
     rap_status status;
 
-    for (int i = 0; i < LINEAR_KINDS; i++)
-        if (w->has[i])
-            json_array_append_new(modules,
-                                  json_string(strchr(peft_module((linear_kind)i), '.') + 1));
     j = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:b, s:o}", "peft_type", "LORA",
                   "task_type", "CAUSAL_LM", "base_model_name_or_path", base, "r",
                   (json_int_t)w->l->pair[0].rank, "lora_alpha", w->l->alpha, "lora_dropout", 0.0,
                   "bias", "none", "fan_in_fan_out", 0, "inference_mode", 1, "target_modules",
-                  modules);
+                  target_modules(w));
     text = j ? json_text(j) : NULL;
     json_decref(j);
     status = !path || !text ? err_memory(err, "writing an adapter")
@@ -100,9 +124,9 @@ static rap_status write_config(const writing *w, const char *folder, const char 
 }
 
 rap_status peft_write(const char *folder, const lora *l, const gguf_file *model, const char *base,
-                      rap_err *err)
+                      peft_layout layout, rap_err *err)
 {
-    writing w = { .l = l, .parts = 2, .head = BUF_INIT };
+    writing w = { .l = l, .layout = layout, .parts = 2, .head = BUF_INIT };
     rap_status status = shape_read(&w.shape, model, err);
 
     w.part = mem_array(2 + 2 * l->count, sizeof *w.part);

@@ -113,6 +113,42 @@ static void through_peft_and_back_no_bit_changes(void **state)
     }
 }
 
+/* Hugging Face's LLaVA has its decoder in language_model, beside a tower whose layers have the same names. */
+static void a_llava_has_other_names(void **state)
+{
+    rap_err err = { 0 };
+    lora_files f = { .model = strdup(in("m.gguf")), .layout = "llava" };
+    char *text = NULL;
+    size_t len = 0;
+
+    make(&made_families[0], f.model, in("a.gguf"));
+    f.from = in("a.gguf");
+    f.out = in("llava");
+    assert_int_equal(lora_files_export(&f, &err), RAP_OK);
+    assert_int_equal(file_read(&text, &len, in("llava/adapter_model.safetensors"), 1 << 26, NULL),
+                     RAP_OK);
+    assert_non_null(strstr(
+        text + 8,
+        "\"base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight\""));
+    assert_null(strstr(text + 8, "\"base_model.model.model.layers."));
+    free(text);
+    assert_int_equal(file_read(&text, &len, in("llava/adapter_config.json"), 1 << 20, NULL),
+                     RAP_OK);
+    assert_non_null(
+        strstr(text, "\".*language_model\\\\.layers\\\\.[0-9]+\\\\.[a-z_]+\\\\.(q_proj|"));
+    free(text);
+    f.from = in("llava");
+    f.out = in("b.gguf");
+    assert_int_equal(lora_files_import(&f, &err), RAP_OK);
+    assert_same(in("a.gguf"), in("b.gguf"));
+    f.from = in("a.gguf");
+    f.out = in("x");
+    f.layout = "gemma";
+    assert_int_equal(lora_files_export(&f, &err), RAP_E_ARGUMENT);
+    assert_non_null(strstr(err.text, "unknown layout 'gemma'"));
+    free((char *)f.model);
+}
+
 /* out [MADE_ROWS, MADE_VOCAB] */
 static void logits_of(real *out, const char *model, const char *adapter)
 {
@@ -372,6 +408,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(through_peft_and_back_no_bit_changes),
+        cmocka_unit_test(a_llava_has_other_names),
         cmocka_unit_test(merged_answers_as_unmerged),
         cmocka_unit_test(frozen_weights_have_the_adapters_of_the_profile),
         cmocka_unit_test(what_does_not_fit_is_refused),

@@ -145,8 +145,8 @@ def places(family, tokenizer, picture):
     return family.before + family.image * count + family.after
 
 
-def reference(family, pictures, question, concepts):
-    """The prompt's tokens (-1: a place of a picture) and the logits behind it."""
+def prompt_of(family, pictures, question, concepts):
+    """What the model takes in, and where pictures stand in it."""
     tokenizer = AutoTokenizer.from_pretrained(family.folder)
     # An empty text first: our templates see one text, as llama.cpp's do. SmolVLM's own asks whether the first part is a
     # picture, and if so leaves out a space; that is the one difference.
@@ -173,9 +173,15 @@ def reference(family, pictures, question, concepts):
         inputs["pixel_values"] = pixels[None] if family.layout == "tiles" else pixels
     if family.before:
         inputs["token_type_ids"] = is_image.int()
+    return inputs, is_image
+
+
+def reference(family, pictures, question, concepts):
+    """The prompt's tokens (-1: a place of a picture) and the logits behind it."""
+    inputs, is_image = prompt_of(family, pictures, question, concepts)
     with torch.no_grad():
         logits = family.model(**inputs).logits[0, -1]
-    return torch.where(is_image, -1, ids)[0].tolist(), logits.numpy()
+    return torch.where(is_image, -1, inputs["input_ids"])[0].tolist(), logits.numpy()
 
 
 # ---- ours ----

@@ -4,8 +4,10 @@
  *     vlm_probe pixels MODEL MMPROJ OUT PICTURE
  *
  * logits: asks one question through a session, in the model's own chat template; concepts' pictures are encoded first,
- * as at `rap remember`. Prints as JSON what was evaluated (a token's id, or -1 for a row of a picture) and the answer; OUT
- * gets the logits behind the prompt as f32. VISION is auto, own or mtmd; MEMORY is f16, as the product has it, or f32.
+ * as at `rap remember`. Prints as JSON what was evaluated (a token's id, or -1 for a row of a picture) and the tokens of the
+ * answer that were evaluated after it; OUT gets the logits behind the prompt as f32. VISION is auto, own or mtmd; MEMORY is
+ * f16, as the product has it, or f32. PHOTO may be "-": none. The environment's LORA names an adapter, and TURNS=v1
+ * takes LLaVA's turns instead of the model's own template.
  * pixels: prints width and height of each piece that a picture is cut into; OUT gets the pieces as the tower takes them
  * in, [height, width, 3] f32.
  *
@@ -22,6 +24,15 @@
 #include <string.h>
 
 enum { CONCEPTS = 16, ANSWER = 24, FROM_CONCEPTS = 9 };
+
+static const prompt_style llava_v1 = {
+    .system = "A chat between a curious user and an artificial intelligence assistant. The "
+              "assistant gives "
+              "helpful, detailed, and polite answers to the user's questions. ",
+    .before_user = "USER: ",
+    .before_assistant = " ASSISTANT:",
+    .after_assistant = "</s>",
+};
 
 static struct {
     bool f32, recording, written;
@@ -56,7 +67,7 @@ struct llama_context *__wrap_llama_init_from_model(struct llama_model *m,
 
 int32_t __wrap_llama_decode(struct llama_context *ctx, struct llama_batch b)
 {
-    for (int32_t i = 0; probe.recording && !probe.written && i < b.n_tokens; i++)
+    for (int32_t i = 0; probe.recording && i < b.n_tokens; i++)
         printf("%s%d", probe.shown++ ? ", " : "", b.token ? b.token[i] : -1);
     return __real_llama_decode(ctx, b);
 }
@@ -65,8 +76,7 @@ int32_t __wrap_llama_decode(struct llama_context *ctx, struct llama_batch b)
 float *__wrap_llama_get_logits_ith(struct llama_context *ctx, int32_t i)
 {
     float *logits = __real_llama_get_logits_ith(ctx, i);
-    size_t count =
-        (size_t)llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(ctx)));
+    size_t count = (size_t)llama_vocab_n_tokens(llama_model_get_vocab(llama_get_model(ctx)));
 
     if (probe.recording && !probe.written) {
         FILE *f = fopen(probe.out, "wb");
@@ -74,6 +84,8 @@ float *__wrap_llama_get_logits_ith(struct llama_context *ctx, int32_t i)
         if (!logits || !f || fwrite(logits, sizeof *logits, count, f) != count || fclose(f) != 0)
             fail(probe.out, NULL);
         probe.written = true;
+        probe.shown = 0;
+        printf("], \"answer\": [");
     }
     return logits;
 }
@@ -82,9 +94,14 @@ float *__wrap_llama_get_logits_ith(struct llama_context *ctx, int32_t i)
 
 static vlm *open_model(const char *model, const char *mmproj, const char *vision)
 {
+    const char *lora = getenv("LORA"), *turns = getenv("TURNS");
+    const vlm_lora adapter = { lora, 1 };
     vlm_options o = { .model = model,
                       .mmproj = mmproj,
-                      .style = "chat",
+                      .lora = &adapter,
+                      .loras = lora ? 1 : 0,
+                      .style = turns ? "rap" : "chat",
+                      .turns = turns ? llava_v1 : (prompt_style){ 0 },
                       .vision = strcmp(vision, "own") == 0    ? VLM_VISION_OWN
                                 : strcmp(vision, "mtmd") == 0 ? VLM_VISION_MTMD
                                                               : VLM_VISION_AUTO,
@@ -115,7 +132,7 @@ static int logits(int argc, char **argv)
     session_picture shown[CONCEPTS];
     image photo = { 0 }, avatar = { 0 };
     session_picture query = { .pixels = &photo };
-    session_turn turn = { .query = &query,
+    session_turn turn = { .query = strcmp(argv[8], "-") != 0 ? &query : NULL,
                           .concept = concept,
                           .concept_picture = shown,
                           .question = argv[7],
@@ -128,7 +145,8 @@ static int logits(int argc, char **argv)
     probe.f32 = strcmp(argv[5], "f32") == 0;
     probe.out = argv[6];
     v = open_model(argv[2], argv[3], argv[4]);
-    read_picture(&photo, argv[8]);
+    if (turn.query)
+        read_picture(&photo, argv[8]);
     for (int i = FROM_CONCEPTS; i + 2 < argc && turn.concepts < CONCEPTS; i += 3) {
         float *rows = NULL;
         size_t floats = 0;
