@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 import yaml
 from peft import PeftModel
+from transformers import AutoTokenizer
 
 from llava import ROOT, failures, report, run_rap
 from trained import compare_adapter, compare_prompts, data_set, run, samples_of
@@ -33,8 +34,12 @@ from vlm_models import llava
 STEPS = 8
 
 
-def processor(family):
-    """What llava-hf's folders have besides: AutoProcessor and LLaMA-Factory read it."""
+def complete(family):
+    """What llava-hf's folders have besides: a processor's settings, and the number of the token <image>."""
+    number = AutoTokenizer.from_pretrained(family.folder).convert_tokens_to_ids("<image>")
+    config = json.loads((family.folder / "config.json").read_text())
+    (family.folder / "config.json").write_text(json.dumps(dict(config, image_token_index=number)))
+    family.model.config.image_token_id = number
     (family.folder / "processor_config.json").write_text(json.dumps(dict(
         processor_class="LlavaProcessor", patch_size=family.model.config.vision_config.patch_size, image_token="<image>",
         vision_feature_select_strategy="default", num_additional_image_tokens=1)))
@@ -63,7 +68,6 @@ def train(work, family):
 def trained_on(work, family, samples):
     """Prompts as LLaMA-Factory made them of these samples; what follows each must be the answer."""
     from datasets import load_from_disk
-    from transformers import AutoTokenizer
     tokenizer = AutoTokenizer.from_pretrained(family.folder)
     image, prompts, bad = tokenizer.convert_tokens_to_ids("<image>"), [], []
     rows = load_from_disk(str(work / "tokens"))["train"]
@@ -86,7 +90,7 @@ def main():
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     family = llava(work)
-    processor(family)
+    complete(family)
     data_set(rap, work / "set")
     run([rap, "dataset", "export", work / "set", work / "out", "--format", "sharegpt"])
     train(work, family)

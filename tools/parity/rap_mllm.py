@@ -5,12 +5,12 @@
     LLAMA_SOURCE=$(tools/setup/llama.sh source) python tools/parity/rap_mllm.py build RAP-MLLM PYTHON
 
 RAP-MLLM is a checkout of the authors' trainer; PYTHON an interpreter with what it needs. On the processor these do: torch 2.1.2,
-transformers 4.41.2, peft 0.11.1, accelerate 0.27.2, deepspeed 0.12.6 (imported when the LoRA is saved), sentencepiece, einops,
-protobuf, numpy 1.26. The recipe itself runs with the packages of requirements.txt.
+transformers 4.41.2, peft 0.11.1, accelerate 0.27.2, deepspeed 0.14.5 (with DS_BUILD_OPS=0), sentencepiece, einops, protobuf,
+numpy 1.26. The recipe itself runs with the packages of requirements.txt.
 
 A small LLaVA with random weights in its authors' layout is trained for a few steps with the arguments that docs/training.md
-gives, on the set of examples/dataset.sh as `rap dataset build` made it; --deepspeed is left out, and rap_train.py is called,
-which is train.py without flash attention. Then, in our own engine:
+gives, on the set of examples/dataset.sh as `rap dataset build` made it, with ZeRO-2 of DeepSpeed in one process. rap_train.py
+is called, which is train.py without flash attention. Then, in our own engine:
 
     prompts   of samples with a photo, as the trainer's data set gives them, equal those of `rap ask`, token by token
     import    `rap lora import` and `rap lora projector`: logits and greedy answers equal PEFT's with the trained projector
@@ -98,11 +98,11 @@ def train(work, checkout, python, model):
     arguments = documented()
     arguments.update({"--model_name_or_path": model, "--vision_tower": work / "tower", "--data_path": work / "set/train.json",
                       "--image_folder": work / "set/images", "--output_dir": work / "lora", "--max_steps": STEPS,
-                      "--use_cpu": "True", "--dataloader_num_workers": 0, "--report_to": "none"})
-    for left_out in ("--deepspeed", "--tf32"):
-        arguments.pop(left_out, None)
+                      "--use_cpu": "True", "--ddp_backend": "gloo"})
+    del arguments["--tf32"]  # for GPUs
     run([python, "llava/train/rap_train.py", *(x for pair in arguments.items() for x in pair)], work / "train.log", cwd=checkout,
-        PYTHONPATH=checkout, HF_HUB_OFFLINE=1, CUDA_VISIBLE_DEVICES="")
+        PYTHONPATH=checkout, HF_HUB_OFFLINE=1, CUDA_VISIBLE_DEVICES="", DS_ACCELERATOR="cpu", RANK=0, LOCAL_RANK=0, WORLD_SIZE=1,
+        MASTER_ADDR="127.0.0.1", MASTER_PORT=29517)
     losses = [e["loss"] for e in json.loads((work / "lora/trainer_state.json").read_text())["log_history"] if "loss" in e]
     report(len(losses) == STEPS and losses[-1] < losses[0], f"rap_train.py: {len(losses)} steps", f"loss {losses[0]:.3f} to {losses[-1]:.3f}")
 
@@ -144,9 +144,15 @@ def trained_model(family, work):
     tensors = load_file(folder / "adapter_model.safetensors")
     save_file({n.replace("model.model.layers", "model.model.language_model.layers"): t for n, t in tensors.items()},
               folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    settings["target_modules"] = r".*language_model\..*(" + "|".join(settings["target_modules"]) + ")"  # not the tower's
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
     other = torch.load(work / "lora/non_lora_trainables.bin", map_location="cpu", weights_only=True)
-    family.model.model.multi_modal_projector.load_state_dict({
-        f"linear_{1 if '.0.' in n else 2}.{n.rsplit('.', 1)[1]}": t.float() for n, t in other.items()})
+    projector = family.model.model.multi_modal_projector
+    before = projector.linear_1.weight.clone()
+    projector.load_state_dict({f"linear_{1 if '.0.' in n else 2}.{n.rsplit('.', 1)[1]}": t.float() for n, t in other.items()})
+    moved = float((projector.linear_1.weight - before).abs().max())
+    report(moved > 0, "the projector was trained", f"its numbers moved by up to {moved:.1e}")
     return PeftModel.from_pretrained(family.model, folder).eval().float()
 
 
