@@ -8,7 +8,7 @@
 #include "train/lora.h"
 
 /* Where the decoder is in Hugging Face's model: "model.layers" (a language model, and LLaVA by its authors), or
- * "model.language_model.layers" (LlavaForConditionalGeneration). PEFT passes over what has another name and says nothing. */
+ * "model.language_model.layers" (LlavaForConditionalGeneration). PEFT leaves out what has another name, with a warning. */
 typedef enum peft_layout { PEFT_LLAMA, PEFT_LLAVA } peft_layout;
 
 /* `base`: base_model_name_or_path, what PEFT calls the base model; may be "". */
