@@ -1,6 +1,6 @@
 /* export.h: a data set in the RAP format in the forms that other trainers read.
  *
- *     llava       OUT/train.json and images/: LLaVA's list, {"id", "image": [paths], "conversations"}
+ *     llava       OUT/train.json and images/: LLaVA-NeXT's list, {"id", "image": [paths], "conversations"}
  *     sharegpt    OUT/rap.json, images/ and dataset_info.json, as LLaMA-Factory registers data
  *     webdataset  OUT/train-000000.tar …: 0000000.json, 0000000.jpg (the photo), 0000000.1.jpg … (the concepts' pictures)
  *

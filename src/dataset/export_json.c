@@ -1,4 +1,4 @@
-/* export_json.c: LLaVA's list and LLaMA-Factory's: one file of JSON, with the pictures in images/ beside it. */
+/* export_json.c: LLaVA-NeXT's list and LLaMA-Factory's: one file of JSON, with the pictures in images/ beside it. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/temp.h"
