@@ -145,6 +145,8 @@ static int run(cli *c, int argc, char **argv)
     const cli_option options[] = {
         { "--out", CLI_TEXT, &o.folder, "FOLDER",
           "where the adapter, the losses and checkpoints go" },
+        { "--from", CLI_TEXT, &o.from, "ADAPTER",
+          "begin with the numbers of this adapter.gguf, of the same rank and alpha" },
         { "--method", CLI_TEXT, &method, "NAME", "lora; others: `rap train --method head --help`" },
         { "--rank", CLI_NUMBER, &rank, "N", "of the LoRA: 128" },
         { "--alpha", CLI_REAL, &o.alpha, "X", "its scale is alpha / rank: 256" },

@@ -253,13 +253,15 @@ static rap_status read_lessons(training *t, rap_err *err)
 static rap_status write_settings(training *t, rap_err *err)
 {
     const train_options *o = t->o;
-    char *path = NULL, sum[65] = "", adapters[65];
+    char *path = NULL, sum[65] = "", adapters[65], from[65] = "";
     rap_status status = lesson_file(&path, o->data, err);
 
     if (!status)
         status = file_sha256(sum, path, err);
     if (!status)
         status = base_adapters_name(adapters, t->profile, err);
+    if (!status && o->from)
+        status = file_sha256(from, o->from, err);
     free(path);
     if (status)
         return status;
@@ -274,6 +276,8 @@ static rap_status write_settings(training *t, rap_err *err)
         buf_printf(&t->settings, ", projector %g", o->projector_lr);
     if (*adapters)
         buf_printf(&t->settings, ", adapters %.12s", adapters);
+    if (o->from)
+        buf_printf(&t->settings, ", from %.12s", from);
     if (o->bf16)
         buf_puts(&t->settings, ", bf16");
     if (o->validation > 0)
@@ -314,6 +318,47 @@ static rap_status make_room(training *t, rap_err *err)
 
 /* ---- where it begins and stops ---- */
 
+static rap_status check_from(const training *t, const lora *l, rap_err *err)
+{
+    const train_options *o = t->o;
+    rap_status status = lora_check(l, o->from, t->file, err);
+
+    if (status)
+        return status;
+    if (l->alpha != o->alpha)
+        return err_set(err, RAP_E_ARGUMENT, "%s: its alpha is %g: --alpha %g goes on from it",
+                       o->from, l->alpha, l->alpha);
+    for (size_t i = 0; i < l->count; i++)
+        if (l->pair[i].rank != o->rank)
+            return err_set(err, RAP_E_ARGUMENT, "%s: its rank is %lld: --rank %lld goes on from it",
+                           o->from, (long long)l->pair[i].rank, (long long)l->pair[i].rank);
+    return RAP_OK;
+}
+
+/* The numbers of another adapter, in place of those that are drawn. */
+static rap_status begin_from(const training *t, rap_err *err)
+{
+    lora l = { .pair = NULL };
+    const linear *layer;
+    rap_status status = lora_read(&l, t->o->from, err);
+
+    if (!status)
+        status = check_from(t, &l, err);
+    for (size_t i = 0; !status && (layer = decoder_linear(t->decoder, i)) != NULL; i++) {
+        const lora_pair *p = lora_find(&l, layer->w.tensor->name);
+
+        if (!p)
+            status = err_set(err, RAP_E_MODEL, "%s: has nothing for '%s', which is trained",
+                             t->o->from, layer->w.tensor->name);
+        for (int64_t k = 0; p && k < p->rank * p->in; k++)
+            layer->a[k] = p->a[k];
+        for (int64_t k = 0; p && k < p->rank * p->out; k++)
+            layer->b[k] = p->b[k];
+    }
+    lora_release(&l);
+    return status;
+}
+
 static checkpoint state_of(const training *t)
 {
     return (checkpoint){ .step = t->step,
@@ -331,8 +376,10 @@ static checkpoint state_of(const training *t)
 static rap_status begin_at(training *t, rap_err *err)
 {
     checkpoint c = state_of(t);
-    rap_status status = checkpoint_read(&c, t->checkpoint, err);
+    rap_status status = t->o->from ? begin_from(t, err) : RAP_OK;
 
+    if (!status)
+        status = checkpoint_read(&c, t->checkpoint, err);
     if (status)
         return status;
     t->result->from_step = t->step = c.step;

@@ -16,6 +16,7 @@ typedef enum train_projector { TRAIN_PROJECTOR_OFF, TRAIN_PROJECTOR_AUTO, TRAIN_
 
 typedef struct train_options {
     const char *data, *profile, *folder; /* profile NULL: the user's default */
+    const char *from;                    /* NULL; else an adapter of this rank and alpha whose numbers it begins with */
     int rank;                            /* 128 */
     double alpha, dropout;               /* 256, 0.05 */
     double lr, warmup, clip;             /* 1e-4; 0.03 of the steps; 1: the gradient's length at most, 0: none */

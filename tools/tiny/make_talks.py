@@ -134,6 +134,12 @@ def _present_turns(rng, talk):
     return [side or qa.mine_count(rng, talk)]
 
 
+def one_of_two(rng, scene, things):
+    """A thing of the picture, or one that is not there."""
+    there = scene.objects[int(rng.integers(len(scene.objects)))].id
+    return [there if rng.random() < 0.5 else vlm_data._decoy(rng, scene, things, 0.6)]
+
+
 def roll_call(rng, scene, things):
     """Ids of a prompt in which every thing is asked for: known ones and look-alikes that are not there, in random order."""
     ids = []
@@ -176,19 +182,22 @@ def text_turns(rng, talk):
 
 # ---------------------------------------------------------------- samples
 
-def make_sample(rng, number, metas, things, negatives, calls):
+def make_sample(rng, number, metas, things, a):
     r = rng.random()
     image, scene, ids, asked = None, None, [], None
-    calling = calls > 0 and r < 0.85 and rng.random() < calls
+    single = a.singles > 0 and r < 0.85 and rng.random() < a.singles
+    calling = not single and a.calls > 0 and r < 0.85 and rng.random() < a.calls
     if r < 0.90:
         image = max((int(i) for i in rng.integers(len(metas), size=2)), key=lambda i: len(metas[i]["objects"]))
         scene = vlm_data.PoolScene(image, metas[image], things)
         if not scene.objects:
             return None
-        if calling:
+        if single:
+            ids = [int(i) for i in one_of_two(rng, scene, things)]
+        elif calling:
             ids = roll_call(rng, scene, things)
         elif r < 0.85:
-            ids, asked = choose(rng, scene, things, negatives)
+            ids, asked = choose(rng, scene, things, not a.no_negatives)
     elif r < 0.98:
         while len(ids) < int(rng.integers(1, 4)):
             _add(ids, int(rng.integers(len(things))), things)
@@ -204,6 +213,8 @@ def make_sample(rng, number, metas, things, negatives, calls):
         else:
             qa.without_anything(rng, talk)
             turns = [(q, a) for chain in talk.chains for q, a, _ in chain]
+    elif single:
+        turns = _recognitions(rng, talk, 1)
     elif calling:
         turns = roll_call_turns(rng, talk)
     elif asked is not None and not there:       # about an absent thing nothing but that it is absent
@@ -230,12 +241,12 @@ def as_json(number, image, concepts, turns):
     return sample
 
 
-def write_samples(path, seed, count, metas, things, negatives, calls):
+def write_samples(path, seed, count, metas, things, a):
     rng = np.random.default_rng((seed, 3))
     with open(path + ".part", "w", encoding="utf-8") as f:
         number = 0
         while number < count:
-            sample = make_sample(rng, number, metas, things, negatives, calls)
+            sample = make_sample(rng, number, metas, things, a)
             if sample:
                 f.write(json.dumps(sample, ensure_ascii=False, separators=(",", ":")) + "\n")
                 number += 1
@@ -248,6 +259,8 @@ def main():
     ap.add_argument("--scenes", type=int, default=5000)
     ap.add_argument("--samples", type=int, default=20000)
     ap.add_argument("--validation", type=int, default=300, help="samples of the last scenes, held out")
+    ap.add_argument("--singles", type=float, default=0,
+                    help="share of the samples with concepts that show one and ask whether it is there: what is learnt first")
     ap.add_argument("--calls", type=float, default=0, help="share of the samples with concepts that ask whether each is there")
     ap.add_argument("--no-negatives", action="store_true",
                     help="no concepts that the picture does not show: what the paper leaves out in an ablation")
@@ -256,7 +269,7 @@ def main():
     a = ap.parse_args()
     things, metas = vlm_data.pool(), draw(a.out, a.scenes, a.seed, a.procs)
     kept = a.scenes - a.scenes // 20
-    write_samples(os.path.join(a.out, "train.jsonl"), a.seed, a.samples, metas[:kept], things, not a.no_negatives, a.calls)
+    write_samples(os.path.join(a.out, "train.jsonl"), a.seed, a.samples, metas[:kept], things, a)
     write_held_out(a, metas, kept, things)
     print(f"{a.samples} samples with {a.scenes} scenes in {a.out}")
 
@@ -264,7 +277,7 @@ def main():
 def write_held_out(a, metas, kept, things):
     """Of scenes that no other sample shows."""
     held = [m if i >= kept else {"place": m["place"], "objects": []} for i, m in enumerate(metas)]
-    write_samples(os.path.join(a.out, "validation.jsonl"), a.seed + 1, a.validation, held, things, True, 0)
+    write_samples(os.path.join(a.out, "validation.jsonl"), a.seed + 1, a.validation, held, things, a)
 
 
 if __name__ == "__main__":
