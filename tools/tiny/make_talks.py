@@ -150,11 +150,10 @@ def roll_call(rng, scene, things):
     return [ids[i] for i in rng.permutation(len(ids))]
 
 
-def roll_call_turns(rng, talk):
-    """Is each of them there, and where are those that are?"""
-    turns = _recognitions(rng, talk, len(talk.concepts))
+def roll_call_turns(rng, talk, questions):
+    """Is each of them there? Then questions about the picture and those that are."""
     there = qa.Talk(talk.scene, [c for c in talk.concepts if talk.present(c)])
-    return turns + [qa.scene_question(rng, there) for _ in range(2)]
+    return _recognitions(rng, talk, len(talk.concepts)) + [qa.scene_question(rng, there) for _ in range(questions)]
 
 
 def _about_turns(rng, talk, count):
@@ -183,7 +182,7 @@ def text_turns(rng, talk):
 # ---------------------------------------------------------------- samples
 
 def make_sample(rng, number, metas, things, a):
-    r = rng.random()
+    r = 0.5 if max(a.singles, a.calls) == 1 else rng.random()
     image, scene, ids, asked = None, None, [], None
     single = a.singles > 0 and r < 0.85 and rng.random() < a.singles
     calling = not single and a.calls > 0 and r < 0.85 and rng.random() < a.calls
@@ -216,7 +215,7 @@ def make_sample(rng, number, metas, things, a):
     elif single:
         turns = _recognitions(rng, talk, 1)
     elif calling:
-        turns = roll_call_turns(rng, talk)
+        turns = roll_call_turns(rng, talk, 0 if a.calls == 1 else 2)
     elif asked is not None and not there:       # about an absent thing nothing but that it is absent
         turns = [qa.recognition(rng, talk, talk.asked.name, False)] if rng.random() < 0.8 else []
         talk.asked = None
@@ -260,8 +259,8 @@ def main():
     ap.add_argument("--samples", type=int, default=20000)
     ap.add_argument("--validation", type=int, default=300, help="samples of the last scenes, held out")
     ap.add_argument("--singles", type=float, default=0,
-                    help="share of the samples with concepts that show one and ask whether it is there: what is learnt first")
-    ap.add_argument("--calls", type=float, default=0, help="share of the samples with concepts that ask whether each is there")
+                    help="share of the samples with concepts that show one and ask whether it is there; 1: no others")
+    ap.add_argument("--calls", type=float, default=0, help="share of the samples with concepts that ask whether each is there; 1: no others")
     ap.add_argument("--no-negatives", action="store_true",
                     help="no concepts that the picture does not show: what the paper leaves out in an ablation")
     ap.add_argument("--procs", type=int, default=2)
