@@ -474,6 +474,37 @@ static void an_adapter_has_a_positive_alpha(void **state)
     unlink(path);
 }
 
+/* The deviation of the second colour; 0 and less are no deviations. */
+static void colours_have_a_positive_deviation(void **state)
+{
+    static const float tries[] = { 0.5f, 0, -0.5f, NAN };
+    const char *key = "clip.vision.image_std";
+    char path[] = "/tmp/rap-colours-XXXXXX", *bytes = NULL, *at;
+    check_facts facts;
+    size_t size;
+    pair p;
+
+    if (!find_pair(&p, "tiny"))
+        return;
+    assert_int_equal(check_model(&facts, p.model, NULL), RAP_OK);
+    assert_int_equal(file_read(&bytes, &size, p.mmproj, 1 << 26, NULL), RAP_OK);
+    at = memmem(bytes, size, key, strlen(key));
+    assert_non_null(at);
+    at += strlen(key) + 4 + 4 + 8 + sizeof *tries; /* list, of f32, three, the first */
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        rap_err err = { 0 };
+
+        memcpy(at, &tries[i], sizeof *tries);
+        assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
+        assert_int_equal(check_mmproj(path, &facts, &err), i ? RAP_E_FORMAT : RAP_OK);
+        if (i)
+            assert_non_null(strstr(err.text, key));
+    }
+    unlink(path);
+    free(bytes);
+}
+
 static void missing_files_are_named(void **state)
 {
     vlm_options o = { .model = "/nowhere/model.gguf" };
@@ -496,6 +527,7 @@ int main(void)
         cmocka_unit_test(damaged_adapters_never_crash),
         cmocka_unit_test(good_files_pass),
         cmocka_unit_test(an_adapter_has_a_positive_alpha),
+        cmocka_unit_test(colours_have_a_positive_deviation),
         cmocka_unit_test(missing_files_are_named),
     };
 
