@@ -1,7 +1,11 @@
 /* chat_line.c: reading without an editor, then with one.
  *
  * The editor reads through get_character(), because libedit itself goes on after an interrupted read. It writes to
- * stderr, like every prompt. */
+ * stderr, like every prompt.
+ *
+ * Between two lines the terminal is in its usual mode, in which a Ctrl-D that nobody waits for is queued as a NUL byte.
+ * So that none is lost, the editor's mode begins before the prompt (libedit would set it afterwards), and a NUL that was
+ * queued until then counts as Ctrl-D. */
 #include "cli/chat_line.h"
 
 #include "base/mem.h"
@@ -13,10 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
 enum { HISTORY = 500 };
+static const char CTRL_D = 4;
 
 struct chat_lines {
     bool terminal, quiet;
@@ -24,6 +30,7 @@ struct chat_lines {
     History *history;
     bool has_held; /* a byte that ended a character before its time */
     char held;
+    int queued; /* bytes typed before the editor's mode began, and not read yet */
 };
 
 /* ---- without an editor ---- */
@@ -77,6 +84,11 @@ static int get_byte(chat_lines *l, char *out)
     }
     while (!interrupt_caught() && (got = read(STDIN_FILENO, out, 1)) < 0 && errno == EINTR)
         ;
+    if (got > 0 && l->queued > 0) {
+        l->queued--;
+        if (*out == '\0')
+            *out = CTRL_D;
+    }
     return (int)got;
 }
 
@@ -121,6 +133,19 @@ static bool open_editor(chat_lines *l)
     return true;
 }
 
+/* With "edit off" in ~/.editrc the terminal stays in its usual mode, also while it is read. */
+static void begin_editing(chat_lines *l)
+{
+    int editing = 0;
+
+    l->queued = 0;
+    if (el_get(l->editor, EL_EDITMODE, &editing) != 0 || !editing)
+        return;
+    el_set(l->editor, EL_PREP_TERM, 1);
+    if (ioctl(STDIN_FILENO, FIONREAD, &l->queued) != 0)
+        l->queued = 0;
+}
+
 static chat_line read_edited(chat_lines *l, buf *line)
 {
     int count = 0;
@@ -128,6 +153,7 @@ static chat_line read_edited(chat_lines *l, buf *line)
     HistEvent event;
 
     el_resize(l->editor); /* the window may have changed since */
+    begin_editing(l);
     text = el_gets(l->editor, &count);
     if (interrupt_caught()) {
         fputs(interrupt_caught() == SIGINT ? "^C\n" : "\n", stderr);

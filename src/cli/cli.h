@@ -19,6 +19,12 @@ enum {
     CLI_CONTINUE = -1
 };
 
+/* Texts, of a flag that may be repeated say. */
+typedef struct cli_list {
+    const char *item[32]; /* ended by NULL */
+    int count;
+} cli_list;
+
 /* The global flags, and the handle after cli_open(). */
 typedef struct cli {
     const char *profile; /* --profile */
@@ -34,6 +40,7 @@ typedef struct cli {
     const char *endpoint, *model; /* --endpoint, --model, likewise */
     bool verify;         /* --verify, likewise */
     const char *prefix_cache;     /* --prefix-cache, likewise: a number of MiB */
+    cli_list given;      /* the flags of the command line, each once, so far as there is room */
     bool stdin_used;     /* '-' was given */
     bool store_absent;   /* the file of --store does not exist: reported at the end, after success */
     void *piped;         /* the bytes of a picture read from a pipe */
@@ -57,12 +64,6 @@ typedef struct cli_command {
 } cli_command;
 
 typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_NUMBER, CLI_REAL, CLI_BOX, CLI_LIST } cli_kind;
-
-/* Repeated texts of one flag. */
-typedef struct cli_list {
-    const char *item[32]; /* ended by NULL */
-    int count;
-} cli_list;
 
 typedef struct cli_option {
     const char *name; /* "--image" */

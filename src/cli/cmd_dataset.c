@@ -207,6 +207,53 @@ static int usage(const char *what)
     return CLI_USAGE;
 }
 
+/* ---- the actions ---- */
+
+typedef struct action {
+    const char *name;
+    const char *flags[16]; /* that it uses, besides --json and --quiet */
+} action;
+
+static const action actions[] = {
+    { "build", { "--out", "--format", "--threads" } },
+    { "stats", { "--out" } },
+    { "show", { "--out" } },
+    { "export", { "--out", "--format", "--shard" } },
+    { "annotate",
+      { "--endpoint", "--model", "--profile", "--task", "--prompts", "--parallel", "--per-minute",
+        "--side", "--max-tokens", "--dry-run", "--replay", "--threads" } },
+    { "novel",
+      { "--endpoint", "--prompt", "--negative", "--strength", "--seed", "--steps", "--views",
+        "--side", "--threshold", "--profile", "--threads" } },
+};
+
+static const action *action_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (strcmp(name, actions[i].name) == 0)
+            return &actions[i];
+    return NULL;
+}
+
+static bool uses(const action *a, const char *flag)
+{
+    for (size_t i = 0; a->flags[i]; i++)
+        if (strcmp(a->flags[i], flag) == 0)
+            return true;
+    return strcmp(flag, "--json") == 0 || strcmp(flag, "--quiet") == 0;
+}
+
+static int refuse_others(const cli *c, const action *a)
+{
+    for (int i = 0; i < c->given.count; i++)
+        if (!uses(a, c->given.item[i])) {
+            cli_say("dataset: %s has no effect on %s; leave it out (see `rap dataset --help`)",
+                    c->given.item[i], a->name);
+            return CLI_USAGE;
+        }
+    return CLI_CONTINUE;
+}
+
 static int run(cli *c, int argc, char **argv)
 {
     const char *out = NULL, *format = NULL;
@@ -252,8 +299,13 @@ static int run(cli *c, int argc, char **argv)
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     int code = cli_parse(c, &cmd_dataset, options, &argc, argv, 2, 3);
+    const action *a = NULL;
 
     if (code != CLI_CONTINUE)
+        return code;
+    if (!(a = action_named(argv[0])))
+        return usage("build, stats, show, export, annotate or novel is expected");
+    if ((code = refuse_others(c, a)) != CLI_CONTINUE)
         return code;
     if (strcmp(argv[0], "build") == 0)
         return argc != 2 || !out ? usage("build takes CONFIG.json and --out FOLDER")
@@ -271,8 +323,6 @@ static int run(cli *c, int argc, char **argv)
     if (strcmp(argv[0], "annotate") == 0)
         return argc != 2 ? usage("annotate takes a folder")
                          : cli_dataset_annotate(c, argv[1], &ask);
-    if (strcmp(argv[0], "novel") == 0)
-        return argc != 2 ? usage("novel takes a folder")
-                         : cli_dataset_novel(c, argv[1], ask.endpoint, ask.side, &views);
-    return usage("build, stats, show, export, annotate or novel is expected");
+    return argc != 2 ? usage("novel takes a folder")
+                     : cli_dataset_novel(c, argv[1], ask.endpoint, ask.side, &views);
 }

@@ -102,10 +102,17 @@ static bool parse_box(rap_box *out, const char *text)
     return out->w > 0 && out->h > 0;
 }
 
+static bool add_text(cli_list *list, const char *text)
+{
+    if (list->count + 1 >= (int)(sizeof list->item / sizeof *list->item))
+        return false;
+    list->item[list->count++] = text;
+    list->item[list->count] = NULL;
+    return true;
+}
+
 static bool set_value(const cli_option *o, void *value, const char *text)
 {
-    cli_list *list = value;
-
     switch (o->kind) {
     case CLI_FLAG:
         *(bool *)value = true;
@@ -120,11 +127,7 @@ static bool set_value(const cli_option *o, void *value, const char *text)
     case CLI_BOX:
         return parse_box(value, text);
     case CLI_LIST:
-        if (list->count + 1 >= (int)(sizeof list->item / sizeof *list->item))
-            return false;
-        list->item[list->count++] = text;
-        list->item[list->count] = NULL;
-        return true;
+        return add_text(value, text);
     }
     return false;
 }
@@ -135,6 +138,14 @@ static const cli_option *find_option(const cli_option *options, const char *arg,
         if (strlen(o->name) == len && strncmp(o->name, arg, len) == 0)
             return o;
     return NULL;
+}
+
+static void note_given(cli *c, const char *name)
+{
+    for (int i = 0; i < c->given.count; i++)
+        if (strcmp(c->given.item[i], name) == 0)
+            return;
+    add_text(&c->given, name);
 }
 
 /* Parses the flag at argv[*i] (moving *i over its value). CLI_CONTINUE or CLI_USAGE. */
@@ -177,6 +188,7 @@ static int parse_flag(cli *c, const cli_command *command, const cli_option *opti
         cli_say("%s: %s: expected %s, got '%s'", command->name, o->name, o->argument, text);
         return CLI_USAGE;
     }
+    note_given(c, o->name);
     return CLI_CONTINUE;
 }
 

@@ -52,7 +52,8 @@ typedef struct dataset_stats {
     uint64_t both_sides;    /* pictures that stand in training and validation */
 } dataset_stats;
 
-/* Counts a folder that dataset_build made, or a file in the RAP format (pictures are then not looked for). */
+/* Counts a folder that dataset_build made, or a file in the RAP format (pictures are then not looked for). RAP_E_NOT_FOUND:
+ * no samples are in it. */
 rap_status dataset_count(dataset_stats *out, const char *path, rap_err *err);
 void dataset_print(FILE *out, const dataset_stats *s);
 /* path: what was counted. A PNG that would replace a file of it is refused. */

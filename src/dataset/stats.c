@@ -178,6 +178,8 @@ rap_status dataset_count(dataset_stats *out, const char *path, rap_err *err)
     memset(out, 0, sizeof *out);
     status = file_is_folder(path) ? count_folder(&c, path, err) : count_file(&c, path, 1, err);
     free(c.pictures.entry);
+    if (status == RAP_OK && out->samples == 0)
+        status = err_set(err, RAP_E_NOT_FOUND, "%s: holds no samples", path);
     return status;
 }
 

@@ -105,6 +105,9 @@ rap_status lora_read(lora *out, const char *path, rap_err *err)
                          path);
     if (!status)
         status = gguf_get_float(g, "adapter.lora.alpha", &out->alpha, err);
+    if (!status && out->alpha <= 0)
+        status = err_set(err, RAP_E_FORMAT, "%s: adapter.lora.alpha is %g; it must be above 0",
+                         path, out->alpha);
     for (size_t i = 0; !status && i < gguf_tensor_count(g); i++)
         status = read_half(out, g, gguf_tensor_at(g, i), err);
     gguf_file_close(g);

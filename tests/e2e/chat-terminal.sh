@@ -16,6 +16,7 @@ import http.server, json, os, pty, re, select, signal, subprocess, sys, threadin
 
 root, rap = sys.argv[1], os.environ["RAP_BIN"]
 bad = []
+silent = threading.Event()  # a question that is not answered has come
 
 
 class Endpoint(http.server.BaseHTTPRequestHandler):
@@ -35,8 +36,9 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Type", "text/event-stream")
             self.end_headers()
             if "silent" in question:
+                silent.set()
                 time.sleep(20)
-            for word in ["one"] if "short" in question else ["word"] * 400:
+            for word in ["one"] if "short" in question else ["word"] * (20 if "few" in question else 400):
                 chunk = {"choices": [{"delta": {"content": word + " "}}]}
                 self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
                 self.wfile.flush()
@@ -47,6 +49,12 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+
+def wait_until_silent():
+    if not silent.wait(30):
+        bad.append("no question came")
+    silent.clear()
 
 
 class Chat:
@@ -74,16 +82,6 @@ class Chat:
 
     def send(self, text):
         os.write(self.fd, text.encode())
-
-    def leave(self):
-        """Ctrl-D, and again after three seconds: one that comes while the terminal is being set up is lost."""
-        self.send("\x04")
-        for _ in range(30):
-            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return self.end()
-            time.sleep(0.1)
-        self.send("\x04")
-        return self.end()
 
     def end(self):
         for _ in range(100):
@@ -119,8 +117,14 @@ chat.send("\x03")
 chat.expect(r"\^C\r\n.*Ctrl-D.*\r\n> $")
 chat.send("/what\r")
 chat.expect(r"rap: /what: no such command.*\n> $")
-same("after Ctrl-D", chat.leave(), 2)  # of /what
+chat.send("\x04")
+same("after Ctrl-D", chat.end(), 2)  # of /what
 same("a history on disk", sorted(os.listdir(".")), ["store.db"])
+
+chat = Chat()
+chat.name = "Ctrl-D before the prompt"
+chat.send("\x04")
+same("after an early Ctrl-D", chat.end(), 0)
 
 chat = Chat()
 chat.name = "twice"
@@ -147,7 +151,8 @@ chat.send("/forget-conversation\r")
 chat.expect(r"forgot the conversation\r\n> $")
 chat.send("Who owns <duke>?\r")
 chat.expect(r"rap: <duke> is not in the store.*\r\n.*\r\n> $")
-same("others", chat.leave(), 0)
+chat.send("\x04")
+same("others", chat.end(), 0)
 
 # ---- an endpoint ----
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
@@ -162,10 +167,10 @@ chat.send("a long answer\r")
 chat.expect("word word word")
 chat.send("\x03")
 start = time.time()
-chat.expect(r"\^C\r\n> $")
+chat.expect(r"\^C(word )*\r\n> $")  # some came before it
 chat.name = "a silent endpoint"
 chat.send("silent\r")
-time.sleep(0.5)
+wait_until_silent()
 chat.send("\x03")
 chat.expect(r"\r\n> $", 10)
 chat.name = "a busy endpoint"
@@ -178,22 +183,33 @@ if time.time() - start > 25:  # the waits that were stopped take longer
 chat.name = "afterwards"
 chat.send("a short answer\r")
 chat.expect(r"one.*\r\n> $")
-same("after all that", chat.leave(), 0)
+chat.send("\x04")
+same("after all that", chat.end(), 0)
+
+chat = Chat(*endpoint)
+chat.name = "Ctrl-D during an answer"
+chat.expect("> $")
+chat.send("a few words\r")
+chat.expect("word word")
+chat.send("\x04")
+chat.expect(r"(word )+\r\n> (\^D)?\r\n")
+same("after Ctrl-D during an answer", chat.end(), 0)
 
 chat = Chat("--json", *endpoint)
 chat.name = "json"
 chat.expect("> $")
 chat.send("silent\r")
-time.sleep(0.5)
+wait_until_silent()
 chat.send("\x03")
 chat.expect(r'"answer":null,"error":"stopped"\}\r\n> $', 10)
-same("json", chat.leave(), 0)
+chat.send("\x04")
+same("json", chat.end(), 0)
 
 # Elsewhere than on a terminal Ctrl-C ends the chat, as it ends every command.
 process = subprocess.Popen([rap, "chat", *endpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 process.stdin.write("silent\nshort\n")
 process.stdin.flush()
-time.sleep(1)
+wait_until_silent()
 process.send_signal(signal.SIGINT)
 same("from a pipe", (process.wait(10), process.stdout.read()), (-signal.SIGINT, ""))
 

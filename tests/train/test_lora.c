@@ -59,7 +59,7 @@ static decoder *open_decoder(const gguf_file *g, int rank)
 }
 
 /* A model of the family at `path`, and an adapter of random numbers for it. */
-static void make(const made *m, const char *path, const char *adapter)
+static void make_with(const made *m, const char *path, const char *adapter, double alpha)
 {
     char own[64];
     gguf_file *g = made_open(m, own);
@@ -67,10 +67,15 @@ static void make(const made *m, const char *path, const char *adapter)
 
     for (size_t i = 0; i < decoder_params(d); i++)
         decoder_param(d)[i] = (float)(uniform_at(1, 2, i) - 0.5);
-    assert_int_equal(adapter_write(adapter, d, RANK, ALPHA, false, NULL), RAP_OK);
+    assert_int_equal(adapter_write(adapter, d, RANK, alpha, false, NULL), RAP_OK);
     assert_int_equal(rename(own, path), 0);
     decoder_close(d);
     gguf_file_close(g);
+}
+
+static void make(const made *m, const char *path, const char *adapter)
+{
+    make_with(m, path, adapter, ALPHA);
 }
 
 /* The same pairs, in whatever order. */
@@ -322,6 +327,14 @@ static void what_does_not_fit_is_refused(void **state)
                           .from = in("peft/adapter_model.safetensors"),
                           .out = in("peft/adapter_config.json") },
             "is a file of the input");
+    for (int i = 0; i < 2; i++) {
+        make_with(&made_families[1], f.model, f.from, i ? -ALPHA : 0);
+        refused(lora_files_merge,
+                (lora_files){ .model = f.model, .from = f.from, .out = in("x"), .scale = 1 },
+                i ? "a.gguf: adapter.lora.alpha is -7;" : "a.gguf: adapter.lora.alpha is 0;");
+        refused(lora_files_export, f, "it must be above 0");
+    }
+    make(&made_families[1], f.model, f.from);
     spoil(f.from);
     refused(lora_files_export, f, "not finite");
     assert_false(file_exists(in("x")));

@@ -30,6 +30,9 @@ rap_status check_lora(const char *path, const check_facts *model, rap_err *err)
         status = expect(g, "general.architecture", model->architecture, err);
     if (!status)
         status = gguf_get_float(g, "adapter.lora.alpha", &alpha, err);
+    if (!status && alpha <= 0)
+        status = err_set(err, RAP_E_FORMAT, "%s: adapter.lora.alpha is %g; it must be above 0",
+                         path, alpha);
     if (!status)
         status = check_kinds(g, err);
     if (!status)

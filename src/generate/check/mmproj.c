@@ -54,6 +54,24 @@ static rap_status check_sizes(tower *t, const gguf_file *g, rap_err *err)
     return RAP_OK;
 }
 
+/* Colours less their mean, divided by their deviation. */
+static rap_status check_colours(const gguf_file *g, rap_err *err)
+{
+    rap_status status = RAP_OK;
+
+    for (size_t i = 0; !status && i < 3; i++) {
+        double mean = 0, deviation = 0;
+
+        status = gguf_array_float(g, "clip.vision.image_mean", i, &mean, err);
+        if (!status)
+            status = gguf_array_float(g, "clip.vision.image_std", i, &deviation, err);
+        if (!status && deviation <= 0)
+            status = err_set(err, RAP_E_FORMAT, "%s: clip.vision.image_std must be positive",
+                             gguf_file_path(g));
+    }
+    return status;
+}
+
 /* Sizes a picture may be split at (LLaVA 1.6): each side 1 to MAX_IMAGE. */
 static rap_status check_pinpoints(const gguf_file *g, rap_err *err)
 {
@@ -292,6 +310,8 @@ rap_status check_mmproj(const char *path, check_facts *model, rap_err *err)
     model->known = model->known && !status && is_known(kind, len);
     if (!status)
         status = check_sizes(&t, g, err);
+    if (!status)
+        status = check_colours(g, err);
     if (!status && gguf_find(g, "v.position_embd.weight"))
         status = check_tensor(g, "v.position_embd.weight", CHECK_MATRIX, 4,
                               (int64_t[]){ t.D, CHECK_ANY, CHECK_ANY, CHECK_ANY }, err);

@@ -18,6 +18,7 @@
 #include "generate/session.h"
 
 #include <fcntl.h>
+#include <math.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -373,7 +374,7 @@ static uint64_t number_from(const char *name, uint64_t fallback)
 }
 
 /* An adapter for the random pair. */
-static void write_adapter(const char *path)
+static void write_adapter(const char *path, float alpha)
 {
     static float a[128 * 4], b[4 * 128];
     gguf_writer *w = gguf_writer_new("llama");
@@ -382,7 +383,7 @@ static void write_adapter(const char *path)
         a[i] = b[i] = (float)(i % 7 - 3);
     gguf_put_string(w, "general.type", "adapter", 7);
     gguf_put_string(w, "adapter.type", "lora", 4);
-    gguf_put_float(w, "adapter.lora.alpha", 4);
+    gguf_put_float(w, "adapter.lora.alpha", alpha);
     gguf_put_tensor(w, "blk.0.attn_output.weight.lora_a", GGUF_F32, 2, (int64_t[]){ 128, 4 }, a);
     gguf_put_tensor(w, "blk.0.attn_output.weight.lora_b", GGUF_F32, 2, (int64_t[]){ 4, 128 }, b);
     gguf_put_tensor(w, "token_embd.weight.lora_a", GGUF_F32, 2, (int64_t[]){ 1, 354 }, a);
@@ -401,7 +402,7 @@ static void fuzz_part(role part, uint64_t rounds)
     if (!find_pair(&p, "random"))
         return;
     close(mkstemp(adapter));
-    write_adapter(adapter);
+    write_adapter(adapter, 4);
     paths[MODEL] = p.model;
     paths[PROJECTOR] = p.mmproj;
     walk(&g, paths[part]);
@@ -448,6 +449,62 @@ static void good_files_pass(void **state)
     assert_int_equal(check_lora(p.model, &facts, &err), RAP_E_FORMAT);
 }
 
+static void an_adapter_has_a_positive_alpha(void **state)
+{
+    static const struct {
+        float alpha;
+        rap_status status;
+        const char *word;
+    } tries[] = { { 4, RAP_OK, "" },
+                  { 0, RAP_E_FORMAT, "adapter.lora.alpha is 0;" },
+                  { -8, RAP_E_FORMAT, "adapter.lora.alpha is -8;" },
+                  { NAN, RAP_E_FORMAT, "'adapter.lora.alpha' is not a finite number" } };
+    const check_facts facts = { .architecture = "llama" };
+    char path[] = "/tmp/rap-alpha-XXXXXX";
+
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        rap_err err = { 0 };
+
+        write_adapter(path, tries[i].alpha);
+        assert_int_equal(check_lora(path, &facts, &err), tries[i].status);
+        assert_non_null(strstr(err.text, tries[i].word));
+        assert_true(!*err.text || strncmp(err.text, path, strlen(path)) == 0);
+    }
+    unlink(path);
+}
+
+/* The deviation of the second colour; 0 and less are no deviations. */
+static void colours_have_a_positive_deviation(void **state)
+{
+    static const float tries[] = { 0.5f, 0, -0.5f, NAN };
+    const char *key = "clip.vision.image_std";
+    char path[] = "/tmp/rap-colours-XXXXXX", *bytes = NULL, *at;
+    check_facts facts;
+    size_t size;
+    pair p;
+
+    if (!find_pair(&p, "tiny"))
+        return;
+    assert_int_equal(check_model(&facts, p.model, NULL), RAP_OK);
+    assert_int_equal(file_read(&bytes, &size, p.mmproj, 1 << 26, NULL), RAP_OK);
+    at = memmem(bytes, size, key, strlen(key));
+    assert_non_null(at);
+    at += strlen(key) + 4 + 4 + 8 + sizeof *tries; /* list, of f32, three, the first */
+    close(mkstemp(path));
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        rap_err err = { 0 };
+
+        memcpy(at, &tries[i], sizeof *tries);
+        assert_int_equal(file_write(path, bytes, size, NULL), RAP_OK);
+        assert_int_equal(check_mmproj(path, &facts, &err), i ? RAP_E_FORMAT : RAP_OK);
+        if (i)
+            assert_non_null(strstr(err.text, key));
+    }
+    unlink(path);
+    free(bytes);
+}
+
 static void missing_files_are_named(void **state)
 {
     vlm_options o = { .model = "/nowhere/model.gguf" };
@@ -469,6 +526,8 @@ int main(void)
         cmocka_unit_test(damaged_projectors_never_crash),
         cmocka_unit_test(damaged_adapters_never_crash),
         cmocka_unit_test(good_files_pass),
+        cmocka_unit_test(an_adapter_has_a_positive_alpha),
+        cmocka_unit_test(colours_have_a_positive_deviation),
         cmocka_unit_test(missing_files_are_named),
     };
 
