@@ -1,9 +1,10 @@
 """Training data of the base model: the toy world without any personalisation.
 
-A base LLaVA sees one picture and reads text. It captions, answers about the scene, finds things that are there twice, gives
-boxes, and answers about a text that it is given. No prompt shows a second picture, and none has RAP's list of concepts.
+A base LLaVA sees a picture and reads text. It captions, answers about the scene, finds things that are there twice, gives
+boxes, and answers about a text that it is given. Albums (--albums) show several pictures with a line of text each, as interleaved
+documents do, and ask what they have in common. No prompt has RAP's list of concepts, and nothing is remembered.
 
-Reading order: scenes, what is asked about them, texts, then Packer.
+Reading order: scenes, what is asked about them, texts, albums, then Packer.
 """
 import functools
 import re
@@ -38,6 +39,12 @@ def scenes(count, procs, split="train"):
     make = functools.partial(make_scene, split=split)
     px, metas = world.prerender(f"base_scene_{split}_{count}", make, count, seed=16, procs=procs)
     return px["px"], metas
+
+
+def avatars(count, procs, split="train"):
+    """Pictures of single things [N, 128, 128, 3]; number i shows thing i modulo the pool's size."""
+    make = functools.partial(data.make_avatar, split=split)
+    return world.prerender(f"base_avatar_{split}_{count}", make, count, seed=17, procs=procs)[0]["px"]
 
 
 def twins(scene):
@@ -109,6 +116,40 @@ class Passage:
             talk.ask("told", qa.pick(rng, TOLD).format(n=n), "No" if n == self.spare else "Yes")
 
 
+# ---------------------------------------------------------------- albums
+
+INSIDE = ("Is the thing of {l} in the first picture?", "Does the first picture show the thing of {l}?",
+          "Can you see the thing of {l} in the first picture?")
+WHERE = ("Where in the first picture is the thing of {l}?", "Where is the thing of {l} in the first picture?")
+SHARED = ("Which other pictures show a thing of the first one?", "What of the first picture is in the other ones?")
+
+
+class Album:
+    """Pictures behind the first one, each of one thing, with a label and a line of text."""
+
+    def __init__(self, rng, scene, things, avatars, count):
+        self.pictures, labels = [], []
+        titled = qa.chance(rng, 0.5)
+        concepts = data.choose_concepts(rng, scene, count, avatars, things, 0.8)
+        for i, c in enumerate(concepts):
+            labels.append(qa.random_name(rng, taken=labels) if titled else f"picture {i + 2}")
+            self.pictures.append((c, labels[-1]))
+        self.titled = titled
+
+    def ask(self, rng, talk, count):
+        inside = {label: any(o.inst == c.inst for o in talk.scene.objects) for c, label in self.pictures}
+        for c, label in self.pictures:
+            talk.ask("inside", qa.pick(rng, INSIDE).format(l=label), "Yes" if inside[label] else "No")
+            spot = next((qa.side_of(o) for o in talk.scene.objects if o.inst == c.inst), "nowhere")
+            talk.ask("where", qa.pick(rng, WHERE).format(l=label), spot)
+        shared = [label for label in inside if inside[label]]
+        talk.ask("shared", qa.pick(rng, SHARED), qa.join_words(shared) + "." if shared else "none")
+        for _ in range(count):
+            c, label = qa.pick(rng, self.pictures)
+            q, a = qa.info_question(rng, c)
+            talk.ask("about", q.replace(c.tag, f"the thing of {label}"), a.replace(c.tag, "it"))
+
+
 # ---------------------------------------------------------------- packs
 
 class Pack(data.Pack):
@@ -122,8 +163,8 @@ class Pack(data.Pack):
 class Packer:
     """A picture, a text, both or nothing, then questions that do not see each other."""
 
-    def __init__(self, spm, metas, things, seed=0):
-        self.spm, self.metas, self.things = spm, metas, things
+    def __init__(self, spm, metas, things, seed=0, albums=0.0, avatars=0):
+        self.spm, self.metas, self.things, self.albums, self.avatars = spm, metas, things, albums, avatars
         self.rng = np.random.default_rng((seed, 78))
         self.thing = spm.ids["\u2581thing"]
         self.color = {spm.encode(" " + c)[-1]: c for c in world.COLORS}
@@ -134,7 +175,41 @@ class Packer:
             if self.metas[index]["objects"]:
                 return data.PoolScene(index, self.metas[index], self.things)
 
+    def album(self):
+        rng, p, talk = self.rng, Pack(), qa.Talk(self.scene(), [])
+        album = Album(rng, talk.scene, self.things, self.avatars, int(rng.integers(1, 5)))
+        p.add([BOS], data.PLAIN)
+        p.add(self.spm.encode("USER: "), data.PLAIN)
+        p.add_image(("scene", talk.scene.index))
+        p.add(self.spm.encode("\n"), data.PLAIN)
+        for c, label in album.pictures:
+            self._leaf(p, c, label, album.titled, talk.scene)
+        album.ask(rng, talk, 4)
+        qa.chain_some(rng, talk)
+        p.close_prefix()
+        for turns in talk.chains:
+            self._chain(p, turns, talk, bare=False)
+        return p
+
+    def _leaf(self, p, c, label, titled, scene):
+        """A picture, its label and its line; the places are those that train_vlm.py probes."""
+        p.add_image(("avatar", c.image))
+        p.add(self.spm.encode("\n Title:" if titled else "\n This is"), data.PLAIN)
+        first = len(p.tokens) + 1
+        p.add(self.spm.encode(" " + label), data.PLAIN)
+        end = len(p.tokens) - 1
+        p.add(self.spm.encode(". " + c.info.replace(c.tag, "This")), data.INFO)
+        line = len(p.tokens) - 1
+        p.add(self.spm.encode("\n"), data.PLAIN)
+        box = next((o.box for o in scene.objects if o.inst == c.inst), None)
+        p.lines[label] = (end, line)
+        p.probes.append((line, -1 if box is None else data._patch_of(box), p.images[-1][0], p.images[0][0], end,
+                         min(first, end)))
+        p.covers.append(data._covered(box))
+
     def pack(self):
+        if self.albums and self.rng.random() < self.albums:
+            return self.album()
         rng, p, r = self.rng, Pack(), self.rng.random()
         talk = qa.Talk(self.scene() if r < 0.72 else None, [])
         passage = Passage(rng, self.things, int(rng.integers(1, 5))) if 0.60 < r < 0.97 else None

@@ -3,8 +3,8 @@
     python tools/tiny/train_base.py --models models/tiny --out build/tiny/base.pt --minutes 60
 
 The tower, the projector and the words' embeddings are those of --models and stay as they are, so that base and adapter share one
-mmproj file; the decoder's blocks begin anew (`Vlm.start_circuits`). What it reads is in base_data.py: one picture at most, no
-remembered things. A checkpoint is written every few minutes; --resume goes on.
+mmproj file; the decoder's blocks begin anew (`Vlm.start_circuits`). What it reads is in base_data.py: no remembered things, and
+one picture at most but for --albums, the share of prompts with several. A checkpoint is written every few minutes; --resume goes on.
 
 Reading order: weights from GGUF, BaseTrainer, run, main.
 """
@@ -28,6 +28,9 @@ import vlm_data as data
 from spm import FIRST_BYTE, Spm
 from train_vlm import MATCH_HEADS, log, point_loss, wanted
 from vlm_model import N_PATCH, SCALE, Config, Tower
+
+
+AVATARS, DEV_AVATARS = 2 * data.POOL, 800
 
 
 # ---------------------------------------------------------------- weights from GGUF
@@ -94,13 +97,14 @@ class BaseTrainer(train_vlm.Trainer):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        for part in (self.dense, self.ideal, self.ground, self.find_tag, self.find_line, self.find_look):
+        for part in (self.dense, self.ideal, self.ground):
             part.requires_grad_(False)
 
-    def embed(self, batch, scene):
+    def embed(self, batch, pictures):
+        """pictures: (scenes, avatars), [N, P, D] each."""
         x = self.model.embed(batch["tokens"])
         if len(batch["rows"]):
-            img = scene[batch["index"]].float()
+            img = torch.stack([pictures[0 if s else 1][i] for s, i in zip(batch["scene"], batch["index"])]).float()
             at = batch["starts"][:, None] + torch.arange(N_PATCH)
             flat = (batch["rows"][:, None] * x.shape[1] + at).flatten()
             x = x.flatten(0, 1).index_copy(0, flat, img.flatten(0, 1)).view_as(x)
@@ -125,8 +129,29 @@ class BaseTrainer(train_vlm.Trainer):
             out[name] = out.get(name, 0) + loss / MATCH_HEADS
         return out
 
-    def hidden(self, batch, scene):
-        x, m, blocks = self.embed(batch, scene), self.model, batch["blocks"]
+    def compare(self, i, x, cos, sin, mask, batch):
+        """Losses of an album's pictures at block i: heads that look for their things in the first picture, as in train_vlm.py."""
+        if len(batch["probes"]) and 0 < i < 4:
+            at = batch["probes"][:, [1, 5, 6]] if i == 3 else batch["probes"][:, 3:4] + train_vlm.MIDDLE
+            self.points[f"match{i}"] = train_vlm.match_loss(self.model.blocks[i], x, cos, sin, mask, batch, at)
+
+    def probe(self, i, x, batch):
+        """Losses of the heads that tell where a picture's thing is, from the picture, its label and its line."""
+        probes = batch["probes"]
+        if len(probes) == 0 or i not in (self.probe_at - 2, self.probe_at - 1):
+            return
+        patch = probes[:, 2]
+        where = torch.stack([torch.where(patch < 0, 8, patch % 8), torch.where(patch < 0, 8, patch // 8)], 1)
+        if i == self.probe_at - 2:
+            said = {"look": self.find_look(train_vlm.norm(self.pooled(x, batch)))}
+        else:
+            said = {"line": self.find_line(train_vlm.norm(x[probes[:, 0], probes[:, 1]])),
+                    "label": self.find_tag(train_vlm.norm(x[probes[:, 0], probes[:, 5]]))}
+        for name, p in said.items():
+            self.points[name] = F.cross_entropy(p.reshape(-1, 9), where.flatten())
+
+    def hidden(self, batch, pictures):
+        x, m, blocks = self.embed(batch, pictures), self.model, batch["blocks"]
         B, T = blocks.shape
         allowed = (blocks[:, None, :] == 0) | (blocks[:, None, :] == blocks[:, :, None])
         allowed &= torch.ones(T, T, dtype=torch.bool).tril()
@@ -137,12 +162,15 @@ class BaseTrainer(train_vlm.Trainer):
             if self.training:
                 self.points.update(train_vlm.pointing(m.blocks, i, x, cos, sin, mask, batch))
                 self.points.update(self.aims(i, x, cos, sin, mask, batch))
+                self.compare(i, x, cos, sin, mask, batch)
             x = block(x, cos, sin, mask)
+            if self.training:
+                self.probe(i, x, batch)
         at, slot = wanted(batch["weights"])
         return m.norm(m.blocks[-1].forward_at(x, cos, sin, mask, at)), slot
 
-    def forward(self, batch, scene, progress):
-        h, (b, t, s) = self.hidden(batch, scene)
+    def forward(self, batch, pictures, progress):
+        h, (b, t, s) = self.hidden(batch, pictures)
         ce = F.cross_entropy(self.model.head(h[b, s]), batch["tokens"][b, t + 1], reduction="none")
         weight = batch["weights"][b, t + 1]
         out = {"lm": (ce * weight).sum() / weight.sum(), **self.points}
@@ -153,9 +181,10 @@ class BaseTrainer(train_vlm.Trainer):
 
 # ---------------------------------------------------------------- run
 
-def stream(spm, metas, rank, seed, size):
+def stream(a, spm, metas, rank, seed, size):
     """Endless batches of packs of like length, as in train_vlm.py."""
-    packer, shuffle = base_data.Packer(spm, metas, data.pool(), seed=1000 * seed + rank), random.Random(seed)
+    packer = base_data.Packer(spm, metas, data.pool(), 1000 * seed + rank, a.albums, AVATARS)
+    shuffle = random.Random(seed)
     while True:
         packs = sorted((packer.pack() for _ in range(size * 8)), key=lambda p: len(p.tokens))
         groups = [packs[i:i + size] for i in range(0, len(packs), size)]
@@ -165,14 +194,14 @@ def stream(spm, metas, rank, seed, size):
 
 
 @torch.no_grad()
-def watch(trainer, spm, dev, count):
+def watch(a, trainer, spm, dev, count):
     """Share of held-out answers whose every token is the likeliest one, by skill."""
     trainer.eval()
-    packer = base_data.Packer(spm, dev["metas"], data.pool("dev"), seed=4)
+    packer = base_data.Packer(spm, dev["metas"], data.pool("dev"), 4, a.albums, DEV_AVATARS)
     right, seen = Counter(), Counter()
     for _ in range(count // 8):
         batch = train_vlm.to_torch(base_data.collate([packer.pack() for _ in range(8)]))
-        h, (b, t, slot) = trainer.hidden(batch, dev["scene"])
+        h, (b, t, slot) = trainer.hidden(batch, dev["pictures"])
         place = {(int(r), int(p)): int(k) for r, p, k in zip(b, t, slot)}
         best = trainer.model.head(h).argmax(-1)
         for row, answers in enumerate(batch["answers"]):
@@ -192,12 +221,12 @@ def worker(rank, a, trainer, spm, job, step, elapsed):
         dist.init_process_group("gloo", init_method=f"file://{job['meet']}", rank=rank, world_size=a.workers)
     params = [p for p in trainer.parameters() if p.requires_grad]
     opt = train_vlm.Optimizer(trainer, a.lr, a.muon_lr)
-    batches = stream(spm, job["metas"], rank, a.seed + step, a.batch)
+    batches = stream(a, spm, job["metas"], rank, a.seed + step, a.batch)
     begun, saved, watched, first = time.time() - elapsed, time.time(), time.time(), step
     sums, tokens = defaultdict(list), 0
     while (progress := train_vlm.shared_clock(begun, a.minutes, a.workers)) < 1:
         batch = next(batches)
-        total, parts = trainer(batch, job["scene"], progress)
+        total, parts = trainer(batch, job["pictures"], progress)
         for p in params:                        # same set of gradients in every worker
             p.grad = torch.zeros_like(p)
         total.backward()
@@ -219,11 +248,11 @@ def worker(rank, a, trainer, spm, job, step, elapsed):
             train_vlm.save(a.out, trainer, spm, step, time.time() - begun)
             saved = time.time()
         if time.time() - watched > 60 * a.watch_every:
-            watch(trainer, spm, job["dev"], 48)
+            watch(a, trainer, spm, job["dev"], 48)
             watched = time.time()
     if rank == 0:
         train_vlm.save(a.out, trainer, spm, step, time.time() - begun)
-        watch(trainer, spm, job["dev"], 200)
+        watch(a, trainer, spm, job["dev"], 200)
 
 
 def parse():
@@ -238,6 +267,7 @@ def parse():
     ap.add_argument("--lr", type=float, default=1.2e-3)
     ap.add_argument("--muon-lr", type=float, default=0.01)
     ap.add_argument("--scenes", type=int, default=12000)
+    ap.add_argument("--albums", type=float, default=0, help="share of prompts with several pictures")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--save-every", type=float, default=3)
     ap.add_argument("--watch-every", type=float, default=6)
@@ -253,13 +283,15 @@ def main():
     tower, step, elapsed = adopt(trainer, a.models), 0, 0.0
     if a.resume:
         ck = torch.load(a.out, weights_only=False)
-        trainer.load_state_dict(ck["trainer"])
+        trainer.load_state_dict(ck["trainer"], strict=False)
         step, elapsed = ck["step"], ck["elapsed"]
     px, metas = base_data.scenes(a.scenes, a.procs)
     dev_px, dev_metas = base_data.scenes(400, a.procs, "dev")
     load = functools.partial(project, trainer, tower, procs=a.procs)
-    job = {"scene": load(px, f"base_{a.scenes}"), "metas": metas,
-           "dev": {"scene": load(dev_px, "base_dev"), "metas": dev_metas}, "meet": os.path.abspath(a.out) + ".meet"}
+    avatars, dev_avatars = (base_data.avatars(n, a.procs, split) for n, split in ((AVATARS, "train"), (DEV_AVATARS, "dev")))
+    job = {"pictures": (load(px, f"base_{a.scenes}"), load(avatars, "base_avatars")), "metas": metas,
+           "dev": {"pictures": (load(dev_px, "base_dev"), load(dev_avatars, "base_dev_avatars")), "metas": dev_metas},
+           "meet": os.path.abspath(a.out) + ".meet"}
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.parameters() if p.requires_grad)} parameters to train")
     if os.path.exists(job["meet"]):
         os.remove(job["meet"])
