@@ -427,8 +427,11 @@ static rap_status file_make_folder(const char *path, rap_err *err)
     if (file_is_folder(path))
         return RAP_OK;
     if (mkdir(path, 0777) == 0) {
-        path_sync(path);
-        return RAP_OK;
+        rap_status status = path_sync(path, err);
+
+        if (status != RAP_OK)
+            rmdir(path); /* so that the next one who makes it syncs it */
+        return status;
     }
     if (errno == EEXIST && file_is_folder(path))
         return RAP_OK;

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -124,14 +125,24 @@ char *path_beside_program(const char *relative)
     return found;
 }
 
-void path_sync(const char *path)
+static bool cannot_be_synced(int reason)
+{
+    return reason == EINVAL || reason == ENOTSUP || reason == EROFS || reason == EBADF ||
+           reason == EACCES;
+}
+
+rap_status path_sync(const char *path, rap_err *err)
 {
     char *folder = path_folder(path);
     int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    rap_status status = RAP_OK;
 
-    if (fd >= 0) {
-        fsync(fd);
+    if (!folder)
+        return err_memory(err, "syncing a folder");
+    if ((fd < 0 || fsync(fd) != 0) && !cannot_be_synced(errno))
+        status = err_file(err, path, "syncing its folder");
+    if (fd >= 0)
         close(fd);
-    }
     free(folder);
+    return status;
 }

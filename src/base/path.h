@@ -2,6 +2,8 @@
 #ifndef RAP_BASE_PATH_H
 #define RAP_BASE_PATH_H
 
+#include "base/err.h"
+
 #include <stdbool.h>
 
 char *path_join(const char *folder, const char *name);        /* free(); absolute `name` wins */
@@ -14,7 +16,8 @@ bool path_is_inside(const char *path, const char *root); /* real paths both: is 
 char *path_user_data(const char *name);          /* <user data folder>/rap/`name`; NULL: no such; free() */
 char *path_beside_program(const char *relative); /* `relative` to the program's folder; free() */
 
-/* Syncs the folder of `path`, so that a new name in it survives a power cut. */
-void path_sync(const char *path);
+/* Syncs the folder of `path`, so that a new name in it survives a power cut. RAP_OK too where folders cannot be synced: on
+ * some file systems, and for a user who may not read them. */
+rap_status path_sync(const char *path, rap_err *err);
 
 #endif

@@ -385,7 +385,9 @@ rap_status temp_publish(temp *t, const char *path, temp_publishing how, rap_err 
         return status;
     }
     if (wait)
-        path_sync(path);
+        status = path_sync(path, err);
+    if (status != RAP_OK && how == TEMP_NEW)
+        unlink(path);
     temp_close(t);
-    return RAP_OK;
+    return status;
 }

@@ -32,7 +32,8 @@ typedef enum temp_publishing {
     TEMP_NEW            /* RAP_E_EXISTS when the name is taken */
 } temp_publishing;
 
-/* Gives a file its name, durably, and closes it; after a failure it is removed. */
+/* Gives a file its name, durably, and closes it; after a failure it is removed, unless it has replaced another one already
+ * and only its folder could not be synced. */
 rap_status temp_publish(temp *t, const char *path, temp_publishing how, rap_err *err);
 /* Removes a file, or a folder and the files in it, and closes it; after a rename it only closes. Leaves TEMP_INIT, on
  * which it does nothing. */

@@ -302,12 +302,12 @@ static rap_status move_pictures(leaving *l, const char *images, rap_err *err)
         return err_file(err, images, "making the folder");
     for (; status == RAP_OK && l->moved < count; l->moved += status == RAP_OK)
         status = move_one(l, images, json_string_value(json_array_get(l->staged, l->moved)), err);
-    if (l->moved > 0) {
+    if (status == RAP_OK && l->moved > 0) {
         char *last = path_join(images, json_string_value(json_array_get(l->staged, l->moved - 1)));
 
-        if (last)
-            path_sync(last);
-        path_sync(images);
+        status = last ? path_sync(last, err) : err_memory(err, "exporting");
+        if (status == RAP_OK)
+            status = path_sync(images, err);
         free(last);
     }
     return status;

@@ -226,8 +226,8 @@ static rap_status write_all(raw *r, const unsigned char *bytes, size_t size, rap
 
     if (code == SQLITE_OK)
         code = m->xSync(r->file, SQLITE_SYNC_NORMAL);
-    if (code == SQLITE_OK)
-        path_sync(r->full);
+    if (code == SQLITE_OK && path_sync(r->full, err) != RAP_OK)
+        return RAP_E_IO;
     if (code == SQLITE_OK)
         code = m->xWrite(r->file, bytes, SECTOR, 0);
     if (code == SQLITE_OK)

@@ -219,10 +219,11 @@ OURS ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at)
 static int sync_fails(int fd)
 {
     struct stat info;
+    bool folder = plan.folder_len && fstat(fd, &info) == 0 && S_ISDIR(info.st_mode);
 
-    if (fails(CALLS_SYNC, path_of(fd)))
+    if (fails(CALLS_SYNC, path_of(fd)) || (folder && fails(CALLS_SYNC_FOLDER, path_of(fd))))
         return -1;
-    if (plan.folder_len && fstat(fd, &info) == 0 && S_ISDIR(info.st_mode))
+    if (folder)
         note_sync(path_of(fd));
     return 0;
 }

@@ -10,6 +10,7 @@ typedef enum calls_kind {
     CALLS_OPEN,
     CALLS_WRITE,
     CALLS_SYNC,
+    CALLS_SYNC_FOLDER, /* of CALLS_SYNC those of folders */
     CALLS_TRUNCATE,
     CALLS_RENAME, /* and link() */
     CALLS_MKDIR,

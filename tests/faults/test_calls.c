@@ -194,7 +194,8 @@ static void check_change(fixture *f, const attempt *a, rap_status status, const 
 static bool fail_one(fixture *f, const attempt *a, calls_kind kind, long n, int reason,
                      bool lasting)
 {
-    static const char *const name[] = { "open", "write", "fsync", "ftruncate", "rename", "mkdir" };
+    static const char *const name[] = { "open",      "write",  "fsync", "fsync of folders",
+                                        "ftruncate", "rename", "mkdir" };
     char when[128];
     rap_status status;
     bool reached;
@@ -253,6 +254,39 @@ static void every_call_may_fail(void **state)
     calls_watch(NULL);
 }
 
+/* ---- folders ---- */
+
+/* Those who write files say when a folder is not on the disk; where folders cannot be synced, they go on. */
+static void folders_that_are_not_synced_are_said(void **state)
+{
+    static const struct {
+        int reason;
+        bool said;
+    } tries[] = {
+        { EIO, true }, { ENOSPC, true }, { EINVAL, false }, { ENOTSUP, false }, { EROFS, false }
+    };
+    fixture *f = *state;
+
+    fill(f);
+    calls_watch(f->folder);
+    for (size_t i = 0; i < sizeof attempts / sizeof *attempts; i++)
+        for (size_t k = 0; attempts[i].writes && k < sizeof tries / sizeof *tries; k++) {
+            rap_status status;
+
+            err_clear(&f->err);
+            calls_fail(CALLS_SYNC_FOLDER, 1, tries[k].reason, true);
+            status = attempts[i].call(f);
+            assert_true(calls_failed());
+            calls_fail(CALLS_SYNC_FOLDER, 0, 0, false);
+            if (status != (tries[k].said ? RAP_E_IO : RAP_OK))
+                fail_msg("%s: %s: status %d: %s", attempts[i].what,
+                         strerrorname_np(tries[k].reason), (int)status, f->err.text);
+            assert_true(!tries[k].said || strstr(f->err.text, "syncing its folder failed"));
+            assert_true(!tries[k].said || strncmp(f->err.text, f->folder, strlen(f->folder)) == 0);
+        }
+    calls_watch(NULL);
+}
+
 /* ---- names ---- */
 
 /* Everything that a first store, a bundle and a database.json need to be found again. */
@@ -306,6 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(names_outlast_a_power_cut),
         CASE(without_syncs_of_folders_they_do_not),
+        CASE(folders_that_are_not_synced_are_said),
         CASE(every_call_may_fail),
     };
 
