@@ -376,10 +376,10 @@ static checkpoint state_of(const training *t)
 static rap_status begin_at(training *t, rap_err *err)
 {
     checkpoint c = state_of(t);
-    rap_status status = t->o->from ? begin_from(t, err) : RAP_OK;
+    rap_status status = checkpoint_read(&c, t->checkpoint, err);
 
-    if (!status)
-        status = checkpoint_read(&c, t->checkpoint, err);
+    if (!status && c.step == 0 && t->o->from)
+        status = begin_from(t, err);
     if (status)
         return status;
     t->result->from_step = t->step = c.step;

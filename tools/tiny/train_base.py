@@ -10,7 +10,6 @@ Reading order: weights from GGUF, BaseTrainer, run, main.
 """
 import argparse
 import functools
-import multiprocessing as mp
 import os
 import random
 import time
@@ -290,17 +289,9 @@ def main():
     load = functools.partial(project, trainer, tower, procs=a.procs)
     avatars, dev_avatars = (base_data.avatars(n, a.procs, split) for n, split in ((AVATARS, "train"), (DEV_AVATARS, "dev")))
     job = {"pictures": (load(px, f"base_{a.scenes}"), load(avatars, "base_avatars")), "metas": metas,
-           "dev": {"pictures": (load(dev_px, "base_dev"), load(dev_avatars, "base_dev_avatars")), "metas": dev_metas},
-           "meet": os.path.abspath(a.out) + ".meet"}
+           "dev": {"pictures": (load(dev_px, "base_dev"), load(dev_avatars, "base_dev_avatars")), "metas": dev_metas}}
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.parameters() if p.requires_grad)} parameters to train")
-    if os.path.exists(job["meet"]):
-        os.remove(job["meet"])
-    ctx = mp.get_context("fork")
-    procs = [ctx.Process(target=worker, args=(r, a, trainer, spm, job, step, elapsed)) for r in range(a.workers)]
-    for p in procs:
-        p.start()
-    for p in procs:
-        p.join()
+    train_vlm.train(worker, a, trainer, spm, job, step, elapsed)
 
 
 if __name__ == "__main__":

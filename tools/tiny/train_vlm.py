@@ -544,15 +544,15 @@ def tell(trainer, spm, dev, count):
     log("dev " + " ".join(f"{k} {v:.3f}({n})" for k, (v, n) in watch(trainer, spm, dev, count).items()))
 
 
-def train(a, trainer, spm, job, step, elapsed):
-    """Forks the workers; features lie in memory that all of them share."""
+def train(work, a, trainer, spm, job, step, elapsed):
+    """Forks the workers, each of which runs `work`; features lie in memory that all of them share."""
     if a.workers == 1:
-        return worker(0, a, trainer, spm, job, step, elapsed)
+        return work(0, a, trainer, spm, job, step, elapsed)
     job["meet"] = os.path.abspath(a.out) + ".meet"
     if os.path.exists(job["meet"]):
         os.remove(job["meet"])
     ctx = mp.get_context("fork")
-    procs = [ctx.Process(target=worker, args=(r, a, trainer, spm, job, step, elapsed)) for r in range(a.workers)]
+    procs = [ctx.Process(target=work, args=(r, a, trainer, spm, job, step, elapsed)) for r in range(a.workers)]
     for p in procs:
         p.start()
     for p in procs:
@@ -669,7 +669,7 @@ def main():
         step, elapsed = ck["step"], ck["elapsed"]
     job = {"feats": feats, "labels": labels, "metas": metas, "dev": dev,
            "fit": None if a.ideal or a.resume or a.eyes or a.tower else fit_inputs(a, cfg.width)}
-    train(a, trainer, spm, job, step, elapsed)
+    train(worker, a, trainer, spm, job, step, elapsed)
 
 
 if __name__ == "__main__":

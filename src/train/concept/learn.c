@@ -89,10 +89,11 @@ static rap_status need_decoder(learning *l, int longest, rap_err *err)
         return RAP_OK;
     decoder_close(l->decoder);
     l->decoder = NULL;
-    if (!l->file)
+    if (!l->file) {
         status = gguf_file_open(&l->file, l->school.profile->llm.path, err);
-    if (!status && !l->adapters.count)
-        status = base_adapters_open(&l->adapters, l->school.profile, l->file, err);
+        if (!status)
+            status = base_adapters_open(&l->adapters, l->school.profile, l->file, err);
+    }
     o.adapters = l->adapters.count;
     if (!status)
         status = shape_read(&s, l->file, err);
