@@ -37,6 +37,8 @@ typedef struct rows {
 
 /* Bytes that decoder_open() will take at most, the file's own pages not counted. */
 size_t decoder_bytes(const shape *s, const decoder_options *o);
+/* Do the packed weights fit into o->keep? Then the file's pages are let go once they are read. */
+bool decoder_keeps(const shape *s, const decoder_options *o);
 
 rap_status decoder_open(decoder **out, const gguf_file *g, const decoder_options *o, rap_err *err);
 void decoder_close(decoder *d); /* NULL-safe */

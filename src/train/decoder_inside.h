@@ -10,14 +10,14 @@ enum {
     HEAD_BLOCK = 8192
 }; /* rows whose logits are there at once; tokens of a block of them */
 
-/* What a layer keeps for its way back. */
+/* What a layer keeps for its way back. What norms and swiglu make of it is made again there: that costs nothing beside the
+ * products, and would take a third of the memory. */
 typedef struct acts {
-    real *n1;              /* [T, D] after the first norm */
     real *q0, *k0;         /* [T, Q], [T, K] before the norm of heads; NULL without one */
     real *q, *k, *v;       /* [T, Q], [T, K], [T, K] as attention takes them */
     real *att;             /* [T, Q] */
-    real *x2, *n2;         /* [T, D] after attention, and its norm */
-    real *g, *u, *h;       /* [T, F] */
+    real *x2;              /* [T, D] after attention */
+    real *g, *u;           /* [T, F] */
     real *z[LINEAR_KINDS]; /* [T, rank] of each LoRA */
 } acts;
 
@@ -44,6 +44,7 @@ struct decoder {
     real *param, *grad;
     size_t params;
     real *x;                        /* [T, D] after the last layer */
+    real *n, *h;                    /* [T, D] after a layer's first or second norm; [T, F] after its swiglu */
     real *dx, *dn;                  /* [T, D] */
     real *dq, *dk, *dv, *datt;      /* like q, k, v, att */
     real *dg, *du;                  /* [T, F] */

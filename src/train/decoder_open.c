@@ -35,7 +35,6 @@ static void lay_acts(acts *c, arena *a, const decoder *d)
     size_t t = (size_t)d->options.rows, q = (size_t)(s->heads * s->head);
     size_t k = (size_t)(s->groups * s->head), width = (size_t)s->width, inner = (size_t)s->inner;
 
-    c->n1 = take(a, t * width);
     c->q0 = s->head_norm ? take(a, t * q) : NULL;
     c->k0 = s->head_norm ? take(a, t * k) : NULL;
     c->q = take(a, t * q);
@@ -43,10 +42,8 @@ static void lay_acts(acts *c, arena *a, const decoder *d)
     c->v = take(a, t * k);
     c->att = take(a, t * q);
     c->x2 = take(a, t * width);
-    c->n2 = take(a, t * width);
     c->g = take(a, t * inner);
     c->u = take(a, t * inner);
-    c->h = take(a, t * inner);
     for (int i = 0; i < LINEAR_KINDS; i++)
         c->z[i] = shape_has(s, (linear_kind)i) ? take(a, t * (size_t)d->options.rank) : NULL;
 }
@@ -156,6 +153,8 @@ static void lay_desk(decoder *d, arena *a)
     spans one = { all, 1 };
 
     d->x = take(a, t * width);
+    d->n = take(a, t * width);
+    d->h = take(a, t * inner);
     d->dx = take(a, t * width);
     d->dn = take(a, t * width);
     d->dq = take(a, t * q);
@@ -216,11 +215,16 @@ static size_t frozen_bytes(const shape *s, bool half)
     return half ? reals * sizeof(uint16_t) : reals * sizeof(real);
 }
 
+bool decoder_keeps(const shape *s, const decoder_options *o)
+{
+    return frozen_bytes(s, o->bf16) <= o->keep;
+}
+
 static void settle(decoder *d, const shape *s, const decoder_options *o)
 {
     d->shape = *s;
     d->options = *o;
-    d->kept = frozen_bytes(s, o->bf16) <= o->keep;
+    d->kept = decoder_keeps(s, o);
     d->attention = (attention){ s->heads, s->groups, s->head, (real)s->attention_scale };
     d->rope = (rope){ .positions = o->rows, .dims = s->rope_dims, .neox = s->neox };
 }
@@ -283,6 +287,15 @@ static rap_status check_adapters(const decoder *d, rap_err *err)
                    gguf_file_path(d->file));
 }
 
+/* Packed once, where there is room: then the file's own pages are not needed. */
+static void keep(const frozen *f, decoder *d)
+{
+    if (!d->kept)
+        return;
+    frozen_keep(f, &d->shop);
+    gguf_let_go(d->file, f->tensor);
+}
+
 static rap_status read_linear(linear *l, decoder *d, rap_err *err)
 {
     char name[64];
@@ -293,8 +306,7 @@ static rap_status read_linear(linear *l, decoder *d, rap_err *err)
     if (status)
         return status;
     wear_adapters(&l->w, d);
-    if (d->kept)
-        frozen_keep(&l->w, &d->shop);
+    keep(&l->w, d);
     snprintf(name, sizeof name, "%s.bias", linear_name(l->kind));
     return read_vector(&l->bias, d, l->layer, name, l->out, true, err);
 }
@@ -359,8 +371,8 @@ static rap_status read_weights(decoder *d, rap_err *err)
         status = read_vector(&d->norm, d, -1, "output_norm.weight", s->width, false, err);
     if (!status)
         wear_adapters(&d->head, d);
-    if (!status && d->kept)
-        frozen_keep(&d->head, &d->shop);
+    if (!status)
+        keep(&d->head, d);
     for (int64_t i = 0; !status && i < s->layers; i++)
         status = read_layer(d, i, err);
     if (!status)

@@ -79,12 +79,12 @@ static void queries_keys_values(layer *l, acts *c, int64_t t, decoder *d)
     real *to_q = c->q0 ? c->q0 : c->q, *to_k = c->k0 ? c->k0 : c->k;
     int threads = d->shop.threads;
     if (!d->shape.fused) {
-        linear_run(to_q, c->z[LINEAR_Q], c->n1, t, &l->linear[LINEAR_Q], &d->shop);
-        linear_run(to_k, c->z[LINEAR_K], c->n1, t, &l->linear[LINEAR_K], &d->shop);
-        linear_run(c->v, c->z[LINEAR_V], c->n1, t, &l->linear[LINEAR_V], &d->shop);
+        linear_run(to_q, c->z[LINEAR_Q], d->n, t, &l->linear[LINEAR_Q], &d->shop);
+        linear_run(to_k, c->z[LINEAR_K], d->n, t, &l->linear[LINEAR_K], &d->shop);
+        linear_run(c->v, c->z[LINEAR_V], d->n, t, &l->linear[LINEAR_V], &d->shop);
         return;
     }
-    linear_run(d->wide, c->z[LINEAR_QKV], c->n1, t, &l->linear[LINEAR_QKV], &d->shop);
+    linear_run(d->wide, c->z[LINEAR_QKV], d->n, t, &l->linear[LINEAR_QKV], &d->shop);
     split_columns(d->wide, all, 0, to_q, q, t, false, threads);
     split_columns(d->wide, all, q, to_k, k, t, false, threads);
     split_columns(d->wide, all, q + k, c->v, k, t, false, threads);
@@ -109,11 +109,11 @@ static void gate_and_up(layer *l, acts *c, int64_t t, decoder *d)
 {
     int64_t inner = d->shape.inner;
     if (!d->shape.fused) {
-        linear_run(c->g, c->z[LINEAR_GATE], c->n2, t, &l->linear[LINEAR_GATE], &d->shop);
-        linear_run(c->u, c->z[LINEAR_UP], c->n2, t, &l->linear[LINEAR_UP], &d->shop);
+        linear_run(c->g, c->z[LINEAR_GATE], d->n, t, &l->linear[LINEAR_GATE], &d->shop);
+        linear_run(c->u, c->z[LINEAR_UP], d->n, t, &l->linear[LINEAR_UP], &d->shop);
         return;
     }
-    linear_run(d->wide, c->z[LINEAR_GATE_UP], c->n2, t, &l->linear[LINEAR_GATE_UP], &d->shop);
+    linear_run(d->wide, c->z[LINEAR_GATE_UP], d->n, t, &l->linear[LINEAR_GATE_UP], &d->shop);
     split_columns(d->wide, 2 * inner, 0, c->g, inner, t, false, d->shop.threads);
     split_columns(d->wide, 2 * inner, inner, c->u, inner, t, false, d->shop.threads);
 }
@@ -125,15 +125,15 @@ static void layer_run(real *out, layer *l, const rows *r, decoder *d)
     acts *c = &l->acts;
     int64_t t = r->count;
     int threads = d->shop.threads;
-    rms_norm(c->n1, l->x, l->norm1, t, s->width, (real)s->eps, threads);
+    rms_norm(d->n, l->x, l->norm1, t, s->width, (real)s->eps, threads);
     attend(l, c, r, d);
     linear_run(d->dn, c->z[LINEAR_OUT], c->att, t, &l->linear[LINEAR_OUT], &d->shop);
     add(c->x2, l->x, d->dn, t, d);
-    rms_norm(c->n2, c->x2, l->norm2, t, s->width, (real)s->eps, threads);
+    rms_norm(d->n, c->x2, l->norm2, t, s->width, (real)s->eps, threads);
     gate_and_up(l, c, t, d);
-    swiglu(c->h, c->g, c->u, t * s->inner, threads);
+    swiglu(d->h, c->g, c->u, t * s->inner, threads);
     /* also without out: z of the LoRA is needed */
-    linear_run(d->dn, c->z[LINEAR_DOWN], c->h, t, &l->linear[LINEAR_DOWN], &d->shop);
+    linear_run(d->dn, c->z[LINEAR_DOWN], d->h, t, &l->linear[LINEAR_DOWN], &d->shop);
     if (out)
         add(out, c->x2, d->dn, t, d);
 }
@@ -145,17 +145,19 @@ static void mlp_back(layer *l, int64_t t, decoder *d)
     const shape *s = &d->shape;
     acts *c = &l->acts;
     int threads = d->shop.threads;
-    linear_back(d->dg, false, d->dx, c->z[LINEAR_DOWN], c->h, t, &l->linear[LINEAR_DOWN], &d->shop);
+    swiglu(d->h, c->g, c->u, t * s->inner, threads);
+    linear_back(d->dg, false, d->dx, c->z[LINEAR_DOWN], d->h, t, &l->linear[LINEAR_DOWN], &d->shop);
     swiglu_back(d->dg, d->du, d->dg, c->g, c->u, t * s->inner, threads);
+    rms_norm(d->n, c->x2, l->norm2, t, s->width, (real)s->eps, threads);
     if (s->fused) {
         split_columns(d->wide, 2 * s->inner, 0, d->dg, s->inner, t, true, threads);
         split_columns(d->wide, 2 * s->inner, s->inner, d->du, s->inner, t, true, threads);
-        linear_back(d->dn, false, d->wide, c->z[LINEAR_GATE_UP], c->n2, t,
+        linear_back(d->dn, false, d->wide, c->z[LINEAR_GATE_UP], d->n, t,
                     &l->linear[LINEAR_GATE_UP], &d->shop);
     } else {
-        linear_back(d->dn, false, d->dg, c->z[LINEAR_GATE], c->n2, t, &l->linear[LINEAR_GATE],
+        linear_back(d->dn, false, d->dg, c->z[LINEAR_GATE], d->n, t, &l->linear[LINEAR_GATE],
                     &d->shop);
-        linear_back(d->dn, true, d->du, c->z[LINEAR_UP], c->n2, t, &l->linear[LINEAR_UP], &d->shop);
+        linear_back(d->dn, true, d->du, c->z[LINEAR_UP], d->n, t, &l->linear[LINEAR_UP], &d->shop);
     }
     rms_norm_back(d->dx, d->dn, c->x2, l->norm2, t, s->width, (real)s->eps, threads);
 }
@@ -176,17 +178,17 @@ static void projections_back(layer *l, int64_t t, decoder *d)
     acts *c = &l->acts;
     int64_t q = s->heads * s->head, k = s->groups * s->head, all = q + 2 * k;
     int threads = d->shop.threads;
+    rms_norm(d->n, l->x, l->norm1, t, s->width, (real)s->eps, threads);
     if (!s->fused) {
-        linear_back(d->dn, false, d->dq, c->z[LINEAR_Q], c->n1, t, &l->linear[LINEAR_Q], &d->shop);
-        linear_back(d->dn, true, d->dk, c->z[LINEAR_K], c->n1, t, &l->linear[LINEAR_K], &d->shop);
-        linear_back(d->dn, true, d->dv, c->z[LINEAR_V], c->n1, t, &l->linear[LINEAR_V], &d->shop);
+        linear_back(d->dn, false, d->dq, c->z[LINEAR_Q], d->n, t, &l->linear[LINEAR_Q], &d->shop);
+        linear_back(d->dn, true, d->dk, c->z[LINEAR_K], d->n, t, &l->linear[LINEAR_K], &d->shop);
+        linear_back(d->dn, true, d->dv, c->z[LINEAR_V], d->n, t, &l->linear[LINEAR_V], &d->shop);
         return;
     }
     split_columns(d->wide, all, 0, d->dq, q, t, true, threads);
     split_columns(d->wide, all, q, d->dk, k, t, true, threads);
     split_columns(d->wide, all, q + k, d->dv, k, t, true, threads);
-    linear_back(d->dn, false, d->wide, c->z[LINEAR_QKV], c->n1, t, &l->linear[LINEAR_QKV],
-                &d->shop);
+    linear_back(d->dn, false, d->wide, c->z[LINEAR_QKV], d->n, t, &l->linear[LINEAR_QKV], &d->shop);
 }
 
 static void attention_part_back(layer *l, const rows *r, decoder *d)

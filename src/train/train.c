@@ -160,6 +160,20 @@ static decoder_options decoder_options_of(const training *t)
                               .adapters = t->adapters.count };
 }
 
+/* The file's pages that are in memory at once: of packed weights one tensor's. */
+static double file_bytes(const gguf_file *g, bool packed)
+{
+    size_t all = 0, largest = 0;
+
+    for (size_t i = 0; i < gguf_tensor_count(g); i++) {
+        size_t bytes = gguf_tensor_at(g, i)->bytes;
+
+        all += bytes;
+        largest = bytes > largest ? bytes : largest;
+    }
+    return (double)(packed ? largest : all);
+}
+
 static rap_status estimate(training *t, rap_err *err)
 {
     decoder_options options = decoder_options_of(t);
@@ -186,8 +200,7 @@ static rap_status estimate(training *t, rap_err *err)
                       (double)batch_bytes(batch_room(t), pictures_width(t->lessons.bank)) +
                       projector_part_bytes(&t->projector, t->rows) +
                       2.0 * (double)numbers * sizeof(real); /* Adam's */
-    for (size_t i = 0; i < gguf_tensor_count(t->file); i++)
-        t->result->more += (double)gguf_tensor_at(t->file, i)->bytes;
+    t->result->more += file_bytes(t->file, decoder_keeps(&s, &options));
     t->result->bytes = (double)memory_resident() + t->result->more;
     return RAP_OK;
 }
