@@ -3,6 +3,7 @@
 #include "pull/fetch_inside.h"
 
 #include "base/file.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -301,6 +302,8 @@ rap_status fetch_body(fetch *f, const fetch_settings *set, const char *blob, rap
         status = transfer_checked(&b, err);
     if (status == RAP_OK && (fsync(b.fd) != 0 || rename(b.part, blob) != 0))
         status = err_set(err, RAP_E_IO, "%s: cannot save: %m", blob);
+    if (status == RAP_OK)
+        status = path_sync(blob, err);
     f->have = b.have;
     if (b.fd >= 0)
         close(b.fd);
