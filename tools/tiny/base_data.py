@@ -177,7 +177,7 @@ class Packer:
 
     def album(self):
         rng, p, talk = self.rng, Pack(), qa.Talk(self.scene(), [])
-        album = Album(rng, talk.scene, self.things, self.avatars, int(rng.integers(1, 5)))
+        album = Album(rng, talk.scene, self.things, self.avatars, int(rng.integers(1, 6)))
         p.add([BOS], data.PLAIN)
         p.add(self.spm.encode("USER: "), data.PLAIN)
         p.add_image(("scene", talk.scene.index))

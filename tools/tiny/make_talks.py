@@ -134,18 +134,18 @@ def _present_turns(rng, talk):
     return [side or qa.mine_count(rng, talk)]
 
 
-def one_of_two(rng, scene, things):
+def one_of_two(rng, scene, things, negatives):
     """A thing of the picture, or one that is not there."""
     there = scene.objects[int(rng.integers(len(scene.objects)))].id
-    return [there if rng.random() < 0.5 else vlm_data._decoy(rng, scene, things, 0.6)]
+    return [there if not negatives or rng.random() < 0.5 else vlm_data._decoy(rng, scene, things, 0.6)]
 
 
-def roll_call(rng, scene, things):
+def roll_call(rng, scene, things, negatives):
     """Ids of a prompt in which every thing is asked for: known ones and look-alikes that are not there, in random order."""
     ids = []
     for i in rng.permutation(len(scene.objects))[:int(rng.integers(1, 4))]:
         _add(ids, scene.objects[i].id, things)
-    for _ in range(int(rng.integers(1, 4))):
+    for _ in range(int(rng.integers(1, 4)) if negatives else 0):
         _add(ids, vlm_data._decoy(rng, scene, things, 1.0), things)
     return [ids[i] for i in rng.permutation(len(ids))]
 
@@ -157,20 +157,21 @@ def roll_call_turns(rng, talk, questions):
 
 
 def _about_turns(rng, talk, count):
-    """About the picture and what is told; only of things that are there."""
-    turns = []
+    """About the picture and what is told, no question twice; only of things that are there."""
+    turns = {}
     for _ in range(count):
         if talk.concepts and rng.random() < 0.2:
-            turns.append(qa.info_question(rng, talk.asked or qa.pick(rng, talk.concepts)))
+            question, answer = qa.info_question(rng, talk.asked or qa.pick(rng, talk.concepts))
         else:
-            turns.append(qa.scene_question(rng, talk))
-    return turns
+            question, answer = qa.scene_question(rng, talk)
+        turns.setdefault(question, answer)
+    return list(turns.items())
 
 
 def picture_turns(rng, talk):
     """The first question changes: an answer helps with those after it."""
     turns = _present_turns(rng, talk)
-    about = _about_turns(rng, talk, int(rng.integers(3, 7)))
+    about = _about_turns(rng, talk, int(rng.integers(4, 11)))
     return turns + about if rng.random() < 0.8 else about[:1] + turns + about[1:]
 
 
@@ -192,9 +193,9 @@ def make_sample(rng, number, metas, things, a):
         if not scene.objects:
             return None
         if single:
-            ids = [int(i) for i in one_of_two(rng, scene, things)]
+            ids = [int(i) for i in one_of_two(rng, scene, things, not a.no_negatives)]
         elif calling:
-            ids = roll_call(rng, scene, things)
+            ids = roll_call(rng, scene, things, not a.no_negatives)
         elif r < 0.85:
             ids, asked = choose(rng, scene, things, not a.no_negatives)
     elif r < 0.98:

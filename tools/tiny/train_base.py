@@ -131,7 +131,7 @@ class BaseTrainer(train_vlm.Trainer):
     def compare(self, i, x, cos, sin, mask, batch):
         """Losses of an album's pictures at block i: heads that look for their things in the first picture, as in train_vlm.py."""
         if len(batch["probes"]) and 0 < i < 4:
-            at = batch["probes"][:, [1, 5, 6]] if i == 3 else batch["probes"][:, 3:4] + train_vlm.MIDDLE
+            at = train_vlm.match_places(i, batch)
             self.points[f"match{i}"] = train_vlm.match_loss(self.model.blocks[i], x, cos, sin, mask, batch, at)
 
     def probe(self, i, x, batch):
@@ -139,8 +139,7 @@ class BaseTrainer(train_vlm.Trainer):
         probes = batch["probes"]
         if len(probes) == 0 or i not in (self.probe_at - 2, self.probe_at - 1):
             return
-        patch = probes[:, 2]
-        where = torch.stack([torch.where(patch < 0, 8, patch % 8), torch.where(patch < 0, 8, patch // 8)], 1)
+        where = train_vlm.probe_goals(batch)
         if i == self.probe_at - 2:
             said = {"look": self.find_look(train_vlm.norm(self.pooled(x, batch)))}
         else:
@@ -150,12 +149,8 @@ class BaseTrainer(train_vlm.Trainer):
             self.points[name] = F.cross_entropy(p.reshape(-1, 9), where.flatten())
 
     def hidden(self, batch, pictures):
-        x, m, blocks = self.embed(batch, pictures), self.model, batch["blocks"]
-        B, T = blocks.shape
-        allowed = (blocks[:, None, :] == 0) | (blocks[:, None, :] == blocks[:, :, None])
-        allowed &= torch.ones(T, T, dtype=torch.bool).tril()
-        mask = torch.zeros(B, 1, T, T).masked_fill_(~allowed[:, None], -1e9)
-        cos, sin = m.cos[batch["positions"]][:, None], m.sin[batch["positions"]][:, None]
+        x, m = self.embed(batch, pictures), self.model
+        mask, cos, sin = self.reach(batch)
         self.points = {}
         for i, block in enumerate(m.blocks[:-1]):
             if self.training:

@@ -210,6 +210,17 @@ MATCH_HEADS = 2
 MIDDLE = torch.arange(N_PATCH).view(8, 8)[2:6, 2:6].flatten()
 
 
+def match_places(i, batch):
+    """Where block i compares from, [N, Q]: a concept's picture; in block 3 its line and its name."""
+    return batch["probes"][:, [1, 5, 6]] if i == 3 else batch["probes"][:, 3:4] + MIDDLE
+
+
+def probe_goals(batch):
+    """Column and row of the patch that shows each probed concept, 8 where none does, [N, 2]."""
+    patch = batch["probes"][:, 2]
+    return torch.stack([torch.where(patch < 0, 8, patch % 8), torch.where(patch < 0, 8, patch // 8)], 1)
+
+
 def match_loss(block, x, cos, sin, mask, batch, at):
     """Shows the first comparing heads where to look: from the places `at` [N, Q] of a concept to the
     patches of the scene that show it, or to the very first token when none does."""
@@ -329,21 +340,24 @@ class Trainer(nn.Module):
         x = x.flatten(0, 1).index_copy(0, flat, img.flatten(0, 1)).view_as(x)
         return x, img
 
-    def hidden(self, batch, scene, avatar):
-        x, img = self.embed(batch, scene, avatar)
-        x = SCALE * x
+    def reach(self, batch):
+        """Who sees whom, [B, 1, T, T], and RoPE's cosines and sines: the prefix is seen by all, a question by itself."""
         m, blocks = self.model, batch["blocks"]
         B, T = blocks.shape
         allowed = (blocks[:, None, :] == 0) | (blocks[:, None, :] == blocks[:, :, None])
         allowed &= torch.ones(T, T, dtype=torch.bool).tril()
         mask = torch.zeros(B, 1, T, T).masked_fill_(~allowed[:, None], -1e9)
-        cos, sin = m.cos[batch["positions"]][:, None], m.sin[batch["positions"]][:, None]
+        return mask, m.cos[batch["positions"]][:, None], m.sin[batch["positions"]][:, None]
+
+    def hidden(self, batch, scene, avatar):
+        x, img = self.embed(batch, scene, avatar)
+        x, m = SCALE * x, self.model
+        mask, cos, sin = self.reach(batch)
         probed = None
         looked, self.points = None, {}
         for i, block in enumerate(m.blocks[:-1]):
             if len(batch["probes"]) and 0 < i < 4:
-                at = batch["probes"][:, [1, 5, 6]] if i == 3 else batch["probes"][:, 3:4] + MIDDLE
-                self.match[i - 1] = match_loss(block, x, cos, sin, mask, batch, at)
+                self.match[i - 1] = match_loss(block, x, cos, sin, mask, batch, match_places(i, batch))
             if self.training:
                 self.points.update(pointing(m.blocks, i, x, cos, sin, mask, batch))
             x = block(x, cos, sin, mask)
@@ -370,8 +384,7 @@ class Trainer(nn.Module):
         out.update(self.points)
         total = lm + 0.3 * sum(self.points.values())
         if probed is not None:
-            patch = batch["probes"][:, 2]
-            where = torch.stack([torch.where(patch < 0, 8, patch % 8), torch.where(patch < 0, 8, patch // 8)], 1)
+            where = probe_goals(batch)
             for key, p in zip(("probe", "look", "tag"), probed):
                 want = where if p.dim() == 2 else where[:, None].expand(-1, 2, -1)
                 out[key] = F.cross_entropy(p.reshape(-1, 9), want.flatten())
