@@ -150,10 +150,18 @@ def roll_call(rng, scene, things, negatives):
     return [ids[i] for i in rng.permutation(len(ids))]
 
 
+def stranger(rng, talk):
+    """Is somebody there whom the prompt does not know?"""
+    return qa.recognition(rng, talk, qa.random_name(rng, taken=[c.name for c in talk.concepts]), False)
+
+
 def roll_call_turns(rng, talk, questions):
     """Is each of them there? Then questions about the picture and those that are."""
     there = qa.Talk(talk.scene, [c for c in talk.concepts if talk.present(c)])
-    return _recognitions(rng, talk, len(talk.concepts)) + [qa.scene_question(rng, there) for _ in range(questions)]
+    turns = _recognitions(rng, talk, len(talk.concepts))
+    if rng.random() < 0.15:
+        turns.insert(int(rng.integers(len(turns) + 1)), stranger(rng, talk))
+    return turns + [qa.scene_question(rng, there) for _ in range(questions)]
 
 
 def _about_turns(rng, talk, count):
@@ -171,6 +179,8 @@ def _about_turns(rng, talk, count):
 def picture_turns(rng, talk):
     """The first question changes: an answer helps with those after it."""
     turns = _present_turns(rng, talk)
+    if rng.random() < (0.05 if talk.concepts else 0.5):
+        turns.insert(0, stranger(rng, talk))
     about = _about_turns(rng, talk, int(rng.integers(4, 11)))
     return turns + about if rng.random() < 0.8 else about[:1] + turns + about[1:]
 
@@ -265,9 +275,10 @@ def main():
     ap.add_argument("--no-negatives", action="store_true",
                     help="no concepts that the picture does not show: what the paper leaves out in an ablation")
     ap.add_argument("--procs", type=int, default=2)
-    ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--seed", type=int, default=1, help="of what is said")
+    ap.add_argument("--scene-seed", type=int, default=1, help="of the pictures")
     a = ap.parse_args()
-    things, metas = vlm_data.pool(), draw(a.out, a.scenes, a.seed, a.procs)
+    things, metas = vlm_data.pool(), draw(a.out, a.scenes, a.scene_seed, a.procs)
     kept = a.scenes - a.scenes // 20
     write_samples(os.path.join(a.out, "train.jsonl"), a.seed, a.samples, metas[:kept], things, a)
     write_held_out(a, metas, kept, things)
