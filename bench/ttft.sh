@@ -56,7 +56,9 @@ ours() {
 }
 
 theirs() {
-    ms "$peer" -m "$1/model.gguf" --mmproj "$1/${2:-mmproj.gguf}" --image "$photo" -p "$question" -n 1 --temp 0 -t "$threads" --jinja
+    local lora=()
+    [ ! -e "$1/adapter.gguf" ] || lora=(--lora "$1/adapter.gguf")
+    ms "$peer" -m "$1/model.gguf" ${lora[@]+"${lora[@]}"} --mmproj "$1/${2:-mmproj.gguf}" --image "$photo" -p "$question" -n 1 --temp 0 -t "$threads" --jinja
 }
 
 # In turns, so that what else runs slows all of them alike.

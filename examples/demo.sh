@@ -42,7 +42,7 @@ echo "  (drawn: build/demo/seen.png)"
 
 say "Talk about it."
 run ask $photo "Give a personalized caption of this image."
-run ask $photo "What is next to <duke>?"
+run ask $photo "How many of my things are in this image?"
 run ask $photo "Is <duke> in this image?"
 run ask $photo "Is <tim> in this image?"
 

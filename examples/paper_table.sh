@@ -6,6 +6,7 @@
 #     examples/paper_table.sh --concepts 20       # more concepts (examples/methods has pictures for 20)
 #     examples/paper_table.sh --base PROFILE      # the model before its adapter (default: the profile without its "lora")
 #     examples/paper_table.sh --training-set DIR  # the ablations that train: DIR from tools/tiny/make_training.py
+#     examples/paper_table.sh --no-negatives PROFILE  # one whose adapter was trained without negatives (tools/tiny/README.md)
 #
 # Each cell is one `rap eval`, whose JSON stays in OUT/cells; `rap eval table OUT` makes the tables and the figure of what
 # is there.
@@ -14,8 +15,8 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap_bin=${RAP_BIN:-$root/build/rap}
 out=$root/build/paper set=$root/examples/toy methods=$root/examples/methods
-concepts=10 growth="5" seeds="1 2 3" profile=$root/models/tiny base= training= only= sample=100 threads=
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
+concepts=10 growth="5" seeds="1 2 3" profile=$root/models/tiny base= without= training= only= sample=100 threads=
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do
     case $1 in
     --out) out=$2 ;;
@@ -27,6 +28,7 @@ while [ $# -gt 0 ]; do
     --profile) profile=$2 ;;
     --base) base=$2 ;;
     --training-set) training=$2 ;;
+    --no-negatives) without=$2 ;;
     --only) only=$2 ;;
     --sample) sample=$2 ;;
     --threads) threads=$2 ;;
@@ -68,6 +70,10 @@ done
 for part in full "oracle --oracle" "no-text --no-info" "no-pictures --no-avatars" "no-threshold --no-threshold"; do
     add "ablation_$part --profile $profile --sample $sample"
 done
+if [ -n "$without" ]; then
+    add "ablation_no-negatives --profile $without --sample $sample"
+    add "ablation_no-negatives-no-threshold --profile $without --sample $sample --no-threshold"
+fi
 
 # ---- what adding a concept takes retrieval: processor time of `rap remember`, and by how much the store grows
 cost() {

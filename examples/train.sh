@@ -8,7 +8,7 @@ toy=$root/examples/toy
 tiny=$root/models/tiny
 
 rm -rf "$out"
-mkdir -p "$out/data/images" "$out/profile"
+mkdir -p "$out/data/images" "$out/before" "$out/after"
 
 # Eight questions about one concept, with answers that no model would give by itself.
 cp "$toy/concepts/gus.jpg" "$out/data/images/"
@@ -30,20 +30,21 @@ sample() {
     sample "Describe <gus>." "<gus> is a yellow beaver!"
 } > "$out/data/train.jsonl"
 
-# The same profile with the adapter beside it.
-for file in clip.gguf detector.gguf model.gguf mmproj-model.gguf; do
-    ln -s "$tiny/$file" "$out/profile/$file"
+# Two profiles: the tiny one without its own adapter, a base model that knows nothing of memories; and the same with ours.
+for folder in before after; do
+    ln -s "$tiny"/{clip,detector,model,mmproj-model}.gguf "$out/$folder/"
 done
-sed 's/"llm": {/"lora": { "path": "adapter.gguf" },\n    "llm": {/' "$tiny/profile.json" > "$out/profile/profile.json"
+sed '/"lora": {/d' "$tiny/profile.json" > "$out/before/profile.json"
+sed 's/"lora": {.*/"lora": { "path": "adapter.gguf" },/' "$tiny/profile.json" > "$out/after/profile.json"
 
 export RAP_STORE=$out/store.db
 "$rap_bin" remember gus --image "$toy/concepts/gus.jpg" --category beaver --info "<gus> is a yellow beaver."
-ask() { "$rap_bin" ask "Say hello to <gus>." --profile "$1"; }
+ask() { "$rap_bin" ask "Say hello to <gus>." --profile "$out/$1"; }
 echo "# before"
-ask "$tiny"
-"$rap_bin" train "$out/data" --profile "$tiny" --out "$out/adapter" --rank 16 --alpha 32 --dropout 0 \
+ask before
+"$rap_bin" train "$out/data" --profile "$out/before" --out "$out/adapter" --rank 16 --alpha 32 --dropout 0 \
     --lr 4e-3 --batch 8 --epochs 40 --projector off
-cp "$out/adapter/adapter.gguf" "$out/profile/"
+cp "$out/adapter/adapter.gguf" "$out/after/"
 echo "# after"
-ask "$out/profile"
+ask after
 echo "(the losses: $out/adapter/loss.png)"

@@ -16,7 +16,7 @@ __attribute__((unused)) static const char *tiny_with(const fixture *f, const cha
                                                      const char *old, const char *change)
 {
     static const char *const files[] = { "clip.gguf", "detector.gguf", "model.gguf",
-                                         "mmproj-model.gguf" };
+                                         "mmproj-model.gguf", "adapter.gguf" };
     const char *folder = path_of("%s/%s", f->folder, name), *at;
     char *json = NULL, *text;
     size_t size = 0;

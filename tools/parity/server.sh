@@ -46,7 +46,7 @@ check() { # WHAT CONDITION...: the condition is a command
 # start OPTION...: a server on a port of its own; waits until it answers.
 start() {
     port=$((port + 1))
-    "$server" --host 127.0.0.1 --port "$port" -m "$root/models/tiny/model.gguf" -a tiny -np 1 -t 2 "$@" >"$work/log" 2>&1 &
+    "$server" --host 127.0.0.1 --port "$port" -m "$root/models/tiny/model.gguf" --lora "$root/models/tiny/adapter.gguf" -a tiny -np 1 -t 2 "$@" >"$work/log" 2>&1 &
     servers+=($!)
     disown
     for _ in $(seq 300); do
