@@ -155,11 +155,11 @@ def stranger(rng, talk):
     return qa.recognition(rng, talk, qa.random_name(rng, taken=[c.name for c in talk.concepts]), False)
 
 
-def roll_call_turns(rng, talk, questions):
+def roll_call_turns(rng, talk, questions, negatives):
     """Is each of them there? Then questions about the picture and those that are."""
     there = qa.Talk(talk.scene, [c for c in talk.concepts if talk.present(c)])
     turns = _recognitions(rng, talk, len(talk.concepts))
-    if rng.random() < 0.15:
+    if negatives and rng.random() < 0.15:
         turns.insert(int(rng.integers(len(turns) + 1)), stranger(rng, talk))
     return turns + [qa.scene_question(rng, there) for _ in range(questions)]
 
@@ -176,10 +176,10 @@ def _about_turns(rng, talk, count):
     return list(turns.items())
 
 
-def picture_turns(rng, talk):
+def picture_turns(rng, talk, negatives):
     """The first question changes: an answer helps with those after it."""
     turns = _present_turns(rng, talk)
-    if rng.random() < (0.05 if talk.concepts else 0.5):
+    if negatives and rng.random() < (0.05 if talk.concepts else 0.5):
         turns.insert(0, stranger(rng, talk))
     about = _about_turns(rng, talk, int(rng.integers(4, 11)))
     return turns + about if rng.random() < 0.8 else about[:1] + turns + about[1:]
@@ -226,13 +226,13 @@ def make_sample(rng, number, metas, things, a):
     elif single:
         turns = _recognitions(rng, talk, 1)
     elif calling:
-        turns = roll_call_turns(rng, talk, 0 if a.calls == 1 else 2)
+        turns = roll_call_turns(rng, talk, 0 if a.calls == 1 else 2, not a.no_negatives)
     elif asked is not None and not there:       # about an absent thing nothing but that it is absent
         turns = [qa.recognition(rng, talk, talk.asked.name, False)] if rng.random() < 0.8 else []
         talk.asked = None
-        turns += _about_turns(rng, talk, 4) if turns else picture_turns(rng, talk)
+        turns += _about_turns(rng, talk, 4) if turns else picture_turns(rng, talk, not a.no_negatives)
     else:
-        turns = picture_turns(rng, talk)
+        turns = picture_turns(rng, talk, not a.no_negatives)
     return as_json(number, image, concepts, turns)
 
 
