@@ -137,12 +137,11 @@ class Album:
         self.titled = titled
 
     def ask(self, rng, talk, count):
-        inside = {label: any(o.inst == c.inst for o in talk.scene.objects) for c, label in self.pictures}
-        for c, label in self.pictures:
-            talk.ask("inside", qa.pick(rng, INSIDE).format(l=label), "Yes" if inside[label] else "No")
-            spot = next((qa.side_of(o) for o in talk.scene.objects if o.inst == c.inst), "nowhere")
-            talk.ask("where", qa.pick(rng, WHERE).format(l=label), spot)
-        shared = [label for label in inside if inside[label]]
+        spots = {label: next((qa.side_of(o) for o in talk.scene.objects if o.inst == c.inst), None) for c, label in self.pictures}
+        for label, spot in spots.items():
+            talk.ask("inside", qa.pick(rng, INSIDE).format(l=label), "Yes" if spot else "No")
+            talk.ask("where", qa.pick(rng, WHERE).format(l=label), spot or "nowhere")
+        shared = [label for label, spot in spots.items() if spot]
         talk.ask("shared", qa.pick(rng, SHARED), qa.join_words(shared) + "." if shared else "none")
         for _ in range(count):
             c, label = qa.pick(rng, self.pictures)
@@ -183,7 +182,7 @@ class Packer:
         p.add_image(("scene", talk.scene.index))
         p.add(self.spm.encode("\n"), data.PLAIN)
         for c, label in album.pictures:
-            self._leaf(p, c, label, album.titled, talk.scene)
+            self._leaf(p, c, label, album.titled, talk)
         album.ask(rng, talk, 4)
         qa.chain_some(rng, talk)
         p.close_prefix()
@@ -191,7 +190,7 @@ class Packer:
             self._chain(p, turns, talk, bare=False)
         return p
 
-    def _leaf(self, p, c, label, titled, scene):
+    def _leaf(self, p, c, label, titled, talk):
         """A picture, its label and its line; the places are those that train_vlm.py probes."""
         p.add_image(("avatar", c.image))
         p.add(self.spm.encode("\n Title:" if titled else "\n This is"), data.PLAIN)
@@ -199,13 +198,10 @@ class Packer:
         p.add(self.spm.encode(" " + label), data.PLAIN)
         end = len(p.tokens) - 1
         p.add(self.spm.encode(". " + c.info.replace(c.tag, "This")), data.INFO)
-        line = len(p.tokens) - 1
+        p.lines[label] = (end, len(p.tokens) - 1)
+        p.current, p.tag_first, p.tag_end = c, min(first, end), end
+        p.probe(talk)
         p.add(self.spm.encode("\n"), data.PLAIN)
-        box = next((o.box for o in scene.objects if o.inst == c.inst), None)
-        p.lines[label] = (end, line)
-        p.probes.append((line, -1 if box is None else data._patch_of(box), p.images[-1][0], p.images[0][0], end,
-                         min(first, end)))
-        p.covers.append(data._covered(box))
 
     def pack(self):
         if self.albums and self.rng.random() < self.albums:

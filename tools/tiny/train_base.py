@@ -99,15 +99,9 @@ class BaseTrainer(train_vlm.Trainer):
         for part in (self.dense, self.ideal, self.ground):
             part.requires_grad_(False)
 
-    def embed(self, batch, pictures):
-        """pictures: (scenes, avatars), [N, P, D] each."""
-        x = self.model.embed(batch["tokens"])
-        if len(batch["rows"]):
-            img = torch.stack([pictures[0 if s else 1][i] for s, i in zip(batch["scene"], batch["index"])]).float()
-            at = batch["starts"][:, None] + torch.arange(N_PATCH)
-            flat = (batch["rows"][:, None] * x.shape[1] + at).flatten()
-            x = x.flatten(0, 1).index_copy(0, flat, img.flatten(0, 1)).view_as(x)
-        return SCALE * x
+    def look(self, kinds, index, scene, avatar):
+        """scene, avatar: projected already, [N, P, D]."""
+        return torch.stack([(scene if s else avatar)[i] for s, i in zip(kinds, index)]).float()
 
     def aims(self, i, x, cos, sin, mask, batch):
         """Losses of block i's heads that should look at given patches."""
@@ -149,7 +143,8 @@ class BaseTrainer(train_vlm.Trainer):
             self.points[name] = F.cross_entropy(p.reshape(-1, 9), where.flatten())
 
     def hidden(self, batch, pictures):
-        x, m = self.embed(batch, pictures), self.model
+        """pictures: (scenes, avatars), as for look()."""
+        x, m = SCALE * self.embed(batch, *pictures)[0], self.model
         mask, cos, sin = self.reach(batch)
         self.points = {}
         for i, block in enumerate(m.blocks[:-1]):
@@ -277,7 +272,7 @@ def main():
     tower, step, elapsed = adopt(trainer, a.models), 0, 0.0
     if a.resume:
         ck = torch.load(a.out, weights_only=False)
-        trainer.load_state_dict(ck["trainer"], strict=False)
+        trainer.load_state_dict(ck["trainer"])
         step, elapsed = ck["step"], ck["elapsed"]
     px, metas = base_data.scenes(a.scenes, a.procs)
     dev_px, dev_metas = base_data.scenes(400, a.procs, "dev")
