@@ -4,9 +4,8 @@
 #
 #     examples/paper_table.sh                     # the tables and the figure, into build/paper
 #     examples/paper_table.sh --concepts 20       # more concepts (examples/methods has pictures for 20)
-#     examples/paper_table.sh --base PROFILE      # the model before its adapter (default: the profile without its "lora")
 #     examples/paper_table.sh --training-set DIR  # the ablations that train: DIR from tools/tiny/make_training.py
-#     examples/paper_table.sh --no-negatives PROFILE  # one whose adapter was trained without negatives (tools/tiny/README.md)
+#     examples/paper_table.sh --no-negatives FILE  # an adapter that was trained without negatives (docs/accuracy.md)
 #
 # Each cell is one `rap eval`, whose JSON stays in OUT/cells; `rap eval table OUT` makes the tables and the figure of what
 # is there.
@@ -15,8 +14,8 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap_bin=${RAP_BIN:-$root/build/rap}
 out=$root/build/paper set=$root/examples/toy methods=$root/examples/methods
-concepts=10 growth="5" seeds="1 2 3" profile=$root/models/tiny base= without= training= only= sample=100 threads=
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
+concepts=10 growth="5" seeds="1 2 3" profile=$root/models/tiny without= training= only= sample=100 threads=
+usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do
     case $1 in
     --out) out=$2 ;;
@@ -26,7 +25,6 @@ while [ $# -gt 0 ]; do
     --growth) growth=$2 ;;
     --seeds) seeds=$2 ;;
     --profile) profile=$2 ;;
-    --base) base=$2 ;;
     --training-set) training=$2 ;;
     --no-negatives) without=$2 ;;
     --only) only=$2 ;;
@@ -41,38 +39,31 @@ done
 cells=$out/cells
 mkdir -p "$cells"
 
-# The profile without its adapter, where it has one on a line of its own.
-if [ -z "$base" ] && grep -q '^ *"lora": { "path": "[^"]*" },$' "$profile/profile.json"; then
-    base=$out/base
-    mkdir -p "$base"
-    for file in "$profile"/*.gguf; do ln -sf "$(realpath "$file")" "$base/"; done
-    sed '/^ *"lora": {/d' "$profile/profile.json" >"$base/profile.json"
-fi
-learn=${base:-$profile} # what the methods that train begin with
+base="--profile $profile --lora none" # the model before its adapter, with which the methods that train begin
 all=(--task caption --task recognition --task vqa --task text_qa)
 
 # ---- the list of cells: a name, then the arguments of rap eval
 plan=()
 add() { case $1 in *$only*) plan+=("$*") ;; esac }
 add "rap-$concepts-s0 --profile $profile --concepts $concepts"
-[ -z "$base" ] || add "zero-shot-$concepts-s0 --profile $base --concepts $concepts"
+add "zero-shot-$concepts-s0 $base --concepts $concepts"
 for seed in $seeds; do
     for method in head soft-tokens lora; do
-        add "$method-$concepts-s$seed --profile $learn --concepts $concepts --method $method --seed $seed"
+        add "$method-$concepts-s$seed $base --concepts $concepts --method $method --seed $seed"
     done
 done
 for n in $growth; do
     add "rap-$n-s0 --profile $profile --concepts $n"
     for method in head soft-tokens lora; do
-        add "$method-$n-s1 --profile $learn --concepts $n --method $method --seed 1"
+        add "$method-$n-s1 $base --concepts $n --method $method --seed 1"
     done
 done
 for part in full "oracle --oracle" "no-text --no-info" "no-pictures --no-avatars" "no-threshold --no-threshold"; do
     add "ablation_$part --profile $profile --sample $sample"
 done
 if [ -n "$without" ]; then
-    add "ablation_no-negatives --profile $without --sample $sample"
-    add "ablation_no-negatives-no-threshold --profile $without --sample $sample --no-threshold"
+    add "ablation_no-negatives --profile $profile --lora $without --sample $sample"
+    add "ablation_no-negatives-no-threshold --profile $profile --lora $without --sample $sample --no-threshold"
 fi
 
 # ---- what adding a concept takes retrieval: processor time of `rap remember`, and by how much the store grows
@@ -97,27 +88,24 @@ cost() {
 # ---- adapters of the ablations that train: the same data but for one thing
 trained() {
     local name=$1 noise=$2 augment=$3 folder=$out/$1
-    [ -f "$folder/profile/profile.json" ] && return
-    mkdir -p "$folder/profile"
+    [ -f "$folder/adapter/adapter.gguf" ] && return
+    mkdir -p "$folder"
     cat >"$folder/config.json" <<END
 { "seed": 1, "sources": [ { "type": "tao", "name": "toy", "annotations": "$training/toy.json", "images": "$training" } ],
   "mix": { "recognition": 150, "caption": 300, "qa": 150 }, "validation": 0.02,
   "noise": { "share": $noise, "least": 1, "most": 2, "hard": 0.5 }, "augment": { $augment } }
 END
     "$rap_bin" dataset build "$folder/config.json" --out "$folder/data" --quiet >"$folder/build.log"
-    "$rap_bin" train "$folder/data" --profile "$learn" --out "$folder/adapter" --rank 16 --alpha 32 --dropout 0 \
+    # shellcheck disable=SC2086 # the words of $base
+    "$rap_bin" train "$folder/data" $base --out "$folder/adapter" --rank 16 --alpha 32 --dropout 0 \
         --lr 1e-3 --batch 16 --epochs 1 --max-concepts 3 --validation 0 --seed 1 --projector off ${threads:+--threads "$threads"} \
         >"$folder/train.log"
-    for file in "$learn"/*.gguf; do ln -sf "$file" "$folder/profile/"; done
-    cp "$folder/adapter/adapter.gguf" "$folder/profile/adapter.gguf"
-    sed 's/"llm": {/"lora": { "path": "adapter.gguf" },\n    "llm": {/' "$learn/profile.json" >"$folder/profile/profile.json.new"
-    mv "$folder/profile/profile.json.new" "$folder/profile/profile.json"
 }
 if [ -n "$training" ]; then
     changes='"flip": 0.5, "rotate": 10, "scale": 0.1, "shift": 0.05, "color": 0.2'
     for policy in "-no-threshold --no-threshold" ""; do
         for name in tuned tuned-no-negatives tuned-no-augmentation; do
-            add "ablation_$name$policy --profile $out/$name/profile --sample $sample"
+            add "ablation_$name$policy --profile $profile --lora $out/$name/adapter/adapter.gguf --sample $sample"
         done
     done
 fi

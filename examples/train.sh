@@ -5,10 +5,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 rap_bin=${RAP_BIN:-$root/build/rap}
 out=${RAP_TRAIN_OUT:-$root/build/train-example}
 toy=$root/examples/toy
-tiny=$root/models/tiny
 
 rm -rf "$out"
-mkdir -p "$out/data/images" "$out/before" "$out/after"
+mkdir -p "$out/data/images"
 
 # Eight questions about one concept, with answers that no model would give by itself.
 cp "$toy/concepts/gus.jpg" "$out/data/images/"
@@ -30,21 +29,14 @@ sample() {
     sample "Describe <gus>." "<gus> is a yellow beaver!"
 } > "$out/data/train.jsonl"
 
-# Two profiles: the tiny one without its own adapter, a base model that knows nothing of memories; and the same with ours.
-for folder in before after; do
-    ln -s "$tiny"/{clip,detector,model,mmproj-model}.gguf "$out/$folder/"
-done
-sed '/"lora": {/d' "$tiny/profile.json" > "$out/before/profile.json"
-sed 's/"lora": {.*/"lora": { "path": "adapter.gguf" },/' "$tiny/profile.json" > "$out/after/profile.json"
-
-export RAP_STORE=$out/store.db
+# The tiny profile without its own adapter: a base model that knows nothing of memories.
+export RAP_STORE=$out/store.db RAP_PROFILE=$root/models/tiny
 "$rap_bin" remember gus --image "$toy/concepts/gus.jpg" --category beaver --info "<gus> is a yellow beaver."
-ask() { "$rap_bin" ask "Say hello to <gus>." --profile "$out/$1"; }
+ask() { "$rap_bin" ask "Say hello to <gus>." --lora "$1"; }
 echo "# before"
-ask before
-"$rap_bin" train "$out/data" --profile "$out/before" --out "$out/adapter" --rank 16 --alpha 32 --dropout 0 \
+ask none
+"$rap_bin" train "$out/data" --lora none --out "$out/adapter" --rank 16 --alpha 32 --dropout 0 \
     --lr 4e-3 --batch 8 --epochs 40 --projector off
-cp "$out/adapter/adapter.gguf" "$out/after/"
 echo "# after"
-ask after
+ask "$out/adapter/adapter.gguf"
 echo "(the losses: $out/adapter/loss.png)"

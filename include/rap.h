@@ -120,8 +120,10 @@ typedef struct rap_engine_options {
                                      pictures, in place of the profile's language model. The key, if it
                                      wants one, is $RAP_API_KEY                                   */
     const char *model;            /* NULL: the profile's; the model's name there                  */
+    const char *const *lora;      /* NULL: the profile's adapters; else LoRAs in GGUF in their place, ended
+                                     by NULL                                                      */
 } rap_engine_options;
-#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL }
+#define RAP_ENGINE_OPTIONS_INIT { NULL, 0, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 
 /* `*out` is an engine even on failure, for rap_engine_error(), unless memory ran out; rap_engine_close() it
  * either way. */
@@ -170,9 +172,10 @@ typedef struct rap_options {
                                      next process need not read them again; the least recently used go first, and
                                      those of a concept go with it. 0: $RAP_PREFIX_CACHE_MIB, else the profile's,
                                      else none; −1: none                                          */
+    const char *const *lora;      /* as in rap_engine_options; NULL with an engine                */
 } rap_options;
 #define RAP_OPTIONS_INIT                                                                         \
-    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
+    { NULL, NULL, 0, 0, RAP_POLICY_DEFAULT, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL }
 
 /* Opens the store. Without options.engine each model is loaded when it is first needed. `*out` is a handle even
  * on failure, for rap_error(), unless memory ran out; rap_close() it either way. */

@@ -16,22 +16,23 @@ static int print(cli *c, const char *answer, const char *found)
 
 int cli_ask_method(cli *c, const char *method, const rap_query *query, int max_tokens)
 {
+    concept_options o = { .profile = c->profile, .lora = cli_lora(c), .threads = (int)c->threads };
     concept_asker *a = NULL;
-    concept_method m;
     char *answer = NULL, *found = NULL, *store;
     bool photo = query->image.path || query->image.bytes;
     rap_err err = { RAP_OK, "" };
     rap_status status;
     int code;
 
-    if (!concept_method_of(&m, method) || m == CONCEPT_LORA) {
+    if (!concept_method_of(&o.method, method) || o.method == CONCEPT_LORA) {
         cli_say("ask: --method %s: head or soft-tokens is expected", method);
         return CLI_USAGE;
     }
     store = cli_store_path(&code, c, RAP_STORE_CACHE);
     if (!store)
         return code;
-    status = concept_asker_open(&a, m, c->profile, store, NULL, (int)c->threads, &err);
+    o.store = store;
+    status = concept_asker_open(&a, &o, NULL, &err);
     if (status == RAP_OK)
         status = concept_ask(&answer, &found, a, photo ? &query->image : NULL, query->question,
                              max_tokens ? max_tokens : 256, &err);

@@ -38,6 +38,7 @@ typedef struct cli {
     bool layers;         /* --profile-layers, for the commands that have it */
     const char *vision;  /* --vision, likewise */
     const char *endpoint, *model; /* --endpoint, --model, likewise */
+    cli_list lora;       /* --lora, likewise: cli_lora() */
     bool verify;         /* --verify, likewise */
     const char *prefix_cache;     /* --prefix-cache, likewise: a number of MiB */
     cli_list given;      /* the flags of the command line, each once, so far as there is room */
@@ -96,6 +97,9 @@ int cli_say_layers(cli *c, int code);
 
 /* Runs of a command with --profile-layers, so that the best times are those of warm runs. */
 enum { CLI_LAYER_RUNS = 5 };
+
+/* The adapters of --lora, as rap_options.lora takes them; "none": an empty list. */
+const char *const *cli_lora(const cli *c);
 
 /* Prints the handle's error and returns the exit code of `status`. */
 int cli_failed(cli *c, rap_status status);

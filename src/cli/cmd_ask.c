@@ -78,6 +78,8 @@ static int run(cli *c, int argc, char **argv)
           "with --json: a line for each piece, then the whole" },
         { "--method", CLI_TEXT, &method, "NAME",
           "head or soft-tokens: with what `rap train --method NAME` learnt, not with retrieval" },
+        { "--lora", CLI_LIST, &c->lora, "FILE",
+          "this adapter, not the profile's; may be repeated; none: the base" },
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },

@@ -96,6 +96,7 @@ static int published(cli *c, const char *file, const eval_flags *f)
     o.file = file;
     o.kind = f->kind;
     o.profile = c->profile;
+    o.lora = cli_lora(c);
     o.threads = (int)c->threads;
     o.sample = (int)f->sample;
     o.without = without(f);
@@ -127,6 +128,7 @@ static int held_out(cli *c, const char *folder, eval_flags *f)
 
     o->folder = folder;
     o->profile = c->profile;
+    o->lora = cli_lora(c);
     o->threads = (int)c->threads;
     o->sample = (int)f->sample;
     o->without = without(f);
@@ -174,7 +176,7 @@ static int form_of(int argc, char **argv, const eval_flags *f)
 }
 
 /* The first flag that was given and means nothing to this form; NULL: none. */
-static const char *unused_flag(int form, const eval_flags *f)
+static const char *unused_flag(int form, const eval_flags *f, bool lora)
 {
     const struct {
         const char *name;
@@ -199,6 +201,7 @@ static const char *unused_flag(int form, const eval_flags *f)
         { "--question", f->questions.count > 0, OF_LIST },
         { "--oracle", f->oracle, OF_SET | OF_LIST },
         { "--no-info", f->no_info, OF_SET | OF_LIST },
+        { "--lora", lora, OF_SET | OF_LIST },
         { "--verify", f->verify, OF_SET },
         { "--no-avatars", f->no_avatars, OF_SET | OF_LIST },
         { "--no-threshold", f->no_threshold, OF_SET | OF_LIST },
@@ -229,6 +232,8 @@ static int run(cli *c, int argc, char **argv)
         { "--negatives", CLI_TEXT, &f.method.negatives, "DIR", "--method: as in rap train" },
         { "--epochs", CLI_NUMBER, &f.method.epochs, "N", "--method: as in rap train" },
         { "--seed", CLI_NUMBER, &f.method.seed, "N", "--method: as in rap train" },
+        { "--lora", CLI_LIST, &c->lora, "FILE",
+          "this adapter, not the profile's; may be repeated; none: the base" },
         { "--log", CLI_TEXT, &f.set.log, "FILE",
           "DIR: write every question and answer, a JSON line each" },
         { "--distractors", CLI_TEXT, &f.set.distractors, "PATH",
@@ -268,7 +273,7 @@ static int run(cli *c, int argc, char **argv)
         cli_say("eval: of two arguments the first is 'score' or 'table', not '%s'", argv[0]);
         return CLI_USAGE;
     }
-    if ((unused = unused_flag(form, &f))) {
+    if ((unused = unused_flag(form, &f, c->lora.count > 0))) {
         cli_say("eval: %s means nothing %s", unused,
                 form == OF_SET     ? "to a held-out set"
                 : form == OF_LIST  ? "to a published list"

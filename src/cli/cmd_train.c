@@ -147,6 +147,8 @@ static int run(cli *c, int argc, char **argv)
           "where the adapter, the losses and checkpoints go" },
         { "--from", CLI_TEXT, &o.from, "ADAPTER",
           "begin with the numbers of this adapter.gguf, of the same rank and alpha" },
+        { "--lora", CLI_LIST, &c->lora, "FILE",
+          "this adapter, not the profile's; may be repeated; none: the base" },
         { "--method", CLI_TEXT, &method, "NAME", "lora; others: `rap train --method head --help`" },
         { "--rank", CLI_NUMBER, &rank, "N", "of the LoRA: 128" },
         { "--alpha", CLI_REAL, &o.alpha, "X", "its scale is alpha / rank: 256" },
@@ -200,6 +202,7 @@ static int run(cli *c, int argc, char **argv)
     }
     o.data = argv[0];
     o.profile = c->profile;
+    o.lora = cli_lora(c);
     o.threads = (int)c->threads;
     o.rank = (int)rank;
     o.epochs = (int)epochs;

@@ -25,8 +25,7 @@ static rap_status begin(void *payload, const char *store, const json_t *names, r
     if (status == RAP_OK)
         status = concept_learn(&f->result, &f->learn, err);
     if (status == RAP_OK)
-        status = concept_asker_open(&f->asker, f->learn.method, f->learn.profile, store, adapter,
-                                    f->learn.threads, err);
+        status = concept_asker_open(&f->asker, &f->learn, adapter, err);
     free(adapter);
     free(list);
     return status;
@@ -59,6 +58,7 @@ int cli_eval_method(eval_method **out, cli *c, eval_method_flags *f)
         return rap_status_exit_code(status);
     }
     f->learn.profile = c->profile;
+    f->learn.lora = cli_lora(c);
     f->learn.pictures = f->pictures;
     f->learn.negatives = f->negatives;
     f->learn.epochs = (int)f->epochs;

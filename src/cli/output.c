@@ -170,6 +170,15 @@ static bool read_prefix_cache(int *out, const cli *c)
     return good;
 }
 
+const char *const *cli_lora(const cli *c)
+{
+    static const char *const none[] = { NULL };
+
+    if (c->lora.count == 0)
+        return NULL;
+    return c->lora.count == 1 && strcmp(c->lora.item[0], "none") == 0 ? none : c->lora.item;
+}
+
 static rap_status open_handle(cli *c, rap_store_use use)
 {
     rap_options options = RAP_OPTIONS_INIT;
@@ -186,6 +195,7 @@ static rap_status open_handle(cli *c, rap_store_use use)
     options.vision = c->vision;
     options.endpoint = c->endpoint;
     options.model = c->model;
+    options.lora = cli_lora(c);
     options.verify = c->verify;
     read_prefix_cache(&options.prefix_cache_mib, c);
     return rap_open(&c->r, &options);

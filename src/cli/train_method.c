@@ -99,6 +99,8 @@ int cli_train_method(cli *c, int argc, char **argv)
     long negatives = 0, tokens = 0, epochs = 0, batch = 0, seed = 0;
     const cli_option options[] = {
         { "--method", CLI_TEXT, &method, "NAME", "head, soft-tokens or lora" },
+        { "--lora", CLI_LIST, &c->lora, "FILE",
+          "this adapter, not the profile's; may be repeated; none: the base" },
         { "--concepts", CLI_FLAG, &concepts, NULL, "lora: of the store's concepts, not of DATA" },
         { "--pictures", CLI_TEXT, &o.pictures, "DIR",
           "further pictures: NAME/x.jpg; a caption in NAME/x.txt, questions in NAME/qa.json" },
@@ -136,6 +138,7 @@ int cli_train_method(cli *c, int argc, char **argv)
     argv[argc] = NULL;
     o.names = argc > 0 ? (const char *const *)argv : NULL;
     o.profile = c->profile;
+    o.lora = cli_lora(c);
     o.store = store;
     o.most_negatives = (int)negatives;
     o.tokens = (int)tokens;

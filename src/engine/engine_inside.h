@@ -17,7 +17,7 @@ struct rap_engine {
     int threads, model_threads; /* upper limit; 0: chosen for each model */
     bool profile_layers, has_precision;
     precision precision; /* valid if has_precision */
-    bool has_tower;
+    bool has_tower, has_lora; /* the options name them */
     vlm_vision tower; /* valid if has_tower: what encodes pictures for a local `generator` */
     char *endpoint, *model; /* of the options; NULL: the profile's */
     rap_on_progress *on_progress;

@@ -28,12 +28,15 @@ const rap_err *engine_failure(const rap_engine *e)
 
 /* A profile that was named must exist. Without a name, finding none is an error only when a model is needed, so that
  * the store can always be listed. */
-static rap_status open_profile(rap_engine *e, const char *given, rap_err *err)
+static rap_status open_profile(rap_engine *e, const char *given, const char *const *lora,
+                               rap_err *err)
 {
     const char *set = getenv("RAP_PROFILE");
     rap_status status = profile_open(&e->profile, given, &e->profile_err);
 
-    if (status == RAP_OK || (!given && !(set && *set)))
+    if (status == RAP_OK)
+        return profile_wear(e->profile, lora, err);
+    if (!given && !(set && *set))
         return RAP_OK;
     return err_set(err, status, "%s", e->profile_err.text);
 }
@@ -63,7 +66,8 @@ static rap_status open_with(rap_engine *e, const rap_engine_options *o, rap_err 
     e->profile_layers = o->profile_layers != 0;
     e->on_progress = o->on_progress;
     e->payload = o->payload;
-    return open_profile(e, o->profile, err);
+    e->has_lora = o->lora != NULL;
+    return open_profile(e, o->profile, o->lora, err);
 }
 
 rap_status engine_open(rap_engine **out, const rap_engine_options *options, rap_err *err)

@@ -184,6 +184,9 @@ static rap_status open_remote(rap_engine *e, rap_err *err)
         return err_set(err, RAP_E_ARGUMENT,
                        "%s: an endpoint encodes pictures itself; leave --vision out",
                        o.endpoint.url);
+    if (e->has_lora)
+        return err_set(err, RAP_E_ARGUMENT,
+                       "%s: an endpoint has adapters of its own; leave --lora out", o.endpoint.url);
     return generator_open_remote(&e->generator, &o, err);
 }
 

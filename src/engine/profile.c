@@ -413,6 +413,29 @@ rap_status profile_spare(const profile *p, const char *out, rap_err *err)
     return status;
 }
 
+rap_status profile_wear(profile *p, const char *const *lora, rap_err *err)
+{
+    if (!lora)
+        return RAP_OK;
+    for (int i = 0; i < p->loras; i++)
+        free(p->lora[i].path);
+    p->loras = 0;
+    for (; *lora; lora++) {
+        profile_file *worn = &p->lora[p->loras];
+
+        if (p->loras == VLM_LORAS)
+            return err_set(err, RAP_E_LIMIT, "%d adapters are possible, and more are given",
+                           VLM_LORAS);
+        if (!file_exists(*lora) || file_is_folder(*lora))
+            return err_set(err, RAP_E_NOT_FOUND, "%s: no such adapter", *lora);
+        *worn = (profile_file){ mem_string(*lora), "" };
+        if (!worn->path)
+            return err_memory(err, "reading a profile");
+        p->lora_scale[p->loras++] = 1;
+    }
+    return RAP_OK;
+}
+
 void profile_close(profile *p)
 {
     if (!p)

@@ -51,6 +51,9 @@ typedef struct profile {
 rap_status profile_open(profile **out, const char *where, rap_err *err);
 void profile_close(profile *p); /* NULL-safe */
 
+/* Adapter files, ended by NULL, in place of the profile's adapters, each with a scale of 1. lora NULL: they stay. */
+rap_status profile_wear(profile *p, const char *const *lora, rap_err *err);
+
 /* RAP_OK when the profile names the file and it is there; `field` ("encoder") is for the error. */
 rap_status profile_need(const profile *p, const profile_file *file, const char *field,
                         const char *needed_by, rap_err *err);

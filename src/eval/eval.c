@@ -281,6 +281,7 @@ static rap_status open_engine(rap_engine **out, const eval_options *o, rap_err *
     rap_status status;
 
     options.profile = o->profile;
+    options.lora = o->lora;
     options.threads = o->threads;
     status = rap_engine_open(out, &options);
     return status == RAP_OK ? RAP_OK : err_set(err, status, "%s", rap_engine_error(*out));

@@ -51,6 +51,7 @@ typedef struct eval_method {
 typedef struct eval_options {
     const char *folder;  /* the set                                           */
     const char *profile; /* NULL: as rap_open                                 */
+    const char *const *lora; /* as in rap_engine_options                      */
     int threads;         /* 0: all                                            */
     int sample;          /* 0: everything; else at most this many items per task, evenly spaced */
     const char *const

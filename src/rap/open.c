@@ -120,7 +120,8 @@ static rap_status open_own_engine(rap *r)
                                    .profile_layers = r->options.profile_layers,
                                    .vision = r->options.vision,
                                    .endpoint = r->options.endpoint,
-                                   .model = r->options.model };
+                                   .model = r->options.model,
+                                   .lora = r->options.lora };
 
     return engine_open(&r->engine, &o, &r->err);
 }
@@ -132,6 +133,7 @@ static rap_status share_engine(rap *r, rap_engine *given)
                       : r->options.vision   ? "vision"
                       : r->options.endpoint ? "endpoint"
                       : r->options.model    ? "model"
+                      : r->options.lora     ? "lora"
                                             : NULL;
 
     if (why->status != RAP_OK)
@@ -183,6 +185,7 @@ rap_status rap_open(rap **out, const rap_options *options)
         status = open_store(r, r->options.store);
     r->options.profile = r->options.store = r->options.vision = NULL;
     r->options.endpoint = r->options.model = NULL;
+    r->options.lora = NULL;
     return status;
 }
 

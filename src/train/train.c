@@ -92,6 +92,8 @@ static rap_status open_models(training *t, rap_err *err)
     vlm_lora worn[VLM_LORAS];
     rap_status status = profile_open(&t->profile, t->o->profile, err);
 
+    if (!status)
+        status = profile_wear(t->profile, t->o->lora, err);
     if (status)
         return status;
     p = t->profile;

@@ -16,6 +16,7 @@ typedef enum train_projector { TRAIN_PROJECTOR_OFF, TRAIN_PROJECTOR_AUTO, TRAIN_
 
 typedef struct train_options {
     const char *data, *profile, *folder; /* profile NULL: the user's default */
+    const char *const *lora;             /* as in rap_engine_options: what it goes on top of */
     const char *from;                    /* NULL; else an adapter of this rank and alpha whose numbers it begins with */
     int rank;                            /* 128 */
     double alpha, dropout;               /* 256, 0.05 */

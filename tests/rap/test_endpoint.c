@@ -299,6 +299,12 @@ static void options_take_precedence(void **state)
     assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_E_ARGUMENT);
     assert_says("--vision");
     rap_close(r);
+    o.vision = NULL;
+    o.lora = (const char *const[]){ NULL };
+    r = open_rap(f, profile_with(generator("")), "store.db", &o);
+    assert_int_equal(rap_ask(NULL, r, &q, NULL, NULL), RAP_E_ARGUMENT);
+    assert_says("--lora");
+    rap_close(r);
     o = (rap_options)RAP_OPTIONS_INIT;
     o.model = "other";
     assert_int_equal(rap_open(&f->r, &o), RAP_E_ARGUMENT);

@@ -14,6 +14,7 @@ typedef struct published_options {
     const char *database; /* a folder with database.json, or that file                   */
     const char *images;   /* NULL: the folder of `file`; what its pictures are relative to */
     const char *profile;  /* NULL: as rap_open                                           */
+    const char *const *lora; /* as in rap_engine_options                                 */
     int threads;          /* 0: all                                                      */
     const char *const *questions; /* NULL; else what is asked of captions, in turn, ended by NULL */
     int sample;           /* 0: everything; else at most so many questions, spread evenly */

@@ -92,6 +92,7 @@ static rap_status open_store(run_state *s, const char *path, rap_err *err)
     rap_status status;
 
     options.profile = s->o->profile;
+    options.lora = s->o->lora;
     options.threads = s->o->threads;
     options.store = path;
     options.policy = ablation_policy(&s->o->without);

@@ -68,25 +68,26 @@ static rap_status load(concept_asker *a, const char *path, rap_err *err)
     return status ? status : check_numbers(a, err);
 }
 
-rap_status concept_asker_open(concept_asker **out, concept_method method, const char *profile_path,
-                              const char *store_path, const char *adapter, int threads,
+rap_status concept_asker_open(concept_asker **out, const concept_options *o, const char *adapter,
                               rap_err *err)
 {
     concept_asker *a = mem_array(1, sizeof *a);
-    const school_options o = {
-        .profile = profile_path, .store = store_path, .threads = threads, .adapter = adapter
-    };
+    const school_options s = { .profile = o->profile,
+                               .lora = o->lora,
+                               .store = o->store,
+                               .threads = o->threads,
+                               .adapter = adapter };
     rap_status status;
 
     *out = NULL;
     if (!a)
         return err_memory(err, "asking about learnt concepts");
-    a->method = method;
-    status = school_open(&a->school, &o, err);
+    a->method = o->method;
+    status = school_open(&a->school, &s, err);
     if (!status)
         status = speaker_open(&a->speaker, a->school.vlm, err);
-    if (!status && method != CONCEPT_LORA)
-        status = load(a, store_path, err);
+    if (!status && o->method != CONCEPT_LORA)
+        status = load(a, o->store, err);
     if (status) {
         concept_asker_close(a);
         return status;

@@ -27,6 +27,7 @@ const char *concept_method_name(concept_method m);
 typedef struct concept_options {
     concept_method method;
     const char *profile; /* NULL: the user's default */
+    const char *const *lora; /* as in rap_engine_options */
     const char *store;
     const char *const *names; /* NULL: every concept; ended by NULL */
     const char
@@ -65,9 +66,9 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
 
 typedef struct concept_asker concept_asker;
 
-/* adapter: of the method lora, else NULL. RAP_E_NOT_FOUND when the store has nothing that was learnt with these models. */
-rap_status concept_asker_open(concept_asker **out, concept_method method, const char *profile_path,
-                              const char *store_path, const char *adapter, int threads,
+/* Of `o`: method, profile, lora, store and threads. adapter: of the method lora, else NULL. RAP_E_NOT_FOUND when the store has
+ * nothing that was learnt with these models. */
+rap_status concept_asker_open(concept_asker **out, const concept_options *o, const char *adapter,
                               rap_err *err);
 void concept_asker_close(concept_asker *a);      /* NULL-safe */
 int concept_asker_count(const concept_asker *a); /* concepts that were learnt */

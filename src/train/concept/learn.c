@@ -386,6 +386,7 @@ rap_status concept_learn(concept_result *out, const concept_options *o, rap_err 
 {
     learning l = { .o = o, .result = out };
     const school_options s = { .profile = o->profile,
+                               .lora = o->lora,
                                .store = o->store,
                                .threads = o->threads,
                                .on_progress = o->on_progress,

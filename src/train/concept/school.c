@@ -48,7 +48,7 @@ static rap_status open_vision(school *s, const school_options *o, rap_err *err)
 
 rap_status school_open(school *out, const school_options *o, rap_err *err)
 {
-    const rap_engine_options e = { .profile = o->profile, .threads = o->threads };
+    const rap_engine_options e = { .profile = o->profile, .threads = o->threads, .lora = o->lora };
     char adapters[65] = "";
     rap_status status;
 

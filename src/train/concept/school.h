@@ -20,6 +20,7 @@ typedef struct school {
 
 typedef struct school_options {
     const char *profile, *store;
+    const char *const *lora; /* as in rap_engine_options */
     int threads;
     bool read_only;
     const char *adapter; /* NULL; else an adapter that the language model gets on top of the profile's */

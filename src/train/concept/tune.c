@@ -154,7 +154,9 @@ static rap_status put_concepts(tuning *t, rap_err *err)
 static rap_status make_data(tuning *t, rap_err *err)
 {
     const concept_options *o = t->o;
-    const school_options s = { .profile = o->profile, .store = o->store, .plain = true };
+    const school_options s = {
+        .profile = o->profile, .lora = o->lora, .store = o->store, .plain = true
+    };
     const material_options negatives = options_of(o);
     char *file = path_join(t->data, "train.jsonl");
     rap_status status = file ? school_open(&t->school, &s, err) : err_memory(err, "making samples");
@@ -186,6 +188,7 @@ static rap_status train(tuning *t, rap_err *err)
     options.data = t->data;
     options.folder = o->out;
     options.profile = o->profile;
+    options.lora = o->lora;
     options.rank = 16;
     options.alpha = 32;
     options.dropout = 0;
