@@ -1,6 +1,7 @@
 /* describe.c: how often what the models write of a concept from its one picture is right: the kind and the colours of the
  * description, and the category. Truth is what database.json says: the category, and the colour words in the first
- * sentence of the info. The store is empty, so that no category gives the answer away. */
+ * sentence of the info. The store is empty, so that no category gives the answer away. A refusal counts as a description
+ * without words. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path_find.h"
@@ -24,7 +25,7 @@ static const char *const colours[] = { "red",  "orange", "yellow", "green", "blu
 enum { COLOURS = sizeof colours / sizeof *colours };
 
 typedef struct described {
-    int concepts, kind, category, main_colour;
+    int concepts, refused, kind, category, main_colour;
     metrics_counts colour;
     double ms;
 } described;
@@ -101,6 +102,20 @@ static void log_line(eval_run_state *run, const json_t *concept, const char *inf
     json_decref(line);
 }
 
+/* What the model writes; "" where it refuses. free() */
+static rap_status describe_info(char **out, described *d, rap *r, const char *name,
+                                const rap_image *image)
+{
+    const rap_box whole = { 0, 0, 0, 0 };
+    rap_status status = rap_propose_info(out, r, name, NULL, image, whole);
+
+    if (status != RAP_E_MODEL)
+        return status;
+    d->refused++;
+    *out = mem_string("");
+    return *out ? RAP_OK : RAP_E_MEMORY;
+}
+
 static rap_status describe(described *d, eval_run_state *run, const json_t *concept, rap_err *err)
 {
     const rap_box whole = { 0, 0, 0, 0 };
@@ -112,7 +127,7 @@ static rap_status describe(described *d, eval_run_state *run, const json_t *conc
     rap_status status = path && truth ? RAP_OK : err_memory(err, "describing concepts");
 
     if (status == RAP_OK &&
-        ((status = rap_propose_info(&info, run->r, name, NULL, &image, whole)) != RAP_OK ||
+        ((status = describe_info(&info, d, run->r, name, &image)) != RAP_OK ||
          (status = rap_propose_category(&word, run->r, name, &image, whole)) != RAP_OK))
         err_set(err, status, "%s: %s", name, rap_error(run->r));
     if (status == RAP_OK) {
@@ -189,6 +204,8 @@ static rap_status run_on(described *d, eval_run_state *run, const char *folder, 
         status = open_empty(run, folder, err);
     if (status == RAP_OK)
         status = each(d, run, concepts, err);
+    if (status == RAP_OK && d->refused == d->concepts) /* or the model does not work */
+        status = err_set(err, RAP_E_MODEL, "no concept was described: %s", rap_error(run->r));
     rap_close(run->r);
     run->r = NULL;
     json_decref(root);
