@@ -34,10 +34,10 @@ def make_scene(rng, index, split="train"):
     return {"px": data.small(rng, scene.image), "meta": {"place": scene.place, "objects": objects}}
 
 
-def scenes(count, procs, split="train"):
+def scenes(count, procs, split="train", seed=16):
     """(pixels [N, 128, 128, 3], metas), rendered once."""
     make = functools.partial(make_scene, split=split)
-    px, metas = world.prerender(f"base_scene_{split}_{count}", make, count, seed=16, procs=procs)
+    px, metas = world.prerender(f"base_scene_{split}_{count}_{seed}", make, count, seed=seed, procs=procs)
     return px["px"], metas
 
 
@@ -122,6 +122,7 @@ INSIDE = ("Is the thing of {l} in the first picture?", "Does the first picture s
           "Can you see the thing of {l} in the first picture?")
 WHERE = ("Where in the first picture is the thing of {l}?", "Where is the thing of {l} in the first picture?")
 SHARED = ("Which other pictures show a thing of the first one?", "What of the first picture is in the other ones?")
+OTHERS = (0.08, 0.12, 0.16, 0.20, 0.22, 0.22)   # one to six pictures behind the first one
 
 
 class Album:
@@ -147,6 +148,8 @@ class Album:
             c, label = qa.pick(rng, self.pictures)
             q, a = qa.info_question(rng, c)
             talk.ask("about", q.replace(c.tag, f"the thing of {label}"), a.replace(c.tag, "it"))
+        for _ in range(count):
+            talk.ask("scene", *qa.scene_question(rng, talk))
 
 
 # ---------------------------------------------------------------- packs
@@ -176,7 +179,7 @@ class Packer:
 
     def album(self):
         rng, p, talk = self.rng, Pack(), qa.Talk(self.scene(), [])
-        album = Album(rng, talk.scene, self.things, self.avatars, int(rng.integers(1, 6)))
+        album = Album(rng, talk.scene, self.things, self.avatars, int(rng.choice(len(OTHERS), p=OTHERS)) + 1)
         p.add([BOS], data.PLAIN)
         p.add(self.spm.encode("USER: "), data.PLAIN)
         p.add_image(("scene", talk.scene.index))

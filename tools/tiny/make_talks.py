@@ -25,6 +25,7 @@ import vlm_data  # noqa: E402
 
 THINGS = (0.14, 0.24, 0.22, 0.18, 0.13, 0.09)   # one to six things in a scene
 MOST = 6                                        # concepts in a prompt
+WRONG = (0.55, 0.22, 0.13, 0.10)                # none to three wrong matches of retrieval among them
 
 
 # ---------------------------------------------------------------- pictures
@@ -104,7 +105,7 @@ def choose(rng, scene, things, negatives):
         ids.append(asked)
     for i in known:
         _add(ids, i, things)
-    if negatives and rng.random() < 0.2:        # a wrong match of retrieval
+    for _ in range(int(rng.choice(len(WRONG), p=WRONG)) if negatives else 0):
         _add(ids, vlm_data._decoy(rng, scene, things, 1.0), things)
     if asked is None:
         ids = [ids[i] for i in rng.permutation(len(ids))]
@@ -126,11 +127,11 @@ def _present_turns(rng, talk):
         return [qa.recognition(rng, talk, talk.asked.name, talk.present(talk.asked))] + _recognitions(rng, others, 4)
     if r < 0.15 and talk.concepts:
         return _recognitions(rng, talk, 5)
-    if r < 0.75 or not talk.concepts:
+    if r < 0.65 or not talk.concepts:
         return [qa.caption(rng, talk)]
-    if r < 0.87:
+    if r < 0.75:
         return [qa.who(rng, talk)]
-    side = qa.mine_side(rng, talk) if r < 0.93 else None
+    side = qa.mine_side(rng, talk) if r < 0.90 else None
     return [side or qa.mine_count(rng, talk)]
 
 

@@ -3,8 +3,9 @@
     python tools/tiny/train_base.py --models models/tiny --out build/tiny/base.pt --minutes 60
 
 The tower, the projector and the words' embeddings are those of --models and stay as they are, so that base and adapter share one
-mmproj file; the decoder's blocks begin anew (`Vlm.start_circuits`). What it reads is in base_data.py: no remembered things, and
-one picture at most but for --albums, the share of prompts with several. A checkpoint is written every few minutes; --resume goes on.
+mmproj file; the decoder's blocks begin anew (`Vlm.start_circuits`), or with --adopt-decoder as they are there. What it reads is in
+base_data.py: no remembered things, and one picture at most but for --albums, the share of prompts with several. A checkpoint is
+written every few minutes; --resume goes on.
 
 Reading order: weights from GGUF, BaseTrainer, run, main.
 """
@@ -63,12 +64,25 @@ def read_tower(t):
     return Tower(state, prefix="")
 
 
-def adopt(trainer, folder):
-    """Projector and words; the tower is returned."""
+def read_blocks(m, t):
+    """The decoder's blocks and its last norm."""
+    for i, b in enumerate(m.blocks):
+        p = f"blk.{i}."
+        b.qkv.weight.copy_(torch.cat([t[f"{p}attn_{n}.weight"] for n in "qkv"]))
+        b.gate_up.weight.copy_(torch.cat([t[p + "ffn_gate.weight"], t[p + "ffn_up.weight"]]))
+        b.out.weight.copy_(t[p + "attn_output.weight"]), b.down.weight.copy_(t[p + "ffn_down.weight"])
+        b.attn_norm.weight.copy_(t[p + "attn_norm.weight"]), b.ffn_norm.weight.copy_(t[p + "ffn_norm.weight"])
+    m.norm.weight.copy_(t["output_norm.weight"])
+
+
+def adopt(trainer, folder, decoder=False):
+    """Projector and words, with decoder also its blocks; the tower is returned."""
     model, _ = read(os.path.join(folder, "model.gguf"))
     mmproj, _ = read(os.path.join(folder, "mmproj-model.gguf"))
     p, m = trainer.model.projector, trainer.model
     with torch.no_grad():
+        if decoder:
+            read_blocks(m, model)
         p.fc0.weight.copy_(mmproj["mm.0.weight"]), p.fc0.bias.copy_(mmproj["mm.0.bias"])
         p.fc2.weight.copy_(mmproj["mm.2.weight"] / SCALE), p.fc2.bias.copy_(mmproj["mm.2.bias"] / SCALE)
         m.embed.weight.copy_(model["token_embd.weight"] / SCALE)
@@ -79,9 +93,9 @@ def adopt(trainer, folder):
 
 
 @torch.no_grad()
-def project(trainer, tower, px, name, procs):
-    """The pictures as the decoder reads them, f16 [N, P, D], computed once."""
-    feats = data.cached_features(name, tower, px, "base", procs, log)
+def project(trainer, tower, stamp, px, name, procs):
+    """The pictures as the decoder reads them, f16 [N, P, D], computed once; stamp: names the tower."""
+    feats = data.cached_features(name, tower, px, stamp, procs, log)
     out = torch.empty(len(feats), N_PATCH, trainer.model.cfg.width, dtype=torch.float16)
     for i in range(0, len(feats), 256):
         out[i:i + 256] = trainer.model.projector(feats[i:i + 256].float()).half()
@@ -249,6 +263,7 @@ def parse():
     ap.add_argument("--models", default="models/tiny", help="the folder of model.gguf and mmproj-model.gguf")
     ap.add_argument("--out", default="build/tiny/base.pt")
     ap.add_argument("--resume", action="store_true", help="go on from --out")
+    ap.add_argument("--adopt-decoder", action="store_true", help="start from the decoder in --models, not from a new one")
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--workers", type=int, default=2, help="training processes of one thread each")
     ap.add_argument("--procs", type=int, default=2, help="processes that render and compute features")
@@ -256,6 +271,7 @@ def parse():
     ap.add_argument("--lr", type=float, default=1.2e-3)
     ap.add_argument("--muon-lr", type=float, default=0.01)
     ap.add_argument("--scenes", type=int, default=12000)
+    ap.add_argument("--scene-seed", type=int, default=16, help="of the pictures")
     ap.add_argument("--albums", type=float, default=0, help="share of prompts with several pictures")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--save-every", type=float, default=3)
@@ -269,16 +285,17 @@ def main():
     torch.manual_seed(a.seed)
     spm = read_spm(gguf.GGUFReader(os.path.join(a.models, "model.gguf")))
     trainer = BaseTrainer(Config(vocab=len(spm), heads=4))
-    tower, step, elapsed = adopt(trainer, a.models), 0, 0.0
+    tower, step, elapsed = adopt(trainer, a.models, a.adopt_decoder), 0, 0.0
     if a.resume:
         ck = torch.load(a.out, weights_only=False)
         trainer.load_state_dict(ck["trainer"])
         step, elapsed = ck["step"], ck["elapsed"]
-    px, metas = base_data.scenes(a.scenes, a.procs)
+    px, metas = base_data.scenes(a.scenes, a.procs, seed=a.scene_seed)
     dev_px, dev_metas = base_data.scenes(400, a.procs, "dev")
-    load = functools.partial(project, trainer, tower, procs=a.procs)
+    stamp = train_vlm.stamp_of(os.path.join(a.models, "mmproj-model.gguf"))
+    load = functools.partial(project, trainer, tower, stamp, procs=a.procs)
     avatars, dev_avatars = (base_data.avatars(n, a.procs, split) for n, split in ((AVATARS, "train"), (DEV_AVATARS, "dev")))
-    job = {"pictures": (load(px, f"base_{a.scenes}"), load(avatars, "base_avatars")), "metas": metas,
+    job = {"pictures": (load(px, f"base_{a.scenes}_{a.scene_seed}"), load(avatars, "base_avatars")), "metas": metas,
            "dev": {"pictures": (load(dev_px, "base_dev"), load(dev_avatars, "base_dev_avatars")), "metas": dev_metas}}
     log(f"vocabulary {len(spm)}, {sum(p.numel() for p in trainer.parameters() if p.requires_grad)} parameters to train")
     train_vlm.train(worker, a, trainer, spm, job, step, elapsed)
