@@ -82,8 +82,7 @@ static void a_kind_may_take_pictures_as_they_are(void **state)
 static void two_words_are_weighed(void **state)
 {
     const choice between = { "Yes", "No" }, turned = { "No", "Yes" }, one = { "Yes", "yes" };
-    session_turn turn = { .question = "Is <bo> in this image? Answer with a single word or phrase.",
-                          .max_tokens = 4 };
+    session_turn turn = { .question = "Is there a red thing in this image?", .max_tokens = 4 };
     vlm_options o = { .style = "rap", .turns = rap_turns, .threads = 2 };
     session_answer first, again;
     conversation *c = NULL;
