@@ -74,7 +74,7 @@ static rap_matches *see_verified(fixture *f, const char *profile, int verify, co
 static void what_is_denied_is_left_out_and_said(void **state)
 {
     fixture *f = *state;
-    const char *strict = tiny_with(f, "strict", "\"verify_threshold\": 0.4338,",
+    const char *strict = tiny_with(f, "strict", "\"verify_threshold\": 0.4799,",
                                    "\"verify_threshold\": 1, \"verify\": true,");
     rap_matches *m = see_verified(f, strict, 0, NULL, 0);
 
@@ -102,7 +102,7 @@ static void what_is_accepted_stays(void **state)
 {
     fixture *f = *state;
     const char *mild =
-        tiny_with(f, "mild", "\"verify_threshold\": 0.4338,", "\"verify_threshold\": 0,");
+        tiny_with(f, "mild", "\"verify_threshold\": 0.4799,", "\"verify_threshold\": 0,");
     rap_matches *m = see_verified(f, mild, 1, NULL, 1);
 
     assert_int_equal(m->count, 1); /* as many as were asked for, and no more are judged */
@@ -120,7 +120,7 @@ static void a_conversation_leaves_it_out_too(void **state)
 {
     fixture *f = *state;
     const char *strict =
-        tiny_with(f, "strict", "\"verify_threshold\": 0.4338,", "\"verify_threshold\": 1,");
+        tiny_with(f, "strict", "\"verify_threshold\": 0.4799,", "\"verify_threshold\": 1,");
     rap_options o = RAP_OPTIONS_INIT;
     rap_query q = RAP_QUERY_INIT;
     rap_answer *a = NULL;
