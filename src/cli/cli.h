@@ -98,7 +98,13 @@ int cli_say_layers(cli *c, int code);
 /* Runs of a command with --profile-layers, so that the best times are those of warm runs. */
 enum { CLI_LAYER_RUNS = 5 };
 
-/* The adapters of --lora, as rap_options.lora takes them; "none": an empty list. */
+/* The option --lora, for the tables of the commands that have it. */
+#define CLI_LORA(c)                                                                               \
+    {                                                                                             \
+        "--lora", CLI_LIST, &(c)->lora, "FILE",                                                   \
+            "this adapter, not the profile's; may be repeated; none: the base"                    \
+    }
+/* Its adapters, as rap_options.lora takes them; "none": an empty list. */
 const char *const *cli_lora(const cli *c);
 
 /* Prints the handle's error and returns the exit code of `status`. */

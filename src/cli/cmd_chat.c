@@ -181,8 +181,7 @@ static int run(cli *c, int argc, char **argv)
     const cli_option options[] = {
         { "--stream", CLI_FLAG, &view.stream, NULL,
           "with --json: a line for each piece, then the whole" },
-        { "--lora", CLI_LIST, &c->lora, "FILE",
-          "this adapter, not the profile's; may be repeated; none: the base" },
+        CLI_LORA(c),
         { "--vision", CLI_TEXT, &c->vision, "NAME", "who encodes pictures: auto, own or mtmd" },
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "ask a server with an OpenAI-compatible API" },

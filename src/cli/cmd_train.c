@@ -135,6 +135,24 @@ static int train(cli *c, const train_options *o)
     return cli_flush();
 }
 
+/* A word of --projector; false: another one. */
+static bool projector_of(train_projector *out, const char *word)
+{
+    static const struct {
+        const char *word;
+        train_projector value;
+    } words[] = { { "train", TRAIN_PROJECTOR_ON },
+                  { "off", TRAIN_PROJECTOR_OFF },
+                  { "auto", TRAIN_PROJECTOR_AUTO } };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i].word, word) == 0) {
+            *out = words[i].value;
+            return true;
+        }
+    return false;
+}
+
 static int run(cli *c, int argc, char **argv)
 {
     train_options o = TRAIN_OPTIONS_INIT;
@@ -147,8 +165,7 @@ static int run(cli *c, int argc, char **argv)
           "where the adapter, the losses and checkpoints go" },
         { "--from", CLI_TEXT, &o.from, "ADAPTER",
           "begin with the numbers of this adapter.gguf, of the same rank and alpha" },
-        { "--lora", CLI_LIST, &c->lora, "FILE",
-          "this adapter, not the profile's; may be repeated; none: the base" },
+        CLI_LORA(c),
         { "--method", CLI_TEXT, &method, "NAME", "lora; others: `rap train --method head --help`" },
         { "--rank", CLI_NUMBER, &rank, "N", "of the LoRA: 128" },
         { "--alpha", CLI_REAL, &o.alpha, "X", "its scale is alpha / rank: 256" },
@@ -188,14 +205,10 @@ static int run(cli *c, int argc, char **argv)
     code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);
     if (code != CLI_CONTINUE)
         return code;
-    if (strcmp(projector, "train") != 0 && strcmp(projector, "off") != 0 &&
-        strcmp(projector, "auto") != 0) {
+    if (!projector_of(&o.projector, projector)) {
         cli_say("train: --projector %s: train or off", projector);
         return CLI_USAGE;
     }
-    o.projector = !strcmp(projector, "train") ? TRAIN_PROJECTOR_ON
-                  : !strcmp(projector, "off") ? TRAIN_PROJECTOR_OFF
-                                              : TRAIN_PROJECTOR_AUTO;
     if (!o.folder) {
         cli_say("train: takes --out FOLDER; `rap train --help` explains");
         return CLI_USAGE;

@@ -99,8 +99,7 @@ int cli_train_method(cli *c, int argc, char **argv)
     long negatives = 0, tokens = 0, epochs = 0, batch = 0, seed = 0;
     const cli_option options[] = {
         { "--method", CLI_TEXT, &method, "NAME", "head, soft-tokens or lora" },
-        { "--lora", CLI_LIST, &c->lora, "FILE",
-          "this adapter, not the profile's; may be repeated; none: the base" },
+        CLI_LORA(c),
         { "--concepts", CLI_FLAG, &concepts, NULL, "lora: of the store's concepts, not of DATA" },
         { "--pictures", CLI_TEXT, &o.pictures, "DIR",
           "further pictures: NAME/x.jpg; a caption in NAME/x.txt, questions in NAME/qa.json" },

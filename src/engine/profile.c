@@ -413,13 +413,18 @@ rap_status profile_spare(const profile *p, const char *out, rap_err *err)
     return status;
 }
 
+static void drop_adapters(profile *p)
+{
+    for (int i = 0; i < p->loras; i++)
+        free(p->lora[i].path);
+    p->loras = 0;
+}
+
 rap_status profile_wear(profile *p, const char *const *lora, rap_err *err)
 {
     if (!lora)
         return RAP_OK;
-    for (int i = 0; i < p->loras; i++)
-        free(p->lora[i].path);
-    p->loras = 0;
+    drop_adapters(p);
     for (; *lora; lora++) {
         profile_file *worn = &p->lora[p->loras];
 
@@ -445,8 +450,7 @@ void profile_close(profile *p)
     free(p->detector.path);
     free(p->llm.path);
     free(p->mmproj.path);
-    for (int i = 0; i < p->loras; i++)
-        free(p->lora[i].path);
+    drop_adapters(p);
     free(p->extra_vocabulary);
     free(p->center);
     free(p->scatter);
