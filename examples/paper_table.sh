@@ -4,6 +4,7 @@
 #
 #     examples/paper_table.sh                     # the tables and the figure, into build/paper
 #     examples/paper_table.sh --concepts 20       # more concepts (examples/methods has pictures for 20)
+#     examples/paper_table.sh --base PROFILE      # the model before its adapter (default: the profile with --lora none)
 #     examples/paper_table.sh --training-set DIR  # the ablations that train: DIR from tools/tiny/make_training.py
 #     examples/paper_table.sh --no-negatives FILE  # an adapter that was trained without negatives (docs/accuracy.md)
 #
@@ -14,8 +15,8 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 rap_bin=${RAP_BIN:-$root/build/rap}
 out=$root/build/paper set=$root/examples/toy methods=$root/examples/methods
-concepts=10 growth="5" seeds="1 2 3" profile=$root/models/tiny without= training= only= sample=100 threads=
-usage() { sed -n '2,12s/^# \{0,1\}//p' "$0"; }
+concepts=10 growth="5" seeds="1 2 3" profile=$root/models/tiny base= without= training= only= sample=100 threads=
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0"; }
 while [ $# -gt 0 ]; do
     case $1 in
     --out) out=$2 ;;
@@ -25,6 +26,7 @@ while [ $# -gt 0 ]; do
     --growth) growth=$2 ;;
     --seeds) seeds=$2 ;;
     --profile) profile=$2 ;;
+    --base) base=$2 ;;
     --training-set) training=$2 ;;
     --no-negatives) without=$2 ;;
     --only) only=$2 ;;
@@ -39,23 +41,27 @@ done
 cells=$out/cells
 mkdir -p "$cells"
 
-base="--profile $profile --lora none" # the model before its adapter, with which the methods that train begin
+# What the methods that train begin with: the model before its adapter, where there is one.
+learn="--profile ${base:-$profile}" zero_shot=$base
+if [ -z "$base" ] && grep -q '"lora"' "$profile/profile.json"; then
+    learn="$learn --lora none" zero_shot=$profile
+fi
 all=(--task caption --task recognition --task vqa --task text_qa)
 
 # ---- the list of cells: a name, then the arguments of rap eval
 plan=()
 add() { case $1 in *$only*) plan+=("$*") ;; esac }
 add "rap-$concepts-s0 --profile $profile --concepts $concepts"
-add "zero-shot-$concepts-s0 $base --concepts $concepts"
+[ -z "$zero_shot" ] || add "zero-shot-$concepts-s0 $learn --concepts $concepts"
 for seed in $seeds; do
     for method in head soft-tokens lora; do
-        add "$method-$concepts-s$seed $base --concepts $concepts --method $method --seed $seed"
+        add "$method-$concepts-s$seed $learn --concepts $concepts --method $method --seed $seed"
     done
 done
 for n in $growth; do
     add "rap-$n-s0 --profile $profile --concepts $n"
     for method in head soft-tokens lora; do
-        add "$method-$n-s1 $base --concepts $n --method $method --seed 1"
+        add "$method-$n-s1 $learn --concepts $n --method $method --seed 1"
     done
 done
 for part in full "oracle --oracle" "no-text --no-info" "no-pictures --no-avatars" "no-threshold --no-threshold"; do
@@ -96,8 +102,9 @@ trained() {
   "noise": { "share": $noise, "least": 1, "most": 2, "hard": 0.5 }, "augment": { $augment } }
 END
     "$rap_bin" dataset build "$folder/config.json" --out "$folder/data" --quiet >"$folder/build.log"
-    # shellcheck disable=SC2086 # the words of $base
-    "$rap_bin" train "$folder/data" $base --out "$folder/adapter" --rank 16 --alpha 32 --dropout 0 \
+    local words
+    read -ra words <<<"$learn"
+    "$rap_bin" train "$folder/data" "${words[@]}" --out "$folder/adapter" --rank 16 --alpha 32 --dropout 0 \
         --lr 1e-3 --batch 16 --epochs 1 --max-concepts 3 --validation 0 --seed 1 --projector off ${threads:+--threads "$threads"} \
         >"$folder/train.log"
 }
@@ -105,7 +112,7 @@ if [ -n "$training" ]; then
     changes='"flip": 0.5, "rotate": 10, "scale": 0.1, "shift": 0.05, "color": 0.2'
     for policy in "-no-threshold --no-threshold" ""; do
         for name in tuned tuned-no-negatives tuned-no-augmentation; do
-            add "ablation_$name$policy --profile $profile --lora $out/$name/adapter/adapter.gguf --sample $sample"
+            add "ablation_$name$policy --profile ${base:-$profile} --lora $out/$name/adapter/adapter.gguf --sample $sample"
         done
     done
 fi

@@ -29,7 +29,7 @@ sample() {
     sample "Describe <gus>." "<gus> is a yellow beaver!"
 } > "$out/data/train.jsonl"
 
-# The tiny profile without its own adapter: a base model that knows nothing of memories.
+# Without its adapter (--lora none) the tiny profile's model knows nothing of memories.
 export RAP_STORE=$out/store.db RAP_PROFILE=$root/models/tiny
 "$rap_bin" remember gus --image "$toy/concepts/gus.jpg" --category beaver --info "<gus> is a yellow beaver."
 ask() { "$rap_bin" ask "Say hello to <gus>." --lora "$1"; }
