@@ -172,6 +172,7 @@ static int run(cli *c, int argc, char **argv)
           "try up to N inner crops of a region, 0 to 3 (default 2); each is one more encoding" },
         { "--verify", CLI_FLAG, &a.verify, NULL,
           "find retrieval.verify_threshold too: the language model judges every candidate" },
+        CLI_LORA(c),
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     calibrate_models models = { .payload = c, .on_progress = cli_progress };
@@ -186,6 +187,7 @@ static int run(cli *c, int argc, char **argv)
         return CLI_USAGE;
     }
     models.profile = c->profile;
+    models.lora = cli_lora(c);
     models.threads = (int)c->threads;
     a.crops = (int)crops + 1;
     a.keep = keep;

@@ -91,6 +91,7 @@ static int run(cli *c, int argc, char **argv)
         { "--box", CLI_BOX, &e.box, "X,Y,W,H", "its place in that picture, in pixels" },
         { "--alias", CLI_LIST, &e.add_alias, "NAME", "another name; may be repeated" },
         { "--unalias", CLI_LIST, &e.remove_alias, "NAME", "remove an alias; may be repeated" },
+        CLI_LORA(c),
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "let a server with an OpenAI-compatible API describe it" },
         { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },

@@ -112,6 +112,7 @@ static int run(cli *c, int argc, char **argv)
         { "--yes", CLI_FLAG, &w.proposal.yes, NULL, "keep what is proposed without asking" },
         { "--alias", CLI_LIST, &w.aliases, "NAME", "another name; may be repeated" },
         { "--box", CLI_BOX, &w.concept.box, "X,Y,W,H", "its place in the picture, in pixels" },
+        CLI_LORA(c),
         { "--endpoint", CLI_TEXT, &c->endpoint, "URL",
           "let a server with an OpenAI-compatible API describe it" },
         { "--model", CLI_TEXT, &c->model, "NAME", "the model's name there" },

@@ -54,6 +54,7 @@ static int run(cli *c, int argc, char **argv)
         { "--profile-layers", CLI_FLAG, &c->layers, NULL, "print layer times on stderr" },
         { "--verify", CLI_FLAG, &c->verify, NULL,
           "let the language model look again, and leave out what it denies" },
+        CLI_LORA(c),
         { NULL, CLI_FLAG, NULL, NULL, NULL },
     };
     rap_matches *matches = NULL;

@@ -76,8 +76,9 @@ typedef struct calibrate_features { /* all features are normalised */
 typedef struct calibrate_fit calibrate_fit;
 
 typedef struct calibrate_models { /* the models to use */
-    rap_engine *engine;       /* NULL: opens one from the next two */
+    rap_engine *engine;       /* NULL: opens one from the next three */
     const char *profile;      /* NULL: as rap_open */
+    const char *const *lora;  /* as in rap_engine_options */
     int threads;              /* 0: all */
     int crops;                 /* 1 to CALIBRATE_CROPS; 0: those of the profile */
     const calibrate_fit *judge;   /* NULL; else settings to check against the encoder first */

@@ -32,6 +32,7 @@ rap_status calibrate_engine(rap_engine **out, const calibrate_models *models, ra
     if (*out)
         return RAP_OK;
     o.profile = models->profile;
+    o.lora = models->lora;
     o.threads = models->threads;
     return engine_open(out, &o, err);
 }
