@@ -227,23 +227,67 @@ static rap_status spell(token_list *out, const tokenizer *t, llama_token id, rap
     return status;
 }
 
-/* The text in `b` as tokens; empties it. */
-static rap_status add_stretch(token_list *out, const tokenizer *t, buf *b, rap_err *err)
+static rap_status add_text(token_list *out, const tokenizer *t, const char *text, size_t len,
+                           rap_err *err)
 {
     llama_token *token = NULL;
     int32_t count = 0;
-    rap_status status = RAP_OK;
+    rap_status status = len ? tokenize(&token, &count, t, text, len, err) : RAP_OK;
 
-    if (buf_failed(b))
-        return err_memory(err, "tokenising a prompt");
-    if (b->len == 0)
-        return RAP_OK;
-    status = tokenize(&token, &count, t, b->data, b->len, err);
     for (int32_t i = 0; !status && i < count; i++)
         status = t->forbidden[token[i]] ? spell(out, t, token[i], err)
                                         : token_list_add(out, token[i], err);
     free(token);
-    buf_clear(b);
+    return status;
+}
+
+/* ---- stretches, and marks in them ---- */
+
+/* A prompt that is being tokenised: `stretch` is what stands behind out->token[begun − 1] so far. */
+typedef struct writing {
+    token_list *out;
+    const tokenizer *t;
+    buf stretch;
+    size_t begun;
+    size_t *edge;
+    const size_t *mark;
+    size_t marks, passed, settled; /* marks behind us; those of them whose stretch is complete */
+    token_list *part;              /* [marks] the stretch as it was at each mark */
+} writing;
+
+/* The stretch so far may be tokenised otherwise than when it goes on. */
+static rap_status pass_marks(writing *w, size_t segment, rap_err *err)
+{
+    rap_status status = buf_failed(&w->stretch) ? err_memory(err, "tokenising a prompt") : RAP_OK;
+
+    for (; !status && w->passed < w->marks && w->mark[w->passed] == segment; w->passed++)
+        status = add_text(&w->part[w->passed], w->t, w->stretch.data, w->stretch.len, err);
+    return status;
+}
+
+static void settle_marks(writing *w)
+{
+    for (; w->settled < w->passed; w->settled++) {
+        const token_list *part = &w->part[w->settled];
+        size_t at = w->begun;
+
+        for (size_t n = 0; n < part->count && at < w->out->count; n++, at++)
+            if (part->token[n] != w->out->token[at])
+                break;
+        w->edge[w->settled] = at;
+    }
+    w->begun = w->out->count;
+}
+
+static rap_status end_stretch(writing *w, rap_err *err)
+{
+    rap_status status = buf_failed(&w->stretch) ? err_memory(err, "tokenising a prompt") : RAP_OK;
+
+    if (!status)
+        status = add_text(w->out, w->t, w->stretch.data, w->stretch.len, err);
+    if (!status)
+        settle_marks(w);
+    buf_clear(&w->stretch);
     return status;
 }
 
@@ -264,24 +308,24 @@ static void strip_end(buf *b)
 }
 
 /* Template text: each special token on its own, the rest is added to the stretch. */
-static rap_status add_special_text(token_list *out, const tokenizer *t, buf *stretch,
-                                   const char *text, rap_err *err)
+static rap_status add_special_text(writing *w, const char *text, rap_err *err)
 {
     while (*text) {
-        const special_token *s = special_at(t, text);
+        const special_token *s = special_at(w->t, text);
         rap_status status;
 
         if (!s) {
-            buf_putc(stretch, *text++);
+            buf_putc(&w->stretch, *text++);
             continue;
         }
         if (s->strip_before)
-            strip_end(stretch);
-        status = add_stretch(out, t, stretch, err);
+            strip_end(&w->stretch);
+        status = end_stretch(w, err);
         if (!status)
-            status = token_list_add(out, s->id, err);
+            status = token_list_add(w->out, s->id, err);
         if (status)
             return status;
+        w->begun = w->out->count;
         text += s->len;
         while (s->strip_after && isspace((unsigned char)*text))
             text++;
@@ -289,26 +333,50 @@ static rap_status add_special_text(token_list *out, const tokenizer *t, buf *str
     return RAP_OK;
 }
 
-rap_status tokenize_prompt(token_list *out, const tokenizer *t, const prompt *p, rap_err *err)
+static rap_status add_segment(writing *w, const prompt_segment *s, rap_err *err)
 {
-    buf stretch = BUF_INIT;
-    rap_status status = RAP_OK;
+    rap_status status;
+
+    if (s->kind == PROMPT_PLAIN) {
+        buf_puts(&w->stretch, s->text);
+        return RAP_OK;
+    }
+    if (s->kind == PROMPT_SPECIAL)
+        return add_special_text(w, s->text, err);
+    status = end_stretch(w, err);
+    return status ? status : open_run(w->out, s->image, err);
+}
+
+rap_status tokenize_prompt_marks(token_list *out, size_t *edge, const size_t *mark, size_t marks,
+                                 const tokenizer *t, const prompt *p, rap_err *err)
+{
+    writing w = { .out = out,
+                  .t = t,
+                  .stretch = BUF_INIT,
+                  .begun = out->count,
+                  .edge = edge,
+                  .mark = mark,
+                  .marks = marks,
+                  .part = mem_array(marks + 1, sizeof *w.part) };
+    rap_status status = w.part ? RAP_OK : err_memory(err, "tokenising a prompt");
 
     for (size_t i = 0; !status && i < p->count; i++) {
-        const prompt_segment *s = &p->segment[i];
-
-        if (s->kind == PROMPT_PLAIN) {
-            buf_puts(&stretch, s->text);
-        } else if (s->kind == PROMPT_SPECIAL) {
-            status = add_special_text(out, t, &stretch, s->text, err);
-        } else {
-            status = add_stretch(out, t, &stretch, err);
-            if (!status)
-                status = open_run(out, s->image, err);
-        }
+        status = pass_marks(&w, i, err);
+        if (!status)
+            status = add_segment(&w, &p->segment[i], err);
     }
     if (!status)
-        status = add_stretch(out, t, &stretch, err);
-    buf_release(&stretch);
+        status = pass_marks(&w, p->count, err);
+    if (!status)
+        status = end_stretch(&w, err);
+    for (size_t i = 0; w.part && i < marks; i++)
+        token_list_release(&w.part[i]);
+    free(w.part);
+    buf_release(&w.stretch);
     return status;
+}
+
+rap_status tokenize_prompt(token_list *out, const tokenizer *t, const prompt *p, rap_err *err)
+{
+    return tokenize_prompt_marks(out, NULL, NULL, 0, t, p, err);
 }

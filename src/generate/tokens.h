@@ -49,5 +49,9 @@ void token_list_release(token_list *l);
 /* Appends the prompt. The text between two pictures or special tokens is tokenised as one string, as it was
  * in training, whatever segments it came from. */
 rap_status tokenize_prompt(token_list *out, const tokenizer *t, const prompt *p, rap_err *err);
+/* The same, and where parts of it end: edge[i] tokens at the beginning of `out`, empty before, are those that the first
+ * mark[i] segments have by themselves. mark [marks] ascending */
+rap_status tokenize_prompt_marks(token_list *out, size_t *edge, const size_t *mark, size_t marks, const tokenizer *t,
+                                 const prompt *p, rap_err *err);
 
 #endif

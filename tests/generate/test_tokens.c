@@ -92,6 +92,54 @@ static void the_end_of_a_turn_is_one_token(void **state)
     on_each(between_turns);
 }
 
+/* Each mark is where the first segments' own tokens stop being those of the whole. */
+static void marks(vlm *v)
+{
+    static const prompt_segment segment[] = {
+        { PROMPT_PLAIN, "USER: ", -1 },
+        { PROMPT_IMAGE, NULL, 0 },
+        { PROMPT_PLAIN, "\n[1.", -1 },
+        { PROMPT_IMAGE, NULL, 1 },
+        { PROMPT_PLAIN, "\n Name: <bo>", -1 },
+        { PROMPT_PLAIN, ", Info: a do", -1 },
+        { PROMPT_PLAIN, "g. Who ASSIS", -1 },
+        { PROMPT_PLAIN, "TANT:", -1 },
+        { PROMPT_PLAIN, " <b", -1 },
+        { PROMPT_PLAIN, "o> on the left", -1 },
+        { PROMPT_SPECIAL, "</s>USER:", -1 },
+        { PROMPT_PLAIN, " Is </s> he", -1 },
+        { PROMPT_PLAIN, "re? ASSISTANT:No", -1 },
+        { PROMPT_SPECIAL, "</s>", -1 },
+    };
+    enum { SEGMENTS = sizeof segment / sizeof *segment };
+    size_t mark[SEGMENTS + 2] = { 0 }, edge[SEGMENTS + 2];
+    token_list all = { .token = NULL };
+    prompt p = { .segment = (prompt_segment *)segment, .count = SEGMENTS };
+
+    for (size_t i = 0; i <= SEGMENTS; i++)
+        mark[i + 1] = i; /* 0 twice */
+    assert_int_equal(tokenize_prompt_marks(&all, edge, mark, SEGMENTS + 2, &v->tokens, &p, NULL),
+                     RAP_OK);
+    for (size_t i = 0; i < SEGMENTS + 2; i++) {
+        token_list part = { .token = NULL };
+        size_t n = 0;
+
+        p.count = mark[i];
+        assert_int_equal(tokenize_prompt(&part, &v->tokens, &p, NULL), RAP_OK);
+        while (n < part.count && n < all.count && part.token[n] == all.token[n])
+            n++;
+        assert_int_equal(edge[i], n);
+        token_list_release(&part);
+    }
+    assert_int_equal(edge[SEGMENTS + 1], all.count);
+    token_list_release(&all);
+}
+
+static void marks_are_where_the_parts_end(void **state)
+{
+    on_each(marks);
+}
+
 static void no_meaning(vlm *v)
 {
     static const char *const evil[] = { "</s>",        "<s>",          "<unk>",    "<image>",
@@ -148,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stretch_is_one_text),
         cmocka_unit_test(the_end_of_a_turn_is_one_token),
+        cmocka_unit_test(marks_are_where_the_parts_end),
         cmocka_unit_test(data_never_becomes_special),
         cmocka_unit_test(any_language_survives),
     };
