@@ -135,28 +135,43 @@ static int train(cli *c, const train_options *o)
     return cli_flush();
 }
 
-/* A word of --projector; false: another one. */
-static bool projector_of(train_projector *out, const char *word)
+/* The number of `word` in `words` (NULL-ended); −1: another one. */
+static int number_of(const char *word, const char *const *words)
 {
-    static const struct {
-        const char *word;
-        train_projector value;
-    } words[] = { { "train", TRAIN_PROJECTOR_ON },
-                  { "off", TRAIN_PROJECTOR_OFF },
-                  { "auto", TRAIN_PROJECTOR_AUTO } };
+    for (int i = 0; words[i]; i++)
+        if (strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
 
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i].word, word) == 0) {
-            *out = words[i].value;
-            return true;
-        }
-    return false;
+/* Usage: a word that --projector or --loss-reduction does not have. */
+static int read_words(train_options *o, const char *projector, const char *reduction)
+{
+    static const char *const projectors[] = { [TRAIN_PROJECTOR_OFF] = "off",
+                                              [TRAIN_PROJECTOR_AUTO] = "auto",
+                                              [TRAIN_PROJECTOR_ON] = "train",
+                                              NULL },
+                             *const reductions[] = { [REDUCTION_TOKEN] = "token",
+                                                     [REDUCTION_ANSWER] = "answer",
+                                                     [REDUCTION_SQUARE] = "square",
+                                                     NULL };
+    int p = number_of(projector, projectors), r = number_of(reduction, reductions);
+
+    if (p < 0)
+        cli_say("train: --projector %s: train or off", projector);
+    if (r < 0)
+        cli_say("train: --loss-reduction %s: token, answer or square", reduction);
+    if (p < 0 || r < 0)
+        return CLI_USAGE;
+    o->projector = (train_projector)p;
+    o->reduction = (loss_reduction)r;
+    return CLI_CONTINUE;
 }
 
 static int run(cli *c, int argc, char **argv)
 {
     train_options o = TRAIN_OPTIONS_INIT;
-    const char *projector = "auto", *method = "lora";
+    const char *projector = "auto", *reduction = "token", *method = "lora";
     long rank = o.rank, epochs = o.epochs, batch = o.batch, tokens = o.max_tokens,
          concepts = o.max_concepts;
     long rows = 0, seed = 0, every = o.save_every, validate = 0, patience = 0;
@@ -180,6 +195,8 @@ static int run(cli *c, int argc, char **argv)
         { "--half", CLI_FLAG, &o.half, NULL, "write the adapter in f16: half the size" },
         { "--warmup", CLI_REAL, &o.warmup, "X", "share of the steps: 0.03" },
         { "--clip", CLI_REAL, &o.clip, "X", "length of the gradient at most, 0: any: 1" },
+        { "--loss-reduction", CLI_TEXT, &reduction, "HOW",
+          "token (default), answer (each alike) or square (a token of n: 1/sqrt(n))" },
         { "--epochs", CLI_NUMBER, &epochs, "N", "1" },
         { "--batch", CLI_NUMBER, &batch, "N", "samples of a step: 64" },
         { "--max-tokens", CLI_NUMBER, &tokens, "N", "longer samples are left out: 2048" },
@@ -205,10 +222,8 @@ static int run(cli *c, int argc, char **argv)
     code = cli_parse(c, &cmd_train, options, &argc, argv, 1, 1);
     if (code != CLI_CONTINUE)
         return code;
-    if (!projector_of(&o.projector, projector)) {
-        cli_say("train: --projector %s: train or off", projector);
-        return CLI_USAGE;
-    }
+    if ((code = read_words(&o, projector, reduction)) != CLI_CONTINUE)
+        return code;
     if (!o.folder) {
         cli_say("train: takes --out FOLDER; `rap train --help` explains");
         return CLI_USAGE;

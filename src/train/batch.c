@@ -16,10 +16,12 @@ rap_status batch_init(batch *out, int64_t cap, int64_t width, int64_t feature_wi
     };
     out->token = mem_array(n, sizeof *out->token);
     out->target = mem_array(n, sizeof *out->target);
+    out->weight = mem_array(n, sizeof *out->weight);
     out->begin = mem_array(n + 1, sizeof *out->begin);
     out->picture = mem_array(n, sizeof *out->picture);
     out->pixels = mem_array(n * (size_t)feature_width, sizeof *out->pixels);
-    if (!out->token || !out->target || !out->begin || !out->picture || !out->pixels) {
+    if (!out->token || !out->target || !out->weight || !out->begin || !out->picture ||
+        !out->pixels) {
         batch_release(out);
         return err_memory(err, "making room for a batch");
     }
@@ -31,6 +33,7 @@ void batch_release(batch *b)
 {
     free(b->token);
     free(b->target);
+    free(b->weight);
     free(b->begin);
     free(b->picture);
     free(b->pixels);
@@ -39,17 +42,19 @@ void batch_release(batch *b)
 
 size_t batch_bytes(int64_t cap, int64_t feature_width)
 {
-    return (size_t)cap *
-           ((size_t)feature_width * sizeof(float) + 3 * sizeof(int32_t) + sizeof(float *));
+    return (size_t)cap * ((size_t)feature_width * sizeof(float) + 3 * sizeof(int32_t) +
+                          sizeof(real) + sizeof(float *));
 }
 
 void batch_clear(batch *b)
 {
     b->pixel_rows = 0;
     b->begin[0] = 0;
-    b->rows = (rows){
-        .token = b->token, .picture = b->picture, .target = b->target, .spans = { b->begin, 0 }
-    };
+    b->rows = (rows){ .token = b->token,
+                      .picture = b->picture,
+                      .target = b->target,
+                      .weight = b->weight,
+                      .spans = { b->begin, 0 } };
 }
 
 bool batch_fits(const batch *b, const lesson *l)
@@ -58,7 +63,8 @@ bool batch_fits(const batch *b, const lesson *l)
 }
 
 /* A row learns the token behind it. */
-rap_status batch_add(batch *b, const lesson *l, const pictures *bank, rap_err *err)
+rap_status batch_add(batch *b, const lesson *l, loss_reduction reduction, const pictures *bank,
+                     rap_err *err)
 {
     int64_t at = b->rows.count;
     rap_status status = RAP_OK;
@@ -66,6 +72,8 @@ rap_status batch_add(batch *b, const lesson *l, const pictures *bank, rap_err *e
     memcpy(b->token + at, l->token, (size_t)l->count * sizeof *b->token);
     for (int32_t i = 0; i < l->count; i++)
         b->target[at + i] = i + 1 < l->count && l->learnt[i + 1] ? l->token[i + 1] : -1;
+    lesson_weights(b->weight + at, l, reduction); /* of tokens; a row has that of the next one */
+    memmove(b->weight + at, b->weight + at + 1, (size_t)(l->count - 1) * sizeof *b->weight);
     for (int i = 0; !status && i < l->pictures; i++) {
         const lesson_picture *p = &l->picture[i];
         float *data = b->pixels + b->pixel_rows * b->feature_width;

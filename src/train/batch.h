@@ -7,6 +7,7 @@
 
 typedef struct batch {
     int32_t *token, *target, *begin; /* [cap], [cap], [cap + 1] */
+    real *weight;                    /* [cap] of the targets */
     const real **picture;            /* [cap] */
     real *pixels;                    /* [cap, feature_width] of pictures: rows, or features of a projector that is trained */
     real *projected;                 /* [cap, width] lent: what the projector makes of them; NULL: they are rows */
@@ -21,7 +22,7 @@ size_t batch_bytes(int64_t cap, int64_t feature_width);
 
 void batch_clear(batch *b);
 bool batch_fits(const batch *b, const lesson *l);
-rap_status batch_add(batch *b, const lesson *l, const pictures *bank, rap_err *err);
+rap_status batch_add(batch *b, const lesson *l, loss_reduction reduction, const pictures *bank, rap_err *err);
 
 /* out [count] = 0 … count − 1 in the order of this epoch. */
 void batch_order(size_t *out, size_t count, uint64_t seed, int epoch);

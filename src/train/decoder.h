@@ -33,6 +33,7 @@ typedef struct rows {
     const real *const *picture;  /* [T] [D] where token is −1      */
     const int32_t *target;       /* [T] the token that follows and is learnt; −1: not */
     spans spans;
+    const real *weight;          /* [T] of the targets' losses; NULL: 1 */
 } rows;
 
 /* Bytes that decoder_open() will take at most, the file's own pages not counted. */
@@ -55,7 +56,7 @@ real *decoder_grad(decoder *d);
 /* LoRA number i, NULL past the last: for each layer the linear layers it has, in the order of linear_kind. */
 const linear *decoder_linear(const decoder *d, size_t i);
 
-/* Σ loss over the targets. dropout_key 0: no dropout; else another mask for each key. */
+/* Σ weight · loss over the targets. dropout_key 0: no dropout; else another mask for each key. */
 rap_status decoder_loss(double *out, decoder *d, const rows *r, uint64_t dropout_key, rap_err *err);
 /* The same, and grad += the gradient of scale · Σ loss. */
 rap_status decoder_learn(double *out, decoder *d, const rows *r, double scale, uint64_t dropout_key,

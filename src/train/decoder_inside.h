@@ -56,6 +56,7 @@ struct decoder {
     real *dword;      /* their gradient */
     int words;
     double loss[HEAD_ROWS];
+    real weight[HEAD_ROWS];
     int32_t place[HEAD_ROWS], target[HEAD_ROWS];
 };
 

@@ -270,6 +270,7 @@ static int64_t next_targets(int64_t *at, const rows *r, decoder *d)
     for (; *at < r->count && n < HEAD_ROWS; ++*at)
         if (r->target[*at] >= 0) {
             d->place[n] = (int32_t)*at;
+            d->weight[n] = r->weight ? r->weight[*at] : 1;
             d->target[n++] = r->target[*at];
         }
     return n;
@@ -285,8 +286,8 @@ static double head_loss(const rows *r, bool learn, double scale, decoder *d)
         pick_logits(n, d);
         if (d->words)
             words_run(d, n);
-        cross_entropy(d->loss, d->logits, d->target, n, d->shape.vocab, HEAD_BLOCK, d->words,
-                      (real)scale, d->shop.threads);
+        cross_entropy(d->loss, d->logits, d->target, d->weight, n, d->shape.vocab, HEAD_BLOCK,
+                      d->words, (real)scale, d->shop.threads);
         for (int64_t i = 0; i < n; i++)
             total += d->loss[i];
         if (learn)

@@ -1,7 +1,7 @@
 /* lesson.c: samples become sequences.
  *
- * The whole conversation is one prompt of segments, so that it is tokenised as it is when the model answers. Where an answer begins
- * and ends is found by tokenising what stands before it: the tokens that both have are not the answer's. */
+ * The whole conversation is one prompt of segments, so that it is tokenised as it is when the model answers. An answer begins behind
+ * the tokens that what stands before it has by itself, too. */
 #include "train/lesson.h"
 
 #include "base/file.h"
@@ -11,6 +11,7 @@
 #include "train/cells.h"
 #include "train/linear.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,47 +82,6 @@ static rap_status add_turn(talk *t, const sample *s, int turn, const vlm *v, rap
            append_text(&t->all, PROMPT_SPECIAL, "", wording.after_assistant);
     t->mark[2 * turn + 1] = t->all.count;
     return fits ? RAP_OK : err_memory(err, "reading samples");
-}
-
-/* ---- as tokens ---- */
-
-static rap_status tokenize_first(token_list *out, const vlm *v, prompt all, size_t segments,
-                                 rap_err *err)
-{
-    all.count = segments;
-    return tokenize_prompt(out, &v->tokens, &all, err);
-}
-
-/* How many tokens the two have alike at the beginning; pictures take no token in either. */
-static size_t alike(const token_list *a, const token_list *b)
-{
-    size_t n = 0;
-
-    while (n < a->count && n < b->count && a->token[n] == b->token[n])
-        n++;
-    return n;
-}
-
-/* learnt [all->count] */
-static rap_status mark_answers(uint8_t *learnt, const token_list *all, const talk *t, int turns,
-                               const vlm *v, rap_err *err)
-{
-    rap_status status = RAP_OK;
-
-    for (int i = 0; !status && i < turns; i++) {
-        size_t edge[2] = { 0, 0 };
-
-        for (int k = 0; !status && k < 2; k++) {
-            token_list part = { .token = NULL };
-
-            status = tokenize_first(&part, v, t->all, t->mark[2 * i + k], err);
-            edge[k] = alike(&part, all);
-            token_list_release(&part);
-        }
-        for (size_t n = edge[0]; !status && n < edge[1]; n++)
-            learnt[n] = 1;
-    }
-    return status;
 }
 
 /* ---- a sequence ---- */
@@ -225,6 +185,7 @@ static rap_status build(building *b, lessons *all, const sample *s, vlm *v, cons
 {
     talk t = { .all = { 0 } };
     token_list tokens = { .token = NULL };
+    size_t edge[2 * SAMPLE_TURNS];
     uint8_t *learnt = NULL;
     rap_status status = RAP_OK;
 
@@ -232,12 +193,14 @@ static rap_status build(building *b, lessons *all, const sample *s, vlm *v, cons
     for (int i = 0; !status && i < s->turns; i++)
         status = add_turn(&t, s, i, v, err);
     if (!status)
-        status = tokenize_prompt(&tokens, &v->tokens, &t.all, err);
+        status = tokenize_prompt_marks(&tokens, edge, t.mark, 2 * (size_t)s->turns, &v->tokens,
+                                       &t.all, err);
     learnt = mem_array(tokens.count + 1, 1);
     if (!status && (!learnt || !b->l.id))
         status = err_memory(err, "reading samples");
-    if (!status)
-        status = mark_answers(learnt, &tokens, &t, s->turns, v, err);
+    for (int i = 0; !status && i < s->turns; i++)
+        for (size_t n = edge[2 * i]; n < edge[2 * i + 1]; n++)
+            learnt[n] = 1;
     if (!status)
         status = add_begin(b, &tokens, v, err);
     if (!status)
@@ -449,4 +412,30 @@ void lessons_release(lessons *l)
     free(l->item);
     pictures_close(l->bank);
     *l = (lessons){ .item = NULL };
+}
+
+/* ---- what counts how much ---- */
+
+static real weight_in(int32_t tokens, loss_reduction reduction)
+{
+    return reduction == REDUCTION_TOKEN    ? 1
+           : reduction == REDUCTION_ANSWER ? 1 / (real)tokens
+                                           : 1 / (real)sqrt((double)tokens);
+}
+
+double lesson_weights(real *out, const lesson *l, loss_reduction reduction)
+{
+    double sum = 0;
+
+    for (int32_t i = 0, end; i < l->count; i = end) {
+        real weight;
+
+        for (end = i + 1; end < l->count && l->learnt[end] == l->learnt[i];)
+            end++;
+        weight = l->learnt[i] ? weight_in(end - i, reduction) : 0;
+        sum += (double)weight * (end - i);
+        for (int32_t k = i; out && k < end; k++)
+            out[k] = weight;
+    }
+    return sum;
 }

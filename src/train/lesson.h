@@ -8,6 +8,8 @@
 #include "engine/profile.h"
 #include "generate/vlm.h"
 #include "train/pictures.h"
+#include "train/real.h"
+#include "train/loss_reduction.h"
 
 typedef struct lesson_picture {
     int32_t at;    /* its first cell in the sequence */
@@ -51,5 +53,8 @@ rap_status lessons_read_validation(lessons *out, lessons *train, vlm *v, const l
 /* Moves about `share` of the lessons, at least one, from `train` to `out`; the same with the same seed. */
 rap_status lessons_hold_out(lessons *out, lessons *train, double share, uint64_t seed, rap_err *err);
 void lessons_release(lessons *l);
+
+/* out [count] (or NULL): what each token counts in the loss, 0 where it is only read. Returns the sum. */
+double lesson_weights(real *out, const lesson *l, loss_reduction reduction);
 
 #endif

@@ -1,5 +1,5 @@
 /* ops_loss.c: cross-entropy.
- *     loss = log Σ e^x − x_target,   dx = softmax(x) − onehot(target) */
+ *     loss = w (log Σ e^x − x_target),   dx = w (softmax(x) − onehot(target)) */
 #include "nn/nn.h"
 #include "train/ops.h"
 
@@ -9,6 +9,7 @@ typedef struct entropy {
     double *loss;
     real *logits;
     const int32_t *target;
+    const real *weight;
     int64_t n, vocab, block, extra;
     real scale;
 } entropy;
@@ -37,24 +38,25 @@ static void entropy_row(void *payload, int64_t t, int lane)
 {
     const entropy *e = payload;
     real *target = logit(e->logits, t, e->target[t], e->n, e->vocab, e->block, e->extra);
-    real top = top_of_row(e, t), of_target = *target, sum = 0;
+    real top = top_of_row(e, t), of_target = *target, sum = 0,
+         weight = e->weight ? e->weight[t] : 1, scale = e->scale * weight;
     int64_t wide;
     for (int64_t first = 0; first < e->vocab + e->extra; first += wide) {
         real *x = piece(&wide, e, t, first);
         sum += row_weights(x, wide, top, 1);
     }
-    e->loss[t] = log((double)sum) + (double)top - (double)of_target;
+    e->loss[t] = (double)weight * (log((double)sum) + (double)top - (double)of_target);
     for (int64_t first = 0; first < e->vocab + e->extra; first += wide) {
         real *x = piece(&wide, e, t, first);
         for (int64_t i = 0; i < wide; i++)
-            x[i] *= e->scale / sum;
+            x[i] *= scale / sum;
     }
-    *target -= e->scale;
+    *target -= scale;
 }
 
-void cross_entropy(double *loss, real *logits, const int32_t *target, int64_t n, int64_t vocab,
-                   int64_t block, int64_t extra, real scale, int threads)
+void cross_entropy(double *loss, real *logits, const int32_t *target, const real *weight, int64_t n,
+                   int64_t vocab, int64_t block, int64_t extra, real scale, int threads)
 {
-    entropy e = { loss, logits, target, n, vocab, block, extra, scale };
+    entropy e = { loss, logits, target, weight, n, vocab, block, extra, scale };
     nn_each(threads, n, entropy_row, &e);
 }

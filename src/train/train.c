@@ -295,6 +295,9 @@ static rap_status write_settings(training *t, rap_err *err)
         buf_printf(&t->settings, ", from %.12s", from);
     if (o->bf16)
         buf_puts(&t->settings, ", bf16");
+    if (o->reduction != REDUCTION_TOKEN)
+        buf_puts(&t->settings, o->reduction == REDUCTION_ANSWER ? ", loss-reduction answer"
+                                                                : ", loss-reduction square");
     if (o->validation > 0)
         buf_printf(&t->settings, ", validation %g", o->validation);
     if (t->held.count && o->validate_every)
@@ -435,7 +438,7 @@ static rap_status blame(training *t, const size_t *which, size_t count, rap_err 
         rap_status status;
 
         batch_clear(&t->batch);
-        status = batch_add(&t->batch, l, t->lessons.bank, err);
+        status = batch_add(&t->batch, l, t->o->reduction, t->lessons.bank, err);
         if (!status) {
             projector_part_run(&t->projector, &t->batch);
             status = decoder_loss(&loss, t->decoder, &t->batch.rows, 0, err);
@@ -498,22 +501,22 @@ static rap_status learn(training *t, double *loss, double scale, rap_err *err)
 static rap_status learn_all(training *t, double *loss, const size_t *which, size_t count,
                             rap_err *err)
 {
-    uint64_t answers = 0;
+    double answers = 0;
     rap_status status = RAP_OK;
 
     for (size_t i = 0; i < count; i++)
-        answers += (uint64_t)t->lessons.item[which[i]].answers;
+        answers += lesson_weights(NULL, &t->lessons.item[which[i]], t->o->reduction);
     t->part = 0;
     batch_clear(&t->batch);
     for (size_t i = 0; !status && i < count; i++) {
         const lesson *l = &t->lessons.item[which[i]];
 
         if (!batch_fits(&t->batch, l))
-            status = learn(t, loss, 1.0 / (double)answers, err);
+            status = learn(t, loss, 1 / answers, err);
         if (!status)
-            status = batch_add(&t->batch, l, t->lessons.bank, err);
+            status = batch_add(&t->batch, l, t->o->reduction, t->lessons.bank, err);
     }
-    return status ? status : learn(t, loss, 1.0 / (double)answers, err);
+    return status ? status : learn(t, loss, 1 / answers, err);
 }
 
 /* ---- held-out samples ---- */
@@ -554,7 +557,7 @@ static rap_status evaluate(training *t, double *out, rap_err *err)
         if (t->batch.rows.count + l->count > t->rows)
             status = evaluate_batch(t, &loss, err);
         if (!status)
-            status = batch_add(&t->batch, l, t->lessons.bank, err);
+            status = batch_add(&t->batch, l, REDUCTION_TOKEN, t->lessons.bank, err);
     }
     if (!status)
         status = evaluate_batch(t, &loss, err);

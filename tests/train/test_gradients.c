@@ -65,18 +65,22 @@ static double compare(decoder *d, const rows *r, uint64_t key)
     return worst / largest;
 }
 
-static void check_family(const made *m, bool recompute, double dropout)
+static void check_family(const made *m, bool recompute, double dropout, bool weighted)
 {
     gguf_file *g = made_open(m, NULL);
     decoder *d = open_made(g, recompute, dropout);
+    real weight[MADE_ROWS];
     made_rows b;
     double worst;
 
     made_batch(&b);
+    for (int t = 0; t < MADE_ROWS; t++)
+        weight[t] = 1 / (real)(1 + t % 4);
+    b.rows.weight = weighted ? weight : NULL;
     worst = compare(d, &b.rows, 77);
-    printf("  %s, %d groups%s%s: %zu numbers, worst %.1e of the largest\n", m->architecture,
+    printf("  %s, %d groups%s%s%s: %zu numbers, worst %.1e of the largest\n", m->architecture,
            m->groups, recompute ? ", recompute" : "", dropout > 0 ? ", dropout" : "",
-           decoder_params(d), worst);
+           weighted ? ", weights" : "", decoder_params(d), worst);
     assert_true(worst < 1e-6);
     decoder_close(d);
     gguf_file_close(g);
@@ -85,13 +89,13 @@ static void check_family(const made *m, bool recompute, double dropout)
 static void gradients_equal_differences(void **state)
 {
     for (int i = 0; i < MADE_FAMILIES; i++)
-        check_family(&made_families[i], i % 2, 0);
+        check_family(&made_families[i], i % 2, 0, false);
 }
 
-static void also_with_dropout(void **state)
+static void also_with_dropout_and_weights(void **state)
 {
-    check_family(&made_families[1], false, 0.3);
-    check_family(&made_families[4], true, 0.3);
+    check_family(&made_families[1], false, 0.3, true);
+    check_family(&made_families[4], true, 0.3, true);
 }
 
 static void all_targets_off_is_no_gradient(void **state)
@@ -118,12 +122,13 @@ static void blocks_of_logits_change_nothing(void **state)
     enum { N = 3, V = 10, EXTRA = 2, ALL = V + EXTRA };
     const int32_t target[N] = { 0, 9, 11 };
     real whole[N * ALL], parts[N * ALL];
+    const real weight[N] = { 1, 0.25, 2 };
     double loss[N], again[N];
 
     for (int i = 0; i < N * ALL; i++)
         *logit(parts, i / ALL, i % ALL, N, V, 4, EXTRA) = whole[i] = (real)made_number(3, 0);
-    cross_entropy(loss, whole, target, N, ALL, ALL, 0, 0.5, 1);
-    cross_entropy(again, parts, target, N, V, 4, EXTRA, 0.5, 1);
+    cross_entropy(loss, whole, target, weight, N, ALL, ALL, 0, 0.5, 1);
+    cross_entropy(again, parts, target, weight, N, V, 4, EXTRA, 0.5, 1);
     for (int i = 0; i < N; i++)
         assert_true(fabs(loss[i] - again[i]) < 1e-12);
     for (int i = 0; i < N * ALL; i++)
@@ -201,7 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(gradients_equal_differences),
                                         cmocka_unit_test(rows_and_words_too),
-                                        cmocka_unit_test(also_with_dropout),
+                                        cmocka_unit_test(also_with_dropout_and_weights),
                                         cmocka_unit_test(blocks_of_logits_change_nothing),
                                         cmocka_unit_test(all_targets_off_is_no_gradient) };
 

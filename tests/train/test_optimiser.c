@@ -34,7 +34,7 @@ static void eight_sequences_are_learnt(void **state)
     };
     decoder *d = NULL;
     int32_t token[EACH * COUNT], target[EACH * COUNT], begin[COUNT + 1];
-    rows r = { EACH * COUNT, token, NULL, target, { begin, COUNT } };
+    rows r = { .count = EACH * COUNT, .token = token, .target = target, .spans = { begin, COUNT } };
     real *m, *v;
     double first = 0, loss = 0;
 

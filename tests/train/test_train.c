@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "formats/gguf_file.h"
 #include "image/page.h"
+#include "train/lesson.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -310,6 +311,28 @@ static void features_are_kept(void **state)
 }
 
 /* The same twenty steps in f32 and in bf16. */
+/* Two answers, of one and of four tokens. */
+static void answers_weigh_as_told(void **state)
+{
+    static const struct {
+        loss_reduction how;
+        real one, four;
+        double sum;
+    } cases[] = { { REDUCTION_TOKEN, 1, 1, 5 },
+                  { REDUCTION_ANSWER, 1, 0.25, 2 },
+                  { REDUCTION_SQUARE, 1, 0.5, 3 } };
+    uint8_t learnt[] = { 0, 1, 0, 0, 1, 1, 1, 1 };
+    const lesson l = { .learnt = learnt, .count = sizeof learnt };
+    real weight[sizeof learnt];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(lesson_weights(weight, &l, cases[i].how) == cases[i].sum);
+        assert_true(lesson_weights(NULL, &l, cases[i].how) == cases[i].sum);
+        for (size_t k = 0; k < sizeof learnt; k++)
+            assert_true(weight[k] == (!learnt[k] ? 0 : k == 1 ? cases[i].one : cases[i].four));
+    }
+}
+
 static void bf16_learns_the_same(void **state)
 {
     train_options o = options_for("bf16");
@@ -414,7 +437,7 @@ static void make_broken(const char *name)
 static void what_is_no_number_names_its_sample(void **state)
 {
     train_options o = options_for("nan");
-    char *profile;
+    char *broken;
 
     make_broken("broken");
     put("text.jsonl",
@@ -422,10 +445,10 @@ static void what_is_no_number_names_its_sample(void **state)
         "{\"from\": \"gpt\", \"value\": \"Me.\"}]}\n");
     free((char *)o.data);
     o.data = strdup(in("text.jsonl"));
-    o.profile = profile = strdup(in("broken"));
+    o.profile = broken = strdup(in("broken"));
     refused(o, RAP_E_MODEL, "the-one");
     assert_false(file_exists(in("nan/adapter.gguf")));
-    free(profile);
+    free(broken);
     options_release(&o);
 }
 
@@ -682,6 +705,7 @@ int main(void)
         cmocka_unit_test(an_interrupted_training_ends_the_same),
         cmocka_unit_test(the_projector_is_trained),
         cmocka_unit_test(features_are_kept),
+        cmocka_unit_test(answers_weigh_as_told),
         cmocka_unit_test(bf16_learns_the_same),
         cmocka_unit_test(a_training_learns_and_leaves_its_files),
     };
