@@ -127,11 +127,11 @@ def _present_turns(rng, talk):
         return [qa.recognition(rng, talk, talk.asked.name, talk.present(talk.asked))] + _recognitions(rng, others, 4)
     if r < 0.15 and talk.concepts:
         return _recognitions(rng, talk, 5)
-    if r < 0.65 or not talk.concepts:
+    if r < 0.72 or not talk.concepts:
         return [qa.caption(rng, talk)]
-    if r < 0.75:
+    if r < 0.82:
         return [qa.who(rng, talk)]
-    side = qa.mine_side(rng, talk) if r < 0.90 else None
+    side = qa.mine_side(rng, talk) if r < 0.92 else None
     return [side or qa.mine_count(rng, talk)]
 
 
@@ -191,6 +191,12 @@ def text_turns(rng, talk):
     return [(q, a) for chain in talk.chains for q, a, _ in chain]
 
 
+def looks_turns(rng, concept):
+    """What a concept's picture alone tells, no question twice."""
+    turns = dict(qa.looks(rng, concept.tag, concept.inst, kind=False) for _ in range(5))
+    return list(turns.items())
+
+
 # ---------------------------------------------------------------- samples
 
 def make_sample(rng, number, metas, things, a):
@@ -198,6 +204,7 @@ def make_sample(rng, number, metas, things, a):
     image, scene, ids, asked = None, None, [], None
     single = a.singles > 0 and r < 0.85 and rng.random() < a.singles
     calling = not single and a.calls > 0 and r < 0.85 and rng.random() < a.calls
+    bare = 0.90 <= r < 0.92                     # a picture and a name, nothing told
     if r < 0.90:
         image = max((int(i) for i in rng.integers(len(metas), size=2)), key=lambda i: len(metas[i]["objects"]))
         scene = vlm_data.PoolScene(image, metas[image], things)
@@ -210,16 +217,18 @@ def make_sample(rng, number, metas, things, a):
         elif r < 0.85:
             ids, asked = choose(rng, scene, things, not a.no_negatives)
     elif r < 0.98:
-        while len(ids) < int(rng.integers(1, 4)):
+        while len(ids) < (1 if bare else int(rng.integers(1, 4))):
             _add(ids, int(rng.integers(len(things))), things)
     concepts, names = [], []
     for i in ids:
         names.append(qa.random_name(rng, taken=names))
-        concepts.append(qa.make_concept(rng, things[i], names[-1], image=i))
+        concepts.append(qa.make_concept(rng, things[i], names[-1], image=i, told=not bare))
     there = asked is not None and any(o.id == asked for o in scene.objects)
     talk = qa.Talk(scene, concepts, asked=concepts[0] if asked is not None else None)
     if scene is None:
-        if concepts:
+        if bare:
+            turns = looks_turns(rng, concepts[0])
+        elif concepts:
             turns = text_turns(rng, talk)
         else:
             qa.without_anything(rng, talk)

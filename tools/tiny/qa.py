@@ -203,9 +203,11 @@ def _tell(rng, fact, value):
     return text[0].upper() + text[1:]
 
 
-def make_concept(rng, inst, name, image=None, test=False):
-    """Invents facts and writes the info line."""
-    c = Concept(name, inst, image)
+def make_concept(rng, inst, name, image=None, test=False, told=True):
+    """Invents facts and writes the info line, which is empty unless told."""
+    c = Concept(name, inst, image, described=told)
+    if not told:
+        return c
     chosen = rng.permutation(len(FACTS))[:int(rng.integers(0 if not test else 2, 5 if not test else 4))]
     for i in chosen:
         c.facts.append((FACTS[i], random_value(rng, FACTS[i], test)))

@@ -174,7 +174,7 @@ class BaseTrainer(train_vlm.Trainer):
 
     def forward(self, batch, pictures, progress):
         h, (b, t, s) = self.hidden(batch, pictures)
-        ce = F.cross_entropy(self.model.head(h[b, s]), batch["tokens"][b, t + 1], reduction="none")
+        ce = F.cross_entropy(self.model.head(h[b, s]).float(), batch["tokens"][b, t + 1], reduction="none")
         weight = batch["weights"][b, t + 1]
         out = {"lm": (ce * weight).sum() / weight.sum(), **self.points}
         aims = sum((0.8 if name.startswith("twin") else 0.3 if progress < 0.6 else 0.1) * loss
@@ -229,7 +229,8 @@ def worker(rank, a, trainer, spm, job, step, elapsed):
     sums, tokens = defaultdict(list), 0
     while (progress := train_vlm.shared_clock(begun, a.minutes, a.workers)) < 1:
         batch = next(batches)
-        total, parts = trainer(batch, job["pictures"], progress)
+        with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
+            total, parts = trainer(batch, job["pictures"], progress)
         for p in params:                        # same set of gradients in every worker
             p.grad = torch.zeros_like(p)
         total.backward()
@@ -267,6 +268,7 @@ def parse():
     ap.add_argument("--minutes", type=float, default=60)
     ap.add_argument("--workers", type=int, default=2, help="training processes of one thread each")
     ap.add_argument("--procs", type=int, default=2, help="processes that render and compute features")
+    ap.add_argument("--bf16", action="store_true", help="products in bf16: a third less time on processors with AVX512-BF16")
     ap.add_argument("--batch", type=int, default=6, help="packs per worker and step")
     ap.add_argument("--lr", type=float, default=1.2e-3)
     ap.add_argument("--muon-lr", type=float, default=0.01)
