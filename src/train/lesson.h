@@ -7,9 +7,9 @@
 
 #include "engine/profile.h"
 #include "generate/vlm.h"
+#include "train/loss_reduction.h"
 #include "train/pictures.h"
 #include "train/real.h"
-#include "train/loss_reduction.h"
 
 typedef struct lesson_picture {
     int32_t at;    /* its first cell in the sequence */

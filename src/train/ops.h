@@ -57,7 +57,7 @@ static inline real *logit(real *logits, int64_t row, int64_t column, int64_t n, 
 }
 
 /* loss [N] = −weight · log softmax(logits [N, V])[target]; logits become scale · weight · (softmax − onehot(target)), the
- * gradient of scale · loss. weight [N]; NULL: 1 */
+ * gradient of scale · loss. weight [N] */
 void cross_entropy(double *loss, real *logits, const int32_t *target, const real *weight, int64_t n,
                    int64_t vocab, int64_t block, int64_t extra, real scale, int threads);
 

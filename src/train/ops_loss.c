@@ -38,8 +38,8 @@ static void entropy_row(void *payload, int64_t t, int lane)
 {
     const entropy *e = payload;
     real *target = logit(e->logits, t, e->target[t], e->n, e->vocab, e->block, e->extra);
-    real top = top_of_row(e, t), of_target = *target, sum = 0,
-         weight = e->weight ? e->weight[t] : 1, scale = e->scale * weight;
+    real top = top_of_row(e, t), of_target = *target, sum = 0, weight = e->weight[t],
+         scale = e->scale * weight;
     int64_t wide;
     for (int64_t first = 0; first < e->vocab + e->extra; first += wide) {
         real *x = piece(&wide, e, t, first);

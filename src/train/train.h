@@ -32,7 +32,7 @@ typedef struct train_options {
     double validation;   /* share of the samples that is held out; 0: none; −1: the set's own validation file, if any */
     int validate_every;  /* steps; 0: at the end of each epoch */
     int patience;        /* evaluations without a lower loss before it stops; 0: it never stops early */
-    loss_reduction reduction;  /* what counts alike in the loss: tokens */
+    loss_reduction reduction; /* what counts alike in the loss: tokens */
     uint64_t seed;
     int threads, save_every; /* 0: all; steps between checkpoints, 50 */
     bool recompute, dry_run;

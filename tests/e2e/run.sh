@@ -64,7 +64,7 @@ start() {
     want_silence=0
     : >"$work/want" >"$work/regex"
     : >"$work/regex"
-    timeout 300 bash -c "$command" >"$work/out" 2>"$work/err" </dev/null
+    timeout 120 bash -c "$command" >"$work/out" 2>"$work/err" </dev/null
     code=$?
 }
 

@@ -310,7 +310,6 @@ static void features_are_kept(void **state)
     options_release(&o);
 }
 
-/* The same twenty steps in f32 and in bf16. */
 /* Two answers, of one and of four tokens. */
 static void answers_weigh_as_told(void **state)
 {
@@ -333,6 +332,7 @@ static void answers_weigh_as_told(void **state)
     }
 }
 
+/* The same twenty steps in f32 and in bf16. */
 static void bf16_learns_the_same(void **state)
 {
     train_options o = options_for("bf16");

@@ -153,7 +153,7 @@ def is_close(scene, c, question, half_patch=20, border=0.02):
     row = [qa._center(o)[0] for o in qa.ordered(scene)]
     at = next(qa._center(o)[0] for o in scene.objects if o.inst == c.inst)
     if question.startswith("Where is <"):
-        return min(abs(at / 320 - 0.38), abs(at / 320 - 0.62)) < border
+        return min(abs(at / 320 - b) for b in qa.BORDERS) < border
     if not question.startswith("What is to the"):
         return False
     i, step = row.index(at), -1 if " left of " in question else 1

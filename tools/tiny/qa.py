@@ -16,6 +16,7 @@ PLACE_PHRASE = {"beach": "at the beach", "forest": "in the forest", "room": "in 
                 "street": "on the street", "snow": "in the snow", "kitchen": "in the kitchen",
                 "night sky": "under the night sky", "field": "in a field"}
 SIDES = ("on the left", "in the middle", "on the right")
+BORDERS = (0.38, 0.62)      # between them, as shares of the width
 
 
 def pick(rng, items):
@@ -290,7 +291,7 @@ def join_words(words):
 
 def side_of(o, size=320):
     x = _center(o)[0] / size
-    return SIDES[0] if x < 0.38 else SIDES[1] if x < 0.62 else SIDES[2]
+    return SIDES[0] if x < BORDERS[0] else SIDES[1] if x < BORDERS[1] else SIDES[2]
 
 
 RECOGNISE = ("Is {n} in this image? Answer with a single word or phrase.", "Is {n} in this image?",
